@@ -1,0 +1,147 @@
+"""Every error that a caller, an operator or a job record may see.
+
+ServiceError
+├── InvalidRequest            the request cannot be carried out as sent; lists every problem
+│   ├── MalformedBody         broken JSON or multipart
+│   ├── BodyTooLarge          the body as a whole
+│   ├── ImageTooLarge         an uploaded file, in bytes
+│   └── UnsupportedMediaType  neither JSON nor multipart
+├── NotFound                  no such resource
+├── MethodNotAllowed
+├── Unavailable               Redis or storage does not answer
+└── JobFailed                 what ends a job: its code is stored in the record
+    ├── WorkerLost            three workers vanished while they ran it
+    ├── OutOfMemory           it does not fit the device
+    ├── NumericalFailure      the model produced NaN or infinity
+    ├── StorageFailed         a result could not be written
+    └── InternalFailure       a mistake of ours
+
+StaleClaim and Canceled are no errors of a job: they tell a worker that the job is no longer its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which kind, and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """The object that stands in `errors[]` of a problem document."""
+        return asdict(self)
+
+
+class ServiceError(Exception):
+    """Base of the tree; `code` is stable, `detail` is for people and holds nothing secret."""
+
+    code = "internal"
+    title = "Something went wrong on our side"
+
+    def __init__(self, detail: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems = list(problems)
+
+
+class InvalidRequest(ServiceError):
+    """The request is understood but cannot be carried out; `problems` says all that is wrong with it."""
+
+    code = "invalid_request"
+    title = "The request is not valid"
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> "InvalidRequest":
+        """One error for all problems, in the order in which they were found."""
+        return cls("1 problem" if len(problems) == 1 else f"{len(problems)} problems", problems)
+
+
+class MalformedBody(InvalidRequest):
+    """The body is neither the JSON nor the multipart form that its content type promises."""
+
+    code = "malformed_body"
+    title = "The body cannot be read"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body exceeds the limit for one request."""
+
+    code = "body_too_large"
+    title = "The body is too large"
+
+
+class ImageTooLarge(InvalidRequest):
+    """An uploaded file exceeds the limit for one image."""
+
+    code = "image_too_large"
+    title = "An image is too large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The content type is none that this call takes."""
+
+    code = "unsupported_media_type"
+    title = "The content type is not supported"
+
+
+class NotFound(ServiceError):
+    """Nothing is at this address, or nothing that the caller may know of."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The address exists but not with this method."""
+
+    code = "method_not_allowed"
+    title = "The method is not allowed"
+
+
+class Unavailable(ServiceError):
+    """Redis or the object storage does not answer; nothing was accepted, the caller may try again."""
+
+    code = "unavailable"
+    title = "The service is not available"
+
+
+class JobFailed(ServiceError):
+    """Ends a job as `failed`; code and detail are stored in its record."""
+
+
+class WorkerLost(JobFailed):
+    """Too many workers vanished while they ran this job."""
+
+    code = "worker_lost"
+
+
+class OutOfMemory(JobFailed):
+    """The job does not fit into the device's memory."""
+
+    code = "out_of_memory"
+
+
+class NumericalFailure(JobFailed):
+    """Latents or frames hold NaN or infinity; better no video than a gray one."""
+
+    code = "numerical_error"
+
+
+class StorageFailed(JobFailed):
+    """An input could not be read or a result not be written."""
+
+    code = "storage_failed"
+
+
+class InternalFailure(JobFailed):
+    """A mistake of ours; the log has the trace, the caller has the request id."""
+
+    code = "internal"
+
+
+class StaleClaim(Exception):
+    """The job was given to somebody else meanwhile: whoever sees this must write nothing more for it."""
