@@ -1,0 +1,1 @@
+"""Golden vectors: outputs of the original model at a small configuration, and our answers to them."""

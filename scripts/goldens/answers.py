@@ -1,0 +1,5 @@
+"""All answers: importing a module of this package enters its cases into the table."""
+
+from scripts.goldens.registry import ANSWERS
+
+__all__ = ["ANSWERS"]
