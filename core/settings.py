@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(
         None,
-        description="`redis://`, `rediss://` or `unix://` address of Redis. Unset: the stack that runs in the state folder.",
+        description="`redis://`, `rediss://` or `unix://` address. Unset: the Redis of the stack in the state folder.",
     )
 
     host: str = Field("127.0.0.1", description="Address on which the gateway listens.")
