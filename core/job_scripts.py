@@ -107,11 +107,13 @@ return 1
 """
 )
 
-# ARGV: id, fence, then field, value, … with the final status among them. Answer: 1 if it was this attempt's.
+# ARGV: id, fence, 'status', final status, then field, value, …  Answer: 1 if it was this attempt's, even if told twice.
 FINISH = (
     _COMMON
     + f"""
 local key = '{JOB}' .. ARGV[1]
+local state = redis.call('HMGET', key, 'status', 'fence')
+if state[1] == ARGV[4] and state[2] == ARGV[2] then return 1 end  -- the answer to the first try was lost
 if not held(key, ARGV[2]) then return 0 end
 finish(key, ARGV[1], now(), unpack(ARGV, 3))
 wake()
@@ -169,7 +171,10 @@ REPORT = (
     _COMMON
     + f"""
 local key = '{WORKER}' .. ARGV[1]
-if #ARGV > 2 then redis.call('HSET', key, unpack(ARGV, 3)) end
+if #ARGV > 2 then
+  redis.call('HSET', key, unpack(ARGV, 3))
+  if redis.call('HGET', key, 'state') == 'idle' then wake() end  -- a free slot is news for the dispatcher
+end
 redis.call('PEXPIRE', key, ARGV[2])
 redis.call('ZADD', '{WORKERS}', now(), ARGV[1])
 local stop_at = redis.call('HGET', key, 'stop_at')

@@ -10,6 +10,7 @@ import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.lock import Lock
 from redis.retry import Retry
 
 from core import job_scripts as scripts
@@ -29,6 +30,7 @@ from core.job import (
 )
 
 LEASE = timedelta(seconds=5)  # renewed every second; so long a dead worker's job waits at most for another
+LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
 WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for so long is not there
 SOCKET_TIMEOUT_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
 IDLE, BUSY = "idle", "busy"
@@ -253,6 +255,11 @@ class JobStore:
         left = self._report(args=[worker, _ms(WORKER_LIFE), *flat])
         return None if left < 0 else timedelta(milliseconds=left)
 
+    def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
+        """A worker has loaded its pipeline and is ready; `model_loads` counts how often it did."""
+        self._redis.hincrby(scripts.WORKER + worker, "model_loads", 1)
+        self.report(worker, state=IDLE, model=model.model_dump_json(), model_load_seconds=f"{load_seconds:.3f}")
+
     def ask_to_stop(self, worker: str, grace: timedelta) -> None:
         """Tell the process that computes for this worker to end within the grace or give its job back."""
         self._ask_to_stop(args=[worker, _ms(grace + WORKER_LIFE), _ms(grace)])
@@ -277,6 +284,14 @@ class JobStore:
     def count_ready(self) -> int:
         """How many jobs wait, in all lanes."""
         return sum(int(self._redis.zcard(key)) for key in scripts.READY_KEYS)
+
+    def leader_lock(self) -> Lock:
+        """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""
+        return Lock(self._redis, scripts.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False)
+
+    def queue_length(self, queue: str) -> int:
+        """How many messages wait in a Celery queue."""
+        return int(self._redis.llen(scripts.PREFIX + queue))
 
     def wait_for_work(self, timeout: timedelta) -> None:
         """Return at once when something changed that the dispatcher should look at, else after the timeout."""

@@ -1,0 +1,16 @@
+"""Jobs whose worker vanished go back to the ready set, or fail after too many."""
+
+import structlog
+
+from core.job_store import JobStore
+
+log = structlog.get_logger("dispatcher")
+
+
+def recover_lost_jobs(store: JobStore) -> None:
+    """Look once; every change is one atomic script, so two dispatchers may do this at the same time."""
+    requeued, failed = store.recover_expired_leases()
+    for job_id in requeued:
+        log.warning("lease expired, job waits again", job_id=job_id)
+    for job_id in failed:
+        log.error("job lost too many workers", job_id=job_id)

@@ -1,0 +1,63 @@
+"""The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here: docs/architecture.md."""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
+
+from core.logging import configure_logging
+from core.queue import broker_url, transport_options
+from core.settings import Settings
+from worker import bootstrap
+
+MODEL_LOAD_SECONDS = 600.0  # Celery kills a replacement child that is not up by then; its default is 4
+
+_settings = Settings()
+
+app = Celery("worker", broker=broker_url(_settings.find_redis()), include=["worker.tasks"])
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_acks_on_failure=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,  # one job holds the GPU for a minute; a second must stay on the queue
+    worker_concurrency=1,
+    worker_pool_start_method="spawn",  # CUDA does not survive a fork
+    worker_proc_alive_timeout=MODEL_LOAD_SECONDS,
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # a restart of Redis need not cost a GPU minute
+    broker_connection_retry_on_startup=True,
+    task_serializer="json",
+    accept_content=["json"],
+    broker_transport_options=transport_options(),
+)
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    configure_logging(_settings.log_level, _settings.log_format)
+
+
+@celeryd_init.connect
+def _check_before_start(**_: Any) -> None:
+    bootstrap.refuse_to_start_without_model()
+
+
+@worker_process_init.connect
+def _load_model(**_: Any) -> None:
+    bootstrap.start_child()
+
+
+@worker_shutting_down.connect
+def _ask_child_to_stop(**_: Any) -> None:
+    bootstrap.ask_child_to_stop()
+
+
+@worker_process_shutdown.connect
+def _dismiss(**_: Any) -> None:
+    bootstrap.end_child()
