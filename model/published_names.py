@@ -5,8 +5,10 @@ each part of the pipeline says, for every tensor of its own `state_dict()`, whic
 of one. Checkpoint conversion and the golden tests both read this one table.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -63,3 +65,79 @@ def from_published(
         source = names[ours]
         state[ours] = source.take(read(source.name, source.published_shape(tuple(tensor.shape))))
     return state
+
+
+def autoencoder(module: nn.Module) -> dict[str, Source]:
+    """`first_stage_model.`; only `post_quant_conv` is left out, which decoding with references never applies."""
+    levels = len(config(module)["block_out_channels"])
+    paths = {"quant_conv": "quant_conv"}
+    for coder in ("encoder", "decoder"):
+        paths[f"{coder}.conv_in"] = f"{coder}.conv_in"
+        paths[f"{coder}.conv_out"] = f"{coder}.conv_out"
+    paths |= {"encoder.conv_norm_out": "encoder.norm_out", "decoder.norm_out": "decoder.norm_out"}
+    paths |= _middle("encoder.mid_block.resnets", "encoder.mid_block.attentions.0", "encoder")
+    paths |= _middle("decoder.mid_resnets", "decoder.mid_attention", "decoder")
+    for level in range(levels):
+        paths[f"encoder.down_blocks.{level}.resnets"] = f"encoder.down.{level}.block"
+        paths[f"encoder.down_blocks.{level}.downsamplers.0"] = f"encoder.down.{level}.downsample"
+        # Our decoder counts from the deepest level, and enlarges at the start of a level instead of the end.
+        ours = f"decoder.up_blocks.{levels - 1 - level}"
+        paths[f"{ours}.resnets"] = f"decoder.up.{level}.block"
+        paths[f"{ours}.upsample"] = f"decoder.up.{level + 1}.upsample"
+        paths[f"{ours}.fusion"] = f"decoder.attn_refinement.{level}"
+        paths[f"{ours}.fusion.to_out"] = f"decoder.attn_refinement.{level}.to_out.0"
+    paths["decoder.fusion_out"] = f"decoder.attn_refinement.{levels}"
+    paths["decoder.time_conv_out"] = "decoder.conv_out.time_mix_conv"
+    return {
+        ours: Source("first_stage_model." + _in_resnet(_renamed(ours, paths)), trailing=_autoencoder_trailing(ours))
+        for ours in module.state_dict()
+    }
+
+
+def _middle(resnets: str, attention: str, coder: str) -> dict[str, str]:
+    published = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+    return {
+        f"{resnets}.0": f"{coder}.mid.block_1",
+        f"{resnets}.1": f"{coder}.mid.block_2",
+        **{f"{attention}.{ours}": f"{coder}.mid.attn_1.{theirs}" for ours, theirs in published.items()},
+    }
+
+
+def _in_resnet(name: str) -> str:
+    """The names inside a residual block: `temporal.conv1` to `time_stack.in_layers.2`, and so on."""
+    for ours, theirs in {
+        ".spatial.": ".",
+        ".temporal.mix_factor": ".mix_factor",
+        ".temporal.norm1.": ".time_stack.in_layers.0.",
+        ".temporal.conv1.": ".time_stack.in_layers.2.",
+        ".temporal.norm2.": ".time_stack.out_layers.0.",
+        ".temporal.conv2.": ".time_stack.out_layers.3.",
+        ".conv_shortcut.": ".nin_shortcut.",
+    }.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+def _autoencoder_trailing(ours: str) -> int:
+    """The middle attention's 1x1 convolutions are linear here, convolutions over time have no axis for the width."""
+    if not ours.endswith(".weight"):
+        return 0
+    if re.search(r"\.(mid_attention|attentions\.0)\.to_", ours):
+        return 2
+    return 1 if re.search(r"\.temporal\.conv|\.time_conv_out", ours) else 0
+
+
+def config(module: nn.Module) -> Mapping[str, Any]:
+    """The configuration that a part was made from."""
+    settings: Mapping[str, Any] = getattr(module, "config")  # noqa: B009
+    return settings
+
+
+def _renamed(name: str, paths: Mapping[str, str]) -> str:
+    """`name` with its longest beginning that is a key of `paths` replaced."""
+    pieces = name.split(".")
+    for count in range(len(pieces), 0, -1):
+        path = ".".join(pieces[:count])
+        if path in paths:
+            return ".".join([paths[path], *pieces[count:]])
+    raise KeyError(f"no published name is known for {name}")

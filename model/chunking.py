@@ -1,0 +1,53 @@
+"""A layer over pieces of its input: the same numbers from less memory.
+
+A video here is `(frames, channels, height, width)`, channels last in memory. Layers that see each frame alone may run
+on a few frames at a time, layers that see each pixel alone on a few rows of all frames, and attention on a few queries.
+None of it changes what is computed, so the sizes are free: `elements` says how many activations go through at once.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+QUERIES = 2048  # per attention call; fills a large GPU, and bounds the score matrix where no fused kernel exists
+
+
+def by_frames(layer: Callable[[Tensor], Tensor], video: Tensor, elements: int) -> Tensor:
+    """`layer(video)`, a few frames at a time; `layer` treats every frame alone."""
+    count = max(1, elements // video[0].numel())
+    if count >= len(video):
+        return layer(video)
+    first = layer(video[:count])
+    output = _video_like(first, len(video), first.shape[2])
+    output[:count] = first
+    for start in range(count, len(video), count):
+        output[start : start + count] = layer(video[start : start + count])
+    return output
+
+
+def by_rows(layer: Callable[..., Tensor], *videos: Tensor, elements: int) -> Tensor:
+    """`layer(*videos)`, a few rows of every frame at a time; `layer` treats every pixel position alone."""
+    height = videos[0].shape[2]
+    count = max(1, elements // videos[0][:, :, 0].numel())
+    if count >= height:
+        return layer(*videos)
+    first = layer(*(video[:, :, :count] for video in videos))
+    output = _video_like(first, len(first), height)
+    output[:, :, :count] = first
+    for start in range(count, height, count):
+        output[:, :, start : start + count] = layer(*(video[:, :, start : start + count] for video in videos))
+    return output
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention of `(batch, heads, tokens, head size)`, a few queries at a time."""
+    pieces = [F.scaled_dot_product_attention(piece, key, value) for piece in query.split(QUERIES, dim=2)]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+
+
+def _video_like(piece: Tensor, frames: int, height: int) -> Tensor:
+    """An empty video for pieces such as this one."""
+    shape = (frames, piece.shape[1], height, piece.shape[3])
+    return torch.empty(shape, dtype=piece.dtype, device=piece.device, memory_format=torch.channels_last)
