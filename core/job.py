@@ -80,6 +80,12 @@ class Keyframe(Record):
     image: StoredImage
 
 
+class OutputFormat(Record):
+    """A file that the caller wants."""
+
+    format: Literal["mp4"] = "mp4"
+
+
 class GenerationRequest(Record):
     """A request as understood: defaults filled in, the seed resolved, images replaced by their digests."""
 
@@ -95,6 +101,7 @@ class GenerationRequest(Record):
     width: int
     height: int
     fps: int
+    outputs: list[OutputFormat]
     priority: Priority
 
 

@@ -16,52 +16,66 @@ class Settings(BaseSettings):
     )
 
     state_dir: Path = Field(
-        Path(".state"), description="Folder of a stack on one machine: sockets, Redis data, stored objects, logs."
+        default=Path(".state"),
+        description="Folder of a stack on one machine: sockets, Redis data, stored objects, logs.",
     )
     redis_url: str | None = Field(
-        None,
+        default=None,
         description="`redis://`, `rediss://` or `unix://` address. Unset: the Redis of the stack in the state folder.",
     )
 
-    host: str = Field("127.0.0.1", description="Address on which the gateway listens.")
-    port: int = Field(8000, ge=0, le=65535, description="Port on which the gateway listens.")
+    host: str = Field(default="127.0.0.1", description="Address on which the gateway listens.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port on which the gateway listens.")
     public_url: HttpUrl | None = Field(
-        None, description="Address under which callers reach the gateway. Unset: the address of each request."
+        default=None, description="Address under which callers reach the gateway. Unset: the address of each request."
     )
-    max_body: ByteSize = Field(ByteSize(64 * 2**20), description="Largest request body, in bytes or as `64MiB`.")
-    max_image: ByteSize = Field(ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`.")
-    max_image_pixels: int = Field(33_000_000, gt=0, description="Largest single image, in pixels.")
-    result_ttl: timedelta = Field(timedelta(days=7), description="How long a job and its objects are kept, in seconds.")
+    max_body: ByteSize = Field(
+        default=ByteSize(64 * 2**20), description="Largest request body, in bytes or as `64MiB`."
+    )
+    max_image: ByteSize = Field(
+        default=ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`."
+    )
+    max_image_pixels: int = Field(default=33_000_000, gt=0, description="Largest single image, in pixels.")
+    result_ttl: timedelta = Field(
+        default=timedelta(days=7), description="How long a job and its objects are kept, in seconds."
+    )
 
     s3_bucket: str | None = Field(
-        None, description="Bucket for keyframes and results. Unset: the folder `objects` in the state folder."
+        default=None, description="Bucket for keyframes and results. Unset: the folder `objects` in the state folder."
     )
-    s3_prefix: str = Field("", description="Put before every key in the bucket, such as `tooncrafter/`.")
-    s3_endpoint_url: str | None = Field(None, description="Address of an S3-compatible server. Unset: AWS.")
-    s3_region: str = Field("us-east-1", description="Region of the bucket.")
-    s3_access_key_id: str | None = Field(None, description="Unset: found by boto3's usual chain (roles, `~/.aws`, …).")
-    s3_secret_access_key: SecretStr | None = Field(None, description="Belongs to the access key.")
-    presigned_ttl: timedelta = Field(timedelta(hours=1), description="Life of a link to an output, in seconds.")
+    s3_prefix: str = Field(default="", description="Put before every key in the bucket, such as `tooncrafter/`.")
+    s3_endpoint_url: str | None = Field(default=None, description="Address of an S3-compatible server. Unset: AWS.")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(
+        default=None, description="Unset: found by boto3's usual chain (roles, `~/.aws`, …)."
+    )
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="Belongs to the access key.")
+    presigned_ttl: timedelta = Field(default=timedelta(hours=1), description="Life of a link to an output, in seconds.")
 
     model: str | None = Field(
-        None,
+        default=None,
         description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint file. "
         "Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
     )
     model_cache: Path | None = Field(
-        None, description="Where a published file is converted to. Unset: the folder `models` in the state folder."
+        default=None,
+        description="Where a published file is converted to. Unset: the folder `models` in the state folder.",
     )
-    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
+    device: str = Field(default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere."
+        default="auto", description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere."
     )
-    threads: int = Field(0, ge=0, description="CPU threads of a worker's model. 0: all cores.")
+    threads: int = Field(default=0, ge=0, description="CPU threads of a worker's model. 0: all cores.")
     shutdown_grace: timedelta = Field(
-        timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
+        default=timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["json", "text"] = Field("json", description="`json`: one object per line. `text`: for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="`json`: one object per line. `text`: for people."
+    )
 
     @field_validator("result_ttl", "presigned_ttl", "shutdown_grace", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ import math
 
 CANVAS_MULTIPLE = 64  # three stride-2 levels of the UNet below an autoencoder of 8
 CANVAS_AREA = 512 * 320  # pixels; what the published weights were trained on
+MIN_SIDE, MAX_SIDE = 128, 1024  # pixels; two latent rows at the UNet's deepest level, twice the trained width
 MIN_AREA_RATIO = 0.75  # smaller canvases than that lie too far from the training size
 
 

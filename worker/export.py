@@ -1,7 +1,6 @@
 """Drawings to files that play and open elsewhere."""
 
 import io
-from typing import cast
 
 import av
 import numpy as np
@@ -20,7 +19,7 @@ def encode_mp4(frames: NDArray[np.uint8], fps: int) -> bytes:
     _, height, width, _ = frames.shape
     file = io.BytesIO()
     with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = cast("av.VideoStream", container.add_stream("libx264", rate=fps))
+        stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": CRF, "preset": "medium"}
         # say which matrix the conversion below used, else players guess by the picture's size and shift the colours

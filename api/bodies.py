@@ -1,0 +1,142 @@
+"""The two forms of a submission, JSON and multipart, to one validated request with its image bytes."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from api.schemas import ImageSource, InterpolationBody
+from api.validation import pointer_of, problems_of
+from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, UnsupportedMediaType
+
+REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
+MAX_PARTS = 32  # files of one form; a request has two keyframes
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request as far as it could be read; its images are bytes that nobody has looked into yet, by pointer."""
+
+    body: InterpolationBody | None  # None where a field is wrong; `problems` then says which
+    images: dict[str, bytes]
+    problems: list[Problem]
+
+
+async def read_submission(request: Request, *, max_image: int) -> Submission:
+    """Read the body in either form.
+
+    Raises:
+        UnsupportedMediaType: neither JSON nor multipart.
+        MalformedBody: the bytes are not what the content type says.
+        ImageTooLarge: an uploaded file exceeds the limit.
+        InvalidRequest: the form holds fields where they do not belong.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json":
+        fields: Any = _parse_json(await request.body())
+        parts: dict[str, bytes] = {}
+    elif content_type == "multipart/form-data":
+        fields, parts = await _parse_form(request, max_image)
+    else:
+        raise UnsupportedMediaType(
+            f"the content type has to be application/json or multipart/form-data but is {content_type or 'missing'}"
+        )
+    return _validate(fields, parts, max_image)
+
+
+def _parse_json(text: bytes | str) -> Any:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody(f"the JSON cannot be read: {error}") from None
+
+
+async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:
+    """The fields of the `request` part, and the files by part name; files called `keyframe` by their order."""
+    fields: Any = {}
+    parts: dict[str, bytes] = {}
+    keyframes: list[dict[str, Any]] = []
+    try:
+        form = await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_image * 3)
+    except HTTPException as error:
+        raise MalformedBody(f"the multipart form cannot be read: {error.detail}") from None
+    for name, value in form.multi_items():
+        if name == REQUEST_PART:
+            fields = _parse_json(await value.read() if isinstance(value, UploadFile) else value)
+        elif not isinstance(value, UploadFile):
+            raise InvalidRequest.of([_stray(name, "is no file; other fields belong into the JSON part `request`")])
+        else:
+            if name == KEYFRAME_PART:
+                name = f"{KEYFRAME_PART}[{len(keyframes)}]"
+                keyframes.append({"image": {"part": name}})
+            parts[name] = await _read_file(name, value, max_image)
+    if keyframes and isinstance(fields, dict):
+        if "keyframes" in fields:
+            raise InvalidRequest.of([_stray("keyframes", "stands in `request` and as files called `keyframe`")])
+        fields = {**fields, "keyframes": keyframes}
+    return fields, parts
+
+
+async def _read_file(name: str, file: UploadFile, max_image: int) -> bytes:
+    if (file.size or 0) > max_image:
+        raise ImageTooLarge(f"`{name}` has to have at most {max_image} bytes but has {file.size}")
+    return await file.read()
+
+
+def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submission:
+    """Look at the images even where a field is wrong, so that the caller hears of everything at once."""
+    body: InterpolationBody | None = None
+    problems: list[Problem] = []
+    images: dict[str, bytes] = {}
+    try:
+        body = InterpolationBody.model_validate(fields)
+    except ValidationError as error:
+        problems += problems_of(error)
+    unused = set(parts)
+    for index, source in _image_sources(fields):
+        pointer = pointer_of(["keyframes", index, "image"])
+        try:
+            images[pointer] = _image_bytes(source, parts, max_image)
+        except ValueError as error:
+            problems.append(Problem(pointer, "unreadable_image", f"the image {error}"))
+        unused.discard(source.part or "")
+    problems += [_stray(name, "is a file that no field refers to") for name in sorted(unused)]
+    return Submission(body, images, problems)
+
+
+def _image_sources(fields: Any) -> Iterator[tuple[int, ImageSource]]:
+    """The images that can be found in a body, whatever else is wrong with it."""
+    keyframes = fields.get("keyframes") if isinstance(fields, dict) else None
+    for index, keyframe in enumerate(keyframes if isinstance(keyframes, list) else []):
+        if isinstance(keyframe, dict):
+            with suppress(ValidationError):  # reported with the other fields
+                yield index, ImageSource.model_validate(keyframe.get("image"))
+
+
+def _image_bytes(source: ImageSource, parts: dict[str, bytes], max_image: int) -> bytes:
+    if source.part is not None:
+        if source.part not in parts:
+            raise ValueError(f"names the part {source.part!r}, which the form does not hold")
+        return parts[source.part]
+    try:
+        data = base64.b64decode((source.data or "").partition(",")[2], validate=True)
+    except binascii.Error:
+        raise ValueError("has to be base64 after `;base64,` but is not") from None
+    if len(data) > max_image:
+        raise ValueError(f"has to have at most {max_image} bytes but has {len(data)}")
+    return data
+
+
+def _stray(name: str, detail: str) -> Problem:
+    return Problem(pointer_of([name]), "unknown_field", f"`{name}` {detail}")

@@ -1,0 +1,35 @@
+"""What endpoints ask for."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.service import Interpolations
+from core.settings import Settings
+
+
+def _interpolations(request: Request) -> Interpolations:
+    service: Interpolations = request.state.interpolations
+    return service
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.state.settings
+    return settings
+
+
+def _base_url(request: Request) -> str:
+    """The address under which the caller reaches this gateway, without a slash at the end."""
+    public_url = _settings(request).public_url
+    return str(public_url or request.base_url).rstrip("/")
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
+CurrentSettings = Annotated[Settings, Depends(_settings)]
+BaseUrl = Annotated[str, Depends(_base_url)]
+RequestIdentity = Annotated[str, Depends(_request_id)]

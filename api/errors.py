@@ -1,0 +1,68 @@
+"""ServiceError to status and problem details (RFC 9457): the one place that knows both our errors and HTTP."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from core import errors
+from core.errors import ServiceError
+
+STATUS: dict[type[ServiceError], int] = {
+    errors.MalformedBody: 400,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.BodyTooLarge: 413,
+    errors.ImageTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.InvalidRequest: 422,
+    errors.Unavailable: 503,
+    ServiceError: 500,
+}
+RETRY_AFTER_SECONDS = 2  # of a 503: so long Redis and its clients take to be back after a restart
+
+log = structlog.get_logger("api")
+
+
+def problem_response(error: ServiceError, request_id: str) -> Response:
+    """The answer to a request that failed."""
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    body = {
+        "type": f"/errors/{error.code}",
+        "title": error.title,
+        "status": status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.problems:
+        body["errors"] = [problem.as_json() for problem in error.problems]
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error as problem details, those of the framework included."""
+
+    @app.exception_handler(ServiceError)
+    async def service_error(request: Request, error: ServiceError) -> Response:
+        return problem_response(error, request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def framework_error(request: Request, error: HTTPException) -> Response:
+        translated: ServiceError
+        if error.status_code == 405:
+            translated = errors.MethodNotAllowed(f"{request.method} is not possible at {request.url.path}")
+        elif error.status_code == 404:
+            translated = errors.NotFound(f"nothing is at {request.url.path}")
+        else:
+            translated = errors.MalformedBody(str(error.detail))
+        answer = problem_response(translated, request.state.request_id)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def unexpected_error(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error)
+        detail = "an unexpected error; the service's log has it under this request's id"
+        return problem_response(ServiceError(detail), request.state.request_id)

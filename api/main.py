@@ -1,0 +1,41 @@
+"""The gateway: settings, lifespan, middleware, routers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.errors import install_error_handlers
+from api.middleware import BodyLimit, RequestId
+from api.openapi import describe
+from api.routers import health, jobs
+from api.service import Interpolations
+from core.job_store import AsyncJobStore
+from core.settings import Settings
+from core.storage import open_storage
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """A gateway for these settings; it connects when it is asked for something, so Redis may start later."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        store = AsyncJobStore(settings.find_redis())
+        yield {"settings": settings, "interpolations": Interpolations(store, open_storage(settings), settings)}
+        await store.close()
+
+    app = FastAPI(
+        title="ToonCrafter service",
+        summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
+        version=version("tooncrafter-service"),
+        lifespan=lifespan,
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body)
+    app.add_middleware(RequestId)  # added last, so it is the outermost
+    install_error_handlers(app)
+    app.include_router(jobs.router)
+    app.include_router(health.router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the contract
+    return app

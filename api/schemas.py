@@ -1,0 +1,185 @@
+"""Request and response bodies. Their JSON schema is the documentation, so every field says meaning, unit and range."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from core import shot
+from core.job import (
+    Failure,
+    GenerationRequest,
+    Job,
+    JobState,
+    ModelInfo,
+    Output,
+    Priority,
+    Progress,
+    Timing,
+)
+
+MAX_METADATA = 16
+MIN_EXPIRES_SECONDS = 3600
+
+Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
+
+
+class Body(BaseModel):
+    """Base of request bodies: nothing is coerced and nothing unknown is ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ImageSource(Body):
+    """Where an image comes from; exactly one of the fields. PNG, JPEG, WebP or TIFF, 8 or 16 bit, gray, RGB or RGBA."""
+
+    data: str | None = Field(
+        default=None,
+        description="The image itself as a base64 data URI.",
+        examples=["data:image/png;base64,iVBORw0KGgo…"],
+        pattern=r"^data:image/[a-z.+-]+;base64,",
+    )
+    part: str | None = Field(
+        default=None, description="Name of the multipart file that holds the image.", examples=["first"]
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.data is None) == (self.part is None):
+            raise ValueError("has to have exactly one of `data` and `part`")
+        return self
+
+
+class KeyframeBody(Body):
+    """A drawing that the result has to pass through."""
+
+    image: ImageSource
+
+
+class OutputBody(Body):
+    """A file that is wanted."""
+
+    format: Literal["mp4"] = Field(default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser.")
+
+
+class InterpolationBody(Body):
+    """What to animate, and how."""
+
+    keyframes: list[KeyframeBody] = Field(
+        min_length=2, max_length=2, description="The first and the last drawing of the clip, in this order."
+    )
+    prompt: str = Field(
+        default="", max_length=1000, description="What happens in the shot.", examples=["a fox jumps over a brook"]
+    )
+    negative_prompt: str = Field(default="", max_length=1000, description="What should not be seen.")
+    frame_stride: int = Field(
+        default=10, ge=5, le=30, description="The model's motion condition: smaller means larger motion."
+    )
+    steps: int = Field(default=50, ge=1, le=60, description="Denoising steps (DDIM).")
+    eta: float = Field(
+        default=1.0, ge=0, le=1, description="Share of fresh noise in each step; 0 is deterministic DDIM."
+    )
+    guidance_scale: float = Field(
+        default=7.5, ge=1, le=15, description="How strongly prompt and keyframes are followed; 1 is no guidance."
+    )
+    guidance_rescale: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Share by which guidance is held to the contrast of the unguided result.",
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**32 - 1,
+        description="The same request and seed give the same frames on the same device and version. Left out: random.",
+    )
+    width: Side | None = Field(
+        default=None,
+        description="Width of the canvas in pixels. Left out: by the first keyframe's aspect ratio.",
+    )
+    height: Side | None = Field(default=None, description="Height of the canvas in pixels; goes with `width`.")
+    fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
+    outputs: list[OutputBody] = Field(
+        default=[OutputBody()], min_length=1, max_length=1, description="The files that are wanted."
+    )
+    priority: Literal["interactive", "batch"] = Field(
+        default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."
+    )
+    metadata: dict[str, str] = Field(
+        default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent."
+    )
+    expires_in: int | None = Field(
+        default=None,
+        ge=MIN_EXPIRES_SECONDS,
+        description="Seconds until record and objects are deleted. Left out: the operator's maximum.",
+    )
+
+    @model_validator(mode="after")
+    def _width_and_height_together(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("`width` and `height` have to be given together")
+        return self
+
+
+class OutputView(Output):
+    """A stored result and a link to it."""
+
+    url: str = Field(description="Absolute address of the file, made fresh at each read.")
+    url_expires_at: datetime = Field(description="Until when the address answers.")
+
+
+class JobView(BaseModel):
+    """A job as callers see it."""
+
+    id: str
+    object: Literal["interpolation"] = "interpolation"
+    version: int = Field(description="Grows with every change.")
+    status: JobState
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime
+    queue_position: int | None = Field(description="Jobs that are served before this one, while it is queued.")
+    progress: Progress | None
+    request: GenerationRequest = Field(
+        description="Every field as understood: defaults filled in, the seed resolved, images by digest."
+    )
+    outputs: list[OutputView]
+    error: Failure | None
+    timing: Timing
+    model: ModelInfo | None
+    metadata: dict[str, str]
+    attempts: int = Field(description="How often a worker began this job.")
+
+    @classmethod
+    def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:
+        """The record with what is known only at the moment of reading."""
+        shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
+        return cls(**(shown | {"queue_position": queue_position, "outputs": outputs}))
+
+
+class ProblemEntry(BaseModel):
+    """One thing that is wrong with a request."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.", examples=["/keyframes/1/image"])
+    code: str = Field(examples=["out_of_range"])
+    detail: str = Field(examples=["`steps` has to be at most 60 but is 200"])
+
+
+class ProblemView(BaseModel):
+    """An error, as problem details (RFC 9457)."""
+
+    type: str = Field(description="Relative address of a page about the code.", examples=["/errors/invalid_request"])
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the error.", examples=["invalid_request"])
+    detail: str
+    request_id: str
+    errors: list[ProblemEntry] | None = None
+
+
+PROBLEM_RESPONSE: dict[str, Any] = {
+    "model": ProblemView,
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
+}

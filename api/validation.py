@@ -1,0 +1,79 @@
+"""What pydantic found wrong with a body, in the words of the API: pointer, code, what was wanted and what came."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.errors import Problem
+
+_CODES = {
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "multiple_of": "out_of_range",
+    "finite_number": "out_of_range",
+    "too_short": "out_of_range",
+    "too_long": "out_of_range",
+    "string_too_long": "out_of_range",
+    "string_pattern_mismatch": "invalid_value",
+    "literal_error": "invalid_value",
+    "value_error": "invalid_value",
+}
+_WANTED = {
+    "greater_than_equal": "has to be at least {ge}",
+    "less_than_equal": "has to be at most {le}",
+    "multiple_of": "has to be divisible by {multiple_of}",
+    "finite_number": "has to be a finite number",
+    "too_short": "has to have at least {min_length} entries",
+    "too_long": "has to have at most {max_length} entries",
+    "string_too_long": "has to have at most {max_length} characters",
+    "string_pattern_mismatch": "has to match {pattern}",
+    "literal_error": "has to be {expected}",
+    "int_type": "has to be a whole number",
+    "float_type": "has to be a number",
+    "string_type": "has to be a string",
+    "list_type": "has to be a list",
+    "dict_type": "has to be an object",
+    "model_type": "has to be an object",
+    "model_attributes_type": "has to be an object",
+}
+_SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Every problem that pydantic found, in the order of the fields."""
+    return [_problem(entry) for entry in error.errors(include_url=False)]
+
+
+def pointer_of(location: Iterable[str | int]) -> str:
+    """JSON pointer (RFC 6901) of a field."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _problem(entry: Any) -> Problem:
+    kind, location = entry["type"], entry["loc"]
+    name = f"`{location[-1]}`" if location else "the body"
+    return Problem(pointer_of(location), _CODES.get(kind, "wrong_type"), _detail(kind, name, entry))
+
+
+def _detail(kind: str, name: str, entry: Any) -> str:
+    if kind == "missing":
+        return f"{name} is required"
+    if kind == "extra_forbidden":
+        return f"{name} is no field of this request"
+    if kind == "value_error":
+        reason = str(entry["ctx"]["error"])
+        return reason if reason.startswith("`") else f"{name} {reason}"
+    wanted = _WANTED[kind].format(**entry.get("ctx", {})) if kind in _WANTED else entry["msg"]
+    return f"{name} {wanted} but {_what_came(kind, entry)}"
+
+
+def _what_came(kind: str, entry: Any) -> str:
+    if kind in ("too_short", "too_long"):
+        return f"has {entry['ctx']['actual_length']}"
+    if kind == "string_too_long":
+        return f"has {len(entry['input'])}"
+    shown = repr(entry["input"])
+    return "is " + (shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…")
