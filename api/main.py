@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api.errors import install_error_handlers
 from api.middleware import BodyLimit, RequestId
 from api.openapi import describe
-from api.routers import health, jobs
+from api.routers import errors, health, jobs
 from api.service import Interpolations
 from core.job_store import AsyncJobStore
 from core.settings import Settings
@@ -37,5 +37,6 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     app.include_router(jobs.router)
     app.include_router(health.router)
+    app.include_router(errors.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the contract
     return app

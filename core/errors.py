@@ -112,6 +112,8 @@ class Unavailable(ServiceError):
 class JobFailed(ServiceError):
     """Ends a job as `failed`; code and detail are stored in its record."""
 
+    title = "The job failed"
+
 
 class WorkerLost(JobFailed):
     """Too many workers vanished while they ran this job."""
@@ -140,7 +142,7 @@ class StorageFailed(JobFailed):
 class InternalFailure(JobFailed):
     """A mistake of ours; the log has the trace, the caller has the request id."""
 
-    code = "internal"
+    code = ServiceError.code
 
 
 class StaleClaim(Exception):
