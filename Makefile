@@ -1,0 +1,48 @@
+# Every target sets up what it needs first; where nothing is to do, that takes a fraction of a second.
+PYTHON ?= python3
+BIN := .venv/bin
+CHECKED := api core dispatcher model worker scripts tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-long check format env-example lock setup setup-tests clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a stack of its own
+	@$(BIN)/python scripts/demo.py
+
+up: setup  ## run the whole stack in the foreground, until Ctrl-C
+	@$(BIN)/python scripts/up.py
+
+test: setup-tests  ## run all tests but the long ones
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: setup-tests  ## run the tests that take minutes each
+	@$(BIN)/python -m pytest -m long
+
+check: setup  ## lint, formatting, types, and who may import whom
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/ruff format --check $(CHECKED)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup  ## put the code into ruff's format
+	@$(BIN)/ruff check --fix $(CHECKED)
+	@$(BIN)/ruff format $(CHECKED)
+
+env-example: setup  ## write .env.example from the settings
+	@$(BIN)/python scripts/export_env.py
+
+lock: setup  ## write constraints.txt from what .venv holds
+	@{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip=' \
+	  | sed 's/+.*//'; } > constraints.new && mv constraints.new constraints.txt
+
+setup:  ## make .venv, or bring it up to date; the other commands do it by themselves
+	@$(PYTHON) scripts/setup.py
+
+setup-tests:  ## the same, with what only tests need
+	@$(PYTHON) scripts/setup.py servers chromium
+
+clean:  ## remove .venv and what the demo made; the jobs in .state stay
+	rm -rf .venv out
