@@ -22,7 +22,7 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if log_format == "text"
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

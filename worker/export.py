@@ -1,9 +1,12 @@
 """Drawings to files that play and open elsewhere."""
 
-import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
 CRF = "10"  # constant rate factor: the published front ends write H.264 at 10, visually lossless
@@ -16,22 +19,25 @@ def encode_mp4(frames: NDArray[np.uint8], fps: int) -> bytes:
         frames: RGB, `(frames, height, width, 3)`; height and width even, as every canvas is.
         fps: playback rate in frames per second.
     """
-    _, height, width, _ = frames.shape
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": CRF, "preset": "medium"}
-        # say which matrix the conversion below used, else players guess by the picture's size and shift the colours
-        context = stream.codec_context
-        context.color_range = av.video.reformatter.ColorRange.MPEG
-        context.colorspace = av.video.reformatter.Colorspace.ITU709
-        context.color_primaries = av.video.reformatter.ColorPrimaries.BT709
-        context.color_trc = av.video.reformatter.ColorTrc.BT709
-        for drawing in frames:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawing), format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="itu709", dst_color_range="mpeg"
-            )
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return file.getvalue()
+    # through a file: FFmpeg moves the index to the front by reading again what it wrote
+    with TemporaryDirectory(prefix="tooncrafter-") as folder:
+        path = Path(folder, "video.mp4")
+        with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+            _write_h264(container, frames, fps)
+        return path.read_bytes()
+
+
+def _write_h264(container: OutputContainer, frames: NDArray[np.uint8], fps: int) -> None:
+    stream = container.add_stream("libx264", rate=fps)
+    _, stream.height, stream.width, _ = frames.shape
+    stream.pix_fmt = "yuv420p"
+    stream.options = {"crf": CRF, "preset": "medium"}
+    # say which matrix the conversion below uses, else players guess by the picture's size and shift the colours
+    context = stream.codec_context
+    context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+    for drawing in frames:
+        rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawing), format="rgb24")
+        yuv = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        container.mux(stream.encode(yuv))
+    container.mux(stream.encode())
