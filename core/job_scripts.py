@@ -171,13 +171,15 @@ REPORT = (
     _COMMON
     + f"""
 local key = '{WORKER}' .. ARGV[1]
-if #ARGV > 2 then
-  redis.call('HSET', key, unpack(ARGV, 3))
-  if redis.call('HGET', key, 'state') == 'idle' then wake() end  -- a free slot is news for the dispatcher
+if #ARGV > 2 then redis.call('HSET', key, unpack(ARGV, 3)) end
+local stop_at = redis.call('HGET', key, 'stop_at')
+if stop_at then
+  redis.call('HSET', key, 'state', 'stopping')
+elseif redis.call('HGET', key, 'state') == 'idle' then
+  wake()  -- a free slot is news for the dispatcher
 end
 redis.call('PEXPIRE', key, ARGV[2])
 redis.call('ZADD', '{WORKERS}', now(), ARGV[1])
-local stop_at = redis.call('HGET', key, 'stop_at')
 return stop_at and math.max(0, stop_at - now()) or -1
 """
 )
