@@ -257,6 +257,8 @@ class JobStore:
 
     def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
         """A worker has loaded its pipeline and is ready; `model_loads` counts how often it did."""
+        # in a container it may bear the name of one that was killed while it stopped
+        self._redis.hdel(scripts.WORKER + worker, "stop_at")
         self._redis.hincrby(scripts.WORKER + worker, "model_loads", 1)
         self.report(worker, state=IDLE, model=model.model_dump_json(), model_load_seconds=f"{load_seconds:.3f}")
 
