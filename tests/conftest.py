@@ -1,0 +1,149 @@
+"""Real Redis, real object storage, a real gateway. A desk without the S3 server skips its tests; CI may not."""
+
+import itertools
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from core.job_store import AsyncJobStore, JobStore
+from core.settings import Settings
+from core.storage import ObjectStorage, open_storage, s3_client
+from tests.servers import MINISTACK, RedisServer, S3Server
+
+_bucket_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the desk has set for its own stack, in the environment or in `.env`, reaches no test."""
+    for name in [name for name in os.environ if name.startswith("TOONCRAFTER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A test may configure logging as a process does; the next one finds pytest's handlers again."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a unix socket (107 bytes), which pytest's own may not be."""
+    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _session_redis() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis_server(_session_redis: RedisServer) -> RedisServer:
+    """The Redis that all tests share, emptied for this one."""
+    _session_redis.client.flushall()
+    return _session_redis
+
+
+@pytest.fixture
+def mortal_redis(short_folder: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, which may be frozen and killed."""
+    server = RedisServer(short_folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> Iterator[JobStore]:
+    store = JobStore(redis_server.url)
+    yield store
+    store._redis.close()
+
+
+@pytest.fixture
+async def async_store(redis_server: RedisServer) -> AsyncIterator[AsyncJobStore]:
+    store = AsyncJobStore(redis_server.url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    if not MINISTACK.exists():
+        reason = "no S3 server: `make setup-tests` installs it"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="tc-s3-") as folder:
+        server = S3Server(Path(folder))
+        yield server
+        server.process.kill()
+
+
+@pytest.fixture
+def settings(redis_server: RedisServer, tmp_path: Path) -> Settings:
+    """A stack that keeps its objects in a folder."""
+    return Settings(redis_url=redis_server.url, state_dir=tmp_path / "state")
+
+
+@pytest.fixture
+def s3_settings(settings: Settings, s3_server: S3Server) -> Iterator[Settings]:
+    """The same stack with an empty bucket instead."""
+    bucket = f"bucket-{next(_bucket_numbers)}"
+    in_bucket = settings.model_copy(
+        update={
+            "s3_bucket": bucket,
+            "s3_prefix": "tooncrafter/",
+            "s3_endpoint_url": s3_server.url,
+            "s3_access_key_id": s3_server.access_key,
+            "s3_secret_access_key": Settings(s3_secret_access_key=s3_server.secret_key).s3_secret_access_key,
+        }
+    )
+    client = s3_client(in_bucket)
+    client.create_bucket(Bucket=bucket)
+    yield in_bucket
+    client.close()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def any_settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """Either kind of storage: what asks for this runs once with each."""
+    return request.getfixturevalue("s3_settings") if request.param == "s3" else settings
+
+
+@pytest.fixture
+def storage(any_settings: Settings) -> ObjectStorage:
+    return open_storage(any_settings)
+
+
+@pytest.fixture
+def stored_keys(request: pytest.FixtureRequest) -> Callable[[], set[str]]:
+    """All keys that the test's storage holds, asked past our own code."""
+    name = "any_settings" if "any_settings" in request.fixturenames else "settings"
+    used: Settings = request.getfixturevalue(name)
+
+    def keys() -> set[str]:
+        if used.s3_bucket:
+            client = s3_client(used)
+            found = client.list_objects_v2(Bucket=used.s3_bucket).get("Contents", [])
+            client.close()
+            return {item["Key"].removeprefix(used.s3_prefix) for item in found}
+        root = used.state_dir / "objects"
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+    return keys
