@@ -21,7 +21,6 @@ from model.dualref_fusion import ReferenceAddition, ReferenceAttention, Referenc
 
 SPATIAL_EPS = 1e-6
 TEMPORAL_EPS = 1e-5
-ATTENTION_LEVELS = (2, 3)  # a quarter and an eighth of the resolution; above, attention would be too costly
 
 
 class ClipNorm(nn.GroupNorm):
@@ -157,8 +156,15 @@ def _norm_silu(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 class QueryChunkedAttnProcessor:
     """Self-attention over the pixels of each frame, for diffusers' `Attention`: without a score matrix of all pairs."""
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, temb: Tensor | None = None) -> Tensor:
-        """`(frames, channels, height, width)` to the same, residual added; the encoder's middle has no `temb`."""
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: None = None,
+        attention_mask: None = None,
+        temb: None = None,
+    ) -> Tensor:
+        """`(frames, channels, height, width)` to the same, residual added; diffusers passes the rest, always None."""
         tokens = attn.group_norm(hidden_states).flatten(2).transpose(1, 2)  # t c h w -> t (h w) c
         query, key, value = (
             project(tokens).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
@@ -179,6 +185,7 @@ class DualReferenceDecoder(nn.Module):
         norm_num_groups: of every group norm.
         reference_heads: heads of the attention to the references.
         reference_head_dim: size of one of these heads, whatever the width.
+        reference_attention_levels: which resolutions attend, 0 the highest.
     """
 
     def __init__(
@@ -190,6 +197,7 @@ class DualReferenceDecoder(nn.Module):
         norm_num_groups: int,
         reference_heads: int,
         reference_head_dim: int,
+        reference_attention_levels: Sequence[int],
     ) -> None:
         super().__init__()
         widest, groups = block_out_channels[-1], norm_num_groups
@@ -207,10 +215,9 @@ class DualReferenceDecoder(nn.Module):
         self.up_blocks = nn.ModuleList()
         in_channels = widest
         for level, channels in reversed(list(enumerate(block_out_channels))):
-            attends = level in ATTENTION_LEVELS
             fusion = (
                 ReferenceAttention(channels, reference_heads, reference_head_dim, groups)
-                if attends
+                if level in reference_attention_levels
                 else ReferenceAddition(channels)
             )
             enlarge = level < len(block_out_channels) - 1
