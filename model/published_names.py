@@ -141,3 +141,43 @@ def _renamed(name: str, paths: Mapping[str, str]) -> str:
         if path in paths:
             return ".".join([paths[path], *pieces[count:]])
     raise KeyError(f"no published name is known for {name}")
+
+
+def text_encoder(module: nn.Module) -> dict[str, Source]:
+    """`cond_stage_model.model.`, transformers' `CLIPTextModel`; the published last layer is left out."""
+    paths = {
+        "embeddings.token_embedding": "token_embedding",
+        "embeddings.position_embedding.weight": "positional_embedding",
+        "encoder.layers": "transformer.resblocks",
+        "final_layer_norm": "ln_final",
+    }
+    return {ours: _clip("cond_stage_model.model.", ours, paths) for ours in module.state_dict()}
+
+
+def image_encoder(module: nn.Module) -> dict[str, Source]:
+    """`embedder.model.visual.`, transformers' `CLIPVisionModel`; the text tower beside it is left out."""
+    paths = {
+        "embeddings.class_embedding": "class_embedding",
+        "embeddings.patch_embedding": "conv1",
+        "embeddings.position_embedding.weight": "positional_embedding",
+        "pre_layrnorm": "ln_pre",
+        "encoder.layers": "transformer.resblocks",
+        "post_layernorm": "ln_post",
+    }
+    return {ours: _clip("embedder.model.visual.", ours, paths) for ours in module.state_dict()}
+
+
+def _clip(prefix: str, ours: str, paths: Mapping[str, str]) -> Source:
+    name = prefix + _renamed(ours, paths)
+    for inside, theirs in {
+        ".self_attn.out_proj.": ".attn.out_proj.",
+        ".layer_norm1.": ".ln_1.",
+        ".layer_norm2.": ".ln_2.",
+        ".mlp.fc1.": ".mlp.c_fc.",
+        ".mlp.fc2.": ".mlp.c_proj.",
+    }.items():
+        name = name.replace(inside, theirs)
+    if match := re.search(r"\.self_attn\.([qkv])_proj\.", name):
+        joined = name.replace(match[0], ".attn.in_proj_")
+        return Source(joined, part="qkv".index(match[1]), parts=3)
+    return Source(name)
