@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "TIFF": "image/tiff"}
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
+CONTENT_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",  # what Pillow calls a JPEG that a phone appended its depth or gain map to
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+}
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting and is checked below, before anything is decoded
@@ -56,7 +63,7 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which harms no drawing
-            image = Image.open(io.BytesIO(data), formats=list(CONTENT_TYPES))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.width, image.height, max_pixels)
             image.load()
     except UnidentifiedImageError:

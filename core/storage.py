@@ -196,7 +196,7 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if error.response["Error"]["Code"] == "NoSuchKey":
             raise NotFound("no such object") from error
         raise _unavailable(error) from error
     except BotoCoreError as error:
