@@ -1,7 +1,7 @@
 """Any order of events at the job store leaves every job in exactly the places that its state demands."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -102,16 +102,15 @@ class JobStoreMachine(RuleBasedStateMachine):
             self.lost[job_id] += 1
             assert (job_id in failed) == (self.lost[job_id] == MAX_LOST_LEASES)
 
-    def _write(self, claim: Claim, write: object) -> None:
+    def _write(self, claim: Claim, write: Callable[[], None]) -> None:
         """Accepted from the one valid claim of the job, refused from every other."""
-        assert callable(write)
         if self.valid.get(claim.job.id) is claim:
             write()
         else:
             with pytest.raises(StaleClaim):
                 write()
 
-    def _end(self, claim: Claim, write: object) -> None:
+    def _end(self, claim: Claim, write: Callable[[], None]) -> None:
         self._write(claim, write)
         if self.valid.get(claim.job.id) is claim:
             del self.valid[claim.job.id]
@@ -145,9 +144,9 @@ class JobStoreMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(redis_server: RedisServer) -> Iterator[type[JobStoreMachine]]:
+def machine(redis_server: RedisServer) -> type[JobStoreMachine]:
     JobStoreMachine.server = redis_server
-    yield JobStoreMachine
+    return JobStoreMachine
 
 
 def test_any_order_of_events(machine: type[JobStoreMachine]) -> None:

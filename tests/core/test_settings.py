@@ -1,0 +1,62 @@
+"""What an operator sets, and where it is found."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import Settings
+
+
+class TestSources:
+    def test_environment_wins_over_the_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One command can deviate from the stack's own `.env`."""
+        (tmp_path / ".env").write_text("TOONCRAFTER_PORT=8100\nTOONCRAFTER_HOST=0.0.0.0\n")
+        monkeypatch.setenv("TOONCRAFTER_PORT", "8200")
+        assert (Settings().port, Settings().host) == (8200, "0.0.0.0")
+
+    def test_empty_means_unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So the example file can be copied as it is."""
+        monkeypatch.setenv("TOONCRAFTER_REDIS_URL", "")
+        monkeypatch.setenv("TOONCRAFTER_PORT", "")
+        assert (Settings().redis_url, Settings().port) == (None, 8000)
+
+    @pytest.mark.parametrize(("value", "seconds"), [("3600", 3600), ("1.5", 1.5), ("P1D", 86400)])
+    def test_durations_count_seconds(self, monkeypatch: pytest.MonkeyPatch, value: str, seconds: float) -> None:
+        """A bare number, or the ISO form."""
+        monkeypatch.setenv("TOONCRAFTER_RESULT_TTL", value)
+        assert Settings().result_ttl == timedelta(seconds=seconds)
+
+    def test_sizes_have_units(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As operators write them."""
+        monkeypatch.setenv("TOONCRAFTER_MAX_BODY", "8MiB")
+        assert Settings().max_body == 8 * 2**20
+
+    def test_wrong_value_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The process does not start, and says why."""
+        monkeypatch.setenv("TOONCRAFTER_PORT", "eighty")
+        with pytest.raises(ValidationError, match="port"):
+            Settings()
+
+    def test_secrets_are_not_printed(self) -> None:
+        """Not even by whoever logs the settings."""
+        assert "hunter2" not in repr(Settings(s3_secret_access_key="hunter2"))
+
+
+class TestFindRedis:
+    def test_address_as_set(self, tmp_path: Path) -> None:
+        """It wins over a stack that runs in the state folder."""
+        (tmp_path / "redis.url").write_text("unix:///elsewhere/redis.sock\n")
+        settings = Settings(redis_url="redis://db:6379/0", state_dir=tmp_path)
+        assert settings.find_redis() == "redis://db:6379/0"
+
+    def test_address_of_the_stack_in_the_state_folder(self, tmp_path: Path) -> None:
+        """Every command finds a running stack through that folder."""
+        (tmp_path / "redis.url").write_text("unix:///elsewhere/redis.sock\n")
+        assert Settings(state_dir=tmp_path).find_redis() == "unix:///elsewhere/redis.sock"
+
+    def test_no_stack_runs(self, tmp_path: Path) -> None:
+        """The message says what would help."""
+        with pytest.raises(RuntimeError, match=r"make up.*TOONCRAFTER_REDIS_URL"):
+            Settings(state_dir=tmp_path).find_redis()
