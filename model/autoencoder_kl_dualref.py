@@ -12,6 +12,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention_processor import Attention
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution, Encoder
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from model.dualref_decoder import DualReferenceDecoder, QueryChunkedAttnProcessor
@@ -24,7 +25,7 @@ class HiddenStateEncoder(Encoder):
     """diffusers' encoder, which also returns its features before each downsampling."""
 
     def forward(self, sample: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """`(n, 3, H, W)` to moments before `quant_conv`, and hidden states as `AutoencoderKLDualRef.encode` has them."""
+        """`(n, 3, H, W)` to moments before `quant_conv`, and hidden states as `encode` below has them."""
         hidden_states = []
         sample = first = self.conv_in(sample)
         for block in self.down_blocks:
@@ -95,6 +96,7 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
             reference_attention_levels=reference_attention_levels,
         )
 
+    @apply_forward_hook  # CPU offload moves the weights when one of these is called
     def encode(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Encode pictures, each by itself.
 
@@ -109,6 +111,7 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
         sample, hidden_states = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
         return self.quant_conv(sample), hidden_states
 
+    @apply_forward_hook
     def prepare_references(self, hidden_states: Sequence[Tensor]) -> list[Tensor]:
         """What the decoder needs of the key frames, computed once for any number of `decode` calls.
 
@@ -123,6 +126,7 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
                 raise ValueError(f"hidden state {index} has to hold the 2 key frames but holds {len(states)}")
         return self.decoder.prepare(hidden_states)
 
+    @apply_forward_hook
     def decode(self, latents: Tensor, references: Sequence[Tensor] | None, keep: slice | None = None) -> Tensor:
         """Turn the latents of one clip into frames, drawing line detail from both key frames.
 

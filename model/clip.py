@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ftfy
 import torch
@@ -55,7 +56,7 @@ def vision_tower(
     image_size: int = 224,
     patch_size: int = 14,
 ) -> CLIPVisionModel:
-    """The vision tower with fresh weights: what `preprocess_for_clip` returns to `last_hidden_state` (n, 257, width)."""
+    """The vision tower with fresh weights: preprocessed pictures to `last_hidden_state` `(n, 257, hidden_size)`."""
     return CLIPVisionModel(
         CLIPVisionConfig(
             hidden_size=hidden_size,
@@ -77,7 +78,8 @@ def clip_tokenizer() -> CLIPTokenizer:
     symbols = _byte_symbols()
     words = [*symbols, *(symbol + "</w>" for symbol in symbols), *(merge.replace(" ", "") for merge in merges)]
     vocabulary = {word: index for index, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges])
+    pairs: Any = [tuple(merge.split()) for merge in merges]  # what the tokenizer wants, whatever its annotation says
+    return CLIPTokenizer(vocab=vocabulary, merges=pairs)
 
 
 def _byte_symbols() -> list[str]:
@@ -107,7 +109,7 @@ def preprocess_for_clip(pictures: Tensor, size: int = 224) -> Tensor:
     """Stretch pictures to the vision tower's square and normalise their colours.
 
     Args:
-        pictures: `(n, 3, height, width)` in [-1, 1], any size. All-zero pictures, mid grey, are the unconditional input.
+        pictures: `(n, 3, height, width)` in [-1, 1], any size; the unconditional input is mid grey, all 0.
         size: side of the square.
 
     Returns:

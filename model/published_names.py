@@ -45,7 +45,7 @@ class Source:
         return published.flatten(published.ndim - 1 - self.trailing) if self.trailing else published
 
 
-Names = Callable[[nn.Module], dict[str, Source]]  # one entry for every tensor of the module's state_dict()
+Names = Callable[[Any], dict[str, Source]]  # takes a part, has one entry for every tensor of its state_dict()
 
 
 def published_shapes(module: nn.Module, names: Mapping[str, Source]) -> dict[str, Shape]:
@@ -67,9 +67,9 @@ def from_published(
     return state
 
 
-def autoencoder(module: nn.Module) -> dict[str, Source]:
+def autoencoder(module: Any) -> dict[str, Source]:
     """`first_stage_model.`; only `post_quant_conv` is left out, which decoding with references never applies."""
-    levels = len(config(module)["block_out_channels"])
+    levels = len(module.config.block_out_channels)
     paths = {"quant_conv": "quant_conv"}
     for coder in ("encoder", "decoder"):
         paths[f"{coder}.conv_in"] = f"{coder}.conv_in"
@@ -125,12 +125,6 @@ def _autoencoder_trailing(ours: str) -> int:
     if re.search(r"\.(mid_attention|attentions\.0)\.to_", ours):
         return 2
     return 1 if re.search(r"\.temporal\.conv|\.time_conv_out", ours) else 0
-
-
-def config(module: nn.Module) -> Mapping[str, Any]:
-    """The configuration that a part was made from."""
-    settings: Mapping[str, Any] = getattr(module, "config")  # noqa: B009
-    return settings
 
 
 def _renamed(name: str, paths: Mapping[str, str]) -> str:

@@ -5,8 +5,7 @@ transformer, resampling. The table here walks our levels and counts along. `temo
 """
 
 from collections.abc import Iterator
-
-from torch import nn
+from typing import Any
 
 from model.published_names import Source
 
@@ -35,7 +34,7 @@ RESIDUAL_BLOCK: Prefixes = {
 }
 
 
-def unet(model: nn.Module) -> dict[str, Source]:
+def unet(model: Any) -> dict[str, Source]:
     """Sources of a `ToonCrafterUNet`'s tensors."""
     prefixes = {
         "embedding.timestep.linear_1.": "time_embed.0.",
@@ -71,7 +70,7 @@ def unet(model: nn.Module) -> dict[str, Source]:
     return {ours: Source(UNET + _translate(ours, prefixes), trailing=trailing(ours)) for ours in model.state_dict()}
 
 
-def image_projection(model: nn.Module) -> dict[str, Source]:
+def image_projection(model: Any) -> dict[str, Source]:
     """Sources of an `ImageResampler`'s tensors."""
     prefixes = {f"projection.{name}": name for name in ("latents", "proj_in.", "proj_out.", "norm_out.")}
     key_values = {}
@@ -95,7 +94,7 @@ def image_projection(model: nn.Module) -> dict[str, Source]:
     }
 
 
-def sketch_encoder(model: nn.Module) -> dict[str, Source]:
+def sketch_encoder(model: Any) -> dict[str, Source]:
     """Sources of a `SketchEncoder`'s tensors; its published file has no prefix."""
     convolutions = 2 * len(model.config.hint_channels) - 2  # between the first and the last of the hint's
     prefixes = {

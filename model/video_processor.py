@@ -21,7 +21,8 @@ class ToonCrafterVideoProcessor:
 
         Args:
             pictures: RGB, uint8 (h, w, 3), each of its own size.
-            height, width: the canvas.
+            height: of the canvas.
+            width: of the canvas.
             antialias: filter before shrinking, and pad with black, as the original's command line does. Without, pixels
                 between the sampled ones are lost and bars are mid grey, as in its web application.
 
@@ -35,7 +36,7 @@ class ToonCrafterVideoProcessor:
 
     def _preprocess_one(self, picture: Picture, height: int, width: int, antialias: bool) -> Tensor:
         if antialias:
-            size = scaled_size(*picture.shape[:2], height, width)
+            size = scaled_size(picture.shape[0], picture.shape[1], height, width)
             resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR)
             return to_unit_range(cut_to_canvas(_to_tensor(np.asarray(resized)), height, width))
         return cut_to_canvas(_resized(to_unit_range(_to_tensor(picture)), height, width), height, width)
@@ -45,7 +46,8 @@ class ToonCrafterVideoProcessor:
 
         Args:
             sketches: RGB, uint8 (h, w, 3), one per frame; None where a frame has no drawing.
-            height, width: the canvas.
+            height: of the canvas.
+            width: of the canvas.
 
         Returns:
             `(frames, 1, height, width)` in [0, 1]; frames without a drawing are 0.
