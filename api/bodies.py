@@ -3,15 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.schemas import ImageSource, InterpolationBody
 from api.validation import pointer_of, problems_of
@@ -64,13 +64,42 @@ def _parse_json(text: bytes | str) -> Any:
 
 async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:
     """The fields of the `request` part, and the files by part name; files called `keyframe` by their order."""
+    async with aclosing(request.stream()) as stream:
+        parser = WholeForm(
+            request.headers, stream, max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_image * 3
+        )
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise MalformedBody(f"the multipart form cannot be read: {error.message}") from None
+    try:
+        return await _read_form(form, max_image)
+    finally:
+        await form.close()
+
+
+class WholeForm(MultiPartParser):
+    """A form that was cut is malformed; Starlette's parser takes it for a whole one and drops the unfinished part."""
+
+    def __init__(self, headers: Headers, stream: AsyncIterator[bytes], **limits: int) -> None:
+        super().__init__(headers, self._to_its_end(stream), **limits)
+        self._ended = False
+
+    def on_end(self) -> None:
+        """The closing boundary was read."""
+        self._ended = True
+
+    async def _to_its_end(self, stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not self._ended:
+            raise MultiPartException("it ends before its closing boundary")
+
+
+async def _read_form(form: FormData, max_image: int) -> tuple[Any, dict[str, bytes]]:
     fields: Any = {}
     parts: dict[str, bytes] = {}
     keyframes: list[dict[str, Any]] = []
-    try:
-        form = await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_image * 3)
-    except HTTPException as error:
-        raise MalformedBody(f"the multipart form cannot be read: {error.detail}") from None
     for name, value in form.multi_items():
         if name == REQUEST_PART:
             fields = _parse_json(await value.read() if isinstance(value, UploadFile) else value)

@@ -41,8 +41,15 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
+def unexpected_response(error: Exception, request_id: str) -> Response:
+    """The answer to a mistake of ours: the log has the trace, the caller has the id under which it stands there."""
+    log.error("unexpected error", exc_info=error)
+    detail = "an unexpected error; the service's log has it under this request's id"
+    return problem_response(ServiceError(detail), request_id)
+
+
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error as problem details, those of the framework included."""
+    """Answer every error as problem details, those of the framework included; `RequestId` answers the unexpected."""
 
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
@@ -60,9 +67,3 @@ def install_error_handlers(app: FastAPI) -> None:
         answer = problem_response(translated, request.state.request_id)
         answer.headers.update(error.headers or {})
         return answer
-
-    @app.exception_handler(Exception)
-    async def unexpected_error(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", exc_info=error)
-        detail = "an unexpected error; the service's log has it under this request's id"
-        return problem_response(ServiceError(detail), request.state.request_id)

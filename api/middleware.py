@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from api.errors import problem_response
+from api.errors import problem_response, unexpected_response
 from core.errors import BodyTooLarge
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # printable and free of spaces: it is logged and sent back
@@ -17,7 +17,10 @@ log = structlog.get_logger("api.access")
 
 
 class RequestId:
-    """Takes over or makes the request's id, returns it, and binds it to every log line."""
+    """Takes over or makes the request's id, returns it, and binds it to every log line.
+
+    It is the outermost, so it also answers what nobody else caught: with the id, and with the trace logged under it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,7 +31,7 @@ class RequestId:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(ULID())
         scope.setdefault("state", {})["request_id"] = request_id
-        status, begun = 500, time.perf_counter()
+        status, begun = 0, time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -40,6 +43,11 @@ class RequestId:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                response = unexpected_response(error, request_id)
+                if status:  # the answer has begun: all that is left is to break it off
+                    raise
+                await response(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request",

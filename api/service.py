@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
-from anyio import to_thread
+from anyio import fail_after, to_thread
 
 from api.bodies import Submission
 from api.schemas import InterpolationBody
@@ -27,6 +27,8 @@ from core.job_store import AsyncJobStore
 from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
+
+PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a transfer may take longer
 
 log = structlog.get_logger("api")
 
@@ -106,9 +108,12 @@ class Interpolations:
         except Unavailable as error:
             failing["redis"] = error.detail
         try:
-            await to_thread.run_sync(self._storage.ping)
+            with fail_after(PATIENCE_SECONDS):
+                await to_thread.run_sync(self._storage.ping, abandon_on_cancel=True)
         except ServiceError as error:
             failing["storage"] = error.detail
+        except TimeoutError:
+            failing["storage"] = f"the object storage did not answer within {PATIENCE_SECONDS} s"
         return failing
 
     def _too_long(self, ttl: timedelta) -> list[Problem]:

@@ -3,7 +3,7 @@
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.bodies import KEYFRAME_PART, REQUEST_PART, read_submission
@@ -42,7 +42,12 @@ _SUBMISSION_DOC: dict[str, Any] = {
     }
 }
 
-_ELSEWHERE: dict[str, Any] = {"description": "The file lies at `Location`."}
+_DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The caller has the file already."},
+    307: {"description": "The file lies at `Location`."},
+    404: PROBLEM_RESPONSE,
+    503: PROBLEM_RESPONSE,
+}
 
 JobId = Annotated[str, Path(description="`itp_` and a ULID.", examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])]
 
@@ -80,14 +85,22 @@ async def read(job_id: JobId, interpolations: InterpolationsService, base_url: B
 @router.get(
     "/{job_id}/outputs/{name}",
     response_class=FileResponse,
-    responses={307: {"description": "The file lies at `Location`."}} | dict.fromkeys((404, 503), PROBLEM_RESPONSE),
+    responses=_DOWNLOAD_ANSWERS,
 )
-async def download(job_id: JobId, name: str, interpolations: InterpolationsService) -> Response:
+async def download(
+    job_id: JobId,
+    name: str,
+    interpolations: InterpolationsService,
+    if_none_match: Annotated[str | None, Header(description="`ETag` of the file that the caller has already.")] = None,
+) -> Response:
     """A result: the bytes, with `Range`, or a redirect to where they lie."""
     place, output = await interpolations.open_output(job_id, name)
-    if isinstance(place, FilePath):
-        return FileResponse(place, media_type=output.content_type, headers={"ETag": f'"{output.sha256}"'})
-    return RedirectResponse(place, status_code=307)
+    if not isinstance(place, FilePath):
+        return RedirectResponse(place, status_code=307)
+    etag = f'"{output.sha256}"'
+    if if_none_match and {"*", etag} & {known.strip().removeprefix("W/") for known in if_none_match.split(",")}:
+        return Response(status_code=304, headers={"ETag": etag})
+    return FileResponse(place, media_type=output.content_type, headers={"ETag": etag})
 
 
 def _view(job: Job, position: int | None, interpolations: Interpolations, base_url: str) -> JobView:
