@@ -1,0 +1,74 @@
+"""A gateway in this process: the whole app with its lifespan, called past the network."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+from starlette.types import Receive, Scope, Send
+
+from api.main import create_app
+from core.settings import Settings
+from tests.jobs import png
+from tests.servers import RedisServer
+
+BASE_URL = "http://gateway.test"
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of a gateway that runs with these settings. Errors of the app become its answers, as in production."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = ASGITransport(with_state, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
+    async with gateway(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def any_client(any_settings: Settings) -> AsyncIterator[AsyncClient]:
+    """Once with a folder, once with a bucket."""
+    async with gateway(any_settings) as client:
+        yield client
+
+
+@pytest.fixture
+def nothing_left(redis_server: RedisServer, stored_keys: Callable[[], set[str]]) -> Callable[[], None]:
+    """A refused request leaves no trace."""
+
+    def check() -> None:
+        assert redis_server.client.keys() == []
+        assert stored_keys() == set()
+
+    return check
+
+
+def files(*images: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
+    """Keyframes as a form sends them; without arguments two small drawings."""
+    return [
+        ("keyframe", (f"{index}.png", image, "image/png"))
+        for index, image in enumerate(images or (png(color="teal"), png(color="gold")))
+    ]
+
+
+def problems(response: Response, status: int, code: str) -> dict[str, str]:
+    """The document's problems, code by pointer, once its form is right."""
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), (
+        response.text
+    )
+    document = response.json()
+    assert (document["status"], document["code"], document["type"]) == (status, code, f"/errors/{code}")
+    assert document["request_id"] == response.headers["x-request-id"]
+    assert document["title"]
+    assert document["detail"]
+    return {entry["pointer"]: entry["code"] for entry in document.get("errors", [])}
