@@ -38,6 +38,7 @@ TINY = Preset(
         "block_out_channels": (8, 16, 16, 16),
         "layers_per_block": 1,
         "norm_num_groups": 4,
+        "reference_attention_levels": (3,),
         "reference_heads": 1,
         "reference_head_dim": 16,
     },
