@@ -180,6 +180,5 @@ class ProblemView(BaseModel):
 
 
 PROBLEM_RESPONSE: dict[str, Any] = {
-    "model": ProblemView,
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
 }
