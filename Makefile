@@ -10,7 +10,7 @@ help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a stack of its own
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 up: setup  ## run the whole stack in the foreground, until Ctrl-C
 	@$(BIN)/python scripts/up.py
