@@ -1,0 +1,126 @@
+"""`python -m dispatcher` as it runs: one leads, another takes over, and it ends when it is told to."""
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core import job_scripts as scripts
+from core.job import Timing, new_job_id
+from core.job_store import AsyncJobStore, JobStore
+from core.queue import QUEUE
+from core.settings import Settings
+from core.storage import open_storage
+from tests.jobs import MODEL, generation_request, stored_output
+from tests.servers import Process, RedisServer, wait_until
+
+Start = Callable[[], Process]
+
+
+@pytest.fixture
+def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
+    """Starts dispatchers of this stack; what still runs at the end is killed."""
+    numbers = itertools.count()
+    started: list[Process] = []
+    environment = os.environ | {
+        "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
+        "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
+    }
+
+    def start_one() -> Process:
+        command = [sys.executable, "-m", "dispatcher"]
+        process = Process(command, tmp_path / f"dispatcher-{next(numbers)}.log", environment)
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.kill()
+
+
+def leader(server: RedisServer) -> str | None:
+    token: str | None = server.client.get(scripts.DISPATCHER)
+    return token
+
+
+async def submit(store: AsyncJobStore) -> str:
+    job = await store.submit(
+        new_job_id(), generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id=""
+    )
+    return job.id
+
+
+async def test_it_sends_recovers_and_expires(
+    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer, settings: Settings
+) -> None:
+    """All three duties of one process, until SIGTERM."""
+    ended = await submit(async_store)
+    claim = store.claim("gpu-1")
+    assert claim is not None
+    store.succeed(claim, [stored_output()], Timing(), MODEL)
+    open_storage(settings).put(f"jobs/{ended}/inputs/a", b"x", "image/png")
+    lost = await submit(async_store)
+    store.claim("gpu-gone")
+    redis_server.client.zadd(scripts.LEASES, {lost: 0})
+    store.report_load("gpu-1", MODEL, load_seconds=1.0)
+
+    process = start()
+    wait_until(lambda: redis_server.client.llen(scripts.PREFIX + QUEUE) == 1, "the lost job is sent again")
+    wait_until(lambda: store.get(ended) is None, "the ended job expires")
+    assert not list((settings.state_dir / "objects").rglob("*/inputs/a"))
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert leader(redis_server) is None
+    assert "Traceback" not in process.output
+
+
+async def test_another_takes_over(
+    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+) -> None:
+    """After kill -9 the lock ends by itself; after SIGTERM it is free at once; never do two lead."""
+    first = start()
+    wait_until(lambda: leader(redis_server), "the first leads")
+    token = leader(redis_server)
+    second = start()
+    wait_until(lambda: "dispatcher started" in second.output, "the second waits")
+    assert leader(redis_server) == token
+
+    first.kill()
+    wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
+    store.report_load("gpu-1", MODEL, load_seconds=1.0)
+    await submit(async_store)
+    wait_until(lambda: redis_server.client.llen(scripts.PREFIX + QUEUE) == 1, "the second sends")
+
+    second.send(signal.SIGTERM)
+    assert second.wait() == 0
+    assert leader(redis_server) is None
+
+
+async def test_it_outlives_a_restart_of_redis(mortal_redis: RedisServer, settings: Settings, tmp_path: Path) -> None:
+    """It says that it waits, and goes on when Redis is back."""
+    environment = os.environ | {
+        "TOONCRAFTER_REDIS_URL": mortal_redis.url,
+        "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
+    }
+    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+        wait_until(lambda: leader(mortal_redis), "it leads")
+        mortal_redis.kill()
+        wait_until(lambda: "waits for Redis" in process.output, "it says that it waits")
+        mortal_redis.start()
+        mortal_redis.client.delete(scripts.DISPATCHER)
+        wait_until(lambda: leader(mortal_redis), "it leads again")
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_no_stack_to_work_for(tmp_path: Path) -> None:
+    """It ends and says what would help."""
+    environment = os.environ | {"TOONCRAFTER_STATE_DIR": str(tmp_path)}
+    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+        assert process.wait() == 1
+        assert "no stack runs in" in process.output

@@ -1,0 +1,138 @@
+"""Free slots and ready jobs to messages in a real queue."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from core import job_scripts as scripts
+from core.job import Timing, new_job_id
+from core.job_store import AsyncJobStore, JobStore
+from core.queue import GENERATE_TASK, QUEUE
+from core.settings import Settings
+from core.storage import ObjectStorage
+from dispatcher.expiry import delete_expired_jobs
+from dispatcher.recovery import recover_lost_jobs
+from dispatcher.scheduling import Scheduler
+from tests.jobs import MODEL, generation_request, stored_output
+from tests.servers import RedisServer
+
+
+async def submit(store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)) -> list[str]:
+    request = generation_request()
+    jobs = [await store.submit(new_job_id(), request, metadata={}, ttl=ttl, request_id="") for _ in range(count)]
+    return [job.id for job in jobs]
+
+
+@pytest.fixture
+def scheduler(redis_server: RedisServer) -> Scheduler:
+    return Scheduler(redis_server.url)
+
+
+def messages(server: RedisServer) -> list[str]:
+    """The task of each message in Celery's queue."""
+    queued = server.client.lrange(scripts.PREFIX + QUEUE, 0, -1)
+    return [json.loads(message)["headers"]["task"] for message in queued]
+
+
+class TestMessages:
+    async def test_one_for_each_free_slot_with_work(
+        self, async_store: AsyncJobStore, store: JobStore, scheduler: Scheduler, redis_server: RedisServer
+    ) -> None:
+        """As many as idle workers, and no more than jobs; a busy worker gets none."""
+        for name in ("gpu-1", "gpu-2"):
+            store.report_load(name, MODEL, load_seconds=1.0)
+        store.report_load("gpu-3", MODEL, load_seconds=1.0)
+        store.report("gpu-3", state="busy")
+        assert scheduler.send_messages(store) == 0
+        await submit(async_store)
+        assert scheduler.send_messages(store) == 1
+        await submit(async_store, 5)
+        assert scheduler.send_messages(store) == 1
+        assert messages(redis_server) == [GENERATE_TASK] * 2
+
+    async def test_none_without_a_worker(
+        self, async_store: AsyncJobStore, store: JobStore, scheduler: Scheduler, redis_server: RedisServer
+    ) -> None:
+        """Jobs wait in our own ready set, where priority and place count."""
+        await submit(async_store, 3)
+        assert scheduler.send_messages(store) == 0
+        assert messages(redis_server) == []
+
+    async def test_no_second_while_the_first_is_on_its_way(
+        self, async_store: AsyncJobStore, store: JobStore, scheduler: Scheduler
+    ) -> None:
+        """The loop comes by each second, often before the worker did."""
+        store.report_load("gpu-1", MODEL, load_seconds=1.0)
+        await submit(async_store, 2)
+        assert [scheduler.send_messages(store) for _ in range(3)] == [1, 0, 0]
+
+    async def test_lost_message_is_sent_again(
+        self, async_store: AsyncJobStore, store: JobStore, scheduler: Scheduler, redis_server: RedisServer
+    ) -> None:
+        """Celery on Redis loses one when a worker dies between taking and noting it."""
+        store.report_load("gpu-1", MODEL, load_seconds=1.0)
+        await submit(async_store)
+        scheduler.send_messages(store)
+        redis_server.client.delete(scripts.PREFIX + QUEUE)
+        assert scheduler.send_messages(store) == 1
+
+    async def test_stopping_worker_gets_none(
+        self, async_store: AsyncJobStore, store: JobStore, scheduler: Scheduler
+    ) -> None:
+        """It would not take it."""
+        store.report_load("gpu-1", MODEL, load_seconds=1.0)
+        store.ask_to_stop("gpu-1", timedelta(seconds=30))
+        await submit(async_store)
+        assert scheduler.send_messages(store) == 0
+
+
+class TestRecovery:
+    async def test_job_of_a_vanished_worker_waits_again(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """Told in the log by its id, and dispatched by the same sweep."""
+        (job_id,) = await submit(async_store)
+        store.claim("gpu-1")
+        redis_server.client.zadd(scripts.LEASES, {job_id: 0})
+        recover_lost_jobs(store)
+        job = store.get(job_id)
+        assert job is not None
+        assert (job.status, job.lost_leases) == ("queued", 1)
+        assert store.count_ready() == 1
+
+
+class TestExpiry:
+    async def test_objects_and_record_go(
+        self, async_store: AsyncJobStore, store: JobStore, storage: ObjectStorage, any_settings: Settings, stored_keys
+    ) -> None:
+        """Of what is past its time, and of nothing else."""
+        (old,) = await submit(async_store, ttl=timedelta(milliseconds=1))
+        (running,) = await submit(async_store, ttl=timedelta(milliseconds=1))
+        for job_id in (old, running):
+            storage.put(f"jobs/{job_id}/inputs/a", b"x", "image/png")
+        claims = {claim.job.id: claim for claim in (store.claim("gpu-1"), store.claim("gpu-2")) if claim}
+        store.succeed(claims[old], [stored_output()], Timing(), MODEL)
+        delete_expired_jobs(store, storage)
+        assert store.get(old) is None
+        assert store.get(running) is not None
+        assert stored_keys() == {f"jobs/{running}/inputs/a"}
+
+    async def test_record_stays_while_its_objects_do(
+        self, async_store: AsyncJobStore, store: JobStore, s3_settings: Settings
+    ) -> None:
+        """Else they would lie there for ever, and nobody would know."""
+        from core.errors import Unavailable
+        from core.storage import open_storage
+        from tests.servers import free_port
+
+        (job_id,) = await submit(async_store, ttl=timedelta(milliseconds=1))
+        claim = store.claim("gpu-1")
+        assert claim is not None
+        store.succeed(claim, [stored_output()], Timing(), MODEL)
+        away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
+        with pytest.raises(Unavailable):
+            delete_expired_jobs(store, open_storage(away))
+        assert store.get(job_id) is not None
+        delete_expired_jobs(store, open_storage(s3_settings))
+        assert store.get(job_id) is None
