@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.clip import clip_tokenizer, text_tower, vision_tower
-from model.presets import PRESETS
+from model.presets import PRESETS, Preset
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.sketch_encoder import SketchEncoder
@@ -27,8 +27,17 @@ def build_components(preset: str, seed: int) -> dict[str, Any]:
     """
     if preset not in PRESETS:
         raise ValueError(f"the preset has to be one of {', '.join(PRESETS)} but is {preset!r}")
-    sizes = PRESETS[preset]
-    modules = {
+    modules = build_modules(PRESETS[preset])
+    generator = torch.Generator().manual_seed(seed)
+    for module in modules.values():
+        randomise(module, generator)
+        module.eval()
+    return {**modules, "tokenizer": clip_tokenizer(), "scheduler": DDIMRescaledScheduler()}
+
+
+def build_modules(sizes: Preset) -> dict[str, nn.Module]:
+    """Every part that has weights, by the name of its component, as its class initialises it."""
+    return {
         "vae": AutoencoderKLDualRef(**sizes.vae),
         "text_encoder": text_tower(**sizes.text_encoder),
         "image_encoder": vision_tower(**sizes.image_encoder),
@@ -36,11 +45,6 @@ def build_components(preset: str, seed: int) -> dict[str, Any]:
         "unet": ToonCrafterUNet(**sizes.unet),
         "sketch_encoder": SketchEncoder(**sizes.sketch_encoder),
     }
-    generator = torch.Generator().manual_seed(seed)
-    for module in modules.values():
-        randomise(module, generator)
-        module.eval()
-    return {**modules, "tokenizer": clip_tokenizer(), "scheduler": DDIMRescaledScheduler()}
 
 
 @torch.no_grad()

@@ -14,6 +14,21 @@ from torch import Tensor, nn
 
 Shape = tuple[int, ...]
 
+SCHEDULE_BUFFERS = (
+    "betas",
+    "alphas_cumprod",
+    "alphas_cumprod_prev",
+    "sqrt_alphas_cumprod",
+    "sqrt_one_minus_alphas_cumprod",
+    "log_one_minus_alphas_cumprod",
+    "sqrt_recip_alphas_cumprod",
+    "sqrt_recipm1_alphas_cumprod",
+    "posterior_variance",
+    "posterior_log_variance_clipped",
+    "posterior_mean_coef1",
+    "posterior_mean_coef2",
+)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -175,3 +190,26 @@ def _clip(prefix: str, ours: str, paths: Mapping[str, str]) -> Source:
         joined = name.replace(match[0], ".attn.in_proj_")
         return Source(joined, part="qkv".index(match[1]), parts=3)
     return Source(name)
+
+
+def never_read(text: Any, image: Any, vae: Any) -> dict[str, Shape]:
+    """Published tensors that no part is made of, with their shapes.
+
+    The schedule is computed, decoding skips a convolution, the last text layer is not run, and beside the vision tower
+    lies a second text encoder without layers.
+    """
+    text_shapes = published_shapes(text, text_encoder(text))
+    layer = ".resblocks.0."
+    last = f".resblocks.{text.config.num_hidden_layers}."
+    shapes = {name.replace(layer, last): shape for name, shape in text_shapes.items() if layer in name}
+    width, latents = text.config.hidden_size, vae.config.latent_channels
+    heads: dict[str, Shape] = {"text_projection": (width, width), "logit_scale": ()}
+    for name, shape in heads.items():
+        shapes[f"cond_stage_model.model.{name}"] = shapes[f"embedder.model.{name}"] = shape
+    for name, shape in text_shapes.items():
+        if ".resblocks." not in name:
+            shapes[name.replace("cond_stage_model.", "embedder.")] = shape
+    shapes["embedder.model.visual.proj"] = (image.config.hidden_size, width)
+    shapes["first_stage_model.post_quant_conv.weight"] = (latents, latents, 1, 1)
+    shapes["first_stage_model.post_quant_conv.bias"] = (latents,)
+    return shapes | dict.fromkeys(SCHEDULE_BUFFERS, (1000,)) | {"scale_arr": (1400,)}

@@ -1,0 +1,170 @@
+"""Published files to a diffusers folder: the whole folder or none."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from model.assembly import build_modules
+from model.clip import clip_tokenizer
+from model.pipeline_tooncrafter import ToonCrafterPipeline
+from model.presets import TOONCRAFTER_512, Preset
+from model.published_file import CheckpointError, check_names_and_shapes, opened
+from model.published_names import (
+    Names,
+    Shape,
+    autoencoder,
+    from_published,
+    image_encoder,
+    never_read,
+    published_shapes,
+    text_encoder,
+)
+from model.published_unet_names import image_projection, sketch_encoder, unet
+from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from model.weights_digest import folder_digest
+
+NAMES: dict[str, Names] = {
+    "unet": unet,
+    "vae": autoencoder,
+    "text_encoder": text_encoder,
+    "image_encoder": image_encoder,
+    "image_projection": image_projection,
+    "sketch_encoder": sketch_encoder,
+}
+SKETCH_ENCODER = "sketch_encoder"  # the one part that is published in its own file
+STORED = torch.float16  # the published half-precision copies show that nothing is lost
+
+
+def convert(source: Path, folder: Path, sketch: Path | None = None, sizes: Preset = TOONCRAFTER_512) -> None:
+    """Write a diffusers folder in float16 from published files.
+
+    Args:
+        source: model.ckpt, or the same tensors in a safetensors file.
+        folder: does not exist yet.
+        sketch: sketch_encoder.ckpt, or the same tensors in a safetensors file.
+        sizes: of the model in the files.
+
+    Raises:
+        CheckpointError: a file is damaged or not this model, the folder exists, or the disk is full. Nothing is left.
+    """
+    with locked(folder):
+        if folder.exists():
+            raise CheckpointError(f"{folder} exists already; the conversion wants to make it")
+        convert_locked(source, folder, sketch, sizes)
+
+
+def convert_locked(source: Path, folder: Path, sketch: Path | None, sizes: Preset) -> None:
+    """`convert` for whoever holds the folder's lock and knows that the folder is not there."""
+    with torch.device("meta"):
+        parts: dict[str, Any] = dict(build_modules(sizes))
+    if sketch is None:
+        del parts[SKETCH_ENCODER]
+    _check(parts, source, sketch)
+
+    unfinished = _unfinished(folder)
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed: the lock says it no longer runs
+    try:
+        unfinished.mkdir()
+        _require_space(unfinished, parts)
+        for name, part in parts.items():
+            with opened(sketch if sketch and name == SKETCH_ENCODER else source) as tensors:
+                _write_part(unfinished / name, part, from_published(part, NAMES[name](part), _reader(tensors)))
+        tokenizer, scheduler = clip_tokenizer(), DDIMRescaledScheduler()
+        tokenizer.save_pretrained(str(unfinished / "tokenizer"))
+        scheduler.save_pretrained(str(unfinished / "scheduler"))
+        ToonCrafterPipeline(**parts, tokenizer=tokenizer, scheduler=scheduler).save_config(str(unfinished))
+        folder_digest(unfinished)  # kept in the folder, so that no start has to read gigabytes for it
+        unfinished.rename(folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check(parts: Mapping[str, Any], source: Path, sketch: Path | None) -> None:
+    wanted = {name: published_shapes(part, NAMES[name](part)) for name, part in parts.items()}
+    sketch_wanted = wanted.pop(SKETCH_ENCODER, {})
+    main: dict[str, Shape] = {name: shape for shapes in wanted.values() for name, shape in shapes.items()}
+    main |= never_read(parts["text_encoder"], parts["image_encoder"], parts["vae"])
+    with opened(source) as tensors:
+        check_names_and_shapes(source, tensors, main)
+    if sketch is not None:
+        with opened(sketch) as tensors:
+            check_names_and_shapes(sketch, tensors, sketch_wanted)
+
+
+def _reader(tensors: Mapping[str, Tensor]) -> Any:
+    return lambda name, shape: tensors[name]
+
+
+def _require_space(folder: Path, parts: Mapping[str, Any]) -> None:
+    needed = sum(tensor.numel() * STORED.itemsize for part in parts.values() for tensor in part.state_dict().values())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise CheckpointError(f"{folder.parent} has {free / 2**30:.1f} GiB free; the folder needs {needed / 2**30:.1f}")
+
+
+def _write_part(folder: Path, part: Any, state: Mapping[str, Tensor]) -> None:
+    """A part's config and weights, as its `from_pretrained` finds them."""
+    folder.mkdir()
+    if hasattr(part, "save_config"):  # a diffusers model; else a transformers one
+        part.save_config(str(folder))
+        _write_safetensors(folder / "diffusion_pytorch_model.safetensors", state)
+    else:
+        part.config.save_pretrained(str(folder))
+        _write_safetensors(folder / "model.safetensors", state)
+
+
+def _write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensor by tensor. The library's own writer wants all of them in memory, in their final type."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, tensor in state.items():
+        end = offset + tensor.numel() * STORED.itemsize
+        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)  # the format aligns the first tensor
+    with path.open("wb") as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for name, tensor in state.items():
+            stored = tensor.to(STORED).contiguous()
+            if not stored.isfinite().all():
+                raise CheckpointError(f"{name} of {path.parent.name} has values that are not finite in float16")
+            file.write(stored.numpy().data)
+
+
+def _unfinished(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.converting")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time make `folder`; the kernel frees the lock however the process ends."""
+    path = folder.with_name(f".{folder.name}.lock")
+    try:
+        file = _lock(path)
+        while not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            file.close()  # whoever had the lock took the file away at its end
+            file = _lock(path)
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be made: {error.strerror}") from error
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str]:
+    file = path.open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
