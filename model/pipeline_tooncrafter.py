@@ -2,28 +2,30 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from diffusers.utils.outputs import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModel
 
 from model.assembly import build_components
+from model.attention import ContextKeyValues
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef, sample_posterior
 from model.clip import preprocess_for_clip, tokenize
 from model.guidance import classifier_free_guidance
 from model.main_memory import hold_freed_memory
+from model.outputs import Conditions, NumericalError, ToonCrafterPipelineOutput, require_finite
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.sketch_encoder import SketchEncoder
 from model.unet_tooncrafter import ToonCrafterUNet
 from model.video_processor import ToonCrafterVideoProcessor
+
+__all__ = ["NumericalError", "ToonCrafterPipeline", "ToonCrafterPipelineOutput"]
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
 StepCallback = Callable[["ToonCrafterPipeline", int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -31,37 +33,6 @@ StepCallback = Callable[["ToonCrafterPipeline", int, Tensor, dict[str, Tensor]],
 VAE_SCALE = 8  # pixels of the canvas along one side of a latent
 CANVAS_MULTIPLE = 64  # the autoencoder and the UNet's three steps down have to come out even
 TWO_PASS_MIN_FRAMES = 6  # below, the frames that the second pass replaces would not be in it
-
-
-class NumericalError(ArithmeticError):
-    """The numbers of a clip are no longer finite; the message says at which stage."""
-
-
-@dataclass
-class ToonCrafterPipelineOutput(BaseOutput):
-    """A clip.
-
-    Attributes:
-        frames: uint8 `(frames, height, width, 3)` RGB; with `output_type="pt"` a tensor
-            `(1, 3, frames, height, width)`, about [-1, 1] and not clamped; with `"latent"` `(1, 4, frames, h, w)`.
-    """
-
-    frames: Any
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """All that the key frames and the prompt say about a clip.
-
-    Attributes:
-        context: `(branches, tokens, channels)`; the conditional branch, then the unconditional one if there is guidance.
-        key_latents: `(1, 4, frames, h, w)`, the two key frames' latents at both ends of zeros.
-        references: what the decoder wants of the key frames, from `AutoencoderKLDualRef.prepare_references`.
-    """
-
-    context: Tensor
-    key_latents: Tensor
-    references: list[Tensor]
 
 
 class ToonCrafterPipeline(DiffusionPipeline):
@@ -151,7 +122,8 @@ class ToonCrafterPipeline(DiffusionPipeline):
             keyframes: the first and the last drawing, of any size; resized and cropped to the canvas.
             prompt: what the clip shows.
             negative_prompt: what it should not show; without effect at `guidance_scale` 1.
-            height, width: of the canvas in pixels, multiples of 64; 320 by 512 is what the weights were trained for.
+            height: of the canvas in pixels, a multiple of 64; the weights were trained for 320 by 512.
+            width: likewise.
             num_frames: with the key frames; other than 16 works, but the weights were trained for 16.
             frame_stride: 5 to 30, smaller means larger motion. It changes neither number nor rate of frames.
             num_inference_steps: denoising steps.
@@ -284,13 +256,16 @@ class ToonCrafterPipeline(DiffusionPipeline):
             if negative_prompt is not None:
                 branches.append(self.encode_unconditional_context(negative_prompt))
 
+        key_latents, references = self.encode_key_frames(pictures, num_frames, posterior_noise.to(device))
+        return Conditions(torch.cat(branches), key_latents, references)
+
+    def encode_key_frames(
+        self, pictures: Tensor, num_frames: int, posterior_noise: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The `key_latents` and `references` of `Conditions`; arguments as for `encode`."""
         moments, hidden_states = self.vae.encode(pictures.to(self.vae.dtype))
-        latents = (
-            sample_posterior(moments.float(), posterior_noise[[0, -1]].to(device)) * self.vae.config.scaling_factor
-        )
-        key_latents = latents.new_zeros(1, latents.shape[1], num_frames, *latents.shape[2:])
-        key_latents[0, :, 0], key_latents[0, :, -1] = latents[0], latents[1]
-        return Conditions(torch.cat(branches), key_latents, self.vae.prepare_references(hidden_states))
+        latents = sample_posterior(moments.float(), posterior_noise[[0, -1]]) * self.vae.config.scaling_factor
+        return place_at_ends(latents, num_frames), self.vae.prepare_references(hidden_states)
 
     def encode_context(self, prompt: str, picture: Tensor) -> Tensor:
         """`(1, tokens, channels)`: the prompt's tokens, then those of a picture `(1, 3, height, width)` in [-1, 1]."""
@@ -334,8 +309,16 @@ class ToonCrafterPipeline(DiffusionPipeline):
         Args:
             conditions: from `encode`.
             latents: `(1, 4, frames, h, w)` float32, standard normal noise.
+            frame_stride: as for the pipeline, like all not named here.
+            num_inference_steps: denoising steps.
+            eta: share of fresh noise at each step, 0 to 1.
+            guidance_scale: other than 1 needs conditions with both branches.
+            guidance_rescale: 0 to 1.
             hint: `(frames, 1, height, width)` in [0, 1], sketches bright on black.
+            control_scale: 0 to 1, how strongly sketches steer.
+            generator: source of the noise that steps add.
             step_noises: what each step adds, instead of draws from `generator`.
+            callback_on_step_end: as for the pipeline.
 
         Returns:
             `(1, 4, frames, h, w)` float32, scaled as the UNet sees them.
@@ -343,25 +326,24 @@ class ToonCrafterPipeline(DiffusionPipeline):
         Raises:
             NumericalError: the result is not finite.
         """
-        num_frames = latents.shape[2]
-        context = self.unet.project_context(conditions.context, num_frames)
+        context = self.unet.project_context(conditions.context, num_frames=latents.shape[2])
         stride = torch.tensor([frame_stride], device=latents.device)
         noises = iter(step_noises) if step_noises is not None else None
-        if hint is not None:
+        if hint is not None and self.sketch_encoder is not None:
             hint = self.sketch_encoder.embed_hint(hint.to(latents.device, self.sketch_encoder.dtype))
 
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
             for index, timestep in enumerate(self.scheduler.timesteps):
                 control = None
-                if hint is not None:
+                if hint is not None and self.sketch_encoder is not None:
                     control = self.sketch_encoder(
                         latents.to(self.sketch_encoder.dtype), timestep[None], conditions.context, hint, control_scale
                     )
-                sample = torch.cat([latents, conditions.key_latents], dim=1).to(self.unet.dtype)
-                prediction = self.unet(sample, timestep[None], context, stride, control)
+                prediction = self.predict(conditions, latents, timestep[None], context, stride, control)
                 if guidance_scale != 1.0:
-                    prediction = classifier_free_guidance(*prediction.chunk(2), guidance_scale, guidance_rescale)
+                    conditional, unconditional = prediction.chunk(2)
+                    prediction = classifier_free_guidance(conditional, unconditional, guidance_scale, guidance_rescale)
                 latents = self.scheduler.step(
                     prediction.float(),
                     timestep,
@@ -376,11 +358,24 @@ class ToonCrafterPipeline(DiffusionPipeline):
                 progress_bar.update()
         return require_finite(latents, "latents")
 
+    def predict(
+        self,
+        conditions: Conditions,
+        latents: Tensor,
+        timestep: Tensor,
+        context: Sequence[ContextKeyValues],
+        frame_stride: Tensor,
+        control_residuals: Sequence[Tensor] | None,
+    ) -> Tensor:
+        """The UNet's v for every branch, `(branches, 4, frames, h, w)`, in one batch."""
+        sample = torch.cat([latents, conditions.key_latents], dim=1).to(self.unet.dtype)
+        prediction: Tensor = self.unet(sample, timestep, context, frame_stride, control_residuals)
+        return prediction
+
     def decode(self, latents: Tensor, references: Sequence[Tensor], two_pass: bool = True) -> Tensor:
         """Turn latents into frames.
 
-        The second pass decodes a clip without the frames next to the key frames and gives the two middle frames: further
-        from the ends in time, they are nearer in the clip that is decoded.
+        The second pass decodes a clip without the frames next to the key frames, and gives the two middle frames.
 
         Args:
             latents: `(1, 4, frames, h, w)`, from `denoise`.
@@ -406,7 +401,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
     @contextmanager
     def _encoders_on(self, device: torch.device) -> Iterator[None]:
         """Have the encoders on the device, and afterwards in main memory if `offload_encoders` says so."""
-        encoders = (self.text_encoder, self.image_encoder, self.image_projection)
+        encoders: tuple[nn.Module, ...] = (self.text_encoder, self.image_encoder, self.image_projection)
         if self.offload_encoders:
             for encoder in encoders:
                 encoder.to(device)
@@ -420,13 +415,8 @@ class ToonCrafterPipeline(DiffusionPipeline):
         return ToonCrafterPipelineOutput(frames=frames)
 
 
-def require_finite(values: Tensor, name: str) -> Tensor:
-    """Hand on `values`.
-
-    Raises:
-        NumericalError: one of them is NaN or infinite.
-    """
-    if not torch.isfinite(values).all():
-        broken = (~torch.isfinite(values)).float().mean().item()
-        raise NumericalError(f"{name} have to be finite, but {broken:.1%} of their values are NaN or infinite")
-    return values
+def place_at_ends(latents: Tensor, num_frames: int) -> Tensor:
+    """Two latents `(2, 4, h, w)` as first and last of a clip of zeros, `(1, 4, num_frames, h, w)`."""
+    clip = latents.new_zeros(1, latents.shape[1], num_frames, *latents.shape[2:])
+    clip[0, :, 0], clip[0, :, -1] = latents[0], latents[1]
+    return clip

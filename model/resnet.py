@@ -1,7 +1,7 @@
 """Residual blocks over space and then time.
 
 The spatial half and the resampling are diffusers'. The convolutions along time are written as 2-D convolutions with
-kernel (3, 1) over (frames, pixels): the same numbers as the published 3-D ones, without a copy from channels-last frames.
+kernel (3, 1) over (frames, pixels): the same numbers as the published 3-D ones, on channels-last frames as they lie.
 """
 
 from diffusers.models.resnet import ResnetBlock2D

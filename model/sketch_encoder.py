@@ -17,7 +17,7 @@ class SketchEncoder(ModelMixin, ConfigMixin):
         attention_levels: which resolutions have a transformer; the middle always has.
         attention_head_dim: width of one attention head.
         cross_attention_dim: width of the context.
-        hint_channels: widths of the convolutions that bring a drawing to the latents' size, the last three by half each.
+        hint_channels: widths of the convolutions on a drawing; each after the first halves its size.
         norm_num_groups: of every group norm.
     """
 

@@ -154,7 +154,7 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         Returns:
             `(contexts, out_channels, frames, height, width)`.
         """
-        clips, _, num_frames, height, width = sample.shape
+        clips, _, num_frames = sample.shape[:3]
         if isinstance(context, Tensor):
             context = self.project_context(context, num_frames)
         contexts = iter(context)

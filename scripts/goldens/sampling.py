@@ -57,7 +57,7 @@ def sampling(case: Case) -> dict[str, float]:
 @golden("ddim10")
 @golden("ddim_eta0")
 def loop(case: Case) -> dict[str, Tensor]:
-    """A loop with stored noises: the state and the clean estimate after every step, and the first step's predictions."""
+    """A loop with stored noises: state and clean estimate after every step, and the first step's predictions."""
     pipe = pipeline(case)
     guided = case["cfg"] != 1.0
     latents = case.input(f"{case.name}_xT")
