@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import RedisError
@@ -14,13 +15,15 @@ from core.logging import configure_logging
 from core.settings import Settings
 from core.storage import open_storage
 from worker.heartbeat import Heartbeat
-from worker.runner import Runner
+
+if TYPE_CHECKING:
+    from worker.runner import Runner
 
 TINY = "tiny"
 
 log = structlog.get_logger("worker")
 
-_runner: Runner | None = None
+_runner: "Runner | None" = None
 
 
 def refuse_to_start_without_model() -> None:
@@ -39,7 +42,7 @@ def refuse_to_start_without_model() -> None:
         raise SystemExit(f"TOONCRAFTER_MODEL names {model}, which does not exist")
 
 
-def runner() -> Runner:
+def runner() -> "Runner":
     """The runner of this child process."""
     if _runner is None:
         raise RuntimeError("the model is not loaded: tasks run in a child of `celery worker --pool=prefork`")
@@ -62,11 +65,11 @@ def start_child() -> None:
         os._exit(1)
 
 
-def build_runner(settings: Settings, worker: str) -> Runner:
+def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, announce the worker, and return what runs its jobs."""
     from model.checkpoint import load_pipeline  # torch belongs into the child: the parent only passes messages on
-
     from worker.device import choose_device, choose_dtype, describe, use_threads
+    from worker.runner import Runner
 
     store, storage = JobStore(settings.find_redis()), open_storage(settings)
     storage.ping()

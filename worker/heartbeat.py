@@ -44,15 +44,12 @@ class Heartbeat:
     def hold(self, claim: Claim) -> None:
         """From now on renew this job's lease too."""
         self._stale, self._claim = False, claim
-        self._store.report(self.worker, state=BUSY)
+        self._tell(BUSY)
 
     def release(self) -> None:
         """The job has ended; the slot is free."""
         self._claim = None
-        try:
-            self._store.report(self.worker, state=IDLE)
-        except RedisError as error:  # the next beat says it again
-            log.warning("cannot report a free slot", error=str(error))
+        self._tell(IDLE)
 
     @property
     def lost_the_job(self) -> bool:
@@ -63,6 +60,12 @@ class Heartbeat:
     def seconds_to_stop(self) -> float | None:
         """How long this worker may still compute, once it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
+
+    def _tell(self, state: str) -> None:
+        try:
+            self._store.report(self.worker, state=state)
+        except RedisError as error:  # the next beat says it again; a claimed job has to run or to be given up meanwhile
+            log.warning("cannot report the state of the slot", state=state, error=str(error))
 
     def _beat(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):

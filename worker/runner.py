@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 import torch
-from model.pipeline_tooncrafter import NumericalError
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
@@ -27,6 +26,7 @@ from core.images import read_rgb
 from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, input_key, output_key
 from core.job_store import Claim, JobStore
 from core.storage import ObjectStorage
+from model.pipeline_tooncrafter import NumericalError
 from worker.device import peak_memory_bytes, reset_peak_memory
 from worker.export import encode_mp4
 from worker.heartbeat import Heartbeat
