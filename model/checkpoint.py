@@ -1,8 +1,8 @@
 """A model by its name, and the command line that converts one.
 
-`python -m model.checkpoint convert model.ckpt FOLDER [--sketch-encoder sketch_encoder.ckpt]` reads the official files or
-their half-precision copies in safetensors. Either the whole folder appears or none: a wrong tensor, a damaged file or a
-full disk ends in an error that names it.
+`python -m model.checkpoint convert model.ckpt FOLDER [--sketch-encoder sketch_encoder.ckpt]` reads the official files
+or their half-precision copies in safetensors. Either the whole folder appears or none: a wrong tensor, a damaged file
+or a full disk ends in an error that names it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 
 from model.conversion import convert, convert_locked, locked
 from model.pipeline_tooncrafter import ToonCrafterPipeline
-from model.presets import PRESETS, TINY, TOONCRAFTER_512
+from model.presets import PRESETS, TINY, TOONCRAFTER_512, Preset
 from model.published_file import CheckpointError
 from model.weights_digest import folder_digest, preset_digest
 
@@ -60,12 +60,12 @@ def load_pipeline(name: str, *, device: str, dtype: torch.dtype, cache_dir: Path
         folder = converted(folder, cache_dir)
     if not (folder / ToonCrafterPipeline.config_name).is_file():
         raise CheckpointError(f"{name} has to be `tiny`, a diffusers folder or a published file, but is none of them")
-    pipeline = ToonCrafterPipeline.from_pretrained(str(folder), torch_dtype=dtype).to(device)
+    pipeline = ToonCrafterPipeline.from_pretrained(str(folder), dtype=dtype).to(device)
     trained = bool(pipeline.config.get("trained", True))
     return LoadedPipeline(pipeline, Path(name).name, trained, folder_digest(folder))
 
 
-def converted(source: Path, cache_dir: Path) -> Path:
+def converted(source: Path, cache_dir: Path, sizes: Preset = TOONCRAFTER_512) -> Path:
     """The diffusers folder of a published file, converted now if the cache has none of this very file."""
     state = source.stat()
     identity = hashlib.sha256(f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
@@ -73,7 +73,7 @@ def converted(source: Path, cache_dir: Path) -> Path:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not folder.exists():
-            convert_locked(source, folder, None, TOONCRAFTER_512)
+            convert_locked(source, folder, None, sizes)
     return folder
 
 

@@ -119,6 +119,7 @@ def _write_part(folder: Path, part: Any, state: Mapping[str, Tensor]) -> None:
         part.save_config(str(folder))
         _write_safetensors(folder / "diffusion_pytorch_model.safetensors", state)
     else:
+        part.config.dtype = "float32"  # unless the loader is told another: the library's default is the files' type
         part.config.save_pretrained(str(folder))
         _write_safetensors(folder / "model.safetensors", state)
 
