@@ -1,0 +1,59 @@
+"""The model's numbers are the original's."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from scripts.check_goldens import check, read_cases
+from scripts.goldens.registry import Case
+
+FOLDER = Path(__file__).parents[1] / "data" / "goldens"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "check_goldens.py"
+CASES = read_cases(FOLDER)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_every_output_is_within_its_tolerance(case: Case) -> None:
+    outside = [deviation for deviation in check(case, FOLDER) if deviation.share > 1]
+    assert not outside
+
+
+class TestScript:
+    """What the command says about a folder."""
+
+    def folder(self, tmp_path: Path, case: str) -> Path:
+        """A folder with one case."""
+        goldens = json.loads((FOLDER / "goldens.json").read_text())
+        goldens["cases"] = {case: goldens["cases"][case]}
+        (tmp_path / "goldens.json").write_text(json.dumps(goldens))
+        shutil.copy(FOLDER / goldens["cases"][case]["file"], tmp_path)
+        return tmp_path
+
+    def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False, cwd=folder)
+
+    def test_agreement_ends_with_0(self, tmp_path: Path) -> None:
+        ended = self.run(self.folder(tmp_path, "ddim_update"))
+        assert (ended.returncode, "1 of 1 cases" in ended.stdout) == (0, True), ended.stderr
+
+    def test_a_value_out_of_tolerance_ends_with_1(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path, "ddim_update")
+        stored = load_file(folder / "ddim_update.safetensors")
+        next(iter(stored.values())).view(-1)[0] += 0.01
+        save_file(stored, folder / "ddim_update.safetensors")
+        ended = self.run(folder)
+        assert (ended.returncode, "FAIL ddim_update" in ended.stdout) == (1, True), ended.stderr
+
+    def test_an_unknown_case_is_an_error(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path, "ddim_update")
+        goldens = json.loads((folder / "goldens.json").read_text())
+        goldens["cases"] = {"another": goldens["cases"]["ddim_update"]}
+        (folder / "goldens.json").write_text(json.dumps(goldens))
+        ended = self.run(folder)
+        assert ended.returncode != 0
+        assert "case another: unknown" in ended.stderr

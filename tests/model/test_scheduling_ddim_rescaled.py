@@ -1,0 +1,87 @@
+"""The sampler: every step count gives numbers, and training's noise is what sampling takes away."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from tests.model.test_goldens import FOLDER
+
+
+def laid_out(steps: int, **config: str) -> DDIMRescaledScheduler:
+    scheduler = DDIMRescaledScheduler(**config)
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+class TestSchedule:
+    def test_ends_in_pure_noise(self) -> None:
+        scheduler = DDIMRescaledScheduler()
+        assert (scheduler.alphas_cumprod[-1], scheduler.betas[-1]) == (0, 1)
+
+    @pytest.mark.parametrize("steps", [4, 10, 25, 50])
+    def test_first_step_is_the_originals_to_the_bit(self, steps: int) -> None:
+        """The stored limit is wider than the rounding that decides between a number and NaN there."""
+        stored = load_file(FOLDER / "schedule.safetensors")[f"trailing{steps}_dir_radicand_eta1"]
+        ours = np.array([step.radicand(1.0) for step in laid_out(steps).steps.values()], np.float32)
+        assert np.array_equal(ours, stored.numpy())
+
+    @pytest.mark.parametrize("steps", range(1, 61))
+    def test_no_step_count_gives_nan(self, steps: int) -> None:
+        """Twelve of these did in the original."""
+        scheduler = laid_out(steps)
+        assert len(scheduler.timesteps) == steps
+        sample = torch.ones(1, 4, 2, 2, 2)
+        for timestep in scheduler.timesteps:
+            sample = scheduler.step(-sample, timestep, sample, variance_noise=torch.ones_like(sample)).prev_sample
+        assert sample.isfinite().all()
+
+    def test_original_would_have_failed_where_the_radicand_is_negative(self) -> None:
+        failing = [steps for steps in range(1, 61) if laid_out(steps).steps[999].radicand(1.0) < 0]
+        assert failing == [7, 11, 14, 15, 20, 25, 33, 34, 35, 37, 38, 39]
+
+    @pytest.mark.parametrize("steps", [0, -1, 1001])
+    def test_impossible_counts_are_refused(self, steps: int) -> None:
+        with pytest.raises(ValueError, match=f"has to be 1 to 1000 but is {steps}"):
+            laid_out(steps)
+
+    @pytest.mark.parametrize("steps", [3, 9, 27, 36, 37])
+    def test_uniform_spacing_says_which_counts_it_cannot_hold(self, steps: int) -> None:
+        with pytest.raises(ValueError, match="would need timestep 1000"):
+            laid_out(steps, timestep_spacing="uniform")
+
+
+class TestStep:
+    def test_a_timestep_that_is_not_laid_out_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="but is 500"):
+            laid_out(4).step(torch.zeros(1), 500, torch.zeros(1))
+
+    def test_one_seed_gives_one_noise(self) -> None:
+        scheduler, sample = laid_out(4), torch.zeros(1, 4, 2, 2, 2)
+        first, second = (
+            scheduler.step(sample, 999, sample, generator=torch.Generator().manual_seed(1)).prev_sample for _ in range(2)
+        )
+        assert torch.equal(first, second)
+
+    def test_eta_0_draws_nothing(self) -> None:
+        scheduler, sample = laid_out(4), torch.ones(1, 4, 2, 2, 2)
+        generator = torch.Generator().manual_seed(1)
+        before = generator.get_state()
+        scheduler.step(sample, 999, sample, eta=0.0, generator=generator)
+        assert torch.equal(generator.get_state(), before)
+
+    def test_a_true_prediction_recovers_the_clean_latents(self) -> None:
+        """What training adds, a step with the exact v takes away, rescaled for its end."""
+        scheduler = laid_out(50)
+        clean, noise = torch.randn(2, 1, 4, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+        timestep = scheduler.timesteps[20]
+        noisy = scheduler.add_noise(clean, noise, timestep[None])
+        velocity = scheduler.get_velocity(clean, noise, timestep[None])
+        recovered = scheduler.step(velocity, timestep, noisy, eta=0.0).pred_original_sample
+        scale = float(scheduler.steps[int(timestep)].scale_prev)
+        torch.testing.assert_close(recovered, scale * clean)
+
+    def test_config_survives_saving(self, tmp_path: object) -> None:
+        DDIMRescaledScheduler(timestep_spacing="uniform").save_pretrained(str(tmp_path))
+        assert DDIMRescaledScheduler.from_pretrained(str(tmp_path)).config.timestep_spacing == "uniform"
