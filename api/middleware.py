@@ -83,7 +83,13 @@ class BodyLimit:
                 raise self._error()
             return message
 
-        return await self._app(scope, receive_limited, send)
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start" and received > self._max_bytes:
+                # else the server would go on reading, and forgetting, whatever is sent
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        return await self._app(scope, receive_limited, send_last)
 
     def _error(self) -> BodyTooLarge:
         return BodyTooLarge(f"the body has to have at most {self._max_bytes} bytes")
