@@ -4,6 +4,7 @@ Store, storage and heartbeat are real. A stand-in takes the pipeline's place whe
 which step; the real pipeline runs in the end-to-end tests.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -308,15 +309,16 @@ class TestRedisAway:
         worker = Worker(JobStore(mortal_redis.url), open_storage(settings), pipeline)
         gateway = AsyncJobStore(mortal_redis.url)
         job_id = await submit(gateway, worker.storage, steps=2)
-        pipeline.at_step = lambda index: mortal_redis.kill() if index == 1 else None
-        commit = worker.runner._commit
+        restart = threading.Timer(2.0, mortal_redis.start)
 
-        def restart_first(write: Callable[[], None]) -> None:
-            mortal_redis.start()
-            commit(write)
+        def lose_redis(index: int) -> None:
+            if index == 1:
+                mortal_redis.kill()
+                restart.start()
 
-        worker.runner._commit = restart_first  # the moment at which Redis comes back
+        pipeline.at_step = lose_redis
         worker.run()
+        restart.join()
         assert read(worker.store, job_id).status is JobState.SUCCEEDED
         worker.heartbeat.end()
         await gateway.close()
