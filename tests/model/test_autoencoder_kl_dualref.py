@@ -21,7 +21,7 @@ WHOLE = 2**40
 def autoencoder() -> AutoencoderKLDualRef:
     """Every kind of layer at small widths, both kinds of fusion."""
     module = AutoencoderKLDualRef(
-        block_out_channels=(8, 8, 16, 16),
+        block_out_channels=(8, 16, 16, 16),
         layers_per_block=1,
         norm_num_groups=4,
         reference_heads=2,

@@ -51,10 +51,8 @@ class TestPictures:
     def test_a_picture_of_the_right_size_is_not_blurred(self) -> None:
         picture = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
         levels = preprocess_for_clip(picture)
-        mean, std = (
-            torch.tensor([0.48145466, 0.4578275, 0.40821073]),
-            torch.tensor([0.26862954, 0.26130258, 0.27577711]),
-        )
+        mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])
+        std = torch.tensor([0.26862954, 0.26130258, 0.27577711])
         torch.testing.assert_close(levels * std.view(3, 1, 1) + mean.view(3, 1, 1), (picture + 1) / 2)
 
     def test_fine_stripes_are_blurred_before_shrinking(self) -> None:
