@@ -1,9 +1,7 @@
 """The video decoder that draws line detail from both key frames.
 
 A Stable Diffusion decoder with a temporal branch in every residual block, and a fusion with the references after every
-resolution. A clip is `(frames, channels, height, width)`, channels last in memory: so the layers over time see
-`(1, channels, frames, height · width)` without a copy, as convolutions over two axes. diffusers' `TemporalDecoder` has
-the same residual blocks, but copies the whole clip to another layout around each of them and cannot run in pieces.
+resolution.
 """
 
 from collections.abc import Sequence
@@ -12,107 +10,12 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
-from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from model.chunking import attention, by_frames, by_rows
+from model.chunking import attention, by_frames
+from model.dualref_blocks import SPATIAL_EPS, TimeConv, VideoResBlock, widened
 from model.dualref_fusion import ReferenceAddition, ReferenceAttention, ReferenceFusion
-
-SPATIAL_EPS = 1e-6
-TEMPORAL_EPS = 1e-5
-
-
-class ClipNorm(nn.GroupNorm):
-    """Group norm with statistics over all frames of the clip, given as a scale and a shift per channel.
-
-    So a layer over rows can be normalised piece by piece, with the statistics of the whole.
-    """
-
-    def scale_and_shift(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`."""
-        means, variances = zip(*(self._moments(frame) for frame in video), strict=True)
-        mean = torch.stack(means).view(-1, self.num_groups, self.num_channels // self.num_groups)
-        variance = torch.stack(variances).view_as(mean)
-        # Every frame and channel has as many pixels, so the moments combine without weights.
-        group_mean = mean.mean((0, 2))
-        group_variance = variance.mean((0, 2)) + (mean - group_mean[:, None]).square().mean((0, 2))
-        inverse = (group_variance + self.eps).rsqrt()
-        channels_per_group = mean.shape[2]
-        scale = self.weight.float() * inverse.repeat_interleave(channels_per_group)
-        shift = self.bias.float() - group_mean.repeat_interleave(channels_per_group) * scale
-        return scale[:, None, None], shift[:, None, None]
-
-    @staticmethod
-    def _moments(frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel of one frame."""
-        pixels = frame.float().permute(1, 2, 0).flatten(0, 1)
-        mean = pixels.mean(0)
-        return mean, (pixels - mean).square().mean(0)
-
-
-class TimeConv(nn.Conv2d):
-    """Convolution over three successive frames of a clip, each pixel by itself."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size=(3, 1), padding=(1, 0))
-
-    def forward(self, video: Tensor) -> Tensor:
-        """`(frames, channels, height, width)` to the same; the clip is padded with empty frames."""
-        frames, channels, height, width = video.shape
-        pixels = video.permute(0, 2, 3, 1).reshape(1, frames, height * width, channels)
-        mixed = super().forward(pixels.permute(0, 3, 1, 2))  # 1 c t (h w)
-        return mixed.permute(0, 2, 3, 1).reshape(frames, height, width, -1).permute(0, 3, 1, 2)
-
-
-class TemporalResBlock(nn.Module):
-    """The temporal branch of a video residual block, weighted by a learned scalar."""
-
-    def __init__(self, channels: int, norm_num_groups: int) -> None:
-        super().__init__()
-        self.norm1 = ClipNorm(norm_num_groups, channels, eps=TEMPORAL_EPS)
-        self.conv1 = TimeConv(channels, channels)
-        self.norm2 = ClipNorm(norm_num_groups, channels, eps=TEMPORAL_EPS)
-        self.conv2 = TimeConv(channels, channels)
-        self.mix_factor = nn.Parameter(torch.zeros(1))
-
-    def forward(self, video: Tensor, frames: range, elements: int) -> Tensor:
-        """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms' statistics."""
-        scale1, shift1 = self.norm1.scale_and_shift(video)
-        hidden = by_rows(lambda rows: self.conv1(_norm_silu(rows, scale1, shift1)), video, elements=elements)
-        scale2, shift2 = self.norm2.scale_and_shift(hidden)
-        seen = widened(frames, len(video))
-        weight = torch.sigmoid(self.mix_factor)
-
-        def mix(residual: Tensor, rows: Tensor) -> Tensor:
-            branch = self.conv2(_norm_silu(rows, scale2, shift2))[frames.start - seen.start :][: len(frames)]
-            return residual + weight * branch  # = weight * (residual + branch) + (1 - weight) * residual
-
-        return by_rows(mix, video[frames.start : frames.stop], hidden[seen.start : seen.stop], elements=elements)
-
-
-class VideoResBlock(nn.Module):
-    """A residual block of each frame, then one over time."""
-
-    def __init__(self, in_channels: int, out_channels: int, norm_num_groups: int) -> None:
-        super().__init__()
-        self.spatial = ResnetBlock2D(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            temb_channels=None,
-            groups=norm_num_groups,
-            eps=SPATIAL_EPS,
-        )
-        self.temporal = TemporalResBlock(out_channels, norm_num_groups)
-
-    def forward(self, video: Tensor, frames: range, elements: int, upsample: Upsample2D | None = None) -> Tensor:
-        """The frames in `frames` of the result; `upsample` enlarges each frame before it enters."""
-
-        def spatial(piece: Tensor) -> Tensor:
-            return cast(Tensor, self.spatial(piece if upsample is None else upsample(piece), temb=None))
-
-        video = by_frames(spatial, video, elements // 4 if upsample else elements)
-        return cast(Tensor, self.temporal(video, frames, elements))
 
 
 class UpBlock(nn.Module):
@@ -142,15 +45,6 @@ class UpBlock(nn.Module):
         if reference is not None:
             video = self.fusion(video, reference, frames.start, len(clip), elements)
         return video
-
-
-def widened(frames: range, clip_frames: int) -> range:
-    """The frames that a convolution over time sees to compute `frames`."""
-    return range(max(frames.start - 1, 0), min(frames.stop + 1, clip_frames))
-
-
-def _norm_silu(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return F.silu(torch.addcmul(shift, rows.float(), scale).to(rows.dtype))
 
 
 class QueryChunkedAttnProcessor:
