@@ -69,7 +69,9 @@ class ToonCrafterPipeline(DiffusionPipeline):
         unet: ToonCrafterUNet,
         scheduler: DDIMRescaledScheduler,
         sketch_encoder: SketchEncoder | None = None,
+        trained: bool = True,
     ) -> None:
+        """`trained=False` says that the weights are random; it is saved with the pipeline."""
         super().__init__()
         self.register_modules(
             vae=vae,
@@ -81,6 +83,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
             scheduler=scheduler,
             sketch_encoder=sketch_encoder,
         )
+        self.register_to_config(trained=trained)
         self.video_processor = ToonCrafterVideoProcessor()
         self._empty_context: Tensor | None = None
 
@@ -92,7 +95,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
             name: `tiny`, or `tooncrafter-512` for the published sizes.
             seed: of the weights; the same number gives the same weights everywhere.
         """
-        return cls(**build_components(name, seed))
+        return cls(**build_components(name, seed), trained=False)
 
     @torch.no_grad()
     def __call__(

@@ -185,10 +185,10 @@ class TestKeeping:
 
     def test_half_precision_comes_close(self, pipe, keyframes, tmp_path):
         pipe.save_pretrained(tmp_path)
-        half = ToonCrafterPipeline.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
+        half = ToonCrafterPipeline.from_pretrained(tmp_path, dtype=torch.bfloat16)
         half.set_progress_bar_config(disable=True)
         difference = draw(half, keyframes).astype(float) - draw(pipe, keyframes)
-        assert np.sqrt((difference**2).mean()) < 30
+        assert np.sqrt((difference**2).mean()) < 25, "of 255; random weights amplify rounding"
 
     def test_encoders_go_to_main_memory_and_come_back(self, keyframes):
         pipe = ToonCrafterPipeline.from_preset("tiny")
