@@ -1,6 +1,7 @@
 """Every error has one form, an id, and nothing that an outsider should not see."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -128,8 +129,6 @@ class TestAway:
 
     async def test_bucket_that_does_not_answer(self, s3_settings: Settings, s3_server: S3Server) -> None:
         """A probe that hangs is worse than one that fails."""
-        import signal
-
         async with gateway(s3_settings) as client:
             s3_server.process.send(signal.SIGSTOP)
             try:

@@ -1,5 +1,6 @@
 """Every wrong request: what it is told, and that nothing stays behind."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -259,7 +260,6 @@ class TestAnything:
     @given(value=JSON_VALUES | st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON_VALUES, max_size=4))
     def test_json_is_refused_in_order(self, settings: Settings, value: object) -> None:
         """Whatever JSON comes, the answer is a problem document that says so and never a failure of ours."""
-        import asyncio
 
         async def send() -> None:
             async with gateway(settings) as client:

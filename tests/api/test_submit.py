@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from httpx import AsyncClient
+from PIL import Image
 
 from core.job import ID_PATTERN, input_key
 from core.job_store import JobStore
@@ -141,8 +142,6 @@ class TestUnderstood:
 
     async def test_images_as_seen(self, client: AsyncClient) -> None:
         """A photo that lies on its side in the file is described upright; its bytes are kept as sent."""
-        from PIL import Image
-
         exif = Image.Exif()
         exif[0x0112] = 6
         sideways = encoded(drawing(40, 64), "JPEG", exif=exif)

@@ -6,16 +6,17 @@ from datetime import timedelta
 import pytest
 
 from core import job_scripts as scripts
+from core.errors import Unavailable
 from core.job import Timing, new_job_id
 from core.job_store import AsyncJobStore, JobStore
 from core.queue import GENERATE_TASK, QUEUE
 from core.settings import Settings
-from core.storage import ObjectStorage
+from core.storage import ObjectStorage, open_storage
 from dispatcher.expiry import delete_expired_jobs
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
 from tests.jobs import MODEL, generation_request, stored_output
-from tests.servers import RedisServer
+from tests.servers import RedisServer, free_port
 
 
 async def submit(store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)) -> list[str]:
@@ -122,10 +123,6 @@ class TestExpiry:
         self, async_store: AsyncJobStore, store: JobStore, s3_settings: Settings
     ) -> None:
         """Else they would lie there for ever, and nobody would know."""
-        from core.errors import Unavailable
-        from core.storage import open_storage
-        from tests.servers import free_port
-
         (job_id,) = await submit(async_store, ttl=timedelta(milliseconds=1))
         claim = store.claim("gpu-1")
         assert claim is not None

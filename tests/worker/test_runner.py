@@ -37,6 +37,7 @@ class StandInPipeline:
 
     at_step: Callable[[int], None] = lambda _: None
     device: str = "cpu"
+    _execution_device: str = "cpu"  # the name under which diffusers' pipelines tell where they compute
     seen: list[dict[str, Any]] = field(default_factory=list)
     steps_done: int = 0
 
