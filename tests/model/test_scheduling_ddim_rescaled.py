@@ -60,7 +60,8 @@ class TestStep:
     def test_one_seed_gives_one_noise(self) -> None:
         scheduler, sample = laid_out(4), torch.zeros(1, 4, 2, 2, 2)
         first, second = (
-            scheduler.step(sample, 999, sample, generator=torch.Generator().manual_seed(1)).prev_sample for _ in range(2)
+            scheduler.step(sample, 999, sample, generator=torch.Generator().manual_seed(1)).prev_sample
+            for _ in range(2)
         )
         assert torch.equal(first, second)
 
