@@ -146,7 +146,7 @@ def _report(job: dict[str, Any], frames: list[Image.Image]) -> None:
     say(f"{VIDEO.relative_to(ROOT)}: {len(frames)} frames of {frames[0].width}x{frames[0].height}")
     say(f"{SHEET.relative_to(ROOT)}: all of them on one sheet")
     if not job["model"]["trained"]:
-        say("the weights are untrained, so the frames between the keys are noise: README.md says how to get real ones")
+        say("the weights are untrained, so the frames are noise; README.md says how to use the published ones")
 
 
 @contextmanager
