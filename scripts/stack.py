@@ -44,6 +44,11 @@ class Stack:
         return (self.state / "up.log").read_text()
 
     @property
+    def was_started(self) -> bool:
+        """Whether there is a process, alive or ended."""
+        return self._process is not None
+
+    @property
     def process(self) -> subprocess.Popen[bytes]:
         """`up.py`, which becomes supervisord.
 
@@ -71,9 +76,17 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C for us ends it in order, by `stop`
             )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Return as soon as the gateway says that Redis and the storage answer.
+
+        Raises:
+            StackFailed: the stack ended instead, or took longer than `START_LIMIT`.
+        """
         deadline = time.monotonic() + START_LIMIT.total_seconds()
         while not self._is_ready():
-            if self._process.poll() is not None:
+            if self.process.poll() is not None:
                 raise StackFailed(f"the stack ended: {self.output}")
             if time.monotonic() > deadline:
                 raise StackFailed(f"the stack is not ready after {START_LIMIT}: {self.output}")

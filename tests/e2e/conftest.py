@@ -1,0 +1,82 @@
+"""Real stacks, started by scripts/up.py as `make up` does and looked at from outside; nothing is patched."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from scripts.setup import DEBIAN_TOOLS
+from scripts.stack import Stack
+from tests.e2e.client import Client
+
+CHROMIUM = next(filter(None, map(shutil.which, DEBIAN_TOOLS["chromium"])), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests that play a video need a browser: a desk may lack it, CI may not."""
+    if item.get_closest_marker("browser") and CHROMIUM is None:
+        reason = "no Chromium: `make setup-tests` installs it where root is at hand"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program; the marker `browser` has seen to it that there is one."""
+    assert CHROMIUM
+    return CHROMIUM
+
+
+@pytest.fixture
+def new_stack() -> Iterator[Callable[..., Stack]]:
+    """Makes stacks that are not started yet; what still runs after the test is ended, and all state is removed."""
+    with tempfile.TemporaryDirectory(prefix="tc-") as root:
+        stacks: list[Stack] = []
+
+        def make(name: str = "state", **settings: str) -> Stack:
+            stacks.append(Stack(Path(root) / name, threads="1", **settings))  # the cores are shared with other tests
+            return stacks[-1]
+
+        yield make
+        for stack in stacks:
+            end_all_of(stack)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The stack that all tests share which only send jobs."""
+    with tempfile.TemporaryDirectory(prefix="tc-") as root:
+        stack = Stack(Path(root) / "state", threads="1")
+        stack.start()
+        yield stack
+        stack.stop()
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with httpx.Client(base_url=stack.url, timeout=30) as http:
+        yield Client(http)
+
+
+def processes_of(stack: Stack) -> list[psutil.Process]:
+    """All processes, whoever started them, whose environment names the stack's folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TOONCRAFTER_STATE_DIR") == str(stack.state):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def end_all_of(stack: Stack) -> None:
+    """Leave nothing of a stack, whatever a test did to it."""
+    for process in processes_of(stack):
+        process.kill()
+    if stack.was_started:
+        stack.process.wait()

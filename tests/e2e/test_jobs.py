@@ -1,0 +1,100 @@
+"""What a caller sees of one running stack."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from scripts.stack import Stack
+from tests.e2e.client import KEYFRAMES, Client
+
+README = Path(__file__).parents[2] / "README.md"
+# No sandbox, since tests may run as root; no network of its own, since there may be none.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+WATCH = """async () => {
+  const video = document.querySelector('video');
+  video.muted = true;
+  const playing = new Promise((resolve, reject) => {
+    video.addEventListener('playing', resolve); video.addEventListener('error', () => reject(video.error.message));
+  });
+  await video.play();
+  await playing;
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+  const context = canvas.getContext('2d');
+  context.drawImage(video, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const colours = new Set();
+  for (let i = 0; i < pixels.length; i += 4) colours.add(pixels[i] << 16 | pixels[i + 1] << 8 | pixels[i + 2]);
+  return {width: video.videoWidth, height: video.videoHeight, seconds: video.duration, colours: colours.size};
+}"""
+
+
+def test_worker_loads_its_model_once_for_many_jobs(client: Client) -> None:
+    """Ten jobs wait in line at once, and only the first of a worker's life pays for the load."""
+    jobs = [client.wait(job_id) for job_id in [client.submit(steps=1, seed=seed) for seed in range(10)]]
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    loads = [job["timing"]["model_load_seconds"] for job in jobs]
+    assert sum(load > 0 for load in loads) <= 1
+
+
+def test_job_says_that_the_default_model_is_untrained(client: Client) -> None:
+    """Nobody may take the noise of random weights for what the service can do."""
+    assert client.wait(client.submit())["model"]["trained"] is False
+
+
+def test_same_seed_gives_the_same_file(client: Client) -> None:
+    """The seed and the request decide every byte, whichever job it is."""
+    first, second = (client.wait(client.submit(seed=5))["outputs"][0]["sha256"] for _ in range(2))
+    other = client.wait(client.submit(seed=6))["outputs"][0]["sha256"]
+    assert first == second
+    assert first != other
+
+
+def test_refusal_lists_all_that_is_wrong(stack: Stack) -> None:
+    """One round trip tells everything, as a problem document."""
+    files = [("keyframe", (path.name, path.read_bytes(), "image/png")) for path in KEYFRAMES]
+    request = ("request", (None, b'{"steps": 200, "speed": 3}', "application/json"))
+    answer = httpx.post(f"{stack.url}/v1/interpolations", files=[*files, request])
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {problem["pointer"] for problem in answer.json()["errors"]} == {"/steps", "/speed"}
+
+
+@pytest.mark.browser
+def test_browser_plays_the_result(client: Client, chromium: str) -> None:
+    """The file is one that people can watch: it starts, has its size and length, and shows a picture."""
+    [output] = client.wait(client.submit(width=256, height=128))["outputs"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page()
+        page.goto(f"{client.http.base_url}healthz")  # the same origin, so that the pixels may be read
+        page.set_content(f'<video src="{output["url"]}"></video>')
+        seen = page.evaluate(WATCH)
+        browser.close()
+    assert (seen["width"], seen["height"]) == (256, 128)
+    assert seen["seconds"] == pytest.approx(16 / 8, abs=0.1)
+    assert seen["colours"] > 100
+
+
+def test_readme_example_works_as_pasted(stack: Stack, tmp_path: Path) -> None:
+    """Only the address differs, since the stack of the tests listens on another port."""
+    script = next(block for block in README.read_text().split("```sh\n") if "curl" in block).split("```")[0]
+    assert "http://127.0.0.1:8000" in script
+    for key in KEYFRAMES:
+        (tmp_path / "examples").mkdir(exist_ok=True)
+        (tmp_path / "examples" / key.name).write_bytes(key.read_bytes())
+    subprocess.run(
+        ["sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", stack.url)],
+        cwd=tmp_path,
+        env={**os.environ, "no_proxy": "127.0.0.1"},
+        check=True,
+    )
+    assert (tmp_path / "between.mp4").read_bytes()[4:8] == b"ftyp"
