@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ByteSize, Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Offload = Literal["none", "encoders", "model", "group"]
+Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height in pixels
 
 
 class Settings(BaseSettings):
@@ -66,6 +69,17 @@ class Settings(BaseSettings):
         default="auto", description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere."
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of a worker's model. 0: all cores.")
+    offload: Offload = Field(
+        default="none",
+        description="What leaves the device while it is idle. `encoders`: text and image towers after encoding. "
+        "`model`: all but the part that works. `group`: all but the layer that works; smallest and slowest.",
+    )
+    compile: bool = Field(
+        default=False, description="Compile the UNet before the worker is ready. Needs a C++ compiler; pays on a GPU."
+    )
+    warm_canvases: list[Canvas] = Field(
+        default=["512x320"], description="Canvases that a compiling worker runs once before it is ready, a JSON list."
+    )
     shutdown_grace: timedelta = Field(
         default=timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
     )

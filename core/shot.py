@@ -8,6 +8,12 @@ MIN_SIDE, MAX_SIDE = 128, 1024  # pixels; two latent rows at the UNet's deepest 
 MIN_AREA_RATIO = 0.75  # smaller canvases than that lie too far from the training size
 
 
+def parse_canvas(text: str) -> tuple[int, int]:
+    """Width and height of a canvas written as `512x320`."""
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
 def canvas_for(width: int, height: int) -> tuple[int, int]:
     """The canvas on which a drawing of this size is animated, when the caller names none.
 

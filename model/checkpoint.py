@@ -51,7 +51,9 @@ def load_pipeline(name: str, *, device: str, dtype: torch.dtype, cache_dir: Path
         CheckpointError: nothing is there, the file is not the published model, or there is no place to convert it to.
     """
     if name == "tiny":
-        pipeline = ToonCrafterPipeline.from_preset("tiny", seed=TINY_SEED).to(device, dtype)
+        pipeline = ToonCrafterPipeline.from_preset("tiny", seed=TINY_SEED).to(device)
+        if pipeline.dtype != dtype:
+            pipeline.to(dtype)
         return LoadedPipeline(pipeline, name, trained=False, weights=preset_digest(TINY, TINY_SEED))
     folder = Path(name)
     if folder.is_file():

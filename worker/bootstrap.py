@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import RedisError
 
+from core import shot
 from core.job_store import JobStore
 from core.logging import configure_logging
 from core.settings import Settings
@@ -69,6 +70,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, announce the worker, and return what runs its jobs."""
     from model.checkpoint import load_pipeline  # torch belongs into the child: the parent only passes messages on
     from worker.device import choose_device, choose_dtype, describe, use_threads
+    from worker.placement import compile_and_warm_up, device_of_weights, place
     from worker.runner import Runner
 
     store, storage = JobStore(settings.find_redis()), open_storage(settings)
@@ -78,10 +80,13 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     begun = time.monotonic()
     loaded = load_pipeline(
         settings.model or TINY,
-        device=device,
+        device=device_of_weights(device, settings.offload),
         dtype=choose_dtype(settings.dtype, device),
         cache_dir=settings.model_cache or settings.state_dir / "models",
     )
+    place(loaded.pipeline, device, settings.offload)
+    if settings.compile:
+        compile_and_warm_up(loaded.pipeline, [shot.parse_canvas(canvas) for canvas in settings.warm_canvases])
     load_seconds = time.monotonic() - begun
     model = describe(loaded, device)
     heartbeat = Heartbeat(store, worker)

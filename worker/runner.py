@@ -132,7 +132,7 @@ class Runner:
             eta=request.eta,
             guidance_scale=request.guidance_scale,
             guidance_rescale=request.guidance_rescale,
-            generator=torch.Generator(self._pipeline.device).manual_seed(request.seed),
+            generator=torch.Generator(self._pipeline._execution_device).manual_seed(request.seed),
             callback_on_step_end=on_step_end,
             callback_on_stage=lambda stage: progress.begin(Stage(stage)),
         )
