@@ -16,6 +16,7 @@ CONTENT_TYPES = {
     "WEBP": "image/webp",
     "TIFF": "image/tiff",
 }
+MAX_ASPECT = 8  # long side to short side; the short one is scaled to the canvas, and the long one grows with it
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting and is checked below, before anything is decoded
@@ -51,7 +52,7 @@ def read_rgb(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
         UnreadableImage: broken, too large, or of another format.
     """
     image = ImageOps.exif_transpose(_decode(data, max_pixels))
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -65,6 +66,8 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which harms no drawing
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.width, image.height, max_pixels)
+            if image.mode in ("I", "F"):
+                raise UnreadableImage("has to have 8 or 16 bits per channel but has 32")
             image.load()
     except UnidentifiedImageError:
         raise UnreadableImage("has to be a PNG, JPEG, WebP or TIFF image but is none of them") from None
@@ -78,6 +81,8 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width > MAX_SIDE or height > MAX_SIDE:
         raise UnreadableImage(f"has to be at most {MAX_SIDE} pixels wide and high but is {width}x{height}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise UnreadableImage(f"has to be at most {MAX_ASPECT} times as long on one side but is {width}x{height}")
     if width * height > max_pixels:
         raise UnreadableImage(f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})")
 

@@ -175,8 +175,8 @@ def s3_client(settings: Settings) -> "S3Client":
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=2,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": 2},
         ),
     )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.images import MAX_SIDE, UnreadableImage, inspect_image, read_rgb
+from core.images import MAX_ASPECT, MAX_SIDE, UnreadableImage, inspect_image, read_rgb
 from tests.jobs import drawing, encoded, png
 
 MAX_PIXELS = 1_000_000
@@ -141,6 +141,19 @@ class TestRefused:
         """The sides have their own limit: a strip of one pixel's height has few pixels."""
         with pytest.raises(UnreadableImage, match=f"at most {MAX_SIDE} pixels wide and high but is 50000x1"):
             inspect_image(png(50_000, 1), max_pixels=MAX_PIXELS)
+
+    @pytest.mark.parametrize("size", [(513, 64), (64, 513)])
+    def test_strip_is_refused(self, size: tuple[int, int]) -> None:
+        """Its short side would be scaled to the canvas, and its long side to gigabytes."""
+        with pytest.raises(UnreadableImage, match=f"at most {MAX_ASPECT} times as long on one side but is"):
+            inspect_image(png(*size), max_pixels=MAX_PIXELS)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.int32])
+    def test_32_bits_per_channel_are_refused(self, dtype: type[np.generic]) -> None:
+        """Nobody knows which value of a float picture is white."""
+        picture = Image.fromarray(np.full((32, 32), 1, dtype))
+        with pytest.raises(UnreadableImage, match="8 or 16 bits per channel but has 32"):
+            inspect_image(encoded(picture, "TIFF"), max_pixels=MAX_PIXELS)
 
     def test_too_many_pixels_are_refused_before_they_are_decoded(self) -> None:
         """The header alone is enough: of a bomb that claims 16000x16000 there is not even a pixel."""
