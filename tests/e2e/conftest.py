@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -57,9 +58,15 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with httpx.Client(base_url=stack.url, timeout=30) as http:
-        yield Client(http)
+def client_of() -> Iterator[Callable[[Stack], Client]]:
+    """A caller of a stack that runs."""
+    with ExitStack() as opened:
+        yield lambda stack: Client(opened.enter_context(httpx.Client(base_url=stack.url, timeout=30)))
+
+
+@pytest.fixture
+def client(stack: Stack, client_of: Callable[[Stack], Client]) -> Client:
+    return client_of(stack)
 
 
 def processes_of(stack: Stack) -> list[psutil.Process]:

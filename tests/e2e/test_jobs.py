@@ -26,6 +26,7 @@ WATCH = """async () => {
   });
   await video.play();
   await playing;
+  await new Promise((resolve) => video.requestVideoFrameCallback(resolve));  // now a picture has been shown
   const canvas = document.createElement('canvas');
   canvas.width = video.videoWidth; canvas.height = video.videoHeight;
   const context = canvas.getContext('2d');
@@ -69,13 +70,13 @@ def test_refusal_lists_all_that_is_wrong(stack: Stack) -> None:
 
 
 @pytest.mark.browser
-def test_browser_plays_the_result(client: Client, chromium: str) -> None:
+def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -> None:
     """The file is one that people can watch: it starts, has its size and length, and shows a picture."""
     [output] = client.wait(client.submit(width=256, height=128))["outputs"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         page = browser.new_page()
-        page.goto(f"{client.http.base_url}healthz")  # the same origin, so that the pixels may be read
+        page.goto(f"{stack.url}/healthz")  # the same origin, so that the pixels may be read
         page.set_content(f'<video src="{output["url"]}"></video>')
         seen = page.evaluate(WATCH)
         browser.close()

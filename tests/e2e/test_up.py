@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from scripts.stack import UP, Stack, StackFailed
@@ -15,13 +14,13 @@ from tests.e2e.conftest import processes_of
 MANY_STEPS = 60  # still running when the test looks
 
 
-def client_of(stack: Stack) -> Client:
-    return Client(httpx.Client(base_url=stack.url, timeout=30))
+NewStack = Callable[..., Stack]
+ClientOf = Callable[[Stack], Client]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
-    new_stack: Callable[..., Stack], number: signal.Signals
+    new_stack: NewStack, client_of: ClientOf, number: signal.Signals
 ) -> None:
     """Ctrl-C costs no job: one that is done is still shown, one that was running is run."""
     stack = new_stack(shutdown_grace="0")
@@ -41,7 +40,7 @@ def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
     assert caller.wait(running)["status"] == "succeeded"
 
 
-def test_two_stacks_run_side_by_side(new_stack: Callable[..., Stack], stack: Stack, client: Client) -> None:
+def test_two_stacks_run_side_by_side(new_stack: NewStack, client_of: ClientOf, stack: Stack, client: Client) -> None:
     """Each has its own port, Redis and folder, so neither sees the other's jobs."""
     second = new_stack()
     second.start()
@@ -59,7 +58,7 @@ def test_second_start_in_one_folder_is_refused(stack: Stack) -> None:
     assert "TOONCRAFTER_STATE_DIR" in second.stderr
 
 
-def test_taken_port_is_named_before_anything_starts(new_stack: Callable[..., Stack], stack: Stack) -> None:
+def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: Stack) -> None:
     """The gateway would fail over and over in a log that nobody reads."""
     second = new_stack(port=stack.url.rsplit(":", 1)[1])
     with pytest.raises(StackFailed, match="TOONCRAFTER_PORT"):
@@ -67,7 +66,7 @@ def test_taken_port_is_named_before_anything_starts(new_stack: Callable[..., Sta
     assert processes_of(second) == []
 
 
-def test_killed_supervisord_takes_its_processes_along(new_stack: Callable[..., Stack]) -> None:
+def test_killed_supervisord_takes_its_processes_along(new_stack: NewStack, client_of: ClientOf) -> None:
     """No orphan keeps the folder: the next start waits for the last one and goes on with the same jobs."""
     stack = new_stack()
     stack.start()
@@ -82,7 +81,7 @@ def test_killed_supervisord_takes_its_processes_along(new_stack: Callable[..., S
     assert processes_of(stack) == []
 
 
-def test_dead_process_is_started_again(new_stack: Callable[..., Stack]) -> None:
+def test_dead_process_is_started_again(new_stack: NewStack, client_of: ClientOf) -> None:
     """The stack mends itself: a killed gateway answers again, with the same jobs."""
     stack = new_stack()
     stack.start()
@@ -95,7 +94,7 @@ def test_dead_process_is_started_again(new_stack: Callable[..., Stack]) -> None:
     assert caller.wait(job_id)["status"] == "succeeded"
 
 
-def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(new_stack: Callable[..., Stack]) -> None:
+def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(new_stack: NewStack, client_of: ClientOf) -> None:
     """A unix socket's path has at most 107 bytes; a checkout may lie deeper than that."""
     stack = new_stack("/".join(["a-rather-long-name-for-a-folder"] * 4))
     stack.start()

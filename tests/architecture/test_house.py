@@ -1,0 +1,79 @@
+"""What holds the house together: who imports whom, what the gateway weighs, and files made from others."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts import export_env
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def test_imports_follow_the_contracts() -> None:
+    """Gateway, dispatcher and worker meet in the job record only; the model knows nothing of the service."""
+    checked = subprocess.run([BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_gateway_is_small_and_knows_no_model() -> None:
+    """It runs from an image without torch, and many of them fit a machine."""
+    loads = (
+        "import sys; from api.main import create_app; from core.settings import Settings;"
+        "create_app(Settings(redis_url='redis://127.0.0.1:1/0'));"
+        "heavy = {'torch', 'diffusers', 'transformers', 'av', 'model', 'worker'} & set(sys.modules);"
+        "resident = next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1];"
+        "print(sorted(heavy), resident)"
+    )
+    output = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout
+    heavy, resident_kib = output.rsplit(maxsplit=1)
+    assert heavy == "[]"
+    assert int(resident_kib) < 150 * 1024
+
+
+def test_example_of_the_settings_is_current() -> None:
+    """`make env-example` writes it; a setting that nobody can read about is a setting that nobody uses."""
+    assert export_env.EXAMPLE.read_text() == export_env.render()
+
+
+def test_help_lists_every_target() -> None:
+    """What `make` can do is found where one looks for it."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in listed.splitlines()} == targets
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-servers.txt"])
+def test_locks_name_one_version_for_every_machine(name: str) -> None:
+    """A local version (+cpu) exists on one index only, and a path on one machine only."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+
+
+def test_every_dependency_is_locked() -> None:
+    """An unlocked one would be another on every machine."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    names = {_canonical(re.split(r"[\[<>=]", line)[0]) for line in wanted}
+    locked = {_canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    assert names <= locked
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    """One command for people and machines."""
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+    assert "make test " in (ROOT / "README.md").read_text()
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
