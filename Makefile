@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format env-example lock setup setup-tests clean
+.PHONY: help demo up test test-long check format env-example openapi bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,12 @@ format: setup  ## put the code into ruff's format
 
 env-example: setup  ## write .env.example from the settings
 	@$(BIN)/python scripts/export_env.py
+
+openapi: setup  ## write openapi.yaml from the gateway
+	@$(BIN)/python scripts/export_openapi.py
+
+bench: setup  ## measure the model: seconds and peak memory of each stage
+	@$(BIN)/python -m benchmarks.model
 
 lock: setup  ## write constraints.txt from what .venv holds
 	@{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip=' \

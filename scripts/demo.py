@@ -67,6 +67,7 @@ def _model_settings(settings: Settings) -> dict[str, str]:
         "model_cache": settings.model_cache or settings.state_dir / "models",
         "device": settings.device,
         "dtype": settings.dtype,
+        "offload": settings.offload,
         "threads": settings.threads,
     }
     if settings.model and Path(settings.model).exists():
