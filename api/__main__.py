@@ -1,18 +1,36 @@
 """`python -m api`: the gateway in one uvicorn process."""
 
+from types import FrameType
+
 import uvicorn
+from fastapi import FastAPI
 
 from api.main import create_app
 from core.logging import configure_logging
 from core.settings import Settings
 
 
+class Server(uvicorn.Server):
+    """Lets long polls and event streams end when it is told to stop; uvicorn by itself would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop accepting, end what waits, finish what is in flight."""
+        if watch := getattr(self._app.state, "watch", None):  # else the signal came before the start was complete
+            watch.close()
+        super().handle_exit(sig, frame)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight may end."""
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,  # uvicorn's lines go through our format
@@ -21,6 +39,7 @@ def main() -> None:
         ws="none",
         timeout_graceful_shutdown=10,
     )
+    Server(config, app).run()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.validation import problems_of_parameters
 from core import errors
 from core.errors import ServiceError
 
@@ -12,6 +14,7 @@ STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
+    errors.JobNotFinished: 409,
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnsupportedMediaType: 415,
@@ -54,6 +57,11 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
         return problem_response(error, request.state.request_id)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_parameter(request: Request, error: RequestValidationError) -> Response:
+        problems = problems_of_parameters(error.errors())
+        return problem_response(errors.InvalidRequest.of(problems), request.state.request_id)
 
     @app.exception_handler(HTTPException)
     async def framework_error(request: Request, error: HTTPException) -> Response:

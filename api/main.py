@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from api.errors import install_error_handlers
 from api.middleware import BodyLimit, RequestId
 from api.openapi import describe
-from api.routers import errors, health, jobs
+from api.routers import errors, events, health, jobs
 from api.service import Interpolations
-from core.job_store import AsyncJobStore
+from api.watching import JobWatch
+from core.job_changes import ChangeFeed
+from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import open_storage
 
@@ -22,8 +24,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        store = AsyncJobStore(settings.find_redis())
-        yield {"settings": settings, "interpolations": Interpolations(store, open_storage(settings), settings)}
+        redis_url = settings.find_redis()
+        store, feed = AsyncJobStore(redis_url), ChangeFeed(redis_url)
+        watch = app.state.watch = JobWatch(store, feed)
+        feed.start()
+        yield {"settings": settings, "interpolations": Interpolations(store, open_storage(settings), watch, settings)}
+        await feed.close()
         await store.close()
 
     app = FastAPI(
@@ -36,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestId)  # added last, so it is the outermost
     install_error_handlers(app)
     app.include_router(jobs.router)
+    app.include_router(events.router)
     app.include_router(health.router)
     app.include_router(errors.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the contract

@@ -159,6 +159,13 @@ class JobView(BaseModel):
         return cls(**(shown | {"queue_position": queue_position, "outputs": outputs}))
 
 
+class JobPage(BaseModel):
+    """Some jobs, the newest first."""
+
+    data: list[JobView]
+    next_cursor: str | None = Field(description="Ask for the next page with it; null on the last one.")
+
+
 class ProblemEntry(BaseModel):
     """One thing that is wrong with a request."""
 

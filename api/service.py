@@ -1,20 +1,32 @@
 """What each operation does, free of HTTP."""
 
 import hashlib
+import json
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from anyio import fail_after, to_thread
 
 from api.bodies import Submission
 from api.schemas import InterpolationBody
-from core.errors import InvalidRequest, NotFound, Problem, ServiceError, Unavailable
+from api.watching import JobWatch
+from core.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    JobNotFinished,
+    NotFound,
+    Problem,
+    ServiceError,
+    Unavailable,
+)
 from core.images import UnreadableImage, inspect_image
 from core.job import (
     GenerationRequest,
     Job,
+    JobState,
     Keyframe,
     Output,
     StoredImage,
@@ -23,7 +35,8 @@ from core.job import (
     new_job_id,
     output_key,
 )
-from core.job_store import AsyncJobStore
+from core.job_record import QueuedView
+from core.job_store_async import AsyncJobStore, Deletion, IdempotencyKey, Outcome
 from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
@@ -33,21 +46,38 @@ PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a tr
 log = structlog.get_logger("api")
 
 
+class Accepted(NamedTuple):
+    """What a submission came to; `replayed` where the caller's key had made the job before."""
+
+    view: QueuedView
+    replayed: bool
+
+
+class Page(NamedTuple):
+    """Some jobs, and the id after which the next ones begin."""
+
+    views: list[QueuedView]
+    next_after: str | None
+
+
 class Interpolations:
     """The jobs of this deployment, as the gateway serves them."""
 
-    def __init__(self, store: AsyncJobStore, storage: ObjectStorage, settings: Settings) -> None:
+    def __init__(self, store: AsyncJobStore, storage: ObjectStorage, watch: JobWatch, settings: Settings) -> None:
+        self.watch = watch
         self._store = store
         self._storage = storage
         self._max_pixels = settings.max_image_pixels
         self._result_ttl = settings.result_ttl
         self._link_ttl = settings.presigned_ttl
 
-    async def submit(self, submission: Submission, request_id: str) -> Job:
+    async def submit(self, submission: Submission, request_id: str, idempotency_key: str | None) -> Accepted:
         """Accept a job: judge its images, store them, then make it exist in one step.
 
         Raises:
             InvalidRequest: an image cannot be used; nothing is left behind.
+            IdempotencyKeyReused: the key came with another request before.
+            NotFound: the key's job has been deleted meanwhile.
             Unavailable: Redis or the storage does not answer.
         """
         images, problems = await self._judge(submission.images)
@@ -59,21 +89,65 @@ class Interpolations:
             raise InvalidRequest.of([*submission.problems, *problems])
         request = _as_understood(body, images)
         job_id = new_job_id()
+        key = _idempotency(idempotency_key, body, images) if idempotency_key else None
         await self._store.ping()  # a Redis that is away is noticed before anything is stored
         await self._store_inputs(job_id, images, submission.images)
-        return await self._store.submit(job_id, request, metadata=body.metadata, ttl=ttl, request_id=request_id)
+        result = await self._store.submit(
+            job_id, request, metadata=body.metadata, ttl=ttl, request_id=request_id, idempotency=key
+        )
+        if result.outcome is not Outcome.CREATED:
+            await self._discard(job_id)
+        if result.outcome is Outcome.REUSED:
+            raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
+        if result.view is None:
+            raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
+        return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
 
-    async def get(self, job_id: str) -> tuple[Job, int | None]:
+    async def get(self, job_id: str) -> QueuedView:
         """The job and its place in the queue.
 
         Raises:
             NotFound: there is none of this id.
             Unavailable: Redis does not answer.
         """
-        job = await self._store.get(job_id)
-        if job is None:
+        return _found(await self._store.read(job_id), job_id)
+
+    async def wait_for_change(self, job_id: str, version: int | None, patience: timedelta) -> QueuedView:
+        """The job once its version is another than the given one (or than now), or as it is when patience ends."""
+        seen = version if version is not None else (await self.get(job_id)).job.version
+        return _found(await self.watch.until(job_id, lambda job: job.version != seen, patience), job_id)
+
+    async def wait_for_end(self, job_id: str, patience: timedelta) -> QueuedView:
+        """The job once it has ended, or as it is when patience ends."""
+        return _found(await self.watch.until(job_id, lambda job: job.status.is_final, patience), job_id)
+
+    async def page(self, status: JobState | None, after: str | None, limit: int) -> Page:
+        """Jobs, the newest first, and the id after which the next page begins, if there is one."""
+        views = await self._store.page(status=status, after=after, limit=limit + 1)
+        return Page(views[:limit], views[limit - 1].job.id if len(views) > limit else None)
+
+    async def cancel(self, job_id: str) -> QueuedView:
+        """End a queued job now and a running one within a denoising step; an ended one is returned as it is.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        return _found(await self._store.cancel(job_id), job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Remove an ended job with every stored object.
+
+        Raises:
+            NotFound: there is none of this id.
+            JobNotFinished: it is queued or running.
+        """
+        outcome = await self._store.delete(job_id)
+        if outcome is Deletion.NOT_FOUND:
             raise NotFound(f"there is no interpolation {job_id}")
-        return job, await self._store.queue_position(job)
+        if outcome is Deletion.NOT_FINISHED:
+            raise JobNotFinished("only an ended job can be deleted; cancel it first")
+        if await self._discard(job_id):
+            await self._store.emptied(job_id)
 
     def link(self, job: Job, output: Output) -> tuple[str, datetime] | None:
         """A link to the stored result and the end of its life; None where the gateway has to serve it itself."""
@@ -88,7 +162,7 @@ class Interpolations:
         Raises:
             NotFound: there is no such job, or it has no such output (yet).
         """
-        job, _ = await self.get(job_id)
+        job = (await self.get(job_id)).job
         output = next((output for output in job.outputs if output.name == name), None)
         if output is None:
             raise NotFound(f"interpolation {job_id} is {job.status} and has no output {name}")
@@ -142,11 +216,27 @@ class Interpolations:
             await self._discard(job_id)
             raise
 
-    async def _discard(self, job_id: str) -> None:
+    async def _discard(self, job_id: str) -> bool:
+        """Delete a job's objects; whether that was possible."""
         try:
             await to_thread.run_sync(self._storage.delete_prefix, job_prefix(job_id))
         except Unavailable as error:
-            log.warning("objects of a refused job stay behind", job_id=job_id, error=error.detail)
+            log.warning("objects of a job stay behind", job_id=job_id, error=error.detail)
+            return False
+        return True
+
+
+def _found(view: QueuedView | None, job_id: str) -> QueuedView:
+    if view is None:
+        raise NotFound(f"there is no interpolation {job_id}")
+    return view
+
+
+def _idempotency(key: str, body: InterpolationBody, images: dict[str, StoredImage]) -> IdempotencyKey:
+    """The same fields and image bytes are the same request, whichever body form carried them."""
+    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": [i.sha256 for i in images.values()]}
+    canonical = json.dumps(fields, sort_keys=True)
+    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (key, canonical)))
 
 
 def _describe_image(data: bytes, max_pixels: int) -> StoredImage:

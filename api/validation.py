@@ -19,6 +19,7 @@ _CODES = {
     "string_too_long": "out_of_range",
     "string_pattern_mismatch": "invalid_value",
     "literal_error": "invalid_value",
+    "enum": "invalid_value",
     "value_error": "invalid_value",
 }
 _WANTED = {
@@ -31,7 +32,9 @@ _WANTED = {
     "string_too_long": "has to have at most {max_length} characters",
     "string_pattern_mismatch": "has to match {pattern}",
     "literal_error": "has to be {expected}",
+    "enum": "has to be {expected}",
     "int_type": "has to be a whole number",
+    "int_parsing": "has to be a whole number",
     "float_type": "has to be a number",
     "string_type": "has to be a string",
     "list_type": "has to be a list",
@@ -45,6 +48,11 @@ _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a wh
 def problems_of(error: ValidationError) -> list[Problem]:
     """Every problem that pydantic found, in the order of the fields."""
     return [_problem(entry) for entry in error.errors(include_url=False)]
+
+
+def problems_of_parameters(entries: Iterable[Any]) -> list[Problem]:
+    """The same for query parameters, headers and parts of the path, whose pointer is their name."""
+    return [_problem({**entry, "loc": entry["loc"][1:]}) for entry in entries]
 
 
 def pointer_of(location: Iterable[str | int]) -> str:

@@ -5,9 +5,11 @@ ServiceError
 │   ├── MalformedBody         broken JSON or multipart
 │   ├── BodyTooLarge          the body as a whole
 │   ├── ImageTooLarge         an uploaded file, in bytes
-│   └── UnsupportedMediaType  neither JSON nor multipart
+│   ├── UnsupportedMediaType  neither JSON nor multipart
+│   └── IdempotencyKeyReused  the key came with another request before
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
+├── JobNotFinished            what was asked is possible only when the job has ended
 ├── Unavailable               Redis or storage does not answer
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
@@ -16,7 +18,7 @@ ServiceError
     ├── StorageFailed         a result could not be written
     └── InternalFailure       a mistake of ours
 
-StaleClaim and Canceled are no errors of a job: they tell a worker that the job is no longer its own.
+StaleClaim and CancelRequested are no errors of a job: they tell a worker not to go on with it.
 """
 
 from collections.abc import Sequence
@@ -88,6 +90,20 @@ class UnsupportedMediaType(InvalidRequest):
     title = "The content type is not supported"
 
 
+class IdempotencyKeyReused(InvalidRequest):
+    """An `Idempotency-Key` came with another request within the last 24 hours; a new request needs a new key."""
+
+    code = "idempotency_key_reused"
+    title = "The idempotency key was used for another request"
+
+
+class JobNotFinished(ServiceError):
+    """The job is queued or running; what was asked is possible only when it has ended."""
+
+    code = "job_not_finished"
+    title = "The job has not ended"
+
+
 class NotFound(ServiceError):
     """Nothing is at this address, or nothing that the caller may know of."""
 
@@ -147,3 +163,7 @@ class InternalFailure(JobFailed):
 
 class StaleClaim(Exception):
     """The job was given to somebody else meanwhile: whoever sees this must write nothing more for it."""
+
+
+class CancelRequested(Exception):
+    """The caller wants the job no more: whoever runs it ends it as canceled."""

@@ -1,37 +1,15 @@
-"""Keys and Lua scripts of the job store: every change of a job is one script, so it happens whole or not at all.
-
-| key | type | content | lifetime |
-| --- | --- | --- | --- |
-| `tc:job:{id}` | hash | the record, one field per part, JSON inside | until it expires |
-| `tc:jobs` | sorted set | all ids, score = created (ms) | with the record |
-| `tc:ready:{priority}` | sorted set | jobs that wait, score = created (ms) | while queued |
-| `tc:leases` | sorted set | running jobs, score = end of the lease (ms) | while running |
-| `tc:expiry` | sorted set | ended jobs, score = expires (ms) | until deleted |
-| `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
-| `tc:worker:{name}` | hash | what a live worker holds and does | 10 s, renewed each second |
-| `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
-| `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
-| `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
+"""Lua scripts of the job store: every change of a job is one script, so it happens whole or not at all.
 
 Time is Redis's own clock in every script, so no machine's clock decides about a lease. The scripts reach the keys of
 jobs that they find on the way, which a Redis Cluster would refuse; the service runs on one Redis.
 """
 
-from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, Priority
+from core.job import MAX_LOST_LEASES, SCHEMA_VERSION
+from core.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOB, JOBS, LEASES, READY, READY_KEYS, TRASH, WAKE
 
-PREFIX = "tc:"
-JOB = PREFIX + "job:"
-JOBS = PREFIX + "jobs"
-READY = PREFIX + "ready:"
-LEASES = PREFIX + "leases"
-EXPIRY = PREFIX + "expiry"
-WAKE = PREFIX + "wake"
-WORKER = PREFIX + "worker:"
-WORKERS = PREFIX + "workers"
-DISPATCHER = PREFIX + "dispatcher"
-READY_KEYS = [READY + priority.value for priority in Priority]  # best first
+_LANES = "{'" + "', '".join(READY_KEYS) + "'}"
 
-_COMMON = f"""
+COMMON = f"""
 local function now()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -39,55 +17,153 @@ end
 local function wake()
   if redis.call('LLEN', '{WAKE}') == 0 then redis.call('LPUSH', '{WAKE}', '1') end
 end
+local function key_of(id) return '{JOB}' .. id end
 -- the job is still this attempt's: everything that a worker writes goes through here
-local function held(key, fence)
-  local state = redis.call('HMGET', key, 'status', 'fence')
+local function held(id, fence)
+  local state = redis.call('HMGET', key_of(id), 'status', 'fence')
   return state[1] == 'running' and state[2] == fence
 end
-local function change(key, ...)
-  redis.call('HSET', key, ...)
-  redis.call('HINCRBY', key, 'version', 1)
+local function change(id, ...)
+  redis.call('HSET', key_of(id), ...)
+  redis.call('PUBLISH', '{CHANGES}', id .. ' ' .. redis.call('HINCRBY', key_of(id), 'version', 1))
 end
-local function enqueue(key, id)
-  local job = redis.call('HMGET', key, 'priority', 'created')
+local function move(id, status, ...)
+  redis.call('ZREM', '{JOBS}:' .. redis.call('HGET', key_of(id), 'status'), id)
+  redis.call('ZADD', '{JOBS}:' .. status, 0, id)
+  change(id, 'status', status, ...)
+end
+local function enqueue(id)
+  local job = redis.call('HMGET', key_of(id), 'priority', 'created')
   redis.call('ZADD', '{READY}' .. job[1], job[2], id)
 end
-local function finish(key, id, at, ...)
-  change(key, 'finished', at, 'progress', '', ...)
+local function finish(id, status, ...)
+  move(id, status, 'finished', now(), 'progress', '', ...)
+  redis.call('ZREM', '{READY}' .. redis.call('HGET', key_of(id), 'priority'), id)
   redis.call('ZREM', '{LEASES}', id)
-  redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key, 'expires'), id)
+  redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)
+end
+local function requeue(id)
+  redis.call('ZREM', '{LEASES}', id)
+  if redis.call('HGET', key_of(id), 'cancel') then return finish(id, 'canceled') end
+  move(id, 'queued', 'progress', '')
+  enqueue(id)
+  wake()
+end
+-- the record, and before it its place in the queue or -1
+local function view(id)
+  local record, position = redis.call('HGETALL', key_of(id)), -1
+  local job = redis.call('HMGET', key_of(id), 'status', 'priority')
+  if job[1] == 'queued' then
+    local ahead = 0
+    for _, lane in ipairs({_LANES}) do
+      if lane == '{READY}' .. job[2] then
+        position = ahead + (redis.call('ZRANK', lane, id) or 0)
+        break
+      end
+      ahead = ahead + redis.call('ZCARD', lane)
+    end
+  end
+  table.insert(record, 1, position)
+  return record
 end
 """
 
-# ARGV: id, time to live (ms), priority, then field, value, …  Answer: the record.
+# ARGV: id, time to live (ms), priority, digest of the idempotency key or '', fingerprint of the request, how long both
+# are kept (ms), then field, value, …  Answer: 'created', 'replayed' or 'reused', then the record.
 SUBMIT = (
-    _COMMON
+    COMMON
     + f"""
-local id, key, at = ARGV[1], '{JOB}' .. ARGV[1], now()
-redis.call('HSET', key, 'schema', {SCHEMA_VERSION}, 'id', id, 'status', 'queued', 'version', 1, 'created', at,
-  'expires', at + ARGV[2], 'priority', ARGV[3], 'attempts', 0, 'lost_leases', 0, 'fence', 0, unpack(ARGV, 4))
-redis.call('ZADD', '{JOBS}', at, id)
-enqueue(key, id)
+local id, at, known = ARGV[1], now(), '{IDEMPOTENCY}' .. ARGV[4]
+if ARGV[4] ~= '' then
+  local first = redis.call('HMGET', known, 'id', 'fingerprint')
+  if first[1] then return {{first[2] == ARGV[5] and 'replayed' or 'reused', view(first[1])}} end
+  redis.call('HSET', known, 'id', id, 'fingerprint', ARGV[5])
+  redis.call('PEXPIRE', known, ARGV[6])
+end
+redis.call('HSET', key_of(id), 'schema', {SCHEMA_VERSION}, 'id', id, 'status', 'queued', 'version', 1, 'created', at,
+  'expires', at + ARGV[2], 'priority', ARGV[3], 'attempts', 0, 'lost_leases', 0, 'fence', 0, unpack(ARGV, 7))
+redis.call('ZADD', '{JOBS}', 0, id)
+redis.call('ZADD', '{JOBS}:queued', 0, id)
+enqueue(id)
 wake()
-return redis.call('HGETALL', key)
+return {{'created', view(id)}}
+"""
+)
+
+# ARGV: id. Answer: the view, of which only the position is there where the job is not.
+READ = COMMON + "return view(ARGV[1])"
+
+# ARGV: status or '', id after which to go on or '', limit. Answer: views, the newest first.
+LIST = (
+    COMMON
+    + f"""
+local index = ARGV[1] == '' and '{JOBS}' or '{JOBS}:' .. ARGV[1]
+local from = ARGV[2] == '' and '+' or '(' .. ARGV[2]
+local page = {{}}
+for _, id in ipairs(redis.call('ZRANGE', index, from, '-', 'BYLEX', 'REV', 'LIMIT', 0, ARGV[3])) do
+  table.insert(page, view(id))
+end
+return page
+"""
+)
+
+# ARGV: id. A queued job ends at once, a running one at its next denoising step. Answer: the view.
+CANCEL = (
+    COMMON
+    + """
+local status = redis.call('HGET', key_of(ARGV[1]), 'status')
+if status == 'queued' then finish(ARGV[1], 'canceled') end
+if status == 'running' then redis.call('HSET', key_of(ARGV[1]), 'cancel', 1) end
+return view(ARGV[1])
+"""
+)
+
+# ARGV: id. Answer: 1 if the record is gone now and its objects are to be deleted, 0 if there is none, -1 if it runs.
+DELETE = (
+    COMMON
+    + f"""
+local status = redis.call('HGET', key_of(ARGV[1]), 'status')
+if not status then return 0 end
+if status == 'queued' or status == 'running' then return -1 end
+redis.call('ZADD', '{TRASH}', now(), ARGV[1])
+redis.call('DEL', key_of(ARGV[1]))
+redis.call('ZREM', '{JOBS}', ARGV[1])
+redis.call('ZREM', '{JOBS}:' .. status, ARGV[1])
+redis.call('ZREM', '{EXPIRY}', ARGV[1])
+redis.call('PUBLISH', '{CHANGES}', ARGV[1] .. ' 0')
+return 1
+"""
+)
+
+# ARGV: limit. Moves ended jobs past their time to the trash. Answer: ids of jobs in the trash.
+SWEEP_EXPIRED = (
+    COMMON
+    + f"""
+for _, id in ipairs(redis.call('ZRANGE', '{EXPIRY}', '-inf', now(), 'BYSCORE', 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZREM', '{EXPIRY}', id)
+  redis.call('ZREM', '{JOBS}', id)
+  redis.call('ZREM', '{JOBS}:' .. (redis.call('HGET', key_of(id), 'status') or ''), id)
+  redis.call('DEL', key_of(id))
+  redis.call('ZADD', '{TRASH}', now(), id)
+end
+return redis.call('ZRANGE', '{TRASH}', 0, ARGV[1] - 1)
 """
 )
 
 # ARGV: worker, lease (ms). Answer: the record of the best ready job, now running, or nothing.
 CLAIM = (
-    _COMMON
+    COMMON
     + f"""
-for _, ready in ipairs({{'{"', '".join(READY_KEYS)}'}}) do
+for _, lane in ipairs({_LANES}) do
   while true do
-    local id = redis.call('ZPOPMIN', ready)[1]
+    local id = redis.call('ZPOPMIN', lane)[1]
     if not id then break end
-    local key = '{JOB}' .. id
-    if redis.call('HGET', key, 'status') == 'queued' then
-      redis.call('HINCRBY', key, 'fence', 1)
-      redis.call('HINCRBY', key, 'attempts', 1)
-      change(key, 'status', 'running', 'started', now(), 'worker', ARGV[1])
+    if redis.call('HGET', key_of(id), 'status') == 'queued' then
+      redis.call('HINCRBY', key_of(id), 'fence', 1)
+      redis.call('HINCRBY', key_of(id), 'attempts', 1)
+      move(id, 'running', 'started', now(), 'worker', ARGV[1])
       redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
-      return redis.call('HGETALL', key)
+      return redis.call('HGETALL', key_of(id))
     end
   end
 end
@@ -95,27 +171,32 @@ return {{}}
 """
 )
 
-# ARGV: id, fence, lease (ms), progress or ''. Answer: 1 while the job is this attempt's.
+# ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2 if it is to be
+# canceled, else 1.
 RENEW = (
-    _COMMON
+    COMMON
     + f"""
-local key = '{JOB}' .. ARGV[1]
-if not held(key, ARGV[2]) then return 0 end
+if not held(ARGV[1], ARGV[2]) then return 0 end
 redis.call('ZADD', '{LEASES}', now() + ARGV[3], ARGV[1])
-if ARGV[4] ~= '' then change(key, 'progress', ARGV[4]) end
-return 1
+if ARGV[4] ~= '' then change(ARGV[1], 'progress', ARGV[4]) end
+return redis.call('HGET', key_of(ARGV[1]), 'cancel') and 2 or 1
 """
 )
 
-# ARGV: id, fence, 'status', final status, then field, value, …  Answer: 1 if it was this attempt's, even if told twice.
+# ARGV: id, fence, final status, then field, value, …  Answer: 1 if it was this attempt's, even if told twice. A job
+# that is to be canceled ends so, whatever came out: its caller was told.
 FINISH = (
-    _COMMON
-    + f"""
-local key = '{JOB}' .. ARGV[1]
-local state = redis.call('HMGET', key, 'status', 'fence')
-if state[1] == ARGV[4] and state[2] == ARGV[2] then return 1 end  -- the answer to the first try was lost
-if not held(key, ARGV[2]) then return 0 end
-finish(key, ARGV[1], now(), unpack(ARGV, 3))
+    COMMON
+    + """
+local id, status = ARGV[1], ARGV[3]
+local state = redis.call('HMGET', key_of(id), 'status', 'fence', 'cancel')
+if state[1] == status and state[2] == ARGV[2] then return 1 end  -- the answer to the first try was lost
+if not held(id, ARGV[2]) then return state[1] == 'canceled' and state[2] == ARGV[2] and 1 or 0 end
+if state[3] and status ~= 'canceled' then
+  finish(id, 'canceled')
+else
+  finish(id, status, unpack(ARGV, 4))
+end
 wake()
 return 1
 """
@@ -123,74 +204,36 @@ return 1
 
 # ARGV: id, fence. The worker shuts down in order: the job waits again, in its old place.
 GIVE_BACK = (
-    _COMMON
-    + f"""
-local key = '{JOB}' .. ARGV[1]
-if not held(key, ARGV[2]) then return 0 end
-change(key, 'status', 'queued', 'progress', '')
-redis.call('ZREM', '{LEASES}', ARGV[1])
-enqueue(key, ARGV[1])
-wake()
+    COMMON
+    + """
+if not held(ARGV[1], ARGV[2]) then return 0 end
+requeue(ARGV[1])
 return 1
 """
 )
 
-# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, then ids that failed.
+# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, then ids that failed. A job that is
+# to be canceled ends so.
 RECOVER = (
-    _COMMON
+    COMMON
     + f"""
-local requeued, failed, at = {{}}, {{}}, now()
-for _, id in ipairs(redis.call('ZRANGE', '{LEASES}', '-inf', at, 'BYSCORE', 'LIMIT', 0, 100)) do
-  local key = '{JOB}' .. id
+local requeued, failed = {{}}, {{}}
+for _, id in ipairs(redis.call('ZRANGE', '{LEASES}', '-inf', now(), 'BYSCORE', 'LIMIT', 0, 100)) do
   redis.call('ZREM', '{LEASES}', id)
-  if redis.call('HGET', key, 'status') == 'running' then
-    if redis.call('HINCRBY', key, 'lost_leases', 1) >= {MAX_LOST_LEASES} then
-      finish(key, id, at, 'status', 'failed', 'error', ARGV[1])
+  local state = redis.call('HMGET', key_of(id), 'status', 'cancel')
+  if state[1] == 'running' then
+    local lost = redis.call('HINCRBY', key_of(id), 'lost_leases', 1)
+    if state[2] then
+      finish(id, 'canceled')
+    elseif lost >= {MAX_LOST_LEASES} then
+      finish(id, 'failed', 'error', ARGV[1])
       table.insert(failed, id)
     else
-      change(key, 'status', 'queued', 'progress', '')
-      enqueue(key, id)
+      requeue(id)
       table.insert(requeued, id)
     end
   end
 end
 return {{requeued, failed}}
-"""
-)
-
-# ARGV: id. Forgets an ended job whose objects are gone.
-FORGET = f"""
-redis.call('DEL', '{JOB}' .. ARGV[1])
-redis.call('ZREM', '{JOBS}', ARGV[1])
-redis.call('ZREM', '{EXPIRY}', ARGV[1])
-return 1
-"""
-
-# ARGV: name, life (ms), then field, value, …  Answer: milliseconds that a worker asked to stop has left, or -1.
-REPORT = (
-    _COMMON
-    + f"""
-local key = '{WORKER}' .. ARGV[1]
-if #ARGV > 2 then redis.call('HSET', key, unpack(ARGV, 3)) end
-local stop_at = redis.call('HGET', key, 'stop_at')
-if stop_at then
-  redis.call('HSET', key, 'state', 'stopping')
-elseif redis.call('HGET', key, 'state') == 'idle' then
-  wake()  -- a free slot is news for the dispatcher
-end
-redis.call('PEXPIRE', key, ARGV[2])
-redis.call('ZADD', '{WORKERS}', now(), ARGV[1])
-return stop_at and math.max(0, stop_at - now()) or -1
-"""
-)
-
-# ARGV: name, life (ms), grace (ms). Tells the worker's other process to finish within the grace or give its job back.
-ASK_TO_STOP = (
-    _COMMON
-    + f"""
-local key = '{WORKER}' .. ARGV[1]
-redis.call('HSET', key, 'stop_at', now() + ARGV[3], 'state', 'stopping')
-redis.call('PEXPIRE', key, ARGV[2])
-return 1
 """
 )

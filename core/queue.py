@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from core.job_scripts import PREFIX
+from core.keys import PREFIX
 
 QUEUE = "celery"  # under the prefix: `tc:celery`
 GENERATE_TASK = "tooncrafter.generate"

@@ -1,4 +1,4 @@
-"""Ended jobs past their time: first the objects, then the record, so that nothing is left that nobody knows of."""
+"""Ended jobs past their time, and deleted ones: a job is in the trash until its objects are gone."""
 
 import structlog
 
@@ -10,12 +10,12 @@ log = structlog.get_logger("dispatcher")
 
 
 def delete_expired_jobs(store: JobStore, storage: ObjectStorage) -> None:
-    """Delete a batch; a crash between the two steps is repaired by the next run.
+    """Delete a batch; what a crash or an absent storage leaves is found by the next run.
 
     Raises:
-        Unavailable: the storage does not answer; the records stay until it does.
+        Unavailable: the storage does not answer; the jobs stay in the trash until it does.
     """
-    for job_id in store.expired():
+    for job_id in store.sweep_expired():
         storage.delete_prefix(job_prefix(job_id))
-        store.forget(job_id)
-        log.info("job expired", job_id=job_id)
+        store.emptied(job_id)
+        log.info("objects of a job deleted", job_id=job_id)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from core.job_store import AsyncJobStore, JobStore
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import ObjectStorage, open_storage, s3_client
 from tests.servers import MINISTACK, RedisServer, S3Server
@@ -134,7 +135,7 @@ def storage(any_settings: Settings) -> ObjectStorage:
 @pytest.fixture
 def stored_keys(request: pytest.FixtureRequest) -> Callable[[], set[str]]:
     """All keys that the test's storage holds, asked past our own code."""
-    name = "any_settings" if "any_settings" in request.fixturenames else "settings"
+    name = next(name for name in ("any_settings", "s3_settings", "settings") if name in request.fixturenames)
     used: Settings = request.getfixturevalue(name)
 
     def keys() -> set[str]:

@@ -9,7 +9,7 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import StaleClaim
+from core.errors import CancelRequested, StaleClaim
 from core.job import ModelInfo
 from core.job_store import BUSY, IDLE, Claim, JobStore
 
@@ -76,6 +76,8 @@ class Heartbeat:
                     self._stop_at = time.monotonic() + left.total_seconds()
                 if claim:
                     self._store.renew(claim)
+            except CancelRequested:
+                continue  # the computing thread is told at its next step
             except StaleClaim:
                 self._stale = claim is self._claim  # an ended job's claim is stale too, and no news
             except RedisError as error:

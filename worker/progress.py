@@ -46,6 +46,7 @@ class JobProgress:
 
         Raises:
             StaleClaim: the job is no longer this attempt's.
+            CancelRequested: the caller wants it no more.
             WorkerStops: the job has to be given back.
         """
         self._close_stage()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from core.errors import (
+    CancelRequested,
     InternalFailure,
     JobFailed,
     NotFound,
@@ -92,6 +93,10 @@ class Runner:
             failure, timing = error, progress.timing(load_seconds)
             self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
             log.warning("job failed", code=error.code, detail=error.detail)
+        except CancelRequested:
+            timing = progress.timing(load_seconds)
+            self._commit(lambda: self._store.end_canceled(claim, timing, self._model_of_job()))
+            log.info("job canceled")
         except WorkerStops:
             self._load_seconds = load_seconds
             self._commit(lambda: self._store.give_back(claim))
@@ -165,7 +170,7 @@ def _failures_of_a_job() -> Iterator[None]:
     """Turn what can go wrong while a job runs into the codes that its record tells."""
     try:
         yield
-    except (StaleClaim, WorkerStops, JobFailed):
+    except (StaleClaim, CancelRequested, WorkerStops, JobFailed):
         raise
     except torch.OutOfMemoryError as error:
         raise OutOfMemory("the canvas does not fit into the device's memory; a smaller one may") from error

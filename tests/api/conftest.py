@@ -1,8 +1,12 @@
 """A gateway in this process: the whole app with its lifespan, called past the network."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
+import httpx
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import Receive, Scope, Send
@@ -10,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.main import create_app
 from core.settings import Settings
 from tests.jobs import png
-from tests.servers import RedisServer
+from tests.servers import Process, RedisServer, free_port, wait_until
 
 BASE_URL = "http://gateway.test"
 
@@ -40,6 +44,36 @@ async def any_client(any_settings: Settings) -> AsyncIterator[AsyncClient]:
     """Once with a folder, once with a bucket."""
     async with gateway(any_settings) as client:
         yield client
+
+
+@contextmanager
+def gateway_process(settings: Settings, log: Path) -> Iterator[tuple[Process, str]]:
+    """`python -m api` as it runs, and its address: for what only a real socket shows."""
+    port = free_port()
+    environment = os.environ | {
+        "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
+        "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
+        "TOONCRAFTER_PORT": str(port),
+        "TOONCRAFTER_MAX_BODY": str(int(settings.max_body)),
+    }
+    with Process([sys.executable, "-m", "api"], log, environment) as process:
+        address = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            with suppress(httpx.ConnectError):
+                return httpx.get(f"{address}/readyz").is_success
+            return False
+
+        wait_until(answers, "the gateway is ready")
+        yield process, address
+
+
+@pytest.fixture
+def server(settings: Settings, tmp_path: Path) -> Iterator[tuple[Process, str]]:
+    """The process and its address; a body may have 100,000 bytes."""
+    small = Settings(**settings.model_dump(exclude={"max_body"}), max_body=100_000)
+    with gateway_process(small, tmp_path / "gateway.log") as running:
+        yield running
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 
 from core import errors
 from core.errors import ServiceError
-from core.job_scripts import JOB
+from core.keys import JOB
 from core.logging import configure_logging
 from core.settings import Settings
 from tests.api.conftest import files, gateway, problems

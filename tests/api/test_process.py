@@ -1,42 +1,23 @@
 """`python -m api` as it runs: a real server on a real socket."""
 
+import asyncio
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import pytest
 
 from core.settings import Settings
 from tests.api.conftest import files, problems
 from tests.api.test_submit import URL
 from tests.servers import Process, free_port, wait_until
 
-
-@pytest.fixture
-def server(settings: Settings, tmp_path: Path) -> Iterator[tuple[Process, str]]:
-    """The process and its address."""
-    port = free_port()
-    environment = os.environ | {
-        "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
-        "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
-        "TOONCRAFTER_PORT": str(port),
-        "TOONCRAFTER_MAX_BODY": "100000",
-    }
-    with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", environment) as process:
-        address = f"http://127.0.0.1:{port}"
-
-        def answers() -> bool:
-            with suppress(httpx.ConnectError):
-                return httpx.get(f"{address}/readyz").is_success
-            return False
-
-        wait_until(answers, "the gateway is ready")
-        yield process, address
+STOP_SECONDS = 8.0  # two are promised; less than the ten after which uvicorn would cut connections, on a slow machine
 
 
 async def test_request_over_the_network(server: tuple[Process, str]) -> None:
@@ -71,3 +52,37 @@ async def test_body_over_the_limit_is_cut(server: tuple[Process, str]) -> None:
             streamed = await client.post(URL, content=endless(), headers=headers)
             assert problems(streamed, 413, "body_too_large") == {}
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_stop_lets_waiting_clients_go(server: tuple[Process, str]) -> None:
+    """Streams end and long polls answer what they have; an update of the gateway takes seconds, not minutes."""
+    process, address = server
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+        job_id = (await client.post(URL, files=files())).json()["id"]
+        headers = {"Prefer": "wait=60"}
+        poll = asyncio.create_task(client.get(f"{URL}/{job_id}", headers=headers))
+        submission = asyncio.create_task(client.post(URL, files=files(), headers=headers))
+        async with client.stream("GET", f"{URL}/{job_id}/events") as stream:
+            lines = stream.aiter_lines()
+            while "event: status" not in await anext(lines):
+                pass
+            await asyncio.sleep(0.5)
+            assert not poll.done()
+            assert not submission.done()
+            process.send(signal.SIGTERM)
+            told = time.monotonic()
+            assert not [line async for line in lines if line.startswith("event:")]
+        assert ((await poll).status_code, (await submission).status_code) == (200, 202)
+        process.wait()
+        assert time.monotonic() - told < STOP_SECONDS
+    assert "Traceback" not in process.output
+
+
+async def test_stop_before_the_start_was_complete(settings: Settings, tmp_path: Path) -> None:
+    """Whoever starts it may change their mind."""
+    environment = os.environ | {"TOONCRAFTER_REDIS_URL": settings.redis_url or "", "TOONCRAFTER_PORT": str(free_port())}
+    with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", environment) as process:
+        wait_until(lambda: "Started server process" in process.output, "it begins to start")
+        process.send(signal.SIGTERM)
+        assert process.wait() in (0, -signal.SIGTERM)
+        assert "Traceback" not in process.output

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from core import job_scripts as scripts
+from core import keys
 from core.errors import OutOfMemory, StaleClaim, Unavailable
 from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, Job, JobState, Priority, Progress, Stage, Timing, new_job_id
-from core.job_store import AsyncJobStore, Claim, JobStore, parse_job
+from core.job_record import parse_job
+from core.job_store import Claim, JobStore
+from core.job_store_async import AsyncJobStore
 from tests.jobs import MODEL, generation_request, stored_output
 from tests.servers import RedisServer, wait_until
 
@@ -17,9 +19,17 @@ TTL = timedelta(hours=1)
 
 
 async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE) -> Job:
-    return await store.submit(
+    submission = await store.submit(
         new_job_id(), generation_request(priority), metadata={"shot": "12a"}, ttl=TTL, request_id="req-1"
     )
+    assert submission.view is not None
+    return submission.view.job
+
+
+async def place(store: AsyncJobStore, job: Job) -> int | None:
+    view = await store.read(job.id)
+    assert view is not None
+    return view.queue_position
 
 
 def claim(store: JobStore, worker: str = "worker-1") -> Claim:
@@ -30,7 +40,7 @@ def claim(store: JobStore, worker: str = "worker-1") -> Claim:
 
 def expire_lease(server: RedisServer, job_id: str) -> None:
     """Let the lease end now instead of in five seconds."""
-    assert server.client.zadd(scripts.LEASES, {job_id: 0}, xx=True, ch=True)
+    assert server.client.zadd(keys.LEASES, {job_id: 0}, xx=True, ch=True)
 
 
 def now_ms(server: RedisServer) -> int:
@@ -40,8 +50,8 @@ def now_ms(server: RedisServer) -> int:
 
 def members(server: RedisServer) -> dict[str, set[str]]:
     """Which job stands in which set."""
-    keys = [scripts.JOBS, scripts.LEASES, scripts.EXPIRY, *scripts.READY_KEYS]
-    return {key: set(server.client.zrange(key, 0, -1)) for key in keys}
+    sets = [keys.JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
+    return {key: set(server.client.zrange(key, 0, -1)) for key in sets}
 
 
 class TestLife:
@@ -60,13 +70,14 @@ class TestLife:
 
         news = Progress(stage=Stage.DENOISING, step=2, steps=4, percent=46.5, eta_seconds=3.5)
         store.renew(held, news)
-        running = await async_store.get(job.id)
+        running = await async_store.read(job.id)
         assert running is not None
-        assert running.progress == news
+        assert running.job.progress == news
 
         store.succeed(held, [stored_output()], Timing(run_seconds=1.5), MODEL)
-        ended = await async_store.get(job.id)
-        assert ended is not None
+        view = await async_store.read(job.id)
+        assert view is not None
+        ended = view.job
         assert (ended.status, ended.outputs, ended.model) == (JobState.SUCCEEDED, [stored_output()], MODEL)
         assert ended.timing.run_seconds == 1.5
         assert ended.progress is None
@@ -75,7 +86,9 @@ class TestLife:
     async def test_both_stores_read_the_same_record(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """Gateway and worker speak of one job."""
         job = await submit(async_store)
-        assert store.get(job.id) == await async_store.get(job.id) == job
+        view = await async_store.read(job.id)
+        assert view is not None
+        assert store.get(job.id) == view.job == job
 
     async def test_version_grows_with_every_change(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """The ETag is made of it, so two different records never share one."""
@@ -108,7 +121,7 @@ class TestLife:
 
     async def test_unknown_job_is_none(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """Absent, which the caller turns into 404."""
-        assert await async_store.get(new_job_id()) is None
+        assert await async_store.read(new_job_id()) is None
         assert store.get(new_job_id()) is None
 
     def test_nothing_to_claim(self, store: JobStore) -> None:
@@ -120,7 +133,7 @@ class TestLife:
     ) -> None:
         """During an update, guessing at unknown fields would lose them."""
         job = await submit(async_store)
-        fields = redis_server.client.hgetall(scripts.JOB + job.id)
+        fields = redis_server.client.hgetall(keys.JOB + job.id)
         with pytest.raises(ValueError, match=f"schema {SCHEMA_VERSION + 1}"):
             parse_job(fields | {"schema": str(SCHEMA_VERSION + 1)})
 
@@ -144,12 +157,12 @@ class TestOrder:
         """It counts the jobs that are served first, the better lane included, and ends with the waiting."""
         batch = await submit(async_store, Priority.BATCH)
         first = await submit(async_store)
-        assert await async_store.queue_position(first) == 0
-        assert await async_store.queue_position(batch) == 1
+        assert await place(async_store, first) == 0
+        assert await place(async_store, batch) == 1
         running = claim(store).job
-        assert await async_store.queue_position(running) is None
-        assert await async_store.queue_position(first) is None
-        assert await async_store.queue_position(batch) == 0
+        assert await place(async_store, running) is None
+        assert await place(async_store, first) is None
+        assert await place(async_store, batch) == 0
 
     async def test_job_given_back_keeps_its_place(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """A worker that is updated costs a job nothing: neither its turn nor one of its three lives."""
@@ -234,7 +247,7 @@ class TestLostWorkers:
         """By Redis's own clock, within the five seconds that callers are promised and the sweep."""
         job = await submit(async_store)
         claim(store)
-        wait_until(lambda: redis_server.client.zcount(scripts.LEASES, 0, now_ms(redis_server)), "the lease ends")
+        wait_until(lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)), "the lease ends")
         assert store.recover_expired_leases() == ([job.id], [])
 
     async def test_third_loss_is_the_jobs_fault(
@@ -252,7 +265,7 @@ class TestLostWorkers:
         assert ended.status is JobState.FAILED
         assert ended.error is not None
         assert ended.error.code == "worker_lost"
-        assert members(redis_server)[scripts.EXPIRY] == {job.id}
+        assert members(redis_server)[keys.EXPIRY] == {job.id}
 
     async def test_work_wakes_the_dispatcher(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """A new job is seen at once and not by the next sweep; the wait returns long before its time is over."""
@@ -275,12 +288,14 @@ class TestExpiry:
         fresh = await submit(async_store)
         store.succeed(claim(store), [stored_output()], Timing(), MODEL)
         await asyncio.sleep(0.01)
-        assert store.expired() == [ended.job.id]
-
-        store.forget(ended.job.id)
+        assert store.sweep_expired() == [ended.job.id]
         assert store.get(ended.job.id) is None
-        assert members(redis_server)[scripts.JOBS] == {running.job.id, fresh.id}
-        assert store.expired() == []
+        assert members(redis_server)[keys.JOBS] == {running.job.id, fresh.id}
+        assert store.sweep_expired() == [ended.job.id], "until its objects are gone"
+
+        store.emptied(ended.job.id)
+        assert store.sweep_expired() == []
+        assert members(redis_server)[keys.TRASH] == set()
 
 
 class TestWorkers:
@@ -294,7 +309,7 @@ class TestWorkers:
     def test_silent_worker_vanishes(self, store: JobStore, redis_server: RedisServer) -> None:
         """Its record dies by itself; no dispatcher waits for it."""
         store.report("gpu-1:7", state="idle")
-        redis_server.client.pexpire(scripts.WORKER + "gpu-1:7", 1)
+        redis_server.client.pexpire(keys.WORKER + "gpu-1:7", 1)
         time.sleep(0.01)
         assert store.workers() == []
 
@@ -336,8 +351,11 @@ class TestRedisAway:
         mortal_redis.freeze() if away == "frozen" else mortal_redis.kill()
         calls = [
             lambda: store.ping(),
-            lambda: store.get(job.id),
-            lambda: store.queue_position(job),
+            lambda: store.read(job.id),
+            lambda: store.page(status=None, after=None, limit=5),
+            lambda: store.cancel(job.id),
+            lambda: store.delete(job.id),
+            lambda: store.emptied(job.id),
             lambda: submit(store),
         ]
         for call in calls:
@@ -355,5 +373,7 @@ class TestRedisAway:
         with pytest.raises(Unavailable):
             await store.ping()
         mortal_redis.start()
-        assert await store.get(job.id) == job
+        view = await store.read(job.id)
+        assert view is not None
+        assert view.job == job
         await store.close()

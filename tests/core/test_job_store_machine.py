@@ -18,10 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from core import job_scripts as scripts
-from core.errors import NumericalFailure, StaleClaim
+from core import keys
+from core.errors import CancelRequested, NumericalFailure, StaleClaim
 from core.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Priority, Timing, new_job_id
-from core.job_store import AsyncJobStore, Claim, JobStore
+from core.job_store import Claim, JobStore
+from core.job_store_async import AsyncJobStore, Deletion
 from tests.jobs import MODEL, generation_request, stored_output
 from tests.servers import RedisServer
 
@@ -37,6 +38,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.jobs: dict[str, Job] = {}  # as last seen
         self.valid: dict[str, Claim] = {}  # the claim that may write, by job
         self.lost: dict[str, int] = {}
+        self.unwanted: set[str] = set()  # running, and to be canceled
+        self.deleted: set[str] = set()
 
     @initialize()
     def begin_empty(self) -> None:
@@ -52,13 +55,45 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(priority=st.sampled_from(Priority))
     def submit(self, priority: Priority) -> None:
-        job = self.loop.run_until_complete(
+        submission = self.loop.run_until_complete(
             self.gateway.submit(
                 new_job_id(), generation_request(priority), metadata={}, ttl=timedelta(hours=1), request_id=""
             )
         )
+        assert submission.view is not None
+        job = submission.view.job
         self.jobs[job.id] = job
         self.lost[job.id] = 0
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """By its caller, in any state."""
+        if not self.jobs:
+            return
+        before = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        view = self.loop.run_until_complete(self.gateway.cancel(before.id))
+        assert view is not None
+        if before.status is JobState.QUEUED:
+            assert view.job.status is JobState.CANCELED
+        else:
+            assert view.job == before
+        if before.status is JobState.RUNNING:
+            self.unwanted.add(before.id)
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """By its caller, in any state."""
+        if not self.jobs:
+            return
+        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        outcome = self.loop.run_until_complete(self.gateway.delete(job.id))
+        if not job.status.is_final:
+            assert outcome is Deletion.NOT_FINISHED
+            return
+        assert outcome is Deletion.DONE
+        assert self.loop.run_until_complete(self.gateway.delete(job.id)) is Deletion.NOT_FOUND
+        del self.jobs[job.id]
+        self.deleted.add(job.id)
 
     @rule(target=claims, worker=st.sampled_from(["a", "b"]))
     def claim(self, worker: str) -> Claim | object:
@@ -74,19 +109,29 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(claim=claims)
     def renew(self, claim: Claim) -> None:
-        self._write(claim, lambda: self.store.renew(claim))
+        if self._is_valid(claim) and claim.job.id in self.unwanted:
+            with pytest.raises(CancelRequested):
+                self.store.renew(claim)
+        else:
+            self._write(claim, lambda: self.store.renew(claim))
 
     @rule(claim=consumes(claims))
     def succeed(self, claim: Claim) -> None:
-        self._end(claim, lambda: self.store.succeed(claim, [stored_output()], Timing(), MODEL))
+        self._finish(claim, lambda: self.store.succeed(claim, [stored_output()], Timing(), MODEL))
 
     @rule(claim=consumes(claims))
     def fail(self, claim: Claim) -> None:
-        self._end(claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL))
+        self._finish(claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL))
+
+    @rule(claim=consumes(claims))
+    def end_canceled(self, claim: Claim) -> None:
+        if claim.job.id in self.unwanted:
+            self._finish(claim, lambda: self.store.end_canceled(claim, Timing(), MODEL))
 
     @rule(claim=claims)
     def give_back(self, claim: Claim) -> None:
-        self._end(claim, lambda: self.store.give_back(claim))
+        self._write(claim, lambda: self.store.give_back(claim))
+        self._let_go(claim)
 
     @rule(data=st.data())
     def let_leases_end(self, data: st.DataObject) -> None:
@@ -94,26 +139,42 @@ class JobStoreMachine(RuleBasedStateMachine):
         running = sorted(self.valid)
         silent = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
         for job_id in silent:
-            self.server.client.zadd(scripts.LEASES, {job_id: 0}, xx=True)
+            self.server.client.zadd(keys.LEASES, {job_id: 0}, xx=True)
         requeued, failed = self.store.recover_expired_leases()
-        assert sorted(requeued + failed) == sorted(silent)
+        assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
-            del self.valid[job_id]
             self.lost[job_id] += 1
-            assert (job_id in failed) == (self.lost[job_id] == MAX_LOST_LEASES)
+            assert (job_id in failed) == (self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted)
+            self._let_go(self.valid[job_id])
+
+    def _is_valid(self, claim: Claim) -> bool:
+        return self.valid.get(claim.job.id) is claim
 
     def _write(self, claim: Claim, write: Callable[[], None]) -> None:
         """Accepted from the one valid claim of the job, refused from every other."""
-        if self.valid.get(claim.job.id) is claim:
+        if self._is_valid(claim):
             write()
         else:
             with pytest.raises(StaleClaim):
                 write()
 
-    def _end(self, claim: Claim, write: Callable[[], None]) -> None:
-        self._write(claim, write)
-        if self.valid.get(claim.job.id) is claim:
+    def _finish(self, claim: Claim, write: Callable[[], None]) -> None:
+        """As `_write`; but where this attempt's job was canceled, every end of it counts as told before."""
+        job = self.jobs.get(claim.job.id)
+        if job and (job.status, job.fence) == (JobState.CANCELED, claim.job.fence):
+            write()
+        else:
+            self._write(claim, write)
+        self._let_go(claim)
+
+    def _let_go(self, claim: Claim) -> None:
+        """A valid claim ends here, and with it a running job that its caller wants no more."""
+        if self._is_valid(claim):
             del self.valid[claim.job.id]
+            if claim.job.id in self.unwanted:
+                job = self.store.get(claim.job.id)
+                assert job is not None
+                assert (job.status, job.outputs) == (JobState.CANCELED, [])
 
     @invariant()
     def every_record_is_right(self) -> None:
@@ -135,12 +196,17 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     def _each_job_in_exactly_its_sets(self) -> None:
         client = self.server.client
-        expected: dict[str, set[str]] = {key: set() for key in (*scripts.READY_KEYS, scripts.LEASES, scripts.EXPIRY)}
+        by_status = {status: f"{keys.JOBS}:{status}" for status in JobState}
+        places = (*keys.READY_KEYS, keys.LEASES, keys.EXPIRY, *by_status.values())
+        expected: dict[str, set[str]] = {key: set() for key in places}
         for job in self.jobs.values():
-            place = {JobState.QUEUED: scripts.READY + job.request.priority.value, JobState.RUNNING: scripts.LEASES}
-            expected[place.get(job.status, scripts.EXPIRY)].add(job.id)
+            expected[by_status[job.status]].add(job.id)
+            place = {JobState.QUEUED: keys.READY + job.request.priority.value, JobState.RUNNING: keys.LEASES}
+            expected[place.get(job.status, keys.EXPIRY)].add(job.id)
         assert {key: set(client.zrange(key, 0, -1)) for key in expected} == expected
-        assert set(client.zrange(scripts.JOBS, 0, -1)) == set(self.jobs)
+        assert set(client.zrange(keys.JOBS, 0, -1)) == set(self.jobs)
+        assert set(client.zrange(keys.TRASH, 0, -1)) == self.deleted
+        assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
 
 
 @pytest.fixture
@@ -150,7 +216,7 @@ def machine(redis_server: RedisServer) -> type[JobStoreMachine]:
 
 
 def test_any_order_of_events(machine: type[JobStoreMachine]) -> None:
-    """Submit, claim, renew, end, give back and lose in any order."""
+    """Submit, cancel, delete, claim, renew, end, give back and lose in any order."""
     limits = settings(
         max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )

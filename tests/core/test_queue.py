@@ -4,7 +4,7 @@ import pytest
 import redis
 from celery import Celery
 
-from core import job_scripts
+from core.keys import PREFIX
 from core.queue import GENERATE_TASK, QUEUE, broker_url, transport_options
 from tests.servers import RedisServer
 
@@ -29,5 +29,5 @@ def test_everything_of_celery_lies_under_our_prefix(redis_server: RedisServer) -
     app.send_task(GENERATE_TASK, queue=QUEUE)
     app.close()
     keys = redis_server.client.keys()
-    assert all(key.startswith(job_scripts.PREFIX) for key in keys)
-    assert redis.Redis.from_url(redis_server.url).llen(job_scripts.PREFIX + QUEUE) == 1
+    assert all(key.startswith(PREFIX) for key in keys)
+    assert redis.Redis.from_url(redis_server.url).llen(PREFIX + QUEUE) == 1

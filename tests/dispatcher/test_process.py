@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from core import job_scripts as scripts
+from core import keys
 from core.job import Timing, new_job_id
-from core.job_store import AsyncJobStore, JobStore
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
 from core.queue import QUEUE
 from core.settings import Settings
 from core.storage import open_storage
@@ -44,15 +45,14 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
 
 
 def leader(server: RedisServer) -> str | None:
-    token: str | None = server.client.get(scripts.DISPATCHER)
+    token: str | None = server.client.get(keys.DISPATCHER)
     return token
 
 
 async def submit(store: AsyncJobStore) -> str:
-    job = await store.submit(
-        new_job_id(), generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id=""
-    )
-    return job.id
+    job_id = new_job_id()
+    await store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id="")
+    return job_id
 
 
 async def test_it_sends_recovers_and_expires(
@@ -66,11 +66,11 @@ async def test_it_sends_recovers_and_expires(
     open_storage(settings).put(f"jobs/{ended}/inputs/a", b"x", "image/png")
     lost = await submit(async_store)
     store.claim("gpu-gone")
-    redis_server.client.zadd(scripts.LEASES, {lost: 0})
+    redis_server.client.zadd(keys.LEASES, {lost: 0})
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
 
     process = start()
-    wait_until(lambda: redis_server.client.llen(scripts.PREFIX + QUEUE) == 1, "the lost job is sent again")
+    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the lost job is sent again")
     wait_until(lambda: store.get(ended) is None, "the ended job expires")
     assert not list((settings.state_dir / "objects").rglob("*/inputs/a"))
     process.send(signal.SIGTERM)
@@ -94,7 +94,7 @@ async def test_another_takes_over(
     wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
     await submit(async_store)
-    wait_until(lambda: redis_server.client.llen(scripts.PREFIX + QUEUE) == 1, "the second sends")
+    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the second sends")
 
     second.send(signal.SIGTERM)
     assert second.wait() == 0
@@ -112,7 +112,7 @@ async def test_it_outlives_a_restart_of_redis(mortal_redis: RedisServer, setting
         mortal_redis.kill()
         wait_until(lambda: "waits for Redis" in process.output, "it says that it waits")
         mortal_redis.start()
-        mortal_redis.client.delete(scripts.DISPATCHER)
+        mortal_redis.client.delete(keys.DISPATCHER)
         wait_until(lambda: leader(mortal_redis), "it leads again")
         process.send(signal.SIGTERM)
         assert process.wait() == 0

@@ -1,14 +1,16 @@
 """Free slots and ready jobs to messages in a real queue."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from core import job_scripts as scripts
+from core import keys
 from core.errors import Unavailable
 from core.job import Timing, new_job_id
-from core.job_store import AsyncJobStore, JobStore
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
 from core.queue import GENERATE_TASK, QUEUE
 from core.settings import Settings
 from core.storage import ObjectStorage, open_storage
@@ -20,9 +22,10 @@ from tests.servers import RedisServer, free_port
 
 
 async def submit(store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)) -> list[str]:
-    request = generation_request()
-    jobs = [await store.submit(new_job_id(), request, metadata={}, ttl=ttl, request_id="") for _ in range(count)]
-    return [job.id for job in jobs]
+    job_ids = [new_job_id() for _ in range(count)]
+    for job_id in job_ids:
+        await store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="")
+    return job_ids
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def scheduler(redis_server: RedisServer) -> Scheduler:
 
 def messages(server: RedisServer) -> list[str]:
     """The task of each message in Celery's queue."""
-    queued = server.client.lrange(scripts.PREFIX + QUEUE, 0, -1)
+    queued = server.client.lrange(keys.PREFIX + QUEUE, 0, -1)
     return [json.loads(message)["headers"]["task"] for message in queued]
 
 
@@ -75,7 +78,7 @@ class TestMessages:
         store.report_load("gpu-1", MODEL, load_seconds=1.0)
         await submit(async_store)
         scheduler.send_messages(store)
-        redis_server.client.delete(scripts.PREFIX + QUEUE)
+        redis_server.client.delete(keys.PREFIX + QUEUE)
         assert scheduler.send_messages(store) == 1
 
     async def test_stopping_worker_gets_none(
@@ -95,7 +98,7 @@ class TestRecovery:
         """Told in the log by its id, and dispatched by the same sweep."""
         (job_id,) = await submit(async_store)
         store.claim("gpu-1")
-        redis_server.client.zadd(scripts.LEASES, {job_id: 0})
+        redis_server.client.zadd(keys.LEASES, {job_id: 0})
         recover_lost_jobs(store)
         job = store.get(job_id)
         assert job is not None
@@ -105,7 +108,12 @@ class TestRecovery:
 
 class TestExpiry:
     async def test_objects_and_record_go(
-        self, async_store: AsyncJobStore, store: JobStore, storage: ObjectStorage, any_settings: Settings, stored_keys
+        self,
+        async_store: AsyncJobStore,
+        store: JobStore,
+        storage: ObjectStorage,
+        any_settings: Settings,
+        stored_keys: Callable[[], set[str]],
     ) -> None:
         """Of what is past its time, and of nothing else."""
         (old,) = await submit(async_store, ttl=timedelta(milliseconds=1))
@@ -119,17 +127,20 @@ class TestExpiry:
         assert store.get(running) is not None
         assert stored_keys() == {f"jobs/{running}/inputs/a"}
 
-    async def test_record_stays_while_its_objects_do(
-        self, async_store: AsyncJobStore, store: JobStore, s3_settings: Settings
+    async def test_objects_that_cannot_be_deleted_now_are_deleted_later(
+        self, async_store: AsyncJobStore, store: JobStore, s3_settings: Settings, stored_keys: Callable[[], set[str]]
     ) -> None:
-        """Else they would lie there for ever, and nobody would know."""
+        """Storage is away when a job's time comes: the record goes, and the objects are not forgotten."""
         (job_id,) = await submit(async_store, ttl=timedelta(milliseconds=1))
         claim = store.claim("gpu-1")
         assert claim is not None
         store.succeed(claim, [stored_output()], Timing(), MODEL)
+        open_storage(s3_settings).put(f"jobs/{job_id}/inputs/a", b"x", "image/png")
         away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
         with pytest.raises(Unavailable):
             delete_expired_jobs(store, open_storage(away))
-        assert store.get(job_id) is not None
-        delete_expired_jobs(store, open_storage(s3_settings))
         assert store.get(job_id) is None
+        assert stored_keys()
+        delete_expired_jobs(store, open_storage(s3_settings))
+        assert stored_keys() == set()
+        assert store.sweep_expired() == []

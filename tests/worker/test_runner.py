@@ -1,109 +1,23 @@
-"""One job in a worker: how it ends, whatever happens meanwhile.
-
-Store, storage and heartbeat are real. A stand-in takes the pipeline's place where a test has to decide what happens at
-which step; the real pipeline runs in the end-to-end tests.
-"""
+"""One job in a worker: how it ends, whatever happens meanwhile."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from core import job_scripts as scripts
-from core.job import Job, JobState, Keyframe, StoredImage, input_key, new_job_id, output_key
-from core.job_store import AsyncJobStore, Claim, JobStore
+from core import keys
+from core.job import JobState, output_key
+from core.job_store import Claim, JobStore
+from core.job_store_async import AsyncJobStore
 from core.settings import Settings
-from core.storage import LocalStorage, ObjectStorage, open_storage
+from core.storage import LocalStorage, open_storage
 from model.pipeline_tooncrafter import NumericalError
-from tests.jobs import MODEL, generation_request, png
+from tests.jobs import MODEL
 from tests.servers import RedisServer, wait_until
-from worker.heartbeat import Heartbeat
-from worker.runner import Runner
-
-TTL = timedelta(hours=1)
-IMAGE = StoredImage(sha256="a" * 64, content_type="image/png", width=64, height=40, bytes=len(png()))
-
-
-@dataclass
-class StandInPipeline:
-    """Takes what the pipeline takes and returns flat frames; `at_step` happens in the middle of each step."""
-
-    at_step: Callable[[int], None] = lambda _: None
-    device: str = "cpu"
-    _execution_device: str = "cpu"  # the name under which diffusers' pipelines tell where they compute
-    seen: list[dict[str, Any]] = field(default_factory=list)
-    steps_done: int = 0
-
-    def __call__(self, **arguments: Any) -> SimpleNamespace:
-        self.seen.append(arguments)
-        arguments["callback_on_stage"]("encoding")
-        arguments["callback_on_stage"]("denoising")
-        for index in range(arguments["num_inference_steps"]):
-            self.at_step(index)
-            self.steps_done += 1
-            arguments["callback_on_step_end"](self, index, None, {})
-        arguments["callback_on_stage"]("decoding")
-        shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
-        return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))
-
-
-@dataclass
-class Worker:
-    """A runner with everything around it, as `worker.bootstrap` wires it."""
-
-    store: JobStore
-    storage: ObjectStorage
-    pipeline: StandInPipeline
-    name: str = "gpu-1:7"
-
-    def __post_init__(self) -> None:
-        self.heartbeat = Heartbeat(self.store, self.name)
-        self.heartbeat.start(MODEL, load_seconds=2.5)
-        self.runner = Runner(self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, 1_000_000)
-
-    def run(self) -> str | None:
-        return self.runner.run_next()
-
-
-@pytest.fixture
-def pipeline() -> StandInPipeline:
-    return StandInPipeline()
-
-
-@pytest.fixture
-def worker(store: JobStore, storage: ObjectStorage, pipeline: StandInPipeline) -> Iterator[Worker]:
-    worker = Worker(store, storage, pipeline)
-    yield worker
-    worker.heartbeat.end()
-
-
-@pytest.fixture
-def folder_worker(store: JobStore, settings: Settings, pipeline: StandInPipeline) -> Iterator[Worker]:
-    """Where the kind of storage makes no difference."""
-    worker = Worker(store, open_storage(settings), pipeline)
-    yield worker
-    worker.heartbeat.end()
-
-
-async def submit(store: AsyncJobStore, storage: ObjectStorage, **fields: object) -> str:
-    """What the gateway does."""
-    job_id = new_job_id()
-    storage.put(input_key(job_id, IMAGE), png(), IMAGE.content_type)
-    request = generation_request(keyframes=[Keyframe(image=IMAGE)] * 2, **fields)
-    return (await store.submit(job_id, request, metadata={}, ttl=TTL, request_id="shot-12a")).id
-
-
-def read(store: JobStore, job_id: str) -> Job:
-    job = store.get(job_id)
-    assert job is not None
-    return job
+from tests.worker.conftest import StandInPipeline, Worker, read, submit
 
 
 class TestSuccess:
@@ -227,7 +141,7 @@ class TestLostLease:
 
         def lose_lease(index: int) -> None:
             if index == 2:
-                redis_server.client.zadd(scripts.LEASES, {job_id: 0})
+                redis_server.client.zadd(keys.LEASES, {job_id: 0})
                 assert folder_worker.store.recover_expired_leases() == ([job_id], [])
 
         folder_worker.pipeline.at_step = lose_lease
@@ -246,7 +160,7 @@ class TestLostLease:
 
         def sleep_through(index: int) -> None:
             if index == 1:
-                redis_server.client.zadd(scripts.LEASES, {job_id: 0})
+                redis_server.client.zadd(keys.LEASES, {job_id: 0})
                 other.store.recover_expired_leases()
                 assert other.run() == job_id
 
@@ -286,7 +200,7 @@ class TestStop:
         assert folder_worker.pipeline.steps_done == 2
         job = read(folder_worker.store, job_id)
         assert (job.status, job.lost_leases, job.progress) == (JobState.QUEUED, 0, None)
-        assert redis_server.client.zcard(scripts.LEASES) == 0
+        assert redis_server.client.zcard(keys.LEASES) == 0
 
     async def test_job_that_fits_ends_first(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
         """A minute of grace is enough for a job that is nearly done."""

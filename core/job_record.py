@@ -1,0 +1,63 @@
+"""The job record as Redis holds it: flat text fields, JSON inside."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from core.errors import JobFailed
+from core.job import SCHEMA_VERSION, Failure, GenerationRequest, Job, from_milliseconds
+
+_JSON_FIELDS = ("request", "progress", "outputs", "error", "timing", "model", "metadata")
+_TIME_FIELDS = {"created": "created_at", "started": "started_at", "finished": "finished_at", "expires": "expires_at"}
+
+
+class QueuedView(NamedTuple):
+    """A record and its place in the queue; None once it no longer waits."""
+
+    job: Job
+    queue_position: int | None
+
+
+def parse_job(fields: Mapping[str, str]) -> Job:
+    """The record from its Redis hash.
+
+    Raises:
+        ValueError: a newer version of the service wrote it.
+    """
+    if int(fields["schema"]) > SCHEMA_VERSION:
+        raise ValueError(f"job record has schema {fields['schema']} but this service reads up to {SCHEMA_VERSION}")
+    values: dict[str, Any] = dict(fields)
+    values.update({name: json.loads(fields[name]) for name in _JSON_FIELDS if fields.get(name)})
+    values.update({new: from_milliseconds(int(fields[old])) for old, new in _TIME_FIELDS.items() if old in fields})
+    return Job.model_validate({name: value for name, value in values.items() if value != "" or name == "request_id"})
+
+
+def parse_flat(flat: list[str]) -> Job:
+    """The record from a script's answer: field, value, field, value."""
+    return parse_job(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def parse_view(answer: list[Any]) -> QueuedView | None:
+    """What the scripts' `view` answers: the position or -1, then the record, which may be missing."""
+    position, *flat = answer
+    return QueuedView(parse_flat(flat), None if position < 0 else position) if flat else None
+
+
+def submission_fields(request: GenerationRequest, metadata: Mapping[str, str], request_id: str) -> list[str]:
+    """What a new record holds beside what the script itself knows."""
+    return [
+        *("request", request.model_dump_json()),
+        *("metadata", json.dumps(dict(metadata))),
+        *("request_id", request_id),
+    ]
+
+
+def failure_field(error: JobFailed) -> str:
+    """An error as the record stores it."""
+    return Failure(code=error.code, detail=error.detail).model_dump_json()
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration as the scripts take it."""
+    return round(duration / timedelta(milliseconds=1))

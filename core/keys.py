@@ -1,0 +1,36 @@
+"""All keys of the service in Redis, with type and lifetime.
+
+| key | type | content | lifetime |
+| --- | --- | --- | --- |
+| `tc:job:{id}` | hash | the record, one field per part, JSON inside | until it expires or is deleted |
+| `tc:jobs` | sorted set | all ids, score 0: they sort by age | with the record |
+| `tc:jobs:{status}` | sorted set | the ids of one status, the same way | with the status |
+| `tc:ready:{priority}` | sorted set | jobs that wait, score = created (ms) | while queued |
+| `tc:leases` | sorted set | running jobs, score = end of the lease (ms) | while running |
+| `tc:expiry` | sorted set | ended jobs, score = expires (ms) | until deleted |
+| `tc:trash` | sorted set | deleted jobs whose objects may be left, score = deleted (ms) | until they are gone |
+| `tc:idempotency:{digest}` | hash | job and fingerprint of an `Idempotency-Key` | 24 h |
+| `tc:changes` | channel | `{id} {version}` at every change of a job, version 0 when it is deleted | |
+| `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
+| `tc:worker:{name}` | hash | what a live worker holds and does | 10 s, renewed each second |
+| `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
+| `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
+| `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
+"""
+
+from core.job import Priority
+
+PREFIX = "tc:"
+JOB = PREFIX + "job:"
+JOBS = PREFIX + "jobs"
+READY = PREFIX + "ready:"
+READY_KEYS = [READY + priority.value for priority in Priority]  # best first
+LEASES = PREFIX + "leases"
+EXPIRY = PREFIX + "expiry"
+TRASH = PREFIX + "trash"
+IDEMPOTENCY = PREFIX + "idempotency:"
+CHANGES = PREFIX + "changes"
+WAKE = PREFIX + "wake"
+WORKER = PREFIX + "worker:"
+WORKERS = PREFIX + "workers"
+DISPATCHER = PREFIX + "dispatcher"

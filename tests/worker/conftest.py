@@ -1,0 +1,102 @@
+"""A worker in this process: store, storage and heartbeat are real.
+
+A stand-in takes the pipeline's place where a test has to decide what happens at which step; the real pipeline runs in
+the end-to-end tests.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.job import Job, Keyframe, StoredImage, input_key, new_job_id
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
+from core.settings import Settings
+from core.storage import ObjectStorage, open_storage
+from tests.jobs import MODEL, generation_request, png
+from worker.heartbeat import Heartbeat
+from worker.runner import Runner
+
+TTL = timedelta(hours=1)
+IMAGE = StoredImage(sha256="a" * 64, content_type="image/png", width=64, height=40, bytes=len(png()))
+
+
+@dataclass
+class StandInPipeline:
+    """Takes what the pipeline takes and returns flat frames; `at_step` happens in the middle of each step."""
+
+    at_step: Callable[[int], None] = lambda _: None
+    device: str = "cpu"
+    _execution_device: str = "cpu"  # the name under which diffusers' pipelines tell where they compute
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    steps_done: int = 0
+
+    def __call__(self, **arguments: Any) -> SimpleNamespace:
+        self.seen.append(arguments)
+        arguments["callback_on_stage"]("encoding")
+        arguments["callback_on_stage"]("denoising")
+        for index in range(arguments["num_inference_steps"]):
+            self.at_step(index)
+            self.steps_done += 1
+            arguments["callback_on_step_end"](self, index, None, {})
+        arguments["callback_on_stage"]("decoding")
+        shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
+        return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))
+
+
+@dataclass
+class Worker:
+    """A runner with everything around it, as `worker.bootstrap` wires it."""
+
+    store: JobStore
+    storage: ObjectStorage
+    pipeline: StandInPipeline
+    name: str = "gpu-1:7"
+
+    def __post_init__(self) -> None:
+        self.heartbeat = Heartbeat(self.store, self.name)
+        self.heartbeat.start(MODEL, load_seconds=2.5)
+        self.runner = Runner(self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, 1_000_000)
+
+    def run(self) -> str | None:
+        return self.runner.run_next()
+
+
+@pytest.fixture
+def pipeline() -> StandInPipeline:
+    return StandInPipeline()
+
+
+@pytest.fixture
+def worker(store: JobStore, storage: ObjectStorage, pipeline: StandInPipeline) -> Iterator[Worker]:
+    worker = Worker(store, storage, pipeline)
+    yield worker
+    worker.heartbeat.end()
+
+
+@pytest.fixture
+def folder_worker(store: JobStore, settings: Settings, pipeline: StandInPipeline) -> Iterator[Worker]:
+    """Where the kind of storage makes no difference."""
+    worker = Worker(store, open_storage(settings), pipeline)
+    yield worker
+    worker.heartbeat.end()
+
+
+async def submit(store: AsyncJobStore, storage: ObjectStorage, **fields: object) -> str:
+    """What the gateway does."""
+    job_id = new_job_id()
+    storage.put(input_key(job_id, IMAGE), png(), IMAGE.content_type)
+    request = generation_request(keyframes=[Keyframe(image=IMAGE)] * 2, **fields)
+    await store.submit(job_id, request, metadata={}, ttl=TTL, request_id="shot-12a")
+    return job_id
+
+
+def read(store: JobStore, job_id: str) -> Job:
+    job = store.get(job_id)
+    assert job is not None
+    return job
