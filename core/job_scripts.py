@@ -45,6 +45,7 @@ end
 local function requeue(id)
   redis.call('ZREM', '{LEASES}', id)
   if redis.call('HGET', key_of(id), 'cancel') then return finish(id, 'canceled') end
+  redis.call('HDEL', key_of(id), 'started')
   move(id, 'queued', 'progress', '')
   enqueue(id)
   wake()

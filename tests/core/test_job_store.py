@@ -170,6 +170,9 @@ class TestOrder:
         await asyncio.sleep(0.002)
         await submit(async_store)
         store.give_back(claim(store))
+        waiting = store.get(first.id)
+        assert waiting is not None
+        assert waiting.started_at is None
         again = claim(store, "worker-2")
         assert again.job.id == first.id
         assert (again.job.lost_leases, again.job.attempts) == (0, 2)
