@@ -19,16 +19,23 @@ SPATIAL_EPS = 1e-6
 TEMPORAL_EPS = 1e-5
 
 
-class ClipNorm(nn.GroupNorm):
+class ClipNorm(nn.Module):
     """Group norm with statistics over all frames of the clip, given as a scale and a shift per channel.
 
     So a layer over rows can be normalised piece by piece, with the statistics of the whole.
     """
 
-    def scale_and_shift(self, video: Tensor) -> tuple[Tensor, Tensor]:
+    def __init__(self, num_groups: int, num_channels: int, eps: float) -> None:
+        super().__init__()
+        self.num_groups = num_groups
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
+
+    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`."""
         means, variances = zip(*(self._moments(frame) for frame in video), strict=True)
-        mean = torch.stack(means).view(-1, self.num_groups, self.num_channels // self.num_groups)
+        mean = torch.stack(means).view(-1, self.num_groups, len(self.weight) // self.num_groups)
         variance = torch.stack(variances).view_as(mean)
         # Every frame and channel has as many pixels, so the moments combine without weights.
         group_mean = mean.mean((0, 2))
@@ -74,9 +81,9 @@ class TemporalResBlock(nn.Module):
 
     def forward(self, video: Tensor, frames: range, elements: int) -> Tensor:
         """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms' statistics."""
-        scale1, shift1 = self.norm1.scale_and_shift(video)
+        scale1, shift1 = self.norm1(video)
         hidden = by_rows(lambda rows: self.conv1(_norm_silu(rows, scale1, shift1)), video, elements=elements)
-        scale2, shift2 = self.norm2.scale_and_shift(hidden)
+        scale2, shift2 = self.norm2(hidden)
         seen = widened(frames, len(video))
         weight = torch.sigmoid(self.mix_factor)
 

@@ -4,6 +4,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 
@@ -51,6 +52,7 @@ class SketchEncoder(ModelMixin, ConfigMixin):
         self.hint_embedding = self.network.controlnet_cond_embedding
         self.network.controlnet_cond_embedding = nn.Identity()
 
+    @apply_forward_hook  # it runs before `forward`: CPU offload has to bring the weights for it too
     def embed_hint(self, hint: Tensor) -> Tensor:
         """Bring drawings to the latents' size.
 

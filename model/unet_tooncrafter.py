@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from model.attention import (
@@ -115,6 +116,7 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
             image = image.unflatten(1, (num_frames, -1)).flatten(0, 1)  # b (t n) c -> (b t) n c
         return Context(text, image)
 
+    @apply_forward_hook  # it runs before `forward`: CPU offload has to bring the weights for it too
     def project_context(self, context: Tensor, num_frames: int) -> list[ContextKeyValues]:
         """Keys and values of every cross-attention, for `forward`: the same at each step, so made once per job.
 
@@ -155,10 +157,11 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
             `(contexts, out_channels, frames, height, width)`.
         """
         clips, _, num_frames = sample.shape[:3]
-        if isinstance(context, Tensor):
-            context = self.project_context(context, num_frames)
-        contexts = iter(context)
-        branches = context[0].text_key.shape[0] * num_frames
+        projected: Sequence[ContextKeyValues] = (
+            self.project_context(context, num_frames) if isinstance(context, Tensor) else context
+        )
+        contexts = iter(projected)
+        branches = projected[0].text_key.shape[0] * num_frames
         if frame_stride is None:
             frame_stride = timestep.new_full((1,), self.config.default_frame_stride, dtype=torch.long)
 
