@@ -296,7 +296,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
         conditions: Conditions,
         latents: Tensor,
         *,
-        frame_stride: int = 10,
+        frame_stride: int | Sequence[int] = 10,
         num_inference_steps: int = 50,
         eta: float = 1.0,
         guidance_scale: float = 7.5,
@@ -311,8 +311,8 @@ class ToonCrafterPipeline(DiffusionPipeline):
 
         Args:
             conditions: from `encode`.
-            latents: `(1, 4, frames, h, w)` float32, standard normal noise.
-            frame_stride: as for the pipeline, like all not named here.
+            latents: `(clips, 4, frames, h, w)` float32, standard normal noise.
+            frame_stride: 5 to 30, one for all clips or one for each; smaller means larger motion.
             num_inference_steps: denoising steps.
             eta: share of fresh noise at each step, 0 to 1.
             guidance_scale: other than 1 needs conditions with both branches.
@@ -324,20 +324,22 @@ class ToonCrafterPipeline(DiffusionPipeline):
             callback_on_step_end: as for the pipeline.
 
         Returns:
-            `(1, 4, frames, h, w)` float32, scaled as the UNet sees them.
+            `(clips, 4, frames, h, w)` float32, scaled as the UNet sees them.
 
         Raises:
             NumericalError: the result is not finite.
         """
         context = self.unet.project_context(conditions.context, num_frames=latents.shape[2])
-        stride = torch.tensor([frame_stride], device=latents.device)
+        stride = torch.tensor([frame_stride] if isinstance(frame_stride, int) else frame_stride, device=latents.device)
         noises = iter(step_noises) if step_noises is not None else None
         if hint is not None and self.sketch_encoder is not None:
             hint = self.sketch_encoder.embed_hint(hint.to(latents.device, self.sketch_encoder.dtype))
 
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
-            for index, timestep in enumerate(self.scheduler.timesteps):
+            # the numbers are read once: asking a GPU for one at each step would wait for the step
+            for index, number in enumerate(self.scheduler.timesteps.tolist()):
+                timestep = self.scheduler.timesteps[index]
                 control = None
                 if hint is not None and self.sketch_encoder is not None:
                     control = self.sketch_encoder(
@@ -349,7 +351,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
                     prediction = classifier_free_guidance(conditional, unconditional, guidance_scale, guidance_rescale)
                 latents = self.scheduler.step(
                     prediction.float(),
-                    timestep,
+                    number,
                     latents,
                     eta=eta,
                     variance_noise=next(noises) if noises is not None else None,

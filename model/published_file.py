@@ -17,6 +17,7 @@ from torch import Tensor
 from model.published_names import Shape
 
 SHARDED_PREFIX = 16  # characters that a sharded training run put before each key
+READ_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # quantised copies need scales that this does not know
 NAMES_SHOWN = 8  # of each kind of mistake; a file of another model has thousands
 
 
@@ -75,7 +76,8 @@ def check_names_and_shapes(path: Path, tensors: Mapping[str, Tensor], wanted: Ma
     """Compare a file with the published layout.
 
     Raises:
-        CheckpointError: a tensor is missing, surplus or of another shape; the message names it.
+        CheckpointError: a tensor is missing, surplus, of another shape or no plain floating-point number; the message
+            names it.
     """
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"{name} is not part of this model" for name in tensors if name not in wanted]
@@ -83,6 +85,11 @@ def check_names_and_shapes(path: Path, tensors: Mapping[str, Tensor], wanted: Ma
         f"{name} has to be {list(shape)} but is {list(tensors[name].shape)}"
         for name, shape in wanted.items()
         if name in tensors and tuple(tensors[name].shape) != shape
+    ]
+    problems += [
+        f"{name} has to be float32, float16 or bfloat16 but is {str(tensor.dtype).removeprefix('torch.')}"
+        for name, tensor in tensors.items()
+        if name in wanted and tensor.dtype not in READ_DTYPES
     ]
     if problems:
         shown = "; ".join(problems[:NAMES_SHOWN])

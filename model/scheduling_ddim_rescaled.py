@@ -114,7 +114,9 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
         if not 1 <= count <= total:
             raise ValueError(f"num_inference_steps has to be 1 to {total} but is {count}")
         if self.config.timestep_spacing == "trailing":
-            return [round(total - index * (total / count)) - 1 for index in reversed(range(count))]
+            # Accumulated like this, the exact halves of 48 steps round as elsewhere; multiples of 1000 / 48 miss them.
+            descending = np.round(np.arange(total, 0, -total / count))[:count].astype(int) - 1
+            return [int(timestep) for timestep in descending[::-1]]
         timesteps = list(range(1, total + 1, total // count))
         if timesteps[-1] == total:
             raise ValueError(f"uniform spacing of {count} steps would need timestep {total}; the last is {total - 1}")

@@ -34,6 +34,7 @@ class Parts:
             ToonCrafterUNet(
                 block_out_channels=_widths(config),
                 layers_per_block=config["num_res_blocks"],
+                attention_levels=_attention_levels(config),
                 attention_head_dim=config["num_head_channels"],
                 cross_attention_dim=config["context_dim"],
             ),
@@ -66,6 +67,8 @@ class Parts:
         return self._filled(
             SketchEncoder(
                 block_out_channels=_widths(config),
+                layers_per_block=config.get("num_res_blocks", self.config["unet"]["num_res_blocks"]),
+                attention_levels=_attention_levels(config),
                 attention_head_dim=config["num_head_channels"],
                 cross_attention_dim=config["context_dim"],
             ),
@@ -109,3 +112,8 @@ class Parts:
 
 def _widths(config: dict[str, Any]) -> tuple[int, ...]:
     return tuple(config["model_channels"] * multiplier for multiplier in config["channel_mult"])
+
+
+def _attention_levels(config: dict[str, Any]) -> tuple[bool, ...]:
+    """Transformers stand where the latents are downsampled by 1, 2 and 4."""
+    return tuple(2**level in (1, 2, 4) for level in range(len(config["channel_mult"])))

@@ -61,7 +61,8 @@ def loop(case: Case) -> dict[str, Tensor]:
     pipe = pipeline(case)
     guided = case["cfg"] != 1.0
     latents = case.input(f"{case.name}_xT")
-    noises = [case.input(f"{case.name}_noise{step}") for step in range(case["steps"])]
+    count = sum(name.startswith(f"input.{case.name}_noise") for name in case["inputs"])  # `uniform` may add steps
+    noises = [case.input(f"{case.name}_noise{step}") for step in range(count)]
     context = torch.cat([case.input(f"{case.name}_ctx"), *([case.input(f"{case.name}_uctx")] if guided else [])])
     first, last = case.input(f"{case.name}_cond_latents").unbind(2)
     key_latents = torch.zeros_like(latents)
@@ -71,13 +72,14 @@ def loop(case: Case) -> dict[str, Tensor]:
     pipe.denoise(
         Conditions(context, key_latents, references=[]),
         latents,
-        frame_stride=case["fs"][0],
+        frame_stride=case["fs"],
         step_noises=noises,
         **sampling(case),
     )
-    predictions = pipe.unet(
-        torch.cat([latents, key_latents], dim=1), pipe.scheduler.timesteps[:1], context, frame_stride
-    ).chunk(len(context))
+    timestep = pipe.scheduler.timesteps[:1]
+    predictions = pipe.unet(torch.cat([latents, key_latents], dim=1), timestep, context, frame_stride).chunk(
+        2 if guided else 1
+    )
     outputs = {"x_T": latents, **{f"noise{step}": noise for step, noise in enumerate(noises)}}
     for step, output in enumerate(pipe.scheduler.outputs):
         outputs |= {f"x{step}": output.prev_sample, f"pred_x0_{step}": output.pred_original_sample}

@@ -44,7 +44,9 @@ def test_example_of_the_settings_is_current() -> None:
 def test_help_lists_every_target() -> None:
     """What `make` can do is found where one looks for it."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[0] for line in listed.splitlines()} == targets
 
 

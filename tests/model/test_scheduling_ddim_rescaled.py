@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
@@ -86,3 +87,12 @@ class TestStep:
     def test_config_survives_saving(self, tmp_path: object) -> None:
         DDIMRescaledScheduler(timestep_spacing="uniform").save_pretrained(str(tmp_path))
         assert DDIMRescaledScheduler.from_pretrained(str(tmp_path)).config.timestep_spacing == "uniform"
+
+
+@pytest.mark.parametrize("steps", range(1, 61))
+def test_trailing_timesteps_are_the_ones_that_diffusers_visits(steps: int) -> None:
+    """Both mean the same spacing, exact halves included (48 steps have four)."""
+    ours, theirs = DDIMRescaledScheduler(), DDIMScheduler(timestep_spacing="trailing")
+    ours.set_timesteps(steps)
+    theirs.set_timesteps(steps)
+    assert ours.timesteps.tolist() == theirs.timesteps.tolist()
