@@ -274,7 +274,7 @@ class ToonCrafterPipeline(DiffusionPipeline):
         """`(1, tokens, channels)`: the prompt's tokens, then those of a picture `(1, 3, height, width)` in [-1, 1]."""
         device, dtype = self._execution_device, self.unet.dtype
         text = self.text_encoder(tokenize(self.tokenizer, [prompt]).to(device)).last_hidden_state
-        pixels = preprocess_for_clip(picture.to(device).float())
+        pixels = preprocess_for_clip(picture.to(device).float(), self.image_encoder.config.image_size)
         image_tokens = self.image_encoder(pixels.to(self.image_encoder.dtype)).last_hidden_state
         image = self.image_projection(image_tokens.to(self.image_projection.dtype))
         return torch.cat([text.to(dtype), image.to(dtype)], dim=1)

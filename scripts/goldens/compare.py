@@ -60,7 +60,7 @@ def _deviation(name: str, ours: Tensor, stored: Tensor, atol: float | None) -> D
     error = difference.max().item()
     if math.isnan(error):
         return Deviation(name, error, math.inf)
-    if atol is not None:
+    if atol:
         return Deviation(name, error, error / atol)
     if stored.dtype == torch.uint8:
         differing = (difference > 0).double().mean().item()

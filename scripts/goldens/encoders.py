@@ -20,12 +20,13 @@ def text_encoder(case: Case) -> dict[str, Tensor]:
 def image_encoder(case: Case) -> dict[str, Tensor]:
     """Preprocessed pictures of all sizes; tokens of those stored, and of an all-zero picture."""
     outputs = {}
+    size = case.parts.image_encoder.config.image_size
     for letter in case["sizes"]:
-        pixels = preprocess_for_clip(case.pixels(f"clip_img_{letter}"))
+        pixels = preprocess_for_clip(case.pixels(f"clip_img_{letter}"), size)
         outputs[f"pre_{letter}"] = pixels
         if f"tokens_{letter}" in case["outputs"]:
             outputs[f"tokens_{letter}"] = case.parts.image_encoder(pixels).last_hidden_state
-    grey = preprocess_for_clip(torch.zeros(1, 3, 224, 224))
+    grey = preprocess_for_clip(torch.zeros(1, 3, size, size), size)
     return outputs | {"tokens_zero": case.parts.image_encoder(grey).last_hidden_state}
 
 
