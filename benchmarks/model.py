@@ -27,6 +27,7 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 MATRIX = {"cpu": 1024, "cuda": 8192}  # large enough to keep the device busy
+LAYER_SHAPES = 64  # torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
 SEED = 0
 
 
@@ -123,6 +124,7 @@ def build(arguments: argparse.Namespace, dtype: torch.dtype) -> ToonCrafterPipel
 @contextlib.contextmanager
 def compiled(pipe: ToonCrafterPipeline) -> Iterator[None]:
     """The UNet compiled, layer by layer: layers of one shape share their code."""
+    torch._dynamo.config.recompile_limit = LAYER_SHAPES
     pipe.unet.compile_repeated_blocks()
     yield
     torch.compiler.reset()

@@ -55,9 +55,10 @@ def convert(source: Path, folder: Path, sketch: Path | None = None, sizes: Prese
     Raises:
         CheckpointError: a file is damaged or not this model, the folder exists, or the disk is full. Nothing is left.
     """
+    folder = folder.absolute()
+    _require_absent(folder)
     with locked(folder):
-        if folder.exists():
-            raise CheckpointError(f"{folder} exists already; the conversion wants to make it")
+        _require_absent(folder)  # who held the lock before may have made it
         convert_locked(source, folder, sketch, sizes)
 
 
@@ -87,6 +88,11 @@ def convert_locked(source: Path, folder: Path, sketch: Path | None, sizes: Prese
         raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _require_absent(folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise CheckpointError(f"{folder} exists already; the conversion wants to make it")
 
 
 def _check(parts: Mapping[str, Any], source: Path, sketch: Path | None) -> None:

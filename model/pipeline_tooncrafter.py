@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -274,7 +274,8 @@ class ToonCrafterPipeline(DiffusionPipeline):
         """`(1, tokens, channels)`: the prompt's tokens, then those of a picture `(1, 3, height, width)` in [-1, 1]."""
         device, dtype = self._execution_device, self.unet.dtype
         text = self.text_encoder(tokenize(self.tokenizer, [prompt]).to(device)).last_hidden_state
-        pixels = preprocess_for_clip(picture.to(device).float(), self.image_encoder.config.image_size)
+        size = cast("int", self.image_encoder.config.image_size)
+        pixels = preprocess_for_clip(picture.to(device).float(), size)
         image_tokens = self.image_encoder(pixels.to(self.image_encoder.dtype)).last_hidden_state
         image = self.image_projection(image_tokens.to(self.image_projection.dtype))
         return torch.cat([text.to(dtype), image.to(dtype)], dim=1)
@@ -410,10 +411,12 @@ class ToonCrafterPipeline(DiffusionPipeline):
         if self.offload_encoders:
             for encoder in encoders:
                 encoder.to(device)
-        yield
-        if self.offload_encoders:
-            for encoder in encoders:
-                encoder.to("cpu")
+        try:
+            yield
+        finally:
+            if self.offload_encoders:
+                for encoder in encoders:
+                    encoder.to("cpu")
 
     def _finish(self, frames: Any) -> ToonCrafterPipelineOutput:
         self.maybe_free_model_hooks()

@@ -18,6 +18,7 @@ from model.published_names import Shape
 
 SHARDED_PREFIX = 16  # characters that a sharded training run put before each key
 READ_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # quantised copies need scales that this does not know
+CLIP_PREFIXES = ("cond_stage_model.", "embedder.")  # what pruned copies leave out
 NAMES_SHOWN = 8  # of each kind of mistake; a file of another model has thousands
 
 
@@ -53,11 +54,11 @@ def _pickled(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} holds more than tensors, perhaps code, and is not read: {error}") from error
+        raise CheckpointError(f"{path} holds more than tensors, perhaps code, and is not read") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is damaged or cut short: {error}") from error
     tensors = _state_dict(content)
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not tensors or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()):
         raise CheckpointError(f"{path} holds no state dict, be it under `state_dict`, under `module` or by itself")
     return tensors
 
@@ -68,7 +69,7 @@ def _state_dict(content: Any) -> dict[str, Any]:
     if isinstance(content.get("state_dict"), dict):
         return dict(content["state_dict"])
     if isinstance(content.get("module"), dict):
-        return {name[SHARDED_PREFIX:]: value for name, value in content["module"].items()}
+        return {str(name)[SHARDED_PREFIX:]: value for name, value in content["module"].items()}
     return content
 
 
@@ -80,6 +81,8 @@ def check_names_and_shapes(path: Path, tensors: Mapping[str, Tensor], wanted: Ma
             names it.
     """
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
+    if problems and all(problem.startswith(CLIP_PREFIXES) for problem in problems):
+        raise CheckpointError(f"{path} is a pruned copy without the text and image encoders; the full file is needed")
     problems += [f"{name} is not part of this model" for name in tensors if name not in wanted]
     problems += [
         f"{name} has to be {list(shape)} but is {list(tensors[name].shape)}"
