@@ -9,7 +9,7 @@ class ClipEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # float32 `exp` differs in its last bit between processors: up to 6e-5 in the sine of position 999
+        # float32 `exp` differs in its last bit between builds or processors: up to 6e-5 in the sine of position 999
         self.sinusoid = Timesteps(channels, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.timestep = TimestepEmbedding(channels, 4 * channels)
         self.frame_stride = TimestepEmbedding(channels, 4 * channels)
