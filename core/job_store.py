@@ -10,7 +10,7 @@ import redis
 from redis.lock import Lock
 
 from core import job_scripts as scripts
-from core import keys, worker_scripts
+from core import keys, lease_scripts, worker_scripts
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.job import MAX_LOST_LEASES, Job, JobState, ModelInfo, Output, Progress, Timing
 from core.job_record import failure_field, milliseconds, parse_flat, parse_job
@@ -55,11 +55,11 @@ class JobStore:
             socket_connect_timeout=2,
             health_check_interval=10,
         )
-        self._claim = self._redis.register_script(scripts.CLAIM)
-        self._renew = self._redis.register_script(scripts.RENEW)
-        self._finish = self._redis.register_script(scripts.FINISH)
-        self._give_back = self._redis.register_script(scripts.GIVE_BACK)
-        self._recover = self._redis.register_script(scripts.RECOVER)
+        self._claim = self._redis.register_script(lease_scripts.CLAIM)
+        self._renew = self._redis.register_script(lease_scripts.RENEW)
+        self._finish = self._redis.register_script(lease_scripts.FINISH)
+        self._give_back = self._redis.register_script(lease_scripts.GIVE_BACK)
+        self._recover = self._redis.register_script(lease_scripts.RECOVER)
         self._sweep_expired = self._redis.register_script(scripts.SWEEP_EXPIRED)
         self._report = self._redis.register_script(worker_scripts.REPORT)
         self._ask_to_stop = self._redis.register_script(worker_scripts.ASK_TO_STOP)

@@ -1,7 +1,7 @@
 """Lua scripts of the worker registry: who lives, what it holds, and who was asked to stop."""
 
-from core.job_scripts import COMMON
 from core.keys import WORKER, WORKERS
+from core.lua_common import COMMON
 
 # ARGV: name, life (ms), state, then field, value, …  Answer: milliseconds that a worker asked to stop has left, or -1.
 REPORT = (

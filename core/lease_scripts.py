@@ -1,0 +1,93 @@
+"""Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what was lost."""
+
+from core.job import MAX_LOST_LEASES
+from core.keys import LEASES
+from core.lua_common import COMMON, LANES
+
+# ARGV: worker, lease (ms). Answer: the record of the best ready job, now running, or nothing.
+CLAIM = (
+    COMMON
+    + f"""
+for _, lane in ipairs({LANES}) do
+  while true do
+    local id = redis.call('ZPOPMIN', lane)[1]
+    if not id then break end
+    if redis.call('HGET', key_of(id), 'status') == 'queued' then
+      redis.call('HINCRBY', key_of(id), 'fence', 1)
+      redis.call('HINCRBY', key_of(id), 'attempts', 1)
+      move(id, 'running', 'started', now(), 'worker', ARGV[1])
+      redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
+      return redis.call('HGETALL', key_of(id))
+    end
+  end
+end
+return {{}}
+"""
+)
+
+# ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2 if it is to be
+# canceled, else 1.
+RENEW = (
+    COMMON
+    + f"""
+if not held(ARGV[1], ARGV[2]) then return 0 end
+redis.call('ZADD', '{LEASES}', now() + ARGV[3], ARGV[1])
+if ARGV[4] ~= '' then change(ARGV[1], 'progress', ARGV[4]) end
+return redis.call('HGET', key_of(ARGV[1]), 'cancel') and 2 or 1
+"""
+)
+
+# ARGV: id, fence, final status, then field, value, …  Answer: 1 if it was this attempt's, even if told twice. A job
+# that is to be canceled ends so, whatever came out: its caller was told.
+FINISH = (
+    COMMON
+    + """
+local id, status = ARGV[1], ARGV[3]
+local state = redis.call('HMGET', key_of(id), 'status', 'fence', 'cancel')
+if state[1] == status and state[2] == ARGV[2] then return 1 end  -- the answer to the first try was lost
+if not held(id, ARGV[2]) then return state[1] == 'canceled' and state[2] == ARGV[2] and 1 or 0 end
+if state[3] and status ~= 'canceled' then
+  finish(id, 'canceled')
+else
+  finish(id, status, unpack(ARGV, 4))
+end
+wake()
+return 1
+"""
+)
+
+# ARGV: id, fence. The worker shuts down in order: the job waits again, in its old place.
+GIVE_BACK = (
+    COMMON
+    + """
+if not held(ARGV[1], ARGV[2]) then return 0 end
+requeue(ARGV[1])
+return 1
+"""
+)
+
+# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, then ids that failed. A job that is
+# to be canceled ends so.
+RECOVER = (
+    COMMON
+    + f"""
+local requeued, failed = {{}}, {{}}
+for _, id in ipairs(redis.call('ZRANGE', '{LEASES}', '-inf', now(), 'BYSCORE', 'LIMIT', 0, 100)) do
+  redis.call('ZREM', '{LEASES}', id)
+  local state = redis.call('HMGET', key_of(id), 'status', 'cancel')
+  if state[1] == 'running' then
+    local lost = redis.call('HINCRBY', key_of(id), 'lost_leases', 1)
+    if state[2] then
+      finish(id, 'canceled')
+    elseif lost >= {MAX_LOST_LEASES} then
+      finish(id, 'failed', 'error', ARGV[1])
+      table.insert(failed, id)
+    else
+      requeue(id)
+      table.insert(requeued, id)
+    end
+  end
+end
+return {{requeued, failed}}
+"""
+)
