@@ -53,6 +53,15 @@ class Accepted(NamedTuple):
     replayed: bool
 
 
+class Understood(NamedTuple):
+    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to live."""
+
+    body: InterpolationBody
+    images: dict[str, StoredImage]
+    request: GenerationRequest
+    ttl: timedelta
+
+
 class Page(NamedTuple):
     """Some jobs, and the id after which the next ones begin."""
 
@@ -80,14 +89,7 @@ class Interpolations:
             NotFound: the key's job has been deleted meanwhile.
             Unavailable: Redis or the storage does not answer.
         """
-        images, problems = await self._judge(submission.images)
-        body, ttl = submission.body, self._result_ttl
-        if body and body.expires_in:
-            ttl = timedelta(seconds=body.expires_in)
-            problems += self._too_long(ttl)
-        if body is None or submission.problems or problems:
-            raise InvalidRequest.of([*submission.problems, *problems])
-        request = _as_understood(body, images)
+        body, images, request, ttl = await self.understand(submission)
         job_id = new_job_id()
         key = _idempotency(idempotency_key, body, images) if idempotency_key else None
         await self._store.ping()  # a Redis that is away is noticed before anything is stored
@@ -102,6 +104,21 @@ class Interpolations:
         if result.view is None:
             raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
         return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
+
+    async def understand(self, submission: Submission) -> Understood:
+        """Judge a submission and fill in what it left open; nothing is stored.
+
+        Raises:
+            InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
+        """
+        images, problems = await self._judge(submission.images)
+        body, ttl = submission.body, self._result_ttl
+        if body and body.expires_in:
+            ttl = timedelta(seconds=body.expires_in)
+            problems += self._too_long(ttl)
+        if body is None or submission.problems or problems:
+            raise InvalidRequest.of([*submission.problems, *problems])
+        return Understood(body, images, _as_understood(body, images), ttl)
 
     async def get(self, job_id: str) -> QueuedView:
         """The job and its place in the queue.
