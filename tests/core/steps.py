@@ -1,0 +1,48 @@
+"""What tests of the job store do: submit, claim, let a lease end, and look who stands where."""
+
+from datetime import timedelta
+
+from core import keys
+from core.job import Job, Priority, new_job_id
+from core.job_store import Claim, JobStore
+from core.job_store_async import AsyncJobStore
+from tests.jobs import generation_request
+from tests.servers import RedisServer
+
+TTL = timedelta(hours=1)
+
+
+async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE) -> Job:
+    submission = await store.submit(
+        new_job_id(), generation_request(priority), metadata={"shot": "12a"}, ttl=TTL, request_id="req-1"
+    )
+    assert submission.view is not None
+    return submission.view.job
+
+
+async def place(store: AsyncJobStore, job: Job) -> int | None:
+    view = await store.read(job.id)
+    assert view is not None
+    return view.queue_position
+
+
+def claim(store: JobStore, worker: str = "worker-1") -> Claim:
+    held = store.claim(worker)
+    assert held is not None
+    return held
+
+
+def expire_lease(server: RedisServer, job_id: str) -> None:
+    """Let the lease end now instead of in five seconds."""
+    assert server.client.zadd(keys.LEASES, {job_id: 0}, xx=True, ch=True)
+
+
+def now_ms(server: RedisServer) -> int:
+    seconds, microseconds = server.client.time()
+    return int(seconds * 1000 + microseconds // 1000)
+
+
+def members(server: RedisServer) -> dict[str, set[str]]:
+    """Which job stands in which set."""
+    sets = [keys.JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
+    return {key: set(server.client.zrange(key, 0, -1)) for key in sets}

@@ -1,0 +1,115 @@
+"""Who may write to a job: fences, leases that end, and what becomes of jobs whose workers vanish."""
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from core import keys
+from core.errors import OutOfMemory, StaleClaim
+from core.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
+from core.job_store import Claim, JobStore
+from core.job_store_async import AsyncJobStore
+from tests.core.steps import claim, expire_lease, members, now_ms, submit
+from tests.jobs import MODEL, stored_output
+from tests.servers import RedisServer, wait_until
+
+
+class TestFence:
+    """A worker that was thought dead comes back to life and goes on writing."""
+
+    @pytest.fixture
+    async def stale(self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer) -> Claim:
+        await submit(async_store)
+        held = claim(store)
+        expire_lease(redis_server, held.job.id)
+        store.recover_expired_leases()
+        return held
+
+    @pytest.mark.parametrize("taken_over", [False, True])
+    def test_nothing_that_it_writes_counts(self, stale: Claim, store: JobStore, taken_over: bool) -> None:
+        """Not while the job waits again, and not once another worker has it."""
+        if taken_over:
+            claim(store, "worker-2")
+        before = store.get(stale.job.id)
+        news = Progress(stage=Stage.UPLOADING, step=4, steps=4, percent=99, eta_seconds=0)
+        with pytest.raises(StaleClaim):
+            store.renew(stale, news)
+        with pytest.raises(StaleClaim):
+            store.succeed(stale, [stored_output()], Timing(), MODEL)
+        with pytest.raises(StaleClaim):
+            store.fail(stale, OutOfMemory("too large"), Timing(), MODEL)
+        with pytest.raises(StaleClaim):
+            store.give_back(stale)
+        assert store.get(stale.job.id) == before
+
+    def test_its_successor_is_not_disturbed(self, stale: Claim, store: JobStore) -> None:
+        """The second attempt ends as if there had never been a first."""
+        successor = claim(store, "worker-2")
+        with pytest.raises(StaleClaim):
+            store.succeed(stale, [stored_output(b"late")], Timing(), MODEL)
+        store.succeed(successor, [stored_output()], Timing(), MODEL)
+        ended = store.get(stale.job.id)
+        assert ended is not None
+        assert ended.outputs == [stored_output()]
+
+    async def test_end_told_twice_is_one_end(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """Where the answer to a commit is lost, the worker commits again and has to hear yes."""
+        await submit(async_store)
+        held = claim(store)
+        store.succeed(held, [stored_output()], Timing(), MODEL)
+        once = store.get(held.job.id)
+        store.succeed(held, [stored_output()], Timing(), MODEL)
+        assert store.get(held.job.id) == once
+
+    async def test_ended_job_cannot_end_otherwise(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """Nor wait again."""
+        await submit(async_store)
+        held = claim(store)
+        store.succeed(held, [stored_output()], Timing(), MODEL)
+        with pytest.raises(StaleClaim):
+            store.fail(held, OutOfMemory("too large"), Timing(), MODEL)
+        with pytest.raises(StaleClaim):
+            store.give_back(held)
+
+
+class TestLostWorkers:
+    async def test_lease_that_runs_is_left_alone(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """A sweep in the middle of a job changes nothing."""
+        await submit(async_store)
+        held = claim(store)
+        assert store.recover_expired_leases() == ([], [])
+        store.renew(held)
+
+    async def test_lease_that_is_not_renewed_ends(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """By Redis's own clock, within the five seconds that callers are promised and the sweep."""
+        job = await submit(async_store)
+        claim(store)
+        wait_until(lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)), "the lease ends")
+        assert store.recover_expired_leases() == ([job.id], [])
+
+    async def test_third_loss_is_the_jobs_fault(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """A job that kills its workers must not go round for ever."""
+        job = await submit(async_store)
+        for loss in range(1, MAX_LOST_LEASES + 1):
+            claim(store, f"worker-{loss}")
+            expire_lease(redis_server, job.id)
+            requeued, failed = store.recover_expired_leases()
+            assert (requeued, failed) == (([job.id], []) if loss < MAX_LOST_LEASES else ([], [job.id]))
+        ended = store.get(job.id)
+        assert ended is not None
+        assert ended.status is JobState.FAILED
+        assert ended.error is not None
+        assert ended.error.code == "worker_lost"
+        assert members(redis_server)[keys.EXPIRY] == {job.id}
+
+    async def test_work_wakes_the_dispatcher(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """A new job is seen at once and not by the next sweep; the wait returns long before its time is over."""
+        begun = time.monotonic()
+        await submit(async_store)
+        store.wait_for_work(timedelta(seconds=4))
+        assert time.monotonic() - begun < 3
