@@ -16,7 +16,7 @@ def encode_mp4(frames: NDArray[np.uint8], fps: int) -> bytes:
     """H.264 in yuv420p with its index in front, so that a browser plays it while it loads.
 
     Args:
-        frames: RGB, `(frames, height, width, 3)`; height and width even, as every canvas is.
+        frames: RGB, `(frames, height, width, 3)`; height and width even, as every content box is.
         fps: playback rate in frames per second.
     """
     # through a file: FFmpeg moves the index to the front by reading again what it wrote

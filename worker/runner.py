@@ -26,10 +26,12 @@ from core.errors import (
 from core.images import read_rgb
 from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, input_key, output_key
 from core.job_store import Claim, JobStore
+from core.shot import Size
 from core.storage import ObjectStorage
 from model.pipeline_tooncrafter import NumericalError
 from worker.device import peak_memory_bytes, reset_peak_memory
 from worker.export import encode_mp4
+from worker.framing import cut_out, lay_on_canvas
 from worker.heartbeat import Heartbeat
 from worker.progress import JobProgress, WorkerStops
 
@@ -108,7 +110,8 @@ class Runner:
             read_rgb(self._storage.get(input_key(job.id, key.image)), max_pixels=self._max_image_pixels)
             for key in job.request.keyframes
         ]
-        frames = self._interpolate(keyframes, job.request, progress)
+        canvases, picture = lay_on_canvas(keyframes, Size(job.request.width, job.request.height))
+        frames = cut_out(self._interpolate(canvases, job.request, progress), picture)
         progress.begin(Stage.EXPORTING)
         video = encode_mp4(frames, job.request.fps)
         progress.begin(Stage.UPLOADING)
@@ -119,7 +122,7 @@ class Runner:
     def _interpolate(
         self, keyframes: list[NDArray[np.uint8]], request: GenerationRequest, progress: JobProgress
     ) -> NDArray[np.uint8]:
-        """The drawings, uint8 `(frames, height, width, 3)`."""
+        """The drawings on the canvas, uint8 `(frames, height, width, 3)`; so are the keyframes."""
 
         def on_step_end(_: Any, index: int, __: Any, ___: Any) -> dict[str, Any]:
             progress.step(index + 1)

@@ -72,7 +72,7 @@ def test_refusal_lists_all_that_is_wrong(stack: Stack) -> None:
 @pytest.mark.browser
 def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -> None:
     """The file is one that people can watch: it starts, has its size and length, and shows a picture."""
-    [output] = client.wait(client.submit(width=256, height=128))["outputs"]
+    [output] = client.wait(client.submit(width=256, height=192))["outputs"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         page = browser.new_page()
@@ -80,7 +80,7 @@ def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -
         page.set_content(f'<video src="{output["url"]}"></video>')
         seen = page.evaluate(WATCH)
         browser.close()
-    assert (seen["width"], seen["height"]) == (256, 128)
+    assert (seen["width"], seen["height"]) == (256, 160)  # the keyframes' shape, not the canvas's
     assert seen["seconds"] == pytest.approx(16 / 8, abs=0.1)
     assert seen["colours"] > 100
 

@@ -1,10 +1,12 @@
 """One job in a worker: how it ends, whatever happens meanwhile."""
 
+import io
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import av
 import pytest
 import torch
 
@@ -32,7 +34,7 @@ class TestSuccess:
         key = output_key(job_id, job.fence, "video.mp4")
         assert key in stored_keys()
         assert len(worker.storage.get(key)) == output.bytes
-        assert (output.width, output.height, output.frames, output.fps) == (128, 128, 16, 12)
+        assert (output.width, output.height, output.frames, output.fps) == (128, 80, 16, 12)
         assert (job.status, job.error, job.progress) == (JobState.SUCCEEDED, None, None)
         assert job.model is not None
         assert job.model.trained is False
@@ -42,9 +44,20 @@ class TestSuccess:
         await submit(async_store, folder_worker.storage, steps=3, prompt="a fox", seed=11, guidance_scale=4.0)
         folder_worker.run()
         (arguments,) = folder_worker.pipeline.seen
-        assert [keyframe.shape for keyframe in arguments["keyframes"]] == [(40, 64, 3)] * 2
+        assert [keyframe.shape for keyframe in arguments["keyframes"]] == [(128, 128, 3)] * 2
         assert (arguments["prompt"], arguments["num_inference_steps"], arguments["guidance_scale"]) == ("a fox", 3, 4.0)
         assert arguments["generator"].initial_seed() == 11
+
+    async def test_video_has_the_shape_of_the_first_drawing(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
+        """What fills the canvas around it is cut away: drawings of 64x40 on a square canvas are no square video."""
+        job_id = await submit(async_store, folder_worker.storage, width=256, height=256)
+        folder_worker.run()
+        (output,) = read(folder_worker.store, job_id).outputs
+        with av.open(io.BytesIO(folder_worker.storage.get(output_key(job_id, 1, output.name)))) as video:
+            frame = next(video.decode(video=0))
+        assert (output.width, output.height) == (frame.width, frame.height) == (256, 160)
 
     async def test_progress_grows_to_the_end(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
         """Each step is seen, with the time that is left once it can be told."""
