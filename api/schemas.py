@@ -97,7 +97,7 @@ class InterpolationBody(Body):
     width: Side | None = Field(
         default=None,
         description="Width of the canvas in pixels. Left out: by the first keyframe's aspect ratio. Keyframes are "
-        "fitted into the canvas whole and what fills it up is cut away again: a result has the first one's aspect ratio.",
+        "fitted into the canvas, and what fills it up is cut away again: a result has the first one's aspect ratio.",
     )
     height: Side | None = Field(default=None, description="Height of the canvas in pixels; goes with `width`.")
     fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
