@@ -20,9 +20,13 @@ STATUS: dict[type[ServiceError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.InvalidRequest: 422,
     errors.Unavailable: 503,
+    errors.QueueFull: 503,
     ServiceError: 500,
 }
-RETRY_AFTER_SECONDS = 2  # of a 503: so long Redis and its clients take to be back after a restart
+RETRY_AFTER_SECONDS: dict[type[ServiceError], int] = {
+    errors.Unavailable: 2,  # so long Redis and its clients take to be back after a restart
+    errors.QueueFull: 30,  # about a job's time: a place is free again
+}
 
 log = structlog.get_logger("api")
 
@@ -40,7 +44,8 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     }
     if error.problems:
         body["errors"] = [problem.as_json() for problem in error.problems]
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+    wait = next((RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS), None)
+    headers = None if wait is None else {"Retry-After": str(wait)}
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 

@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         redis_url = settings.find_redis()
-        store, feed = AsyncJobStore(redis_url), ChangeFeed(redis_url)
+        store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
         watch = app.state.watch = JobWatch(store, feed)
         feed.start()
         yield {"settings": settings, "interpolations": Interpolations(store, open_storage(settings), watch, settings)}

@@ -19,6 +19,7 @@ from core.errors import (
     JobNotFinished,
     NotFound,
     Problem,
+    QueueFull,
     ServiceError,
     Unavailable,
 )
@@ -87,6 +88,7 @@ class Interpolations:
             InvalidRequest: an image cannot be used; nothing is left behind.
             IdempotencyKeyReused: the key came with another request before.
             NotFound: the key's job has been deleted meanwhile.
+            QueueFull: as many jobs wait as may wait.
             Unavailable: Redis or the storage does not answer.
         """
         body, images, request, ttl = await self.understand(submission)
@@ -99,6 +101,8 @@ class Interpolations:
         )
         if result.outcome is not Outcome.CREATED:
             await self._discard(job_id)
+        if result.outcome is Outcome.FULL:
+            raise QueueFull("as many jobs wait for a worker as may wait; try again later")
         if result.outcome is Outcome.REUSED:
             raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
         if result.view is None:

@@ -11,6 +11,7 @@ ServiceError
 ├── MethodNotAllowed
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── Unavailable               Redis or storage does not answer
+├── QueueFull                 as many jobs wait as may wait
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
     ├── OutOfMemory           it does not fit the device
@@ -123,6 +124,13 @@ class Unavailable(ServiceError):
 
     code = "unavailable"
     title = "The service is not available"
+
+
+class QueueFull(ServiceError):
+    """As many jobs wait as the operator lets wait; nothing was accepted, the caller may try again later."""
+
+    code = "queue_full"
+    title = "The queue is full"
 
 
 class JobFailed(ServiceError):

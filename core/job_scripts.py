@@ -5,7 +5,8 @@ from core.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOBS, TRASH
 from core.lua_common import COMMON
 
 # ARGV: id, time to live (ms), priority, digest of the idempotency key or '', fingerprint of the request, how long both
-# are kept (ms), then field, value, …  Answer: 'created', 'replayed' or 'reused', then the record.
+# are kept (ms), how many jobs may wait or '', then field, value, …  Answer: 'created', 'replayed', 'reused' or 'full',
+# then the view.
 SUBMIT = (
     COMMON
     + f"""
@@ -13,11 +14,14 @@ local id, at, known = ARGV[1], now(), '{IDEMPOTENCY}' .. ARGV[4]
 if ARGV[4] ~= '' then
   local first = redis.call('HMGET', known, 'id', 'fingerprint')
   if first[1] then return {{first[2] == ARGV[5] and 'replayed' or 'reused', view(first[1])}} end
+end
+if ARGV[7] ~= '' and redis.call('ZCARD', '{JOBS}:queued') >= tonumber(ARGV[7]) then return {{'full', view(id)}} end
+if ARGV[4] ~= '' then
   redis.call('HSET', known, 'id', id, 'fingerprint', ARGV[5])
   redis.call('PEXPIRE', known, ARGV[6])
 end
 redis.call('HSET', key_of(id), 'schema', {SCHEMA_VERSION}, 'id', id, 'status', 'queued', 'version', 1, 'created', at,
-  'expires', at + ARGV[2], 'priority', ARGV[3], 'attempts', 0, 'lost_leases', 0, 'fence', 0, unpack(ARGV, 7))
+  'expires', at + ARGV[2], 'priority', ARGV[3], 'attempts', 0, 'lost_leases', 0, 'fence', 0, unpack(ARGV, 8))
 redis.call('ZADD', '{JOBS}', 0, id)
 redis.call('ZADD', '{JOBS}:queued', 0, id)
 enqueue(id)

@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     CREATED = "created"
     REPLAYED = "replayed"  # the same key and request: the first job again
     REUSED = "reused"  # the same key with another request
+    FULL = "full"  # too many jobs wait; nothing was made
 
 
 class Deletion(StrEnum):
@@ -47,7 +48,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a submission came to. `view` is None where a replayed key's job has been deleted meanwhile."""
+    """What a submission came to. `view` is None where the queue is full or a replayed key's job has been deleted."""
 
     outcome: Outcome
     view: QueuedView | None
@@ -56,7 +57,8 @@ class Submission:
 class AsyncJobStore:
     """What the gateway does with jobs. Every call answers or raises `Unavailable` within a second."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, max_queued: int | None = None) -> None:
+        self._max_queued = "" if max_queued is None else max_queued
         self._redis: Any = redis.asyncio.Redis.from_url(  # redis-py types every answer as bytes or str or more
             url,
             decode_responses=True,
@@ -89,7 +91,7 @@ class AsyncJobStore:
         outcome, view = await self._run(
             self._submit,
             *(job_id, milliseconds(ttl), request.priority.value),
-            *(key.digest, key.fingerprint, milliseconds(IDEMPOTENCY_LIFE)),
+            *(key.digest, key.fingerprint, milliseconds(IDEMPOTENCY_LIFE), self._max_queued),
             *submission_fields(request, metadata, request_id),
         )
         return Submission(Outcome(outcome), parse_view(view))

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         default=timedelta(days=7), description="How long a job and its objects are kept, in seconds."
     )
 
+    max_queued: int = Field(
+        default=10_000, gt=0, description="How many jobs may wait for a worker; further ones are refused with 503."
+    )
+
     s3_bucket: str | None = Field(
         default=None, description="Bucket for keyframes and results. Unset: the folder `objects` in the state folder."
     )
