@@ -14,11 +14,11 @@ from core import keys, lease_scripts, worker_scripts
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.job import MAX_LOST_LEASES, Job, JobState, ModelInfo, Output, Progress, Timing
 from core.job_record import failure_field, milliseconds, parse_flat, parse_job
+from core.worker_record import WorkerRecord, WorkerState
 
 LEASE = timedelta(seconds=5)  # renewed every second; so long a dead worker's job waits at most for another
 LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
 WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for so long is not there
-IDLE, BUSY = "idle", "busy"
 RENEWED_TO_BE_CANCELED = 2  # answer of the script
 
 
@@ -32,16 +32,6 @@ class Claim:
     def args(self) -> tuple[str, int]:
         """What every later write has to show."""
         return self.job.id, self.job.fence
-
-
-@dataclass(frozen=True)
-class WorkerRecord:
-    """A live worker as the store knows it. `model_loads` counts how often it loaded its pipeline."""
-
-    name: str
-    state: str
-    model_loads: int
-    model: ModelInfo | None
 
 
 class JobStore:
@@ -154,7 +144,9 @@ class JobStore:
         # in a container it may bear the name of one that was killed while it stopped
         self._redis.hdel(keys.WORKER + worker, "stop_at")
         self._redis.hincrby(keys.WORKER + worker, "model_loads", 1)
-        self.report(worker, state=IDLE, model=model.model_dump_json(), model_load_seconds=f"{load_seconds:.3f}")
+        self.report(
+            worker, state=WorkerState.IDLE, model=model.model_dump_json(), model_load_seconds=f"{load_seconds:.3f}"
+        )
 
     def ask_to_stop(self, worker: str, grace: timedelta) -> None:
         """Tell the process that computes for this worker to end within the grace or give its job back."""
@@ -173,8 +165,7 @@ class JobStore:
             if "state" not in fields:
                 self._redis.zrem(keys.WORKERS, name)
                 continue
-            model = ModelInfo.model_validate_json(fields["model"]) if "model" in fields else None
-            records.append(WorkerRecord(name, fields["state"], int(fields.get("model_loads", 0)), model))
+            records.append(WorkerRecord.parse(name, fields))
         return records
 
     def count_ready(self) -> int:

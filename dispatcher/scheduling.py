@@ -5,8 +5,9 @@ from typing import ClassVar
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from core.job_store import IDLE, JobStore
+from core.job_store import JobStore
 from core.queue import GENERATE_TASK, QUEUE, broker_url, transport_options
+from core.worker_record import WorkerState
 
 
 class Scheduler:
@@ -24,7 +25,7 @@ class Scheduler:
 
     def send_messages(self, store: JobStore) -> int:
         """Send as many messages as there are free slots with work for them and none on the way; answers how many."""
-        idle = sum(worker.state == IDLE for worker in store.workers())
+        idle = sum(worker.state is WorkerState.IDLE for worker in store.workers())
         missing = min(store.count_ready(), idle) - store.queue_length(QUEUE)
         for _ in range(missing):
             self._celery.send_task(GENERATE_TASK, queue=QUEUE)

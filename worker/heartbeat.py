@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, StaleClaim
 from core.job import ModelInfo
-from core.job_store import BUSY, IDLE, Claim, JobStore
+from core.job_store import Claim, JobStore
+from core.worker_record import WorkerState
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four beats may be lost
 
@@ -44,12 +45,12 @@ class Heartbeat:
     def hold(self, claim: Claim) -> None:
         """From now on renew this job's lease too."""
         self._stale, self._claim = False, claim
-        self._tell(BUSY)
+        self._tell(WorkerState.BUSY)
 
     def release(self) -> None:
         """The job has ended; the slot is free."""
         self._claim = None
-        self._tell(IDLE)
+        self._tell(WorkerState.IDLE)
 
     @property
     def lost_the_job(self) -> bool:
@@ -61,7 +62,7 @@ class Heartbeat:
         """How long this worker may still compute, once it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
 
-    def _tell(self, state: str) -> None:
+    def _tell(self, state: WorkerState) -> None:
         try:
             self._store.report(self.worker, state=state)
         except RedisError as error:  # the next beat says it again; a claimed job has to run or to be given up meanwhile
@@ -71,7 +72,7 @@ class Heartbeat:
         while not self._ended.wait(INTERVAL_SECONDS):
             claim = self._claim
             try:
-                left = self._store.report(self.worker, state=BUSY if claim else IDLE)
+                left = self._store.report(self.worker, state=WorkerState.BUSY if claim else WorkerState.IDLE)
                 if left is not None:
                     self._stop_at = time.monotonic() + left.total_seconds()
                 if claim:

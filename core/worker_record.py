@@ -1,0 +1,45 @@
+"""A live worker as Redis knows it: what it holds and what it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from core.job import ModelInfo
+
+
+class WorkerState(StrEnum):
+    """What a worker does."""
+
+    LOADING = "loading"  # reads its model
+    IDLE = "idle"  # would take a job now
+    BUSY = "busy"  # runs one
+    STOPPING = "stopping"  # ends in order: takes no other job
+    PAUSED = "paused"  # an operator wants it to take none
+    QUARANTINED = "quarantined"  # its device is not to be trusted
+
+
+SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # those that will take another job
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """What a worker reported last. `model_loads` counts how often it loaded its pipeline."""
+
+    name: str
+    state: WorkerState
+    model_loads: int
+    model: ModelInfo | None  # None until it is loaded
+    max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
+
+    @classmethod
+    def parse(cls, name: str, fields: Mapping[str, str]) -> Self:
+        """The record from its Redis hash."""
+        model, limit = fields.get("model"), fields.get("max_canvas_pixels")
+        return cls(
+            name=name,
+            state=WorkerState(fields["state"]),
+            model_loads=int(fields.get("model_loads", 0)),
+            model=ModelInfo.model_validate_json(model) if model else None,
+            max_canvas_pixels=int(limit) if limit else None,
+        )
