@@ -1,4 +1,4 @@
-"""What endpoints ask for."""
+"""What endpoints ask for. All are coroutines: FastAPI calls a plain function through a thread, at 100 µs each."""
 
 from typing import Annotated
 
@@ -8,23 +8,23 @@ from api.service import Interpolations
 from core.settings import Settings
 
 
-def _interpolations(request: Request) -> Interpolations:
+async def _interpolations(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
     return service
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.state.settings
     return settings
 
 
-def _base_url(request: Request) -> str:
+async def _base_url(request: Request) -> str:
     """The address under which the caller reaches this gateway, without a slash at the end."""
-    public_url = _settings(request).public_url
-    return str(public_url or request.base_url).rstrip("/")
+    settings: Settings = request.state.settings
+    return str(settings.public_url or request.base_url).rstrip("/")
 
 
-def _request_id(request: Request) -> str:
+async def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
 

@@ -1,4 +1,4 @@
-"""Request headers that mean something here, parsed."""
+"""Request headers that mean something here, parsed by coroutines: FastAPI calls a plain function through a thread."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ _VERSION = re.compile(r"[0-9]{1,18}")
 _VERSION_TAG = re.compile(rf'(?:W/)?"({_VERSION.pattern})"')
 
 
-def _wait(
+async def _wait(
     prefer: Annotated[
         str | None, Header(description="`wait=N` holds the answer for up to N seconds, at most 60 (RFC 7240).")
     ] = None,
@@ -27,20 +27,20 @@ def _wait(
     return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
 
 
-def _seen_version(
+async def _seen_version(
     if_none_match: Annotated[str | None, Header(description="`ETag` of the state that the caller has.")] = None,
 ) -> int | None:
     tag = _VERSION_TAG.fullmatch((if_none_match or "").strip())
     return int(tag[1]) if tag else None
 
 
-def _last_event_version(
+async def _last_event_version(
     last_event_id: Annotated[str | None, Header(description="Version of the last event that arrived.")] = None,
 ) -> int:
     return int(last_event_id) if last_event_id and _VERSION.fullmatch(last_event_id) else 0
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[
         str | None, Header(description="Up to 255 characters; the same key and body make one job within 24 hours.")
     ] = None,
