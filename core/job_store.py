@@ -14,12 +14,14 @@ from core import keys, lease_scripts, worker_scripts
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.job import MAX_LOST_LEASES, Job, JobState, ModelInfo, Output, Progress, Timing
 from core.job_record import failure_field, milliseconds, parse_flat, parse_job
+from core.recent_runs import RecentRun
 from core.worker_record import WorkerRecord, WorkerState
 
 LEASE = timedelta(seconds=5)  # renewed every second; so long a dead worker's job waits at most for another
 LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
 WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for so long is not there
 RENEWED_TO_BE_CANCELED = 2  # answer of the script
+NO_RUN = ""  # only a run that came to its end tells how long one takes
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,15 @@ class JobStore:
             raise CancelRequested
 
     def succeed(self, claim: Claim, outputs: Iterable[Output], timing: Timing, model: ModelInfo) -> None:
-        """Make the results visible; the commit of the attempt.
+        """Make the results visible, and remember what the run took; the commit of the attempt.
 
         Raises:
             StaleClaim: the job is no longer this attempt's; its results stay invisible.
         """
         stored = json.dumps([output.model_dump(mode="json") for output in outputs])
         fields = ("outputs", stored, "timing", timing.model_dump_json(), "model", model.model_dump_json())
-        self._demand(self._finish(args=[*claim.args, JobState.SUCCEEDED.value, *fields]), claim)
+        run = RecentRun.of(claim.job.request, timing, model).model_dump_json()
+        self._demand(self._finish(args=[*claim.args, JobState.SUCCEEDED.value, run, *fields]), claim)
 
     def fail(self, claim: Claim, error: JobFailed, timing: Timing, model: ModelInfo | None) -> None:
         """End the job with an error.
@@ -96,7 +99,7 @@ class JobStore:
         fields = ["error", failure_field(error), "timing", timing.model_dump_json()]
         if model:
             fields += ["model", model.model_dump_json()]
-        self._demand(self._finish(args=[*claim.args, JobState.FAILED.value, *fields]), claim)
+        self._demand(self._finish(args=[*claim.args, JobState.FAILED.value, NO_RUN, *fields]), claim)
 
     def end_canceled(self, claim: Claim, timing: Timing, model: ModelInfo) -> None:
         """End the job as its caller wished.
@@ -105,7 +108,7 @@ class JobStore:
             StaleClaim: the job is no longer this attempt's.
         """
         fields = ("timing", timing.model_dump_json(), "model", model.model_dump_json())
-        self._demand(self._finish(args=[*claim.args, JobState.CANCELED.value, *fields]), claim)
+        self._demand(self._finish(args=[*claim.args, JobState.CANCELED.value, NO_RUN, *fields]), claim)
 
     def give_back(self, claim: Claim) -> None:
         """Let the job wait again in its old place, because this worker stops in order.

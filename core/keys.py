@@ -14,6 +14,7 @@
 | `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
 | `tc:worker:{name}` | hash | what a live worker holds and does | 10 s, renewed each second |
 | `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
+| `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
 """
@@ -33,4 +34,5 @@ CHANGES = PREFIX + "changes"
 WAKE = PREFIX + "wake"
 WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
+RUNS = PREFIX + "runs"
 DISPATCHER = PREFIX + "dispatcher"

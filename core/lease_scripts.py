@@ -1,8 +1,9 @@
 """Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what was lost."""
 
 from core.job import MAX_LOST_LEASES
-from core.keys import LEASES
+from core.keys import LEASES, RUNS
 from core.lua_common import COMMON, LANES
+from core.recent_runs import KEPT_RUNS
 
 # ARGV: worker, lease (ms). Answer: the record of the best ready job, now running, or nothing.
 CLAIM = (
@@ -37,11 +38,11 @@ return redis.call('HGET', key_of(ARGV[1]), 'cancel') and 2 or 1
 """
 )
 
-# ARGV: id, fence, final status, then field, value, …  Answer: 1 if it was this attempt's, even if told twice. A job
-# that is to be canceled ends so, whatever came out: its caller was told.
+# ARGV: id, fence, final status, what the run took or '', then field, value, …  Answer: 1 if it was this attempt's, even
+# if told twice. A job that is to be canceled ends so, whatever came out: its caller was told.
 FINISH = (
     COMMON
-    + """
+    + f"""
 local id, status = ARGV[1], ARGV[3]
 local state = redis.call('HMGET', key_of(id), 'status', 'fence', 'cancel')
 if state[1] == status and state[2] == ARGV[2] then return 1 end  -- the answer to the first try was lost
@@ -49,7 +50,11 @@ if not held(id, ARGV[2]) then return state[1] == 'canceled' and state[2] == ARGV
 if state[3] and status ~= 'canceled' then
   finish(id, 'canceled')
 else
-  finish(id, status, unpack(ARGV, 4))
+  finish(id, status, unpack(ARGV, 5))
+end
+if ARGV[4] ~= '' then
+  redis.call('LPUSH', '{RUNS}', ARGV[4])
+  redis.call('LTRIM', '{RUNS}', 0, {KEPT_RUNS - 1})
 end
 wake()
 return 1

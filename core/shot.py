@@ -88,5 +88,10 @@ def boxes_on_canvas(drawings: list[Size], canvas: Size) -> list[Box]:
     return [picture, *(box._replace(left=box.left + picture.left, top=box.top + picture.top) for box in inner)]
 
 
+def model_passes(steps: int, guidance_scale: float) -> int:
+    """How often the UNet is evaluated: guidance compares each step's result with that of the negative prompt."""
+    return steps if guidance_scale == 1 else 2 * steps
+
+
 def _nearest_even(length: Fraction) -> int:
     return EVEN * round(length / EVEN)
