@@ -177,10 +177,16 @@ class Job(Record):
     timing: Timing = Timing()
     model: ModelInfo | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    uploads: dict[str, str] = Field(default_factory=dict)  # digest of an image to the upload with which it lies
     attempts: int = 0
     lost_leases: int = 0
     fence: int = 0
     request_id: str = ""
+
+    def input_key(self, image: StoredImage) -> str:
+        """Object key of one of the request's images, whether it came with the request or was uploaded before."""
+        upload_id = self.uploads.get(image.sha256)
+        return upload_key(upload_id, image) if upload_id else input_key(self.id, image)
 
 
 def new_job_id() -> str:
@@ -206,6 +212,16 @@ def job_prefix(job_id: str) -> str:
 def input_key(job_id: str, image: StoredImage) -> str:
     """Object key of an image that came with the request."""
     return f"{job_prefix(job_id)}inputs/{image.sha256}"
+
+
+def upload_prefix(upload_id: str) -> str:
+    """All objects of an upload lie under this prefix and go with it."""
+    return f"uploads/{upload_id}/"
+
+
+def upload_key(upload_id: str, image: StoredImage) -> str:
+    """Object key of an uploaded image, once it was judged."""
+    return f"{upload_prefix(upload_id)}{image.sha256}"
 
 
 def output_key(job_id: str, fence: int, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from core.errors import JobFailed
 from core.job import SCHEMA_VERSION, Failure, GenerationRequest, Job, from_milliseconds
 
-_JSON_FIELDS = ("request", "progress", "outputs", "error", "timing", "model", "metadata")
+_JSON_FIELDS = ("request", "progress", "outputs", "error", "timing", "model", "metadata", "uploads")
 _TIME_FIELDS = {"created": "created_at", "started": "started_at", "finished": "finished_at", "expires": "expires_at"}
 
 
@@ -50,6 +50,7 @@ def submission_fields(request: GenerationRequest, metadata: Mapping[str, str], r
         *("request", request.model_dump_json()),
         *("metadata", json.dumps(dict(metadata))),
         *("request_id", request_id),
+        *("canvas_pixels", str(request.width * request.height)),
     ]
 
 

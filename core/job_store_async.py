@@ -1,24 +1,19 @@
 """Jobs in Redis for the gateway: asyncio, one round trip per operation."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
-
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from core import job_scripts as scripts
-from core.errors import Unavailable
+from core.async_redis import AsyncRedis
 from core.job import GenerationRequest, JobState
 from core.job_record import QueuedView, milliseconds, parse_view, submission_fields
 from core.keys import TRASH
 
-SOCKET_TIMEOUT_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
 IDEMPOTENCY_LIFE = timedelta(hours=24)
+STORING_PATIENCE = timedelta(minutes=10)  # a gateway that has not stored a job's images by then will not any more
 
 
 class Outcome(StrEnum):
@@ -28,6 +23,9 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"  # the same key and request: the first job again
     REUSED = "reused"  # the same key with another request
     FULL = "full"  # too many jobs wait; nothing was made
+    RESERVED = "reserved"  # of a reservation: objects may be stored
+    LATE = "late"  # storing took longer than `STORING_PATIENCE`; nothing was made
+    UPLOAD_GONE = "upload_gone"  # an upload vanished meanwhile; nothing was made
 
 
 class Deletion(StrEnum):
@@ -46,9 +44,12 @@ class IdempotencyKey:
     fingerprint: str
 
 
+NO_KEY = IdempotencyKey("", "")
+
+
 @dataclass(frozen=True)
 class Submission:
-    """What a submission came to. `view` is None where the queue is full or a replayed key's job has been deleted."""
+    """What a submission came to. `view` is None where no job was made, or a replayed key's has been deleted."""
 
     outcome: Outcome
     view: QueuedView | None
@@ -59,18 +60,22 @@ class AsyncJobStore:
 
     def __init__(self, url: str, *, max_queued: int | None = None) -> None:
         self._max_queued = "" if max_queued is None else max_queued
-        self._redis: Any = redis.asyncio.Redis.from_url(  # redis-py types every answer as bytes or str or more
-            url,
-            decode_responses=True,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._submit = self._redis.register_script(scripts.SUBMIT)
-        self._read = self._redis.register_script(scripts.READ)
-        self._list = self._redis.register_script(scripts.LIST)
-        self._cancel = self._redis.register_script(scripts.CANCEL)
-        self._delete = self._redis.register_script(scripts.DELETE)
+        self._redis = AsyncRedis(url)
+        self._reserve = self._redis.script(scripts.RESERVE)
+        self._submit = self._redis.script(scripts.SUBMIT)
+        self._read = self._redis.script(scripts.READ)
+        self._list = self._redis.script(scripts.LIST)
+        self._cancel = self._redis.script(scripts.CANCEL)
+        self._delete = self._redis.script(scripts.DELETE)
+
+    async def reserve(self, job_id: str, idempotency: IdempotencyKey | None = None) -> Submission:
+        """Note that objects of a job are about to be stored: whatever becomes of it, they will be found.
+
+        Answers `RESERVED`, or what the idempotency key came to before; then nothing is to be stored.
+        """
+        key = idempotency or NO_KEY
+        outcome, view = await self._reserve(job_id, milliseconds(STORING_PATIENCE), key.digest, key.fingerprint)
+        return Submission(Outcome(outcome), parse_view(view))
 
     async def submit(
         self,
@@ -81,24 +86,36 @@ class AsyncJobStore:
         ttl: timedelta,
         request_id: str,
         idempotency: IdempotencyKey | None = None,
+        reserved: bool = False,
+        uploads: Mapping[str, str] | None = None,
     ) -> Submission:
-        """Make the job exist: record, index, ready set and idempotency key in one step.
+        """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one step.
+
+        Args:
+            job_id: of `new_job_id`.
+            request: as understood.
+            metadata: the caller's own.
+            ttl: how long record and objects are kept.
+            request_id: of the request that brought it.
+            idempotency: the caller's key, if it sent one.
+            reserved: whether objects were stored for it, after `reserve`.
+            uploads: for images that lie with an upload, their digest and that upload.
 
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
         """
-        key = idempotency or IdempotencyKey("", "")
-        outcome, view = await self._run(
-            self._submit,
+        key = idempotency or NO_KEY
+        outcome, view = await self._submit(
             *(job_id, milliseconds(ttl), request.priority.value),
             *(key.digest, key.fingerprint, milliseconds(IDEMPOTENCY_LIFE), self._max_queued),
+            *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id),
         )
         return Submission(Outcome(outcome), parse_view(view))
 
     async def read(self, job_id: str) -> QueuedView | None:
         """The record and its place in the queue, or None where there is none."""
-        return parse_view(await self._run(self._read, job_id))
+        return parse_view(await self._read(job_id))
 
     async def page(self, *, status: JobState | None, after: str | None, limit: int) -> list[QueuedView]:
         """Jobs, the newest first.
@@ -108,34 +125,26 @@ class AsyncJobStore:
             after: id of the last job of the page before.
             limit: how many at most.
         """
-        page = await self._run(self._list, status.value if status else "", after or "", limit)
+        page = await self._list(status.value if status else "", after or "", limit)
         return [view for view in map(parse_view, page) if view]
 
     async def cancel(self, job_id: str) -> QueuedView | None:
         """End a queued job now and a running one at its next denoising step; an ended one stays as it is."""
-        return parse_view(await self._run(self._cancel, job_id))
+        return parse_view(await self._cancel(job_id))
 
     async def delete(self, job_id: str) -> Deletion:
         """Forget an ended job. Until `emptied` is called, the dispatcher takes its objects for its own to delete."""
-        answer = await self._run(self._delete, job_id)
+        answer = await self._delete(job_id)
         return {1: Deletion.DONE, 0: Deletion.NOT_FOUND, -1: Deletion.NOT_FINISHED}[answer]
 
     async def emptied(self, job_id: str) -> None:
         """The objects of a deleted job are gone."""
-        await self._run(self._redis.zrem, TRASH, job_id, as_script=False)
+        await self._redis.remove_member(TRASH, job_id)
 
     async def ping(self) -> None:
         """Return if Redis answers."""
-        await self._run(self._redis.ping, as_script=False)
+        await self._redis.ping()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._redis.aclose()
-
-    @staticmethod
-    async def _run(command: Any, *args: str | int, as_script: bool = True) -> Any:
-        try:
-            return await (command(args=args) if as_script else command(*args))
-        except RedisError as error:
-            reason = f"Redis does not answer ({type(error).__name__}); nothing is wrong with the request, try again"
-            raise Unavailable(reason) from error
+        await self._redis.close()

@@ -6,9 +6,13 @@
 | `tc:jobs` | sorted set | all ids, score 0: they sort by age | with the record |
 | `tc:jobs:{status}` | sorted set | the ids of one status, the same way | with the status |
 | `tc:ready:{priority}` | sorted set | jobs that wait, score = created (ms) | while queued |
+| `tc:ready:{priority}:{demand}` | sorted set | those of one demand, the same way | while one of them is queued |
+| `tc:demands:{priority}` | set | the demands of jobs that wait: schema and canvas, `1:163840` | while a job with it is queued |
 | `tc:leases` | sorted set | running jobs, score = end of the lease (ms) | while running |
 | `tc:expiry` | sorted set | ended jobs, score = expires (ms) | until deleted |
-| `tc:trash` | sorted set | deleted jobs whose objects may be left, score = deleted (ms) | until they are gone |
+| `tc:upload:{id}` | hash | life unused (ms), verdict about the bytes, number of jobs that use it | until it vanishes |
+| `tc:uploads` | sorted set | uploads that no job uses, score = when they vanish (ms) | until used or vanished |
+| `tc:trash` | sorted set | jobs and uploads whose objects may be left, score = when to delete them (ms) | until gone |
 | `tc:idempotency:{digest}` | hash | job and fingerprint of an `Idempotency-Key` | 24 h |
 | `tc:changes` | channel | `{id} {version}` at every change of a job, version 0 when it is deleted | |
 | `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
@@ -26,8 +30,11 @@ JOB = PREFIX + "job:"
 JOBS = PREFIX + "jobs"
 READY = PREFIX + "ready:"
 READY_KEYS = [READY + priority.value for priority in Priority]  # best first
+DEMANDS = PREFIX + "demands:"
 LEASES = PREFIX + "leases"
 EXPIRY = PREFIX + "expiry"
+UPLOAD = PREFIX + "upload:"
+UPLOADS = PREFIX + "uploads"
 TRASH = PREFIX + "trash"
 IDEMPOTENCY = PREFIX + "idempotency:"
 CHANGES = PREFIX + "changes"

@@ -1,0 +1,85 @@
+"""Images that are sent before the jobs that use them: ids, object keys, and their records in Redis.
+
+An upload is an address for bytes. They are judged once, by the first who looks, and the verdict stays; the judged bytes
+lie under a key that the upload's address does not cover, so nobody can exchange them afterwards.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ulid import ULID
+
+from core import upload_scripts as scripts
+from core.async_redis import AsyncRedis
+from core.job import StoredImage, from_milliseconds, job_prefix, upload_prefix
+from core.job_record import milliseconds
+
+ID_PREFIX = "upl_"
+ID_PATTERN = r"upl_[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID in Crockford's base 32
+
+
+@dataclass(frozen=True)
+class UploadRecord:
+    """What is known of an upload; neither `image` nor `problem` until somebody has looked at its bytes."""
+
+    image: StoredImage | None
+    problem: str | None  # why the bytes are no image that we read, in words that follow "the image"
+
+    @property
+    def judged(self) -> bool:
+        """A verdict stands and never changes."""
+        return self.image is not None or self.problem is not None
+
+
+class AsyncUploadStore:
+    """Uploads in Redis for the gateway. Every call answers or raises `Unavailable` within a second."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = AsyncRedis(url)
+        self._create = self._redis.script(scripts.CREATE)
+        self._read = self._redis.script(scripts.READ)
+        self._judge = self._redis.script(scripts.JUDGE)
+
+    async def create(self, upload_id: str, life: timedelta) -> datetime:
+        """Make an upload that waits for its bytes. Answers when it vanishes unless a job uses it."""
+        return from_milliseconds(await self._create(upload_id, milliseconds(life)))
+
+    async def read(self, upload_ids: Iterable[str]) -> dict[str, UploadRecord]:
+        """Those of the uploads that exist, in one round trip."""
+        asked = list(upload_ids)
+        answers = zip(asked, await self._read(*asked), strict=True)
+        return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
+
+    async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
+        """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if it vanished."""
+        return _parse(await self._judge(upload_id, "image", image.model_dump_json()))
+
+    async def refuse(self, upload_id: str, problem: str) -> UploadRecord | None:
+        """Note what is wrong with the bytes. Answers as `accept` does."""
+        return _parse(await self._judge(upload_id, "problem", problem))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.close()
+
+
+def new_upload_id() -> str:
+    """A fresh id; ids sort by the time at which they were made."""
+    return f"{ID_PREFIX}{ULID()}"
+
+
+def incoming_key(upload_id: str) -> str:
+    """Object key to which the bytes are sent; whoever holds the upload's address may write it more than once."""
+    return f"{upload_prefix(upload_id)}incoming"
+
+
+def prefix_of(resource_id: str) -> str:
+    """Where all objects of a job or an upload lie."""
+    return upload_prefix(resource_id) if resource_id.startswith(ID_PREFIX) else job_prefix(resource_id)
+
+
+def _parse(answer: list[Any]) -> UploadRecord | None:
+    life, image, problem = answer
+    return UploadRecord(StoredImage.model_validate_json(image) if image else None, problem) if life else None
