@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api.main import create_app
 from core.logging import configure_logging
+from core.redis_check import check_redis_in_background
 from core.settings import Settings
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight may end."""
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
+    check_redis_in_background(settings.find_redis())
     app = create_app(settings)
     config = uvicorn.Config(
         app,

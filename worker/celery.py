@@ -13,6 +13,7 @@ from celery.signals import (
 
 from core.logging import configure_logging
 from core.queue import broker_url, transport_options
+from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from worker import bootstrap
 
@@ -46,6 +47,7 @@ def _configure_logging(**_: Any) -> None:
 @celeryd_init.connect
 def _check_before_start(**_: Any) -> None:
     bootstrap.refuse_to_start_without_model()
+    check_redis_in_background(_settings.find_redis())
 
 
 @worker_process_init.connect
