@@ -48,6 +48,7 @@ class JobStore:
             health_check_interval=10,
         )
         self._claim = self._redis.register_script(lease_scripts.CLAIM)
+        self._count_ready = self._redis.register_script(lease_scripts.COUNT_READY)
         self._renew = self._redis.register_script(lease_scripts.RENEW)
         self._finish = self._redis.register_script(lease_scripts.FINISH)
         self._give_back = self._redis.register_script(lease_scripts.GIVE_BACK)
@@ -61,9 +62,14 @@ class JobStore:
         fields = self._redis.hgetall(keys.JOB + job_id)
         return parse_job(fields) if fields else None
 
-    def claim(self, worker: str) -> Claim | None:
-        """Take the best ready job and its lease, or None where nothing waits."""
-        fields = self._claim(args=[worker, milliseconds(LEASE)])
+    def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:
+        """Take the best ready job and its lease, or None where nothing waits that this worker can run.
+
+        Args:
+            worker: its name.
+            max_canvas_pixels: the largest canvas that it takes; None for any.
+        """
+        fields = self._claim(args=[worker, milliseconds(LEASE), max_canvas_pixels or ""])
         return Claim(parse_flat(fields)) if fields else None
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
@@ -171,9 +177,9 @@ class JobStore:
             records.append(WorkerRecord.parse(name, fields))
         return records
 
-    def count_ready(self) -> int:
-        """How many jobs wait, in all lanes."""
-        return sum(int(self._redis.zcard(key)) for key in keys.READY_KEYS)
+    def count_ready(self, max_canvas_pixels: int | None = None) -> int:
+        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) can run."""
+        return int(self._count_ready(args=[max_canvas_pixels or ""]))
 
     def leader_lock(self) -> Lock:
         """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""

@@ -7,7 +7,7 @@
 | `tc:jobs:{status}` | sorted set | the ids of one status, the same way | with the status |
 | `tc:ready:{priority}` | sorted set | jobs that wait, score = created (ms) | while queued |
 | `tc:ready:{priority}:{demand}` | sorted set | those of one demand, the same way | while one of them is queued |
-| `tc:demands:{priority}` | set | the demands of jobs that wait: schema and canvas, `1:163840` | while a job with it is queued |
+| `tc:demands:{priority}` | set | demands of jobs that wait: schema and canvas, `1:163840` | while one is queued |
 | `tc:leases` | sorted set | running jobs, score = end of the lease (ms) | while running |
 | `tc:expiry` | sorted set | ended jobs, score = expires (ms) | until deleted |
 | `tc:upload:{id}` | hash | life unused (ms), verdict about the bytes, number of jobs that use it | until it vanishes |

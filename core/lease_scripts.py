@@ -2,27 +2,47 @@
 
 from core.job import MAX_LOST_LEASES
 from core.keys import LEASES, RUNS
-from core.lua_common import COMMON, LANES
+from core.lua_common import COMMON, PRIORITIES
 from core.recent_runs import KEPT_RUNS
 
-# ARGV: worker, lease (ms). Answer: the record of the best ready job, now running, or nothing.
+# ARGV: worker, lease (ms), largest canvas that it takes (pixels) or ''. Answer: the record of the best ready job that
+# it can run, now running, or nothing. It costs a look at each different demand, however many jobs wait.
 CLAIM = (
     COMMON
     + f"""
-for _, lane in ipairs({LANES}) do
-  while true do
-    local id = redis.call('ZPOPMIN', lane)[1]
-    if not id then break end
-    if redis.call('HGET', key_of(id), 'status') == 'queued' then
-      redis.call('HINCRBY', key_of(id), 'fence', 1)
-      redis.call('HINCRBY', key_of(id), 'attempts', 1)
-      move(id, 'running', 'started', now(), 'worker', ARGV[1])
-      redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
-      return redis.call('HGETALL', key_of(id))
-    end
+local function oldest(priority)
+  local id, since
+  for _, set in ipairs(fitting(priority, ARGV[3])) do
+    local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+    local at = tonumber(first[2])
+    if not id or at < since or (at == since and first[1] < id) then id, since = first[1], at end
+  end
+  return id
+end
+for _, priority in ipairs({PRIORITIES}) do
+  local id = oldest(priority)
+  if id then
+    dequeue(id)
+    redis.call('HINCRBY', key_of(id), 'fence', 1)
+    redis.call('HINCRBY', key_of(id), 'attempts', 1)
+    move(id, 'running', 'started', now(), 'worker', ARGV[1])
+    redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
+    return redis.call('HGETALL', key_of(id))
   end
 end
 return {{}}
+"""
+)
+
+# ARGV: largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of this limit can run.
+COUNT_READY = (
+    COMMON
+    + f"""
+local count = 0
+for _, priority in ipairs({PRIORITIES}) do
+  for _, set in ipairs(fitting(priority, ARGV[1])) do count = count + redis.call('ZCARD', set) end
+end
+return count
 """
 )
 

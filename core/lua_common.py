@@ -4,9 +4,11 @@ Time is Redis's own clock in every script, so no machine's clock decides about a
 jobs that they find on the way, which a Redis Cluster would refuse; the service runs on one Redis.
 """
 
-from core.keys import CHANGES, EXPIRY, JOB, JOBS, LEASES, READY, READY_KEYS, WAKE
+from core.job import SCHEMA_VERSION, Priority
+from core.keys import CHANGES, DEMANDS, EXPIRY, JOB, JOBS, LEASES, READY, READY_KEYS, WAKE
 
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
+PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
 
 COMMON = f"""
 local function now()
@@ -31,13 +33,37 @@ local function move(id, status, ...)
   redis.call('ZADD', '{JOBS}:' .. status, 0, id)
   change(id, 'status', status, ...)
 end
+-- a job waits in its lane, and beside those that demand the same of a worker: the record's schema, the canvas in pixels
 local function enqueue(id)
-  local job = redis.call('HMGET', key_of(id), 'priority', 'created')
+  local job = redis.call('HMGET', key_of(id), 'priority', 'created', 'schema', 'canvas_pixels')
+  local demand = job[3] .. ':' .. (job[4] or 0)
   redis.call('ZADD', '{READY}' .. job[1], job[2], id)
+  redis.call('ZADD', '{READY}' .. job[1] .. ':' .. demand, job[2], id)
+  redis.call('SADD', '{DEMANDS}' .. job[1], demand)
+end
+local function dequeue(id)
+  local job = redis.call('HMGET', key_of(id), 'priority', 'schema', 'canvas_pixels')
+  local demand = job[2] .. ':' .. (job[3] or 0)
+  redis.call('ZREM', '{READY}' .. job[1], id)
+  redis.call('ZREM', '{READY}' .. job[1] .. ':' .. demand, id)
+  if redis.call('EXISTS', '{READY}' .. job[1] .. ':' .. demand) == 0 then
+    redis.call('SREM', '{DEMANDS}' .. job[1], demand)
+  end
+end
+-- the sets of a priority's waiting jobs that a worker can run; `largest` canvas in pixels, or '' for any
+local function fitting(priority, largest)
+  local sets = {{}}
+  for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDS}' .. priority)) do
+    local schema, pixels = string.match(demand, '(%d+):(%d+)')
+    if tonumber(schema) <= {SCHEMA_VERSION} and (largest == '' or tonumber(pixels) <= tonumber(largest)) then
+      table.insert(sets, '{READY}' .. priority .. ':' .. demand)
+    end
+  end
+  return sets
 end
 local function finish(id, status, ...)
   move(id, status, 'finished', now(), 'progress', '', ...)
-  redis.call('ZREM', '{READY}' .. redis.call('HGET', key_of(id), 'priority'), id)
+  dequeue(id)
   redis.call('ZREM', '{LEASES}', id)
   redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)
 end

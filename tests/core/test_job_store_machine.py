@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from core import keys
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Priority, Timing, new_job_id
+from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, TRANSITIONS, Job, JobState, Priority, Timing, new_job_id
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore, Deletion
 from tests.jobs import MODEL, generation_request, stored_output
@@ -53,12 +53,11 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.loop.close()
         self.store._redis.close()
 
-    @rule(priority=st.sampled_from(Priority))
-    def submit(self, priority: Priority) -> None:
+    @rule(priority=st.sampled_from(Priority), side=st.sampled_from([128, 192, 256]))
+    def submit(self, priority: Priority, side: int) -> None:
+        request = generation_request(priority, width=side, height=side)
         submission = self.loop.run_until_complete(
-            self.gateway.submit(
-                new_job_id(), generation_request(priority), metadata={}, ttl=timedelta(hours=1), request_id=""
-            )
+            self.gateway.submit(new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id="")
         )
         assert submission.view is not None
         job = submission.view.job
@@ -95,10 +94,11 @@ class JobStoreMachine(RuleBasedStateMachine):
         del self.jobs[job.id]
         self.deleted.add(job.id)
 
-    @rule(target=claims, worker=st.sampled_from(["a", "b"]))
-    def claim(self, worker: str) -> Claim | object:
+    @rule(target=claims, worker=st.sampled_from(["a", "b"]), largest=st.sampled_from([None, 192**2, 64**2]))
+    def claim(self, worker: str, largest: int | None) -> Claim | object:
         waiting = [job for job in self.jobs.values() if job.status is JobState.QUEUED]
-        held = self.store.claim(worker)
+        waiting = [job for job in waiting if largest is None or canvas_pixels(job) <= largest]
+        held = self.store.claim(worker, largest)
         assert (held is None) == (not waiting)
         if held is None:
             return multiple()
@@ -203,10 +203,22 @@ class JobStoreMachine(RuleBasedStateMachine):
             expected[by_status[job.status]].add(job.id)
             place = {JobState.QUEUED: keys.READY + job.request.priority.value, JobState.RUNNING: keys.LEASES}
             expected[place.get(job.status, keys.EXPIRY)].add(job.id)
+            if job.status is JobState.QUEUED:
+                demand = f"{SCHEMA_VERSION}:{canvas_pixels(job)}"
+                expected.setdefault(f"{keys.READY}{job.request.priority}:{demand}", set()).add(job.id)
+        demanded = {key for key in expected if key.startswith(keys.READY)} - set(keys.READY_KEYS)
+        assert set(client.keys(keys.READY + "*")) - set(keys.READY_KEYS) == demanded
+        for priority in Priority:
+            of_lane = {key.removeprefix(f"{keys.READY}{priority}:") for key in demanded if f"{priority}:" in key}
+            assert client.smembers(keys.DEMANDS + priority) == of_lane
         assert {key: set(client.zrange(key, 0, -1)) for key in expected} == expected
         assert set(client.zrange(keys.JOBS, 0, -1)) == set(self.jobs)
         assert set(client.zrange(keys.TRASH, 0, -1)) == self.deleted
         assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
+
+
+def canvas_pixels(job: Job) -> int:
+    return job.request.width * job.request.height
 
 
 @pytest.fixture
