@@ -42,3 +42,4 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("httpcore").setLevel(logging.INFO)  # below that it writes headers, and with them signed links
