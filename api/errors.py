@@ -12,12 +12,16 @@ from core.errors import ServiceError
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
+    errors.UntrustedOrigin: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
+    errors.RequestTimeout: 408,
     errors.JobNotFinished: 409,
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    errors.RangeNotSatisfiable: 416,
+    errors.UntrustedHost: 421,
     errors.InvalidRequest: 422,
     errors.Unavailable: 503,
     errors.QueueFull: 503,

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.errors import install_error_handlers
-from api.middleware import BodyLimit, RequestId
+from api.middleware import install_middleware
 from api.openapi import describe
 from api.routers import errors, events, health, jobs
 from api.service import Interpolations
@@ -38,8 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("tooncrafter-service"),
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body)
-    app.add_middleware(RequestId)  # added last, so it is the outermost
+    install_middleware(app, settings)
     install_error_handlers(app)
     app.include_router(jobs.router)
     app.include_router(events.router)

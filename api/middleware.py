@@ -1,26 +1,66 @@
-"""Around every request: its id, the limit for its body, one line in the log. Plain ASGI, so streams pass untouched."""
+"""Around every request, from the outside in: its id and one line in the log, what every answer says, who may ask,
+errors that nobody else caught, and limits for the body. Plain ASGI, so streams pass untouched.
+"""
 
 import re
 import time
 
 import structlog
+from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from api.errors import problem_response, unexpected_response
-from core.errors import BodyTooLarge
+from api.errors import unexpected_response
+from api.loopback import LoopbackGuard
+from api.request_bodies import BodyGuard
+from api.response_headers import ResponseHeaders
+from core.settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # printable and free of spaces: it is logged and sent back
+_CLOSED_BY_CALLER = 499  # in the log only: nobody is there to whom a status could be sent
+
+# what scripts of other sites may read of an answer, beside what browsers show them anyway
+EXPOSED_HEADERS = (
+    "Accept-Ranges", "Content-Range", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied",
+    "Retry-After", "X-Request-ID",
+)  # fmt: skip
 
 log = structlog.get_logger("api.access")
 
 
-class RequestId:
-    """Takes over or makes the request's id, returns it, and binds it to every log line.
+def install_middleware(app: FastAPI, settings: Settings) -> None:
+    """Surround an app; what is added last lies outermost."""
+    app.add_middleware(
+        BodyGuard,
+        max_bytes=settings.max_body,
+        max_bytes_of_all=settings.max_bodies,
+        patience=settings.body_timeout,
+    )
+    app.add_middleware(UnexpectedErrors)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["*"],
+            allow_private_network=True,  # the operator trusts them, so they may reach a gateway at home as well
+            expose_headers=EXPOSED_HEADERS,
+        )
+    public_host = settings.public_url.host if settings.public_url else None
+    app.add_middleware(
+        LoopbackGuard,
+        hosts=[*settings.allowed_hosts, *filter(None, [public_host])],
+        origins=settings.cors_origins,
+    )
+    app.add_middleware(ResponseHeaders)
+    app.add_middleware(RequestId)
 
-    It is the outermost, so it also answers what nobody else caught: with the id, and with the trace logged under it.
-    """
+
+class RequestId:
+    """Takes over or makes the request's id, returns it, and binds it to every log line."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,7 +71,7 @@ class RequestId:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(ULID())
         scope.setdefault("state", {})["request_id"] = request_id
-        status, begun = 0, time.perf_counter()
+        status, begun = _CLOSED_BY_CALLER, time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -43,11 +83,6 @@ class RequestId:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception as error:
-                response = unexpected_response(error, request_id)
-                if status:  # the answer has begun: all that is left is to break it off
-                    raise
-                await response(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request",
@@ -59,37 +94,25 @@ class RequestId:
         return None
 
 
-class BodyLimit:
-    """Refuses a body over the limit: by its announced length before a byte is read, else as soon as it is exceeded."""
+class UnexpectedErrors:
+    """Answers what nobody else caught: with the request's id, and with the trace logged under it."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
-            response = problem_response(self._error(), scope["state"]["request_id"])
-            return await response(scope, receive, send)
-        received = 0
+        begun = False
 
-        async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise self._error()
-            return message
-
-        async def send_last(message: Message) -> None:
-            if message["type"] == "http.response.start" and received > self._max_bytes:
-                # else the server would go on reading, and forgetting, whatever is sent
-                MutableHeaders(scope=message)["Connection"] = "close"
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
             await send(message)
 
-        return await self._app(scope, receive_limited, send_last)
-
-    def _error(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the body has to have at most {self._max_bytes} bytes")
+        try:
+            await self._app(scope, receive, send_noting)
+        except ClientDisconnect:
+            return  # amid its own body: nothing is wrong here, and nobody hears
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise  # all that is left is to break off
+            await unexpected_response(error, scope["state"]["request_id"])(scope, receive, send)

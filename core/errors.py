@@ -7,9 +7,15 @@ ServiceError
 │   ├── ImageTooLarge         an uploaded file, in bytes
 │   ├── UnsupportedMediaType  neither JSON nor multipart
 │   └── IdempotencyKeyReused  the key came with another request before
+├── UntrustedHost             called under a name that is not the gateway's
+├── UntrustedOrigin           called by a web page that may not
+├── Forbidden                 a signed link that does not permit this
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
+├── RequestTimeout            the body took too long
+├── RangeNotSatisfiable       a part of a file that it does not have
 ├── JobNotFinished            what was asked is possible only when the job has ended
+├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
 ├── QueueFull                 as many jobs wait as may wait
 └── JobFailed                 what ends a job: its code is stored in the record
@@ -105,6 +111,20 @@ class JobNotFinished(ServiceError):
     title = "The job has not ended"
 
 
+class AlreadyUploaded(ServiceError):
+    """The upload has received its image, which never changes; another image needs another upload."""
+
+    code = "already_uploaded"
+    title = "The upload has received its image"
+
+
+class Forbidden(ServiceError):
+    """The link does not permit this: it was changed, or its time is over."""
+
+    code = "forbidden"
+    title = "Not permitted"
+
+
 class NotFound(ServiceError):
     """Nothing is at this address, or nothing that the caller may know of."""
 
@@ -117,6 +137,34 @@ class MethodNotAllowed(ServiceError):
 
     code = "method_not_allowed"
     title = "The method is not allowed"
+
+
+class UntrustedHost(ServiceError):
+    """The request came under a name that is not the gateway's; the setting `allowed_hosts` names more."""
+
+    code = "untrusted_host"
+    title = "The gateway does not answer under this name"
+
+
+class UntrustedOrigin(ServiceError):
+    """A web page of another site made the request; the setting `cors_origins` names those that may."""
+
+    code = "untrusted_origin"
+    title = "Web pages of this site may not call the gateway"
+
+
+class RequestTimeout(ServiceError):
+    """The body of the request did not arrive in time."""
+
+    code = "request_timeout"
+    title = "The request took too long to arrive"
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The file has no such part."""
+
+    code = "range_not_satisfiable"
+    title = "The range lies outside the file"
 
 
 class Unavailable(ServiceError):

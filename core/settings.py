@@ -35,6 +35,26 @@ class Settings(BaseSettings):
     max_body: ByteSize = Field(
         default=ByteSize(64 * 2**20), description="Largest request body, in bytes or as `64MiB`."
     )
+    max_bodies: ByteSize = Field(
+        default=ByteSize(512 * 2**20), description="Request bodies held at one time, in bytes or as `512MiB`."
+    )
+    body_timeout: timedelta = Field(
+        default=timedelta(minutes=2), description="How long a request body may take to arrive, in seconds."
+    )
+    max_connections: int = Field(
+        default=1000,
+        gt=0,
+        description="Connections at one time; each costs a file descriptor. More are told to wait.",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Names without port under which the gateway may be called, a JSON list; "
+        "those of the loopback interface and of the public address may always be.",
+    )
+    cors_origins: list[str] = Field(
+        default=[],
+        description='Web pages of other sites that may call the gateway, a JSON list such as `["https://studio.example"]`.',
+    )
     max_image: ByteSize = Field(
         default=ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`."
     )
@@ -95,7 +115,7 @@ class Settings(BaseSettings):
         default="json", description="`json`: one object per line. `text`: for people."
     )
 
-    @field_validator("result_ttl", "presigned_ttl", "shutdown_grace", mode="before")
+    @field_validator("body_timeout", "result_ttl", "presigned_ttl", "shutdown_grace", mode="before")
     @classmethod
     def _seconds(cls, value: object) -> object:
         """A bare number in the environment counts seconds."""

@@ -9,26 +9,33 @@ from pathlib import Path
 import httpx
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.main import create_app
 from core.settings import Settings
 from tests.jobs import png
 from tests.servers import Process, RedisServer, free_port, wait_until
 
-BASE_URL = "http://gateway.test"
+BASE_URL = "http://localhost"
 
 
 @asynccontextmanager
-async def gateway(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """A client of a gateway that runs with these settings. Errors of the app become its answers, as in production."""
+async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """The app of a gateway that runs with these settings, to be called as a server would."""
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = ASGITransport(with_state, raise_app_exceptions=False)
+        yield with_state
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of such a gateway. Errors of the app become its answers, as in production."""
+    async with running_app(settings) as app:
+        transport = ASGITransport(app, raise_app_exceptions=False)
         async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
             yield client
 
