@@ -15,6 +15,8 @@ from core.shot import model_passes
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
 ENOUGH_RUNS = 3  # of one canvas: from then on only they count, since attention grows faster than the pixels
 
+Maker = tuple[str, str, str]  # weights, precision and kind of device: what decides how fast a run is
+
 
 class RecentRun(Record):
     """One successful run: on what, how much, how long. Seconds."""
@@ -49,9 +51,15 @@ class RecentRun(Record):
         """From claim to commit."""
         return self.denoise + self.decode + self.rest
 
-    def is_by(self, model: ModelInfo) -> bool:
-        """Whether this model computed it, in the same precision on the same kind of device."""
-        return (self.weights, self.dtype, self.device) == (model.weights, model.dtype, model.device)
+    @property
+    def maker(self) -> Maker:
+        """On what it ran."""
+        return self.weights, self.dtype, self.device
+
+
+def maker_of(model: ModelInfo) -> Maker:
+    """What the runs of a loaded model are told apart by."""
+    return model.weights, model.dtype, model.device
 
 
 def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:

@@ -11,7 +11,7 @@ from core.errors import NumericalFailure
 from core.job import Timing, new_job_id
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
-from core.recent_runs import KEPT_RUNS, RecentRun, expected_seconds, typical_seconds
+from core.recent_runs import KEPT_RUNS, RecentRun, expected_seconds, maker_of, typical_seconds
 from tests.jobs import MODEL, generation_request
 from tests.servers import RedisServer
 
@@ -83,8 +83,7 @@ class TestNote:
         (noted,) = self.noted(redis_server)
         assert (noted.denoise, noted.decode, noted.rest, noted.seconds) == (9.0, 2.0, 1.0, 12.0)
         assert (noted.passes, noted.pixels) == (8, 128 * 128)
-        assert noted.is_by(MODEL)
-        assert not noted.is_by(MODEL.model_copy(update={"device": "NVIDIA H200"}))
+        assert noted.maker == maker_of(MODEL)
 
     async def test_failed_and_canceled_jobs_tell_nothing(
         self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer

@@ -1,0 +1,29 @@
+"""The Lua script that looks at the whole deployment at one moment."""
+
+from core.keys import JOBS, RUNS, WORKER, WORKERS
+from core.lua_common import COMMON, LANES
+
+# Answer: the workers, each its name and then the fields of its hash; of each lane how many jobs wait and since when
+# (ms) the oldest does, or -1; the progress of every running job, or ''; what the last runs took, the newest first; and
+# the time (ms). It costs a look at each worker and each running job, however many jobs wait.
+LOOK = (
+    COMMON
+    + f"""
+local workers, lanes, running = {{}}, {{}}, {{}}
+for _, name in ipairs(redis.call('ZRANGE', '{WORKERS}', 0, -1)) do
+  local fields = redis.call('HGETALL', '{WORKER}' .. name)
+  if #fields > 0 then
+    table.insert(fields, 1, name)
+    table.insert(workers, fields)
+  end
+end
+for _, lane in ipairs({LANES}) do
+  local oldest = redis.call('ZRANGE', lane, 0, 0, 'WITHSCORES')
+  table.insert(lanes, {{redis.call('ZCARD', lane), tonumber(oldest[2] or -1)}})
+end
+for _, id in ipairs(redis.call('ZRANGE', '{JOBS}:running', 0, -1)) do
+  table.insert(running, redis.call('HGET', key_of(id), 'progress') or '')
+end
+return {{workers, lanes, running, redis.call('LRANGE', '{RUNS}', 0, -1), now()}}
+"""
+)
