@@ -7,42 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from api.bodies import KEYFRAME_PART, REQUEST_PART, read_submission
+from api.bodies import read_submission
 from api.dependencies import BaseUrl, CurrentSettings, InterpolationsService, RequestIdentity
 from api.headers import IdempotencyKeyHeader, SeenVersion, Wait
 from api.schemas import PROBLEM_RESPONSE, JobPage, JobView
+from api.submission_doc import SUBMISSION_DOC
 from api.views import job_view
 from core.job import ID_PATTERN, Job, JobState
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 
 POLL_AFTER_SECONDS = 1
-
-_SUBMISSION_DOC: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/InterpolationBody"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        KEYFRAME_PART: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "The keyframes, in order.",
-                        },
-                        REQUEST_PART: {
-                            "type": "string",
-                            "contentMediaType": "application/json",
-                            "description": "All other fields, as JSON; without `keyframes`.",
-                        },
-                    },
-                }
-            },
-        },
-    }
-}
 
 _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
     304: {"description": "The caller has the file already."},
@@ -64,7 +39,7 @@ JobId = Annotated[str, Path(description="`itp_` and a ULID.", examples=["itp_01K
     "",
     status_code=202,
     response_model=JobView,
-    openapi_extra=_SUBMISSION_DOC,
+    openapi_extra=SUBMISSION_DOC,
     responses={200: _ENDED_OR_REPLAYED, **dict.fromkeys((400, 404, 413, 415, 422, 503), PROBLEM_RESPONSE)},
 )
 async def submit(

@@ -1,0 +1,31 @@
+"""How the contract describes a submission, whose two forms are read from the raw request."""
+
+from typing import Any
+
+from api.bodies import KEYFRAME_PART, REQUEST_PART
+
+SUBMISSION_DOC: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/InterpolationBody"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        KEYFRAME_PART: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "The keyframes, in order.",
+                        },
+                        REQUEST_PART: {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "description": "All other fields, as JSON; without `keyframes`.",
+                        },
+                    },
+                }
+            },
+        },
+    }
+}
