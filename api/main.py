@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api.errors import install_error_handlers
 from api.middleware import install_middleware
 from api.openapi import describe
-from api.routers import errors, events, health, jobs
+from api.routers import docs, errors, events, health, jobs
 from api.service import Interpolations
 from api.watching import JobWatch
 from core.job_changes import ChangeFeed
@@ -37,6 +37,8 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
         version=version("tooncrafter-service"),
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their scripts from a public network; `docs` serves one that does not
+        redoc_url=None,
     )
     install_middleware(app, settings)
     install_error_handlers(app)
@@ -44,5 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(events.router)
     app.include_router(health.router)
     app.include_router(errors.router)
+    app.include_router(docs.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the contract
     return app
