@@ -12,6 +12,7 @@ ID_PREFIX = "itp_"
 ID_PATTERN = r"^itp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID in Crockford's base 32
 
 NUM_FRAMES = 16  # frames of one clip: the length that the model was trained on, both keyframes included
+MAX_SICK_ATTEMPTS = 3  # so often may one device break down under a job; a second device condemns the job at once
 MAX_LOST_LEASES = 3  # so often may workers vanish with a job before it counts as the job's fault
 
 

@@ -17,6 +17,9 @@
 | `tc:changes` | channel | `{id} {version}` at every change of a job, version 0 when it is deleted | |
 | `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
 | `tc:worker:{name}` | hash | what a live worker holds and does | 10 s, renewed each second |
+| `tc:hold:{name}` | hash | why this worker claims nothing: paused, quarantined | until resumed, or 1 day after it |
+| `tc:forgiven:{place}` | string | the job that was to blame for a breakdown of this device | 1 h |
+| `tc:paused` | string | nobody claims while it is there; since when (ms) | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
@@ -41,5 +44,8 @@ CHANGES = PREFIX + "changes"
 WAKE = PREFIX + "wake"
 WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
+HOLD = PREFIX + "hold:"
+FORGIVEN = PREFIX + "forgiven:"
+PAUSED = PREFIX + "paused"
 RUNS = PREFIX + "runs"
 DISPATCHER = PREFIX + "dispatcher"
