@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis.asyncio
+from redis.asyncio.connection import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 from core.errors import Unavailable
 
 SOCKET_TIMEOUT_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
+MAX_CONNECTIONS = 32  # Redis answers one command at a time; when hundreds of clients come at once, they queue here
 
 Script = Callable[..., Awaitable[Any]]
 
@@ -19,13 +21,17 @@ class AsyncRedis:
     """The connection that all stores of a gateway share."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.asyncio.Redis.from_url(  # redis-py types every answer as bytes or str or more
+        pool = BlockingConnectionPool.from_url(
             url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=SOCKET_TIMEOUT_SECONDS,
             decode_responses=True,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        # redis-py types every answer as bytes or str or more
+        self._client: Any = redis.asyncio.Redis.from_pool(pool)
 
     def script(self, source: str) -> Script:
         """A Lua script as a function of its arguments.
