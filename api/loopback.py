@@ -65,7 +65,7 @@ class LoopbackGuard:
         if not self._is_ours(host):
             raise UntrustedHost(
                 f"`Host` has to be a name of this gateway but is {host[:_SHOWN_CHARACTERS]!r}; "
-                "TOONCRAFTER_ALLOWED_HOSTS may name more"
+                "TOONCRAFTER_GATEWAY_NAMES may name more"
             )
         origin = headers.get("origin")
         if origin is None:

@@ -52,7 +52,7 @@ def install_middleware(app: FastAPI, settings: Settings) -> None:
     public_host = settings.public_url.host if settings.public_url else None
     app.add_middleware(
         LoopbackGuard,
-        hosts=[*settings.allowed_hosts, *filter(None, [public_host])],
+        hosts=[*settings.gateway_names, *filter(None, [public_host])],
         origins=settings.cors_origins,
     )
     app.add_middleware(ResponseHeaders)

@@ -140,7 +140,7 @@ class MethodNotAllowed(ServiceError):
 
 
 class UntrustedHost(ServiceError):
-    """The request came under a name that is not the gateway's; the setting `allowed_hosts` names more."""
+    """The request came under a name that is not the gateway's; the setting `gateway_names` names more."""
 
     code = "untrusted_host"
     title = "The gateway does not answer under this name"

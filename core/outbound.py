@@ -18,7 +18,7 @@ from ipaddress import ip_address
 import anyio
 import httpcore
 
-from core.outbound_urls import Endpoint, ForbiddenUrl, Target, UnreachableUrl, UrlRefused, parse_endpoint, parse_url
+from core.outbound_urls import Endpoint, ForbiddenUrl, Target, UnreachableUrl, parse_endpoint, parse_url
 from core.public_addresses import is_public
 
 CONNECT_SECONDS = 5.0  # for the name, the connection and the TLS handshake, each
@@ -27,15 +27,13 @@ MAX_REDIRECTS = 3
 RESOLVER_THREADS = 8  # a name server that hangs holds these, and nothing else of the process
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_TIMEOUTS = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": CONNECT_SECONDS}
+_TIMEOUTS = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS}
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
-class TooLarge(UrlRefused):
-    """The answer has more bytes than were asked for."""
-
-    code = "unreachable_url"
+class TooLarge(ValueError):
+    """The answer has more bytes than may come. The message says how many, in words that follow what was fetched."""
 
 
 class SystemResolver:
@@ -130,6 +128,7 @@ class Outbound:
         self,
         allowed_hosts: Iterable[str] = (),
         *,
+        max_connections: int = 8,
         resolve: Resolver | None = None,
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
@@ -137,13 +136,16 @@ class Outbound:
 
         Args:
             allowed_hosts: `host:port` of the operator's own, for which address, port and https rules are lifted.
+            max_connections: requests at the same time; others wait for their turn within their own patience.
             resolve: names to addresses; the machine's resolver where left out.
             network: what opens sockets to addresses; the machine's own where left out.
         """
         self._allowed = frozenset(map(parse_endpoint, allowed_hosts))
         self._backend = PublicBackend(resolve or SystemResolver(), self._allowed, network)
         # no connection is kept: each request asks for the addresses anew
-        self._pool = httpcore.AsyncConnectionPool(network_backend=self._backend, max_keepalive_connections=0)
+        self._pool = httpcore.AsyncConnectionPool(
+            network_backend=self._backend, max_connections=max_connections, max_keepalive_connections=0
+        )
 
     async def close(self) -> None:
         """Close what is open."""

@@ -4,10 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, HttpUrl, SecretStr, field_validator
+from pydantic import AfterValidator, ByteSize, Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.outbound_urls import parse_endpoint
+
 Offload = Literal["none", "encoders", "model", "group"]
+OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port
 Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height in pixels
 
 
@@ -46,7 +49,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Connections at one time; each costs a file descriptor. More are told to wait.",
     )
-    allowed_hosts: list[str] = Field(
+    gateway_names: list[str] = Field(
         default=[],
         description="Names without port under which the gateway may be called, a JSON list; "
         "those of the loopback interface and of the public address may always be.",
@@ -59,12 +62,35 @@ class Settings(BaseSettings):
         default=ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`."
     )
     max_image_pixels: int = Field(default=33_000_000, gt=0, description="Largest single image, in pixels.")
+    allowed_hosts: list[OwnHost] = Field(
+        default=[],
+        description="Hosts of your own that URLs in requests may name though they are private, a JSON list such as "
+        '`["127.0.0.1:9000"]`. For exactly that host and port, http and any address are fine; else a URL has to be '
+        "https on port 443 of a public host.",
+    )
+    fetch_timeout: timedelta = Field(
+        default=timedelta(seconds=20),
+        description="By when all images that a request names by URL have to be there, in seconds.",
+    )
+    fetch_concurrency: int = Field(
+        default=8, gt=0, description="Images that a gateway fetches at the same time; others wait for their turn."
+    )
     result_ttl: timedelta = Field(
         default=timedelta(days=7), description="How long a job and its objects are kept, in seconds."
     )
 
     max_queued: int = Field(
         default=10_000, gt=0, description="How many jobs may wait for a worker; further ones are refused with 503."
+    )
+
+    orphan_age: timedelta = Field(
+        default=timedelta(hours=1),
+        description="Stored objects without a record are deleted once they are so old, in seconds. Longer than any "
+        "submission takes.",
+    )
+    audit_interval: timedelta = Field(
+        default=timedelta(minutes=10),
+        description="How often the dispatcher compares records, sets and stored objects, in seconds.",
     )
 
     s3_bucket: str | None = Field(
@@ -115,7 +141,16 @@ class Settings(BaseSettings):
         default="json", description="`json`: one object per line. `text`: for people."
     )
 
-    @field_validator("body_timeout", "result_ttl", "presigned_ttl", "shutdown_grace", mode="before")
+    @field_validator(
+        "body_timeout",
+        "fetch_timeout",
+        "result_ttl",
+        "presigned_ttl",
+        "orphan_age",
+        "audit_interval",
+        "shutdown_grace",
+        mode="before",
+    )
     @classmethod
     def _seconds(cls, value: object) -> object:
         """A bare number in the environment counts seconds."""

@@ -30,8 +30,8 @@ class TestHost:
 
     async def test_name_of_the_deployment(self, settings: Settings) -> None:
         """The public address and what the operator lists."""
-        named = settings.model_dump(exclude={"public_url", "allowed_hosts"})
-        public = Settings(**named, public_url="https://toon.example/api/", allowed_hosts=["gateway"])
+        named = settings.model_dump(exclude={"public_url", "gateway_names"})
+        public = Settings(**named, public_url="https://toon.example/api/", gateway_names=["gateway"])
         async with gateway(public) as client:
             for host in ("toon.example", "gateway:8000", "localhost"):
                 assert (await client.get(URL, headers={"Host": host})).status_code == 200

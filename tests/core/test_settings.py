@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from core.settings import Settings
 
@@ -60,3 +61,17 @@ class TestFindRedis:
         """The message says what would help."""
         with pytest.raises(RuntimeError, match=r"make up.*TOONCRAFTER_REDIS_URL"):
             Settings(state_dir=tmp_path).find_redis()
+
+
+class TestOwnHosts:
+    def test_hosts_that_urls_may_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A list in JSON, as the example shows."""
+        monkeypatch.setenv("TOONCRAFTER_ALLOWED_HOSTS", '["127.0.0.1:9000", "[::1]:80"]')
+        assert Settings().allowed_hosts == ["127.0.0.1:9000", "[::1]:80"]
+
+    @pytest.mark.parametrize("value", ['["127.0.0.1"]', '["http://minio:9000"]', '["*:80/"]', "minio:9000"])
+    def test_what_is_no_host_and_port(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        """A typing error opens nothing, and the process says so."""
+        monkeypatch.setenv("TOONCRAFTER_ALLOWED_HOSTS", value)
+        with pytest.raises((ValidationError, SettingsError), match="allowed_hosts"):
+            Settings()

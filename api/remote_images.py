@@ -1,0 +1,55 @@
+"""Images that a request names by URL: fetched together, within one time, through the guard."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+
+from core.errors import Problem
+from core.outbound import Outbound, TooLarge
+from core.outbound_urls import UrlRefused
+from core.settings import Settings
+
+log = structlog.get_logger("api")
+
+
+class RemoteImages:
+    """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same time."""
+
+    def __init__(self, outbound: Outbound, *, max_image: int, patience: timedelta) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            outbound: the way out, closed by whoever opened it.
+            max_image: bytes that one image may have.
+            patience: for all images of one request together, waiting for their turn included.
+        """
+        self._outbound = outbound
+        self._max_image = max_image
+        self._patience = patience
+
+    async def fetch(self, urls: Iterable[str]) -> dict[str, bytes | UrlRefused | TooLarge]:
+        """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched once."""
+        distinct = list(dict.fromkeys(urls))
+        answers = await asyncio.gather(*map(self._fetch, distinct))
+        return dict(zip(distinct, answers, strict=True))
+
+    async def _fetch(self, url: str) -> bytes | UrlRefused | TooLarge:
+        try:
+            return await self._outbound.fetch(url, max_bytes=self._max_image, patience=self._patience)
+        except (UrlRefused, TooLarge) as refused:
+            log.info("no image by URL", reason=str(refused))  # not the URL: its query may be a key
+            return refused
+
+
+def open_outbound(settings: Settings) -> Outbound:
+    """The gateway's way to URLs that requests name."""
+    return Outbound(settings.allowed_hosts, max_connections=settings.fetch_concurrency)
+
+
+def problem_of(pointer: str, refused: UrlRefused | TooLarge) -> Problem:
+    """What is wrong with the image at `pointer`, in the words of the API."""
+    if isinstance(refused, TooLarge):
+        return Problem(pointer, "unreadable_image", f"the image {refused}")
+    return Problem(f"{pointer}/url", refused.code, str(refused))
