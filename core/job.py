@@ -7,9 +7,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
-SCHEMA_VERSION = 1  # of the stored record; a reader refuses a newer one instead of guessing
+SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0003
 ID_PREFIX = "itp_"
 ID_PATTERN = r"^itp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID in Crockford's base 32
+
+JOBS_PREFIX, UPLOADS_PREFIX = "jobs/", "uploads/"  # of object keys
 
 NUM_FRAMES = 16  # frames of one clip: the length that the model was trained on, both keyframes included
 MAX_SICK_ATTEMPTS = 3  # so often may one device break down under a job; a second device condemns the job at once
@@ -207,7 +209,7 @@ def from_milliseconds(value: int) -> datetime:
 
 def job_prefix(job_id: str) -> str:
     """All objects of a job lie under this prefix and go with it."""
-    return f"jobs/{job_id}/"
+    return f"{JOBS_PREFIX}{job_id}/"
 
 
 def input_key(job_id: str, image: StoredImage) -> str:
@@ -217,7 +219,7 @@ def input_key(job_id: str, image: StoredImage) -> str:
 
 def upload_prefix(upload_id: str) -> str:
     """All objects of an upload lie under this prefix and go with it."""
-    return f"uploads/{upload_id}/"
+    return f"{UPLOADS_PREFIX}{upload_id}/"
 
 
 def upload_key(upload_id: str, image: StoredImage) -> str:
@@ -227,4 +229,9 @@ def upload_key(upload_id: str, image: StoredImage) -> str:
 
 def output_key(job_id: str, fence: int, name: str) -> str:
     """Object key of a result: each attempt writes under its own number, so a late one overwrites nothing."""
-    return f"{job_prefix(job_id)}outputs/{fence}/{name}"
+    return f"{outputs_prefix(job_id, fence)}{name}"
+
+
+def outputs_prefix(job_id: str, fence: int) -> str:
+    """All results of one attempt lie under this prefix."""
+    return f"{job_prefix(job_id)}outputs/{fence}/"

@@ -1,25 +1,21 @@
-"""Jobs in Redis for dispatcher and worker: blocking, from threads."""
+"""Jobs in Redis for worker and dispatcher: blocking, from threads."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import redis
-from redis.lock import Lock
 
-from core import job_scripts as scripts
 from core import keys, lease_scripts, worker_scripts
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
-from core.job import MAX_LOST_LEASES, Job, JobState, ModelInfo, Output, Progress, Timing
+from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, Job, JobState, ModelInfo, Output, Progress, Timing
 from core.job_record import failure_field, milliseconds, parse_flat, parse_job
 from core.recent_runs import RecentRun
-from core.worker_record import WorkerRecord, WorkerState
+from core.worker_registry import HOLD_LIFE, WorkerRegistry
 
 LEASE = timedelta(seconds=5)  # renewed every second; so long a dead worker's job waits at most for another
-LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
-WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for so long is not there
+FORGIVEN_FOR = timedelta(hours=1)  # within it a second breakdown of one device is the device's own
 RENEWED_TO_BE_CANCELED = 2  # answer of the script
 NO_RUN = ""  # only a run that came to its end tells how long one takes
 
@@ -36,16 +32,31 @@ class Claim:
         return self.job.id, self.job.fence
 
 
-class JobStore:
-    """What dispatcher and worker do with jobs. Calls raise redis-py's errors: the caller decides when to try again."""
+class JobStore(WorkerRegistry):
+    """What dispatcher and worker do with jobs, and with each other.
 
-    def __init__(self, url: str, *, socket_timeout: timedelta = timedelta(seconds=5)) -> None:
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=socket_timeout.total_seconds(),
-            socket_connect_timeout=2,
-            health_check_interval=10,
+    Calls raise redis-py's errors: the caller decides when to try again.
+    """
+
+    def __init__(
+        self, url: str, *, socket_timeout: timedelta = timedelta(seconds=5), schema: int = SCHEMA_VERSION
+    ) -> None:
+        """Connects with the first call.
+
+        Args:
+            url: address of Redis.
+            socket_timeout: how long a call may take.
+            schema: the newest record that a worker with this store runs; beside it, it runs the one before.
+        """
+        self._schema = schema
+        super().__init__(
+            redis.Redis.from_url(
+                url,
+                decode_responses=True,
+                socket_timeout=socket_timeout.total_seconds(),
+                socket_connect_timeout=2,
+                health_check_interval=10,
+            )
         )
         self._claim = self._redis.register_script(lease_scripts.CLAIM)
         self._count_ready = self._redis.register_script(lease_scripts.COUNT_READY)
@@ -53,9 +64,7 @@ class JobStore:
         self._finish = self._redis.register_script(lease_scripts.FINISH)
         self._give_back = self._redis.register_script(lease_scripts.GIVE_BACK)
         self._recover = self._redis.register_script(lease_scripts.RECOVER)
-        self._sweep_expired = self._redis.register_script(scripts.SWEEP_EXPIRED)
-        self._report = self._redis.register_script(worker_scripts.REPORT)
-        self._ask_to_stop = self._redis.register_script(worker_scripts.ASK_TO_STOP)
+        self._report_sick = self._redis.register_script(worker_scripts.REPORT_SICK)
 
     def get(self, job_id: str) -> Job | None:
         """The record, or None where there is none."""
@@ -69,7 +78,7 @@ class JobStore:
             worker: its name.
             max_canvas_pixels: the largest canvas that it takes; None for any.
         """
-        fields = self._claim(args=[worker, milliseconds(LEASE), max_canvas_pixels or ""])
+        fields = self._claim(args=[worker, milliseconds(LEASE), self._schema, max_canvas_pixels or ""])
         return Claim(parse_flat(fields)) if fields else None
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
@@ -124,6 +133,26 @@ class JobStore:
         """
         self._demand(self._give_back(args=list(claim.args)), claim)
 
+    def report_sick(self, claim: Claim, worker: str, place: str, reason: str) -> str:
+        """This worker's device broke down or hung under a job: the worker claims nothing until somebody resumes it.
+
+        The job waits again in its old place and nothing counts as lost. A job under which a second device broke down,
+        or one device three times, is to blame itself: it fails, and a worker that was quarantined for it alone goes
+        on, once in `FORGIVEN_FOR`.
+
+        Args:
+            claim: the job, whose lease may be lost.
+            worker: name of the worker.
+            place: its host and device, which stay the same when the worker is started anew.
+            reason: what happened, in words for an operator.
+
+        Returns:
+            What became of the job: `queued`, `failed`, `canceled`, or `stale` where it was not this attempt's any more.
+        """
+        error = WorkerLost("the devices of several workers broke down while they ran this job")
+        times = (milliseconds(HOLD_LIFE), milliseconds(FORGIVEN_FOR))
+        return str(self._report_sick(args=[*claim.args, worker, place, reason, *times, failure_field(error)]))
+
     def recover_expired_leases(self) -> tuple[list[str], list[str]]:
         """Return the jobs of vanished workers to the ready set; fail those that lost too many. Ids of both.
 
@@ -133,65 +162,9 @@ class JobStore:
         requeued, failed = self._recover(args=[failure_field(error)])
         return requeued, failed
 
-    def sweep_expired(self, limit: int = 100) -> list[str]:
-        """Forget ended jobs past their time. Answers all forgotten jobs whose objects are to be deleted."""
-        ids: list[str] = self._sweep_expired(args=[limit])
-        return ids
-
-    def emptied(self, job_id: str) -> None:
-        """The objects of a forgotten job are gone."""
-        self._redis.zrem(keys.TRASH, job_id)
-
-    def report(self, worker: str, state: str, **fields: str | int) -> timedelta | None:
-        """A worker's sign of life. Answers the time it has left if it was asked to stop, else None."""
-        flat = [part for pair in fields.items() for part in pair]
-        left = self._report(args=[worker, milliseconds(WORKER_LIFE), state, *flat])
-        return None if left < 0 else timedelta(milliseconds=left)
-
-    def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
-        """A worker has loaded its pipeline and is ready; `model_loads` counts how often it did."""
-        # in a container it may bear the name of one that was killed while it stopped
-        self._redis.hdel(keys.WORKER + worker, "stop_at")
-        self._redis.hincrby(keys.WORKER + worker, "model_loads", 1)
-        self.report(
-            worker, state=WorkerState.IDLE, model=model.model_dump_json(), model_load_seconds=f"{load_seconds:.3f}"
-        )
-
-    def ask_to_stop(self, worker: str, grace: timedelta) -> None:
-        """Tell the process that computes for this worker to end within the grace or give its job back."""
-        self._ask_to_stop(args=[worker, milliseconds(grace + WORKER_LIFE), milliseconds(grace)])
-
-    def dismiss(self, worker: str) -> None:
-        """The worker is gone in order."""
-        self._redis.delete(keys.WORKER + worker)
-        self._redis.zrem(keys.WORKERS, worker)
-
-    def workers(self) -> list[WorkerRecord]:
-        """All live workers."""
-        records = []
-        for name in self._redis.zrange(keys.WORKERS, 0, -1):
-            fields = self._redis.hgetall(keys.WORKER + name)
-            if "state" not in fields:
-                self._redis.zrem(keys.WORKERS, name)
-                continue
-            records.append(WorkerRecord.parse(name, fields))
-        return records
-
-    def count_ready(self, max_canvas_pixels: int | None = None) -> int:
-        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) can run."""
-        return int(self._count_ready(args=[max_canvas_pixels or ""]))
-
-    def leader_lock(self) -> Lock:
-        """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""
-        return Lock(self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False)
-
-    def queue_length(self, queue: str) -> int:
-        """How many messages wait in a Celery queue."""
-        return int(self._redis.llen(keys.PREFIX + queue))
-
-    def wait_for_work(self, timeout: timedelta) -> None:
-        """Return at once when something changed that the dispatcher should look at, else after the timeout."""
-        self._redis.blpop([keys.WAKE], timeout=timeout.total_seconds())
+    def count_ready(self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION) -> int:
+        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and schema can run."""
+        return int(self._count_ready(args=[schema, max_canvas_pixels or ""]))
 
     @staticmethod
     def _demand(held: int, claim: Claim) -> None:

@@ -1,24 +1,27 @@
 """Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what was lost."""
 
 from core.job import MAX_LOST_LEASES
-from core.keys import LEASES, RUNS
+from core.keys import HOLD, LEASES, PAUSED, RUNS, WORKER
 from core.lua_common import COMMON, PRIORITIES
 from core.recent_runs import KEPT_RUNS
 
-# ARGV: worker, lease (ms), largest canvas that it takes (pixels) or ''. Answer: the record of the best ready job that
-# it can run, now running, or nothing. It costs a look at each different demand, however many jobs wait.
+# ARGV: worker, lease (ms), newest schema that it knows, largest canvas that it takes (pixels) or ''. Answer: the record
+# of the best ready job that it can run, now running, or nothing. It costs a look at each different demand, however many
+# jobs wait.
 CLAIM = (
     COMMON
     + f"""
 local function oldest(priority)
   local id, since
-  for _, set in ipairs(fitting(priority, ARGV[3])) do
+  for _, set in ipairs(fitting(priority, ARGV[3], ARGV[4])) do
     local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
     local at = tonumber(first[2])
     if not id or at < since or (at == since and first[1] < id) then id, since = first[1], at end
   end
   return id
 end
+if redis.call('EXISTS', '{PAUSED}', '{HOLD}' .. ARGV[1]) > 0 then return {{}} end
+if redis.call('HEXISTS', '{WORKER}' .. ARGV[1], 'stop_at') == 1 then return {{}} end
 for _, priority in ipairs({PRIORITIES}) do
   local id = oldest(priority)
   if id then
@@ -34,13 +37,13 @@ return {{}}
 """
 )
 
-# ARGV: largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of this limit can run.
+# ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of these limits can run.
 COUNT_READY = (
     COMMON
     + f"""
 local count = 0
 for _, priority in ipairs({PRIORITIES}) do
-  for _, set in ipairs(fitting(priority, ARGV[1])) do count = count + redis.call('ZCARD', set) end
+  for _, set in ipairs(fitting(priority, ARGV[1], ARGV[2])) do count = count + redis.call('ZCARD', set) end
 end
 return count
 """

@@ -4,7 +4,7 @@ Time is Redis's own clock in every script, so no machine's clock decides about a
 jobs that they find on the way, which a Redis Cluster would refuse; the service runs on one Redis.
 """
 
-from core.job import SCHEMA_VERSION, Priority
+from core.job import Priority
 from core.keys import CHANGES, DEMANDS, EXPIRY, JOB, JOBS, LEASES, READY, READY_KEYS, WAKE
 
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
@@ -50,12 +50,14 @@ local function dequeue(id)
     redis.call('SREM', '{DEMANDS}' .. job[1], demand)
   end
 end
--- the sets of a priority's waiting jobs that a worker can run; `largest` canvas in pixels, or '' for any
-local function fitting(priority, largest)
+-- the sets of a priority's waiting jobs that a worker can run: of its own schema or the one before; `largest` canvas in
+-- pixels, or '' for any
+local function fitting(priority, newest, largest)
   local sets = {{}}
   for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDS}' .. priority)) do
     local schema, pixels = string.match(demand, '(%d+):(%d+)')
-    if tonumber(schema) <= {SCHEMA_VERSION} and (largest == '' or tonumber(pixels) <= tonumber(largest)) then
+    local known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
+    if known and (largest == '' or tonumber(pixels) <= tonumber(largest)) then
       table.insert(sets, '{READY}' .. priority .. ':' .. demand)
     end
   end

@@ -6,6 +6,7 @@ from core.keys import PREFIX
 
 QUEUE = "celery"  # under the prefix: `tc:celery`
 GENERATE_TASK = "tooncrafter.generate"
+MESSAGE_VERSION = 1  # of what a message says; a worker looks for work at its own and at both neighbouring ones
 
 # Longer than any job: Celery would hand a message out twice after it. Lost work is found by the leases, within seconds.
 VISIBILITY_TIMEOUT = timedelta(days=1)

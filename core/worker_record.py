@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from core.job import ModelInfo, from_milliseconds
+from core.job import SCHEMA_VERSION, ModelInfo, from_milliseconds
 
 
 class WorkerState(StrEnum):
@@ -32,6 +32,7 @@ class WorkerRecord:
     model_loads: int
     model: ModelInfo | None  # None until it is loaded
     max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
+    schema: int = SCHEMA_VERSION  # the newest job record that it runs; beside it, it runs the one before
     host: str = ""
     device: str = ""  # `cuda:1`, as torch names it on that host
     started_at: datetime | None = None
@@ -48,6 +49,7 @@ class WorkerRecord:
             model_loads=int(fields.get("model_loads", 0)),
             model=ModelInfo.model_validate_json(model) if model else None,
             max_canvas_pixels=int(limit) if limit else None,
+            schema=int(fields.get("schema", SCHEMA_VERSION)),
             host=fields.get("host", ""),
             device=fields.get("device", ""),
             started_at=from_milliseconds(int(started)) if started else None,

@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from core import keys, worker_scripts
-from core.job import ModelInfo
+from core.job import SCHEMA_VERSION, ModelInfo
 from core.job_record import milliseconds
 from core.worker_record import WorkerRecord, WorkerState
 
@@ -38,7 +38,11 @@ class WorkerRegistry:
         # in a container it may bear the name of one that was killed while it stopped
         self._redis.hdel(keys.WORKER + worker, "stop_at")
         self._redis.hincrby(keys.WORKER + worker, "model_loads", 1)
-        loaded = {"model": model.model_dump_json(), "model_load_seconds": f"{load_seconds:.3f}"}
+        loaded = {
+            "schema": str(SCHEMA_VERSION),
+            "model": model.model_dump_json(),
+            "model_load_seconds": f"{load_seconds:.3f}",
+        }
         self.report(worker, state=WorkerState.IDLE, **loaded)
 
     def ask_to_stop(self, worker: str, grace: timedelta) -> None:

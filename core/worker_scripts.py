@@ -1,18 +1,28 @@
-"""Lua scripts of the worker registry: who lives, what it holds, and who was asked to stop."""
+"""Lua scripts of the worker registry: who lives, what it holds, who takes no more jobs and why."""
 
-from core.keys import WORKER, WORKERS
-from core.lua_common import COMMON
+from core.job import MAX_SICK_ATTEMPTS
+from core.keys import FORGIVEN, HOLD, PAUSED, WORKER, WORKERS
+from core.lua_common import COMMON, LANES
 
-# ARGV: name, life (ms), state, then field, value, …  Answer: milliseconds that a worker asked to stop has left, or -1.
+# ARGV: name, life (ms), life of a hold (ms), state, then field, value, …  Answer: milliseconds that a worker asked to
+# stop has left, or -1.
 REPORT = (
     COMMON
     + f"""
-local key = '{WORKER}' .. ARGV[1]
-local before = redis.call('HMGET', key, 'state', 'stop_at')
-redis.call('HSET', key, 'state', before[2] and 'stopping' or ARGV[3], unpack(ARGV, 4))
+local key, hold = '{WORKER}' .. ARGV[1], '{HOLD}' .. ARGV[1]
+local before, held = redis.call('HMGET', key, 'state', 'stop_at'), redis.call('HGET', hold, 'state')
+local state = ARGV[4]
+if before[2] then
+  state = 'stopping'
+elseif held and state ~= 'busy' then
+  state = held
+end
+redis.call('HSET', key, 'state', state, unpack(ARGV, 5))
+redis.call('HSETNX', key, 'started', now())
 redis.call('PEXPIRE', key, ARGV[2])
+redis.call('PEXPIRE', hold, ARGV[3])
 redis.call('ZADD', '{WORKERS}', now(), ARGV[1])
-if ARGV[3] == 'idle' and before[1] ~= 'idle' then wake() end  -- a slot became free
+if state == 'idle' and before[1] ~= 'idle' then wake() end  -- a slot became free
 return before[2] and math.max(0, before[2] - now()) or -1
 """
 )
@@ -25,5 +35,76 @@ local key = '{WORKER}' .. ARGV[1]
 redis.call('HSET', key, 'stop_at', now() + ARGV[3], 'state', 'stopping')
 redis.call('PEXPIRE', key, ARGV[2])
 return 1
+"""
+)
+
+# ARGV: name, life of the hold (ms). The worker ends its job and takes no other; one in quarantine stays there.
+DRAIN = (
+    COMMON
+    + f"""
+local key = '{HOLD}' .. ARGV[1]
+redis.call('HSETNX', key, 'state', 'paused')
+redis.call('HSETNX', key, 'reason', 'drained by an operator')
+redis.call('HSETNX', key, 'since', now())
+redis.call('PEXPIRE', key, ARGV[2])
+return 1
+"""
+)
+
+# Nobody claims until the queue goes on.
+PAUSE_QUEUE = COMMON + f"return redis.call('SET', '{PAUSED}', now(), 'NX') and 1 or 0"
+RESUME_QUEUE = COMMON + f"local was = redis.call('DEL', '{PAUSED}'); wake(); return was"
+
+# ARGV: limit. Cancels so many waiting jobs, the best first. Answer: their ids.
+PURGE = (
+    COMMON
+    + f"""
+local ids = {{}}
+for _, lane in ipairs({LANES}) do
+  for _, id in ipairs(redis.call('ZRANGE', lane, 0, ARGV[1] - #ids - 1)) do
+    finish(id, 'canceled')
+    table.insert(ids, id)
+  end
+  if #ids >= tonumber(ARGV[1]) then break end
+end
+return ids
+"""
+)
+
+# ARGV: id, fence, worker, its place (host and device), reason, life of a hold (ms), how long a verdict against a job
+# speaks for a place (ms), error for a job that is to blame. The worker's device failed or hung: the worker is
+# quarantined, and its job waits again without a lost lease. A job that did so at two places is to blame itself: it
+# fails, and the workers that were quarantined for it alone go on. Answer: what became of the job: 'stale', 'queued',
+# 'canceled' or 'failed'.
+REPORT_SICK = (
+    COMMON
+    + f"""
+local id, worker, place = ARGV[1], ARGV[3], ARGV[4]
+local function quarantine(name)
+  local key = '{HOLD}' .. name
+  redis.call('HSET', key, 'state', 'quarantined', 'reason', ARGV[5], 'since', now(), 'job', id)
+  redis.call('PEXPIRE', key, ARGV[6])
+end
+-- the job was to blame; but once only, else two broken devices would condemn one job after the other
+local function forgive(name, at)
+  if redis.call('SET', '{FORGIVEN}' .. at, id, 'NX', 'PX', ARGV[7]) then redis.call('DEL', '{HOLD}' .. name) end
+end
+quarantine(worker)
+if not held(id, ARGV[2]) then return 'stale' end
+local before = redis.call('HMGET', key_of(id), 'sick_worker', 'sick_place')
+local attempts = redis.call('HINCRBY', key_of(id), 'sick_attempts', 1)
+local elsewhere = before[2] and before[2] ~= place
+redis.call('HSET', key_of(id), 'sick_worker', worker, 'sick_place', place)
+if redis.call('HGET', key_of(id), 'cancel') or not (elsewhere or attempts >= {MAX_SICK_ATTEMPTS}) then
+  requeue(id)
+  return redis.call('HGET', key_of(id), 'status')
+end
+finish(id, 'failed', 'error', ARGV[8])
+if elsewhere then
+  if redis.call('HGET', '{HOLD}' .. before[1], 'job') == id then forgive(before[1], before[2]) end
+  forgive(worker, place)
+end
+wake()
+return 'failed'
 """
 )

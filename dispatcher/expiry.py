@@ -1,21 +1,63 @@
-"""Ended jobs past their time, and deleted ones: a job is in the trash until its objects are gone."""
+"""Ended jobs and unused uploads past their time, and deleted jobs: in the trash until their objects are gone."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
 
 import structlog
 
-from core.job import job_prefix
-from core.job_store import JobStore
+from core.errors import Unavailable
 from core.storage import ObjectStorage
+from core.upkeep_store import BATCH, UpkeepStore
+from core.uploads import prefix_of
+
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)  # until objects are tried again
+FAILURES_IN_A_ROW = 3  # so many, and it is the storage that is away, not one object that resists
 
 log = structlog.get_logger("dispatcher")
 
 
-def delete_expired_jobs(store: JobStore, storage: ObjectStorage) -> None:
-    """Delete a batch; what a crash or an absent storage leaves is found by the next run.
+class Expiry:
+    """Forgets what is over, then deletes its objects. What a crash or an absent storage leaves is for the next run."""
 
-    Raises:
-        Unavailable: the storage does not answer; the jobs stay in the trash until it does.
-    """
-    for job_id in store.sweep_expired():
-        storage.delete_prefix(job_prefix(job_id))
-        store.emptied(job_id)
-        log.info("objects of a job deleted", job_id=job_id)
+    def __init__(self, store: UpkeepStore, storage: ObjectStorage, stop: threading.Event) -> None:
+        self._store = store
+        self._storage = storage
+        self._stop = stop
+        self._failures: Counter[str] = Counter()  # by job or upload
+
+    def run(self) -> None:
+        """Batch after batch until nothing is due, the storage is away, or the process stops.
+
+        Raises:
+            Unavailable: the storage refused several deletions in a row; they are tried again, after growing delays.
+        """
+        while not self._stop.is_set():
+            due = self._store.sweep_expired()
+            self._empty(due)
+            if len(due) < BATCH:
+                return
+
+    def _empty(self, due: list[str]) -> None:
+        in_a_row = 0
+        for resource_id in due:
+            if self._stop.is_set():
+                return
+            try:
+                self._storage.delete_prefix(prefix_of(resource_id))
+            except Unavailable as error:
+                self._try_later(resource_id, error)
+                in_a_row += 1
+                if in_a_row == FAILURES_IN_A_ROW:
+                    raise
+                continue
+            in_a_row = 0
+            self._store.emptied(resource_id)
+            self._failures.pop(resource_id, None)
+            log.info("objects deleted", of=resource_id)
+
+    def _try_later(self, resource_id: str, error: Unavailable) -> None:
+        delay = min(FIRST_DELAY * 2 ** self._failures[resource_id], LONGEST_DELAY)
+        self._failures[resource_id] += 1
+        self._store.postpone(resource_id, delay)
+        log.warning("objects cannot be deleted, trying later", of=resource_id, delay=str(delay), error=error.detail)

@@ -2,12 +2,12 @@
 
 import structlog
 
-from core.job_store import JobStore
+from core.upkeep_store import UpkeepStore
 
 log = structlog.get_logger("dispatcher")
 
 
-def recover_lost_jobs(store: JobStore) -> None:
+def recover_lost_jobs(store: UpkeepStore) -> None:
     """Look once; every change is one atomic script, so two dispatchers may do this at the same time."""
     requeued, failed = store.recover_expired_leases()
     for job_id in requeued:

@@ -12,8 +12,10 @@ import structlog
 
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
+from core.s3_storage import s3_client
 from core.settings import Settings
-from core.storage import ObjectStorage, open_storage, s3_client
+from core.storage import ObjectStorage, open_storage
+from core.upkeep_store import UpkeepStore
 from tests.servers import MINISTACK, RedisServer, S3Server
 
 _bucket_numbers = itertools.count(1)
@@ -74,6 +76,14 @@ def mortal_redis(short_folder: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def store(redis_server: RedisServer) -> Iterator[JobStore]:
     store = JobStore(redis_server.url)
+    yield store
+    store._redis.close()
+
+
+@pytest.fixture
+def upkeep(redis_server: RedisServer) -> Iterator[UpkeepStore]:
+    """The jobs as the dispatcher sees them."""
+    store = UpkeepStore(redis_server.url)
     yield store
     store._redis.close()
 

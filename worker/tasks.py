@@ -1,11 +1,22 @@
 """The one task: look for a job and run it. What is asked of Celery ends here."""
 
-from core.queue import GENERATE_TASK
+import structlog
+
+from core.queue import GENERATE_TASK, MESSAGE_VERSION
 from worker import bootstrap
 from worker.celery import app
 
+log = structlog.get_logger("worker")
+
 
 @app.task(name=GENERATE_TASK)
-def generate() -> None:
-    """Run the best ready job, if there is one. A message that came twice or late finds none and returns."""
+def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
+    """Run the best ready job, if there is one. A message that came twice or late finds none and returns.
+
+    One that is no neighbouring version's may mean something else: it is acknowledged and forgotten. Nothing is lost,
+    since no job is in a message.
+    """
+    if abs(version - MESSAGE_VERSION) > 1:
+        log.warning("message of an unknown version", version=version, known=MESSAGE_VERSION)
+        return
     bootstrap.runner().run_next()

@@ -1,6 +1,7 @@
 """A caller ends a job, and removes an ended one."""
 
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 from httpx import AsyncClient
@@ -10,7 +11,8 @@ from core.job import JobState, Timing, new_job_id, output_key
 from core.job_store import Claim, JobStore
 from core.settings import Settings
 from core.storage import open_storage
-from dispatcher.expiry import delete_expired_jobs
+from core.upkeep_store import UpkeepStore
+from dispatcher.expiry import Expiry
 from tests.api.conftest import files, gateway, problems
 from tests.api.test_submit import URL
 from tests.jobs import MODEL, stored_output
@@ -83,19 +85,19 @@ class TestCancel:
 
 class TestDelete:
     async def test_record_and_every_object_go(
-        self, any_client: AsyncClient, any_settings: Settings, store: JobStore, stored_keys: Callable[[], set[str]]
+        self, any_client: AsyncClient, any_settings: Settings, upkeep: UpkeepStore, stored_keys: Callable[[], set[str]]
     ) -> None:
         """Keyframes, results, and the leavings of earlier attempts; those of other jobs stay."""
         kept = await queued(any_client)
-        store.fail(claimed(store), OutOfMemory("too large"), Timing(), MODEL)
-        job_id = await ended(any_client, store)
+        upkeep.fail(claimed(upkeep), OutOfMemory("too large"), Timing(), MODEL)
+        job_id = await ended(any_client, upkeep)
         for fence in (1, 2):
             open_storage(any_settings).put(output_key(job_id, fence, "video.mp4"), b"video", "video/mp4")
         response = await any_client.delete(f"{URL}/{job_id}")
         assert (response.status_code, response.content) == (204, b"")
         assert {key.split("/")[1] for key in stored_keys()} == {kept}
-        assert store.get(job_id) is None
-        assert store.sweep_expired() == []
+        assert upkeep.get(job_id) is None
+        assert upkeep.sweep_expired() == []
 
     async def test_deleted_job_is_nowhere(self, client: AsyncClient, store: JobStore) -> None:
         """Neither to read, to cancel, to download nor to delete again."""
@@ -124,16 +126,16 @@ class TestDelete:
         assert problems(await client.delete(f"{URL}/{new_job_id()}"), 404, "not_found") == {}
 
     async def test_storage_that_is_away_gets_rid_of_the_objects_later(
-        self, s3_settings: Settings, store: JobStore, redis_server: RedisServer, stored_keys: Callable[[], set[str]]
+        self, s3_settings: Settings, upkeep: UpkeepStore, redis_server: RedisServer, stored_keys: Callable[[], set[str]]
     ) -> None:
         """The caller is rid of the job at once; the dispatcher's next sweep does the rest."""
         async with gateway(s3_settings) as client:
-            job_id = await ended(client, store)
+            job_id = await ended(client, upkeep)
         away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
         async with gateway(away) as client:
             assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
             assert (await client.get(f"{URL}/{job_id}")).status_code == 404
         assert len(stored_keys()) == 2
-        delete_expired_jobs(store, open_storage(s3_settings))
+        Expiry(upkeep, open_storage(s3_settings), Event()).run()
         assert stored_keys() == set()
-        assert store.sweep_expired() == []
+        assert upkeep.sweep_expired() == []

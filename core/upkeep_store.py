@@ -1,0 +1,104 @@
+"""What the dispatcher does with jobs beyond what a worker does: it leads, forgets, and audits."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+from redis.lock import Lock
+
+from core import job_scripts, keys, upkeep_scripts
+from core.job import TRANSITIONS, JobState
+from core.job_record import milliseconds
+from core.job_store import LEASE, JobStore
+
+LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
+SOCKET_TIMEOUT = timedelta(seconds=2)  # longer than any blocking read here; the loop tries again by itself
+BATCH = 100  # jobs or keys that one script looks at: about a millisecond of Redis's time
+
+
+class Attempts(NamedTuple):
+    """What a job's record says of the results in storage."""
+
+    status: JobState
+    fence: int  # of the last attempt; earlier ones can commit nothing any more
+    has_outputs: bool
+
+
+class UpkeepStore(JobStore):
+    """Jobs as the dispatcher sees them. Every call is safe to make twice, late, or by two dispatchers at once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, socket_timeout=SOCKET_TIMEOUT)
+        self._sweep_expired = self._redis.register_script(job_scripts.SWEEP_EXPIRED)
+        self._reconcile = self._redis.register_script(upkeep_scripts.RECONCILE)
+        self._condemn = self._redis.register_script(upkeep_scripts.CONDEMN)
+
+    def leader_lock(self) -> Lock:
+        """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""
+        return Lock(self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False)
+
+    def queue_length(self, queue: str) -> int:
+        """How many messages wait in a Celery queue."""
+        return int(self._redis.llen(keys.PREFIX + queue))
+
+    def wait_for_work(self, timeout: timedelta) -> None:
+        """Return at once when something changed that the dispatcher should look at, else after the timeout."""
+        self._redis.blpop([keys.WAKE], timeout=timeout.total_seconds())
+
+    def sweep_expired(self, limit: int = BATCH) -> list[str]:
+        """Forget ended jobs and unused uploads past their time. Answers ids in the trash that are due."""
+        ids: list[str] = self._sweep_expired(args=[limit])
+        return ids
+
+    def emptied(self, resource_id: str) -> None:
+        """The objects of a forgotten job or upload are gone."""
+        self._redis.zrem(keys.TRASH, resource_id)
+
+    def postpone(self, resource_id: str, delay: timedelta) -> None:
+        """Leave the objects of a forgotten job or upload for later."""
+        self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
+
+    def known_jobs(self) -> Iterator[list[str]]:
+        """Batches of all ids that a record or a set of jobs names, some of them more than once.
+
+        What is added or goes meanwhile may be missed; the next time finds it.
+        """
+        cursor = -1
+        while cursor:
+            cursor, found = self._redis.scan(max(cursor, 0), match=f"{keys.JOB}*", count=BATCH, _type="hash")
+            yield [key.removeprefix(keys.JOB) for key in found]
+        sets = [keys.JOBS, *(f"{keys.JOBS}:{state}" for state in TRANSITIONS), keys.LEASES, keys.EXPIRY]
+        for key in [*sets, *self._redis.scan_iter(match=f"{keys.READY}*", count=BATCH)]:
+            cursor = -1
+            while cursor:
+                cursor, members = self._redis.zscan(key, max(cursor, 0), count=BATCH)
+                yield [job_id for job_id, _ in members]
+
+    def reconcile(self, job_ids: list[str]) -> list[tuple[str, str]]:
+        """Put jobs where their records say that they belong. Answers each repair: id, and what was wrong."""
+        repairs = self._reconcile(args=[milliseconds(LEASE), *job_ids])
+        return list(zip(repairs[::2], repairs[1::2], strict=True))
+
+    def condemn(self, record_prefix: str, ids: Iterable[str]) -> list[str]:
+        """Put those without a record into the trash. Answers them.
+
+        Args:
+            record_prefix: what stands before the id in a record's key, such as `keys.JOB`.
+            ids: of jobs or uploads whose objects are older than any submission takes.
+        """
+        condemned: list[str] = self._condemn(args=[record_prefix, *ids])
+        return condemned
+
+    def attempts(self, job_ids: Iterable[str]) -> dict[str, Attempts]:
+        """What the records of those jobs that exist say of their results."""
+        asked = list(job_ids)
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in asked:
+            pipeline.hmget(keys.JOB + job_id, "status", "fence", "outputs")
+        found = zip(asked, pipeline.execute(), strict=True)
+        return {
+            job_id: Attempts(JobState(status), int(fence), bool(json.loads(outputs or "[]")))
+            for job_id, (status, fence, outputs) in found
+            if status
+        }

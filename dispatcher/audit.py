@@ -1,0 +1,85 @@
+"""A slow walk over all jobs and all objects that puts right what no single step can leave wrong, but a crash can.
+
+Every repair is one atomic script that looks again, so it is safe beside all other work; each is logged, since each
+tells of a fault.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from core import keys
+from core.job import JOBS_PREFIX, UPLOADS_PREFIX, outputs_prefix
+from core.object_keys import StoredObject
+from core.storage import ObjectStorage
+from core.upkeep_store import Attempts, UpkeepStore
+
+OBJECTS_AT_ONCE = 500  # of one listing: half of what S3 gives at most
+
+log = structlog.get_logger("dispatcher")
+
+
+class Audit:
+    """Compares records with sets, and objects with records.
+
+    Args:
+        store: jobs and uploads.
+        storage: their objects.
+        orphan_age: an object without a record has to be so old before it counts as left behind; longer than any
+            submission takes to store its images and make its job.
+    """
+
+    def __init__(self, store: UpkeepStore, storage: ObjectStorage, orphan_age: timedelta) -> None:
+        self._store = store
+        self._storage = storage
+        self._orphan_age = orphan_age
+
+    def steps(self) -> Iterator[None]:
+        """One walk; the caller decides when each of its small steps is made.
+
+        Raises:
+            RedisError, Unavailable: Redis or the storage does not answer; the next walk begins anew.
+        """
+        for job_ids in self._store.known_jobs():
+            for job_id, repair in self._store.reconcile(job_ids):
+                log.warning("job repaired", job_id=job_id, repair=repair)
+            yield
+        self._storage.delete_abandoned(self._orphan_age)
+        for objects in self._old_objects(JOBS_PREFIX):
+            self._condemn(keys.JOB, _owners(objects))
+            self._delete_useless_results(objects)
+            yield
+        for objects in self._old_objects(UPLOADS_PREFIX):
+            self._condemn(keys.UPLOAD, _owners(objects))
+            yield
+
+    def _old_objects(self, prefix: str) -> Iterator[list[StoredObject]]:
+        after = ""
+        while page := self._storage.list_page(prefix, after, OBJECTS_AT_ONCE):
+            limit = datetime.now(UTC) - self._orphan_age
+            yield [stored for stored in page if stored.modified < limit]
+            after = page[-1].key
+
+    def _condemn(self, record_prefix: str, owners: Iterable[str]) -> None:
+        for owner in self._store.condemn(record_prefix, owners):
+            log.warning("objects without a record go to the trash", of=owner)
+
+    def _delete_useless_results(self, objects: list[StoredObject]) -> None:
+        """What attempts wrote that can never commit it. The objects were listed before the records are read."""
+        results = {tuple(stored.key.split("/")[1:4]) for stored in objects if "/outputs/" in stored.key}
+        attempts = self._store.attempts({job_id for job_id, *_ in results})
+        for job_id, _, fence in sorted(results):
+            if job_id in attempts and _can_never_be_seen(int(fence), attempts[job_id]):
+                self._storage.delete_prefix(outputs_prefix(job_id, int(fence)))
+                log.warning("results of a lost attempt deleted", job_id=job_id, fence=int(fence))
+
+
+def _owners(objects: list[StoredObject]) -> set[str]:
+    """The ids of jobs or uploads below which the objects lie."""
+    return {stored.key.split("/")[1] for stored in objects}
+
+
+def _can_never_be_seen(fence: int, attempts: Attempts) -> bool:
+    """Another attempt came after this one, or the job has ended without results."""
+    return fence < attempts.fence or (attempts.status.is_final and not attempts.has_outputs)

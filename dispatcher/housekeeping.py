@@ -1,0 +1,44 @@
+"""What can wait, beside the leader's loop: forgetting what is over, and looking for what a crash left behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.errors import ServiceError
+from core.storage import ObjectStorage
+from core.upkeep_store import UpkeepStore
+from dispatcher.audit import Audit
+from dispatcher.expiry import Expiry
+
+PACE = timedelta(seconds=1)  # between two looks, and between two batches of an audit, which so costs next to nothing
+PATIENCE = timedelta(seconds=5)  # with a Redis or a storage that does not answer
+
+log = structlog.get_logger("dispatcher")
+
+
+def keep_house(
+    store: UpkeepStore,
+    storage: ObjectStorage,
+    audit: Audit,
+    audit_interval: timedelta,
+    stop: threading.Event,
+    leads: threading.Event,
+) -> None:
+    """Expire and audit while this dispatcher leads, until `stop`."""
+    expiry = Expiry(store, storage, stop)
+    next_audit = 0.0
+    steps: Iterator[None] = iter(())
+    while not stop.wait(PACE.total_seconds()):
+        if not leads.is_set():
+            continue
+        try:
+            expiry.run()
+            if next(steps, True) and time.monotonic() >= next_audit:
+                steps, next_audit = audit.steps(), time.monotonic() + audit_interval.total_seconds()
+        except (RedisError, ServiceError) as error:
+            log.warning("housekeeping waits for Redis or storage", error=str(error))
+            stop.wait(PATIENCE.total_seconds())

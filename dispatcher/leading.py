@@ -1,0 +1,60 @@
+"""The loop of the one dispatcher that leads: take back what was lost, send what may start, wait for news.
+
+Nothing here depends on there being one leader: every change is an atomic script that looks at the state it finds, and a
+message too many finds no job. So a leader that was paused and wakes up beside its successor does no harm; the lock only
+spares the work of doing everything twice.
+"""
+
+import threading
+from datetime import timedelta
+
+import structlog
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
+
+from core.upkeep_store import UpkeepStore
+from dispatcher.recovery import recover_lost_jobs
+from dispatcher.scheduling import Scheduler
+
+SWEEP = timedelta(seconds=1)  # news wake the loop at once; this finds what no news announce, such as a dead worker
+
+log = structlog.get_logger("dispatcher")
+
+
+def lead(store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event) -> None:
+    """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
+    leader = store.leader_lock()
+    log.info("dispatcher started")
+    while not stop.is_set():
+        try:
+            if not _take_the_lead(leader):
+                leads.clear()
+                stop.wait(SWEEP.total_seconds())
+                continue
+            leads.set()
+            recover_lost_jobs(store)
+            scheduler.send_messages(store)
+            store.wait_for_work(SWEEP)
+        except (RedisError, scheduler.ConnectionFailed) as error:
+            leads.clear()
+            log.warning("dispatcher waits for Redis", error=str(error))
+            stop.wait(SWEEP.total_seconds())
+    _resign(leader)
+    log.info("dispatcher stopped")
+
+
+def _take_the_lead(leader: Lock) -> bool:
+    """Whether this dispatcher leads, for the next `LEADER_LIFE`."""
+    if leader.owned():
+        leader.reacquire()
+        return True
+    return bool(leader.acquire())
+
+
+def _resign(leader: Lock) -> None:
+    """Let another dispatcher lead at once. Nothing is lost where Redis is gone already: the lock ends by itself."""
+    try:
+        if leader.owned():
+            leader.release()
+    except (RedisError, LockError):
+        log.info("leader lock left to expire")
