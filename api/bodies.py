@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from api.schemas import ImageSource, InterpolationBody
+from api.schemas import ImageSource, InterpolationBody, UploadBody
 from api.validation import pointer_of, problems_of
 from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, UnsupportedMediaType
 
@@ -22,11 +22,21 @@ MAX_PARTS = 32  # files of one form; a request has two keyframes
 
 
 @dataclass(frozen=True)
+class UploadedImage:
+    """An image that was sent before."""
+
+    upload_id: str
+
+
+Source = bytes | UploadedImage  # where an image comes from: the request itself, or an upload
+
+
+@dataclass(frozen=True)
 class Submission:
-    """A request as far as it could be read; its images are bytes that nobody has looked into yet, by pointer."""
+    """A request as far as it could be read; nobody has looked into its images yet, which stand by pointer."""
 
     body: InterpolationBody | None  # None where a field is wrong; `problems` then says which
-    images: dict[str, bytes]
+    images: dict[str, Source]
     problems: list[Problem]
 
 
@@ -39,7 +49,7 @@ async def read_submission(request: Request, *, max_image: int) -> Submission:
         ImageTooLarge: an uploaded file exceeds the limit.
         InvalidRequest: the form holds fields where they do not belong.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = _content_type(request)
     if content_type == "application/json":
         fields: Any = _parse_json(await request.body())
         parts: dict[str, bytes] = {}
@@ -50,6 +60,46 @@ async def read_submission(request: Request, *, max_image: int) -> Submission:
             f"the content type has to be application/json or multipart/form-data but is {content_type or 'missing'}"
         )
     return _validate(fields, parts, max_image)
+
+
+async def demand_empty_body(request: Request) -> None:
+    """Return if the request says nothing: no body, or an empty JSON object.
+
+    Raises:
+        UnsupportedMediaType: a body that is no JSON.
+        MalformedBody: broken JSON.
+        InvalidRequest: it has fields.
+    """
+    text = await request.body()
+    if not text:
+        return
+    if _content_type(request) != "application/json":
+        raise UnsupportedMediaType(f"a body has to be application/json but is {_content_type(request) or 'untyped'}")
+    try:
+        UploadBody.model_validate(_parse_json(text))
+    except ValidationError as error:
+        raise InvalidRequest.of(problems_of(error)) from None
+
+
+async def read_limited(request: Request, max_bytes: int) -> bytes:
+    """The body, of which never more than the limit is held.
+
+    Raises:
+        ImageTooLarge: it is announced as larger, or turns out to be.
+    """
+    data = bytearray()
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise ImageTooLarge(f"the image has to have at most {max_bytes} bytes but has {announced}")
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > max_bytes:
+            raise ImageTooLarge(f"the image has to have at most {max_bytes} bytes but has more")
+    return bytes(data)
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _parse_json(text: bytes | str) -> Any:
@@ -127,7 +177,7 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
     """Look at the images even where a field is wrong, so that the caller hears of everything at once."""
     body: InterpolationBody | None = None
     problems: list[Problem] = []
-    images: dict[str, bytes] = {}
+    images: dict[str, Source] = {}
     try:
         body = InterpolationBody.model_validate(fields)
     except ValidationError as error:
@@ -136,7 +186,7 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
     for index, source in _image_sources(fields):
         pointer = pointer_of(["keyframes", index, "image"])
         try:
-            images[pointer] = _image_bytes(source, parts, max_image)
+            images[pointer] = _source_of(source, parts, max_image)
         except ValueError as error:
             problems.append(Problem(pointer, "unreadable_image", f"the image {error}"))
         unused.discard(source.part or "")
@@ -153,7 +203,9 @@ def _image_sources(fields: Any) -> Iterator[tuple[int, ImageSource]]:
                 yield index, ImageSource.model_validate(keyframe.get("image"))
 
 
-def _image_bytes(source: ImageSource, parts: dict[str, bytes], max_image: int) -> bytes:
+def _source_of(source: ImageSource, parts: dict[str, bytes], max_image: int) -> Source:
+    if source.upload is not None:
+        return UploadedImage(source.upload)
     if source.part is not None:
         if source.part not in parts:
             raise ValueError(f"names the part {source.part!r}, which the form does not hold")

@@ -5,12 +5,32 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.service import Interpolations
+from api.uploads import Uploads
+from core.deployment import AsyncDeployment
+from core.errors import NotFound
+from core.local_storage import LocalStorage
 from core.settings import Settings
 
 
 async def _interpolations(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
     return service
+
+
+async def _deployment(request: Request) -> AsyncDeployment:
+    deployment: AsyncDeployment = request.state.deployment
+    return deployment
+
+
+async def _uploads(request: Request) -> Uploads:
+    uploads: Uploads = request.state.uploads
+    return uploads
+
+
+async def _served_folder(request: Request) -> LocalStorage:
+    if not isinstance(request.state.storage, LocalStorage):
+        raise NotFound("this deployment stores in a bucket, whose own links lead there")
+    return request.state.storage
 
 
 async def _settings(request: Request) -> Settings:
@@ -30,6 +50,9 @@ async def _request_id(request: Request) -> str:
 
 
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
+CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
+CurrentUploads = Annotated[Uploads, Depends(_uploads)]
+ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
 CurrentSettings = Annotated[Settings, Depends(_settings)]
 BaseUrl = Annotated[str, Depends(_base_url)]
 RequestIdentity = Annotated[str, Depends(_request_id)]

@@ -52,6 +52,12 @@ async def _idempotency_key(
     return idempotency_key
 
 
+def is_known(etag: str, if_none_match: str | None) -> bool:
+    """Whether the caller has this state already (RFC 9110, section 13.1.2)."""
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return bool(known & {"*", etag})
+
+
 Wait = Annotated[timedelta | None, Depends(_wait)]
 SeenVersion = Annotated[int | None, Depends(_seen_version)]
 LastEventVersion = Annotated[int, Depends(_last_event_version)]

@@ -8,15 +8,20 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.errors import install_error_handlers
+from api.inputs import Inputs
+from api.judging import ImageJudge
 from api.middleware import install_middleware
 from api.openapi import describe
-from api.routers import docs, errors, events, health, jobs
+from api.routers import docs, errors, estimate, events, files, health, jobs, models, queue, uploads
 from api.service import Interpolations
+from api.uploads import Uploads
 from api.watching import JobWatch
+from core.deployment import AsyncDeployment
 from core.job_changes import ChangeFeed
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import open_storage
+from core.uploads import AsyncUploadStore
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -26,24 +31,41 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         redis_url = settings.find_redis()
         store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
+        deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
+        storage, judge = open_storage(settings), ImageJudge(settings.max_image_pixels)
+        uploads = Uploads(upload_store, storage, judge, settings)
         watch = app.state.watch = JobWatch(store, feed)
         feed.start()
-        yield {"settings": settings, "interpolations": Interpolations(store, open_storage(settings), watch, settings)}
+        yield {
+            "settings": settings,
+            "interpolations": Interpolations(store, storage, Inputs(uploads, storage, judge), watch, settings),
+            "uploads": uploads,
+            "storage": storage,
+            "deployment": deployment,
+        }
         await feed.close()
         await store.close()
+        await deployment.close()
+        await upload_store.close()
 
     app = FastAPI(
         title="ToonCrafter service",
         summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
         version=version("tooncrafter-service"),
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
         docs_url=None,  # FastAPI's own pages load their scripts from a public network; `docs` serves one that does not
         redoc_url=None,
     )
     install_middleware(app, settings)
     install_error_handlers(app)
     app.include_router(jobs.router)
+    app.include_router(estimate.router)
     app.include_router(events.router)
+    app.include_router(uploads.router)
+    app.include_router(files.router)
+    app.include_router(models.router)
+    app.include_router(queue.router)
     app.include_router(health.router)
     app.include_router(errors.router)
     app.include_router(docs.router)

@@ -19,6 +19,7 @@ from core.job import (
 )
 
 MAX_METADATA = 16
+MAX_STEPS = 60  # as many as the published demo offers
 MIN_EXPIRES_SECONDS = 3600
 
 Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
@@ -42,11 +43,17 @@ class ImageSource(Body):
     part: str | None = Field(
         default=None, description="Name of the multipart file that holds the image.", examples=["first"]
     )
+    upload: str | None = Field(
+        default=None,
+        description="Id of an upload whose bytes have arrived.",
+        examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.data is None) == (self.part is None):
-            raise ValueError("has to have exactly one of `data` and `part`")
+        if len([name for name in type(self).model_fields if getattr(self, name) is not None]) != 1:
+            names = ", ".join(f"`{name}`" for name in type(self).model_fields)
+            raise ValueError(f"has to have exactly one of {names}")
         return self
 
 
@@ -75,7 +82,7 @@ class InterpolationBody(Body):
     frame_stride: int = Field(
         default=10, ge=5, le=30, description="The model's motion condition: smaller means larger motion."
     )
-    steps: int = Field(default=50, ge=1, le=60, description="Denoising steps (DDIM).")
+    steps: int = Field(default=50, ge=1, le=MAX_STEPS, description="Denoising steps (DDIM).")
     eta: float = Field(
         default=1.0, ge=0, le=1, description="Share of fresh noise in each step; 0 is deterministic DDIM."
     )
@@ -121,6 +128,22 @@ class InterpolationBody(Body):
         if (self.width is None) != (self.height is None):
             raise ValueError("`width` and `height` have to be given together")
         return self
+
+
+class UploadBody(Body):
+    """Nothing needs to be said about an upload yet."""
+
+
+class UploadView(BaseModel):
+    """A place for one image."""
+
+    id: str = Field(description="`upl_` and a ULID.", examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
+    object: Literal["upload"] = "upload"
+    upload_url: str = Field(description="PUT the bytes to this address; it needs no other permission.")
+    max_bytes: int = Field(description="A larger image is refused.")
+    expires_at: datetime = Field(
+        description="Until then the address takes the bytes, and the upload waits for the first job that uses it."
+    )
 
 
 class OutputView(Output):

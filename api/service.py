@@ -11,6 +11,7 @@ import structlog
 from anyio import fail_after, to_thread
 
 from api.bodies import Submission
+from api.inputs import Input, Inputs, unstored, uploads_of
 from api.schemas import InterpolationBody
 from api.watching import JobWatch
 from core.errors import (
@@ -23,21 +24,19 @@ from core.errors import (
     ServiceError,
     Unavailable,
 )
-from core.images import UnreadableImage, inspect_image
 from core.job import (
     GenerationRequest,
     Job,
     JobState,
     Keyframe,
     Output,
-    StoredImage,
-    input_key,
     job_prefix,
     new_job_id,
     output_key,
 )
 from core.job_record import QueuedView
 from core.job_store_async import AsyncJobStore, Deletion, IdempotencyKey, Outcome
+from core.job_store_async import Submission as SubmissionResult
 from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
@@ -58,7 +57,7 @@ class Understood(NamedTuple):
     """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to live."""
 
     body: InterpolationBody
-    images: dict[str, StoredImage]
+    inputs: dict[str, Input]
     request: GenerationRequest
     ttl: timedelta
 
@@ -73,11 +72,13 @@ class Page(NamedTuple):
 class Interpolations:
     """The jobs of this deployment, as the gateway serves them."""
 
-    def __init__(self, store: AsyncJobStore, storage: ObjectStorage, watch: JobWatch, settings: Settings) -> None:
+    def __init__(
+        self, store: AsyncJobStore, storage: ObjectStorage, inputs: Inputs, watch: JobWatch, settings: Settings
+    ) -> None:
         self.watch = watch
         self._store = store
         self._storage = storage
-        self._max_pixels = settings.max_image_pixels
+        self._inputs = inputs
         self._result_ttl = settings.result_ttl
         self._link_ttl = settings.presigned_ttl
 
@@ -91,38 +92,46 @@ class Interpolations:
             QueueFull: as many jobs wait as may wait.
             Unavailable: Redis or the storage does not answer.
         """
-        body, images, request, ttl = await self.understand(submission)
+        body, inputs, request, ttl = await self.understand(submission)
         job_id = new_job_id()
-        key = _idempotency(idempotency_key, body, images) if idempotency_key else None
-        await self._store.ping()  # a Redis that is away is noticed before anything is stored
-        await self._store_inputs(job_id, images, submission.images)
+        key = _idempotency(idempotency_key, body, inputs) if idempotency_key else None
+        stores = bool(unstored(inputs))
+        if stores:
+            reservation = await self._store.reserve(job_id, key)
+            if reservation.outcome is not Outcome.RESERVED:
+                return _accepted(reservation)
+            await self._store_inputs(job_id, inputs)
         result = await self._store.submit(
-            job_id, request, metadata=body.metadata, ttl=ttl, request_id=request_id, idempotency=key
+            job_id,
+            request,
+            metadata=body.metadata,
+            ttl=ttl,
+            request_id=request_id,
+            idempotency=key,
+            reserved=stores,
+            uploads=uploads_of(inputs),
         )
-        if result.outcome is not Outcome.CREATED:
+        if stores and result.outcome is not Outcome.CREATED:
             await self._discard(job_id)
-        if result.outcome is Outcome.FULL:
-            raise QueueFull("as many jobs wait for a worker as may wait; try again later")
-        if result.outcome is Outcome.REUSED:
-            raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
-        if result.view is None:
-            raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
-        return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
+        if result.outcome is Outcome.UPLOAD_GONE:
+            await self.understand(submission)  # says which
+        return _accepted(result)
 
     async def understand(self, submission: Submission) -> Understood:
         """Judge a submission and fill in what it left open; nothing is stored.
 
         Raises:
             InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
+            Unavailable: Redis or the storage does not answer about an upload.
         """
-        images, problems = await self._judge(submission.images)
+        inputs, problems = await self._inputs.judge(submission.images)
         body, ttl = submission.body, self._result_ttl
         if body and body.expires_in:
             ttl = timedelta(seconds=body.expires_in)
             problems += self._too_long(ttl)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
-        return Understood(body, images, _as_understood(body, images), ttl)
+        return Understood(body, inputs, _as_understood(body, inputs), ttl)
 
     async def get(self, job_id: str) -> QueuedView:
         """The job and its place in the queue.
@@ -167,15 +176,15 @@ class Interpolations:
             raise NotFound(f"there is no interpolation {job_id}")
         if outcome is Deletion.NOT_FINISHED:
             raise JobNotFinished("only an ended job can be deleted; cancel it first")
-        if await self._discard(job_id):
-            await self._store.emptied(job_id)
+        await self._discard(job_id)
 
-    def link(self, job: Job, output: Output) -> tuple[str, datetime] | None:
-        """A link to the stored result and the end of its life; None where the gateway has to serve it itself."""
-        url = self._storage.presigned_url(
-            output_key(job.id, job.fence, output.name), self._link_ttl, output.content_type
+    def link(self, job: Job, output: Output) -> tuple[str, datetime]:
+        """A link to the stored result and the end of its life; one that is only a path leads to this gateway."""
+        key = output_key(job.id, job.fence, output.name)
+        return (
+            self._storage.presigned_url(key, self._link_ttl, output.content_type),
+            datetime.now(UTC) + self._link_ttl,
         )
-        return (url, datetime.now(UTC) + self._link_ttl) if url else None
 
     async def open_output(self, job_id: str, name: str) -> tuple[str | Path, Output]:
         """Where a result can be read: a link, or a file on this machine.
@@ -187,11 +196,10 @@ class Interpolations:
         output = next((output for output in job.outputs if output.name == name), None)
         if output is None:
             raise NotFound(f"interpolation {job_id} is {job.status} and has no output {name}")
-        link = self.link(job, output)
-        if link:
-            return link[0], output
         path = self._storage.local_path(output_key(job.id, job.fence, name))
-        if path is None or not path.is_file():
+        if path is None:
+            return self.link(job, output)[0], output
+        if not path.is_file():
             raise NotFound(f"the output {name} of interpolation {job_id} is gone")
         return path, output
 
@@ -217,34 +225,32 @@ class Interpolations:
         most, came = (int(duration.total_seconds()) for duration in (self._result_ttl, ttl))
         return [Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {came}")]
 
-    async def _judge(self, images: dict[str, bytes]) -> tuple[dict[str, StoredImage], list[Problem]]:
-        """Decode every image, off the event loop; what is good and what is wrong, by pointer."""
-        judged: dict[str, StoredImage] = {}
-        problems: list[Problem] = []
-        for pointer, data in images.items():
-            try:
-                judged[pointer] = await to_thread.run_sync(_describe_image, data, self._max_pixels)
-            except UnreadableImage as error:
-                problems.append(Problem(pointer, "unreadable_image", f"the image {error}"))
-        return judged, problems
-
-    async def _store_inputs(self, job_id: str, images: dict[str, StoredImage], data: dict[str, bytes]) -> None:
+    async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
         try:
-            for pointer, image in images.items():
-                key = input_key(job_id, image)
-                await to_thread.run_sync(self._storage.put, key, data[pointer], image.content_type)
+            await self._inputs.store(job_id, inputs)
         except Unavailable:
             await self._discard(job_id)
             raise
 
-    async def _discard(self, job_id: str) -> bool:
-        """Delete a job's objects; whether that was possible."""
+    async def _discard(self, job_id: str) -> None:
+        """Delete the objects of a job that does not exist; where that fails, the dispatcher finds them in the trash."""
         try:
             await to_thread.run_sync(self._storage.delete_prefix, job_prefix(job_id))
+            await self._store.emptied(job_id)
         except Unavailable as error:
-            log.warning("objects of a job stay behind", job_id=job_id, error=error.detail)
-            return False
-        return True
+            log.warning("objects of a job stay behind for now", job_id=job_id, error=error.detail)
+
+
+def _accepted(result: SubmissionResult) -> Accepted:
+    if result.outcome is Outcome.FULL:
+        raise QueueFull("as many jobs wait for a worker as may wait; try again later")
+    if result.outcome is Outcome.REUSED:
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
+    if result.outcome in (Outcome.LATE, Outcome.UPLOAD_GONE):
+        raise Unavailable("an image was deleted while the request was carried out; try again")
+    if result.view is None:
+        raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
+    return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
 
 
 def _found(view: QueuedView | None, job_id: str) -> QueuedView:
@@ -253,27 +259,18 @@ def _found(view: QueuedView | None, job_id: str) -> QueuedView:
     return view
 
 
-def _idempotency(key: str, body: InterpolationBody, images: dict[str, StoredImage]) -> IdempotencyKey:
+def _idempotency(key: str, body: InterpolationBody, inputs: dict[str, Input]) -> IdempotencyKey:
     """The same fields and image bytes are the same request, whichever body form carried them."""
-    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": [i.sha256 for i in images.values()]}
+    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {
+        "images": [one.image.sha256 for one in inputs.values()]
+    }
     canonical = json.dumps(fields, sort_keys=True)
     return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (key, canonical)))
 
 
-def _describe_image(data: bytes, max_pixels: int) -> StoredImage:
-    facts = inspect_image(data, max_pixels=max_pixels)
-    return StoredImage(
-        sha256=hashlib.sha256(data).hexdigest(),
-        content_type=facts.content_type,
-        width=facts.width,
-        height=facts.height,
-        bytes=len(data),
-    )
-
-
-def _as_understood(body: InterpolationBody, images: dict[str, StoredImage]) -> GenerationRequest:
+def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:
     """Fill in what the caller left open, so that the record alone reproduces the result."""
-    keyframes = [Keyframe(image=image) for image in images.values()]
+    keyframes = [Keyframe(image=one.image) for one in inputs.values()]
     first = keyframes[0].image
     width, height = (body.width, body.height) if body.width and body.height else canvas_for(first.width, first.height)
     seed = secrets.randbits(32) if body.seed is None else body.seed

@@ -21,6 +21,7 @@ ServiceError
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
     ├── OutOfMemory           it does not fit the device
+    ├── DeadlineExceeded      it ran longer than an attempt may
     ├── NumericalFailure      the model produced NaN or infinity
     ├── StorageFailed         a result could not be written
     └── InternalFailure       a mistake of ours
@@ -30,6 +31,7 @@ StaleClaim and CancelRequested are no errors of a job: they tell a worker not to
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,17 @@ class OutOfMemory(JobFailed):
     """The job does not fit into the device's memory."""
 
     code = "out_of_memory"
+
+
+class DeadlineExceeded(JobFailed):
+    """The job computed longer than the operator lets an attempt compute."""
+
+    code = "deadline_exceeded"
+
+    @classmethod
+    def after(cls, timeout: timedelta) -> "DeadlineExceeded":
+        """The error of a job that may take so long."""
+        return cls(f"the job has not ended within {timeout.total_seconds():g} s, which is all that one may take here")
 
 
 class NumericalFailure(JobFailed):

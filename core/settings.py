@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         default=timedelta(days=7), description="How long a job and its objects are kept, in seconds."
     )
 
+    upload_ttl: timedelta = Field(
+        default=timedelta(hours=1), description="How long an upload is kept that no job uses, in seconds."
+    )
     max_queued: int = Field(
         default=10_000, gt=0, description="How many jobs may wait for a worker; further ones are refused with 503."
     )
@@ -115,6 +118,11 @@ class Settings(BaseSettings):
         description="Where a published file is converted to. Unset: the folder `models` in the state folder.",
     )
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
+    devices: list[str] = Field(
+        default=[],
+        description='One worker for each, a JSON list such as `["cuda:0", "cuda:1"]`. Empty: one worker, on the device '
+        "above.",
+    )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         default="auto", description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere."
     )
@@ -129,6 +137,23 @@ class Settings(BaseSettings):
     )
     warm_canvases: list[Canvas] = Field(
         default=["512x320"], description="Canvases that a compiling worker runs once before it is ready, a JSON list."
+    )
+    max_canvas_pixels: int | None = Field(
+        default=None,
+        gt=0,
+        description="Largest canvas that a worker takes, width times height; larger jobs wait for a worker that takes "
+        "them. Unset: any.",
+    )
+    job_timeout: timedelta = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(0),
+        description="How long one attempt at a job may compute before the job fails, in seconds.",
+    )
+    watchdog_timeout: timedelta = Field(
+        default=timedelta(minutes=5),
+        gt=timedelta(0),
+        description="How long a device may compute without finishing a step, in seconds. Then its process is ended "
+        "and its worker quarantined; more than the slowest step and the whole decoding take.",
     )
     shutdown_grace: timedelta = Field(
         default=timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
@@ -148,7 +173,10 @@ class Settings(BaseSettings):
         "presigned_ttl",
         "orphan_age",
         "audit_interval",
+        "job_timeout",
+        "watchdog_timeout",
         "shutdown_grace",
+        "upload_ttl",
         mode="before",
     )
     @classmethod

@@ -1,7 +1,7 @@
 """Images that are sent before the jobs that use them: ids, object keys, and their records in Redis.
 
-An upload is an address for bytes. They are judged once, by the first who looks, and the verdict stays; the judged bytes
-lie under a key that the upload's address does not cover, so nobody can exchange them afterwards.
+An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict stays; the judged
+bytes lie under a key that the link does not cover, so nobody can exchange them afterwards.
 """
 
 from collections.abc import Iterable
@@ -70,9 +70,20 @@ def new_upload_id() -> str:
     return f"{ID_PREFIX}{ULID()}"
 
 
+def incoming_prefix(upload_id: str) -> str:
+    """What was sent and not judged lies under this prefix."""
+    return f"{upload_prefix(upload_id)}incoming/"
+
+
 def incoming_key(upload_id: str) -> str:
-    """Object key to which the bytes are sent; whoever holds the upload's address may write it more than once."""
-    return f"{upload_prefix(upload_id)}incoming"
+    """Object key to which the bytes are sent; whoever holds the upload's link may write it more than once."""
+    return f"{incoming_prefix(upload_id)}image"
+
+
+def upload_of(key: str) -> str | None:
+    """The upload whose bytes are sent to this object key; None where it is another kind of key."""
+    upload_id = key.removeprefix("uploads/").partition("/")[0]
+    return upload_id if key == incoming_key(upload_id) else None
 
 
 def prefix_of(resource_id: str) -> str:

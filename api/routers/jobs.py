@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 from api.bodies import read_submission
 from api.dependencies import BaseUrl, CurrentSettings, InterpolationsService, RequestIdentity
-from api.headers import IdempotencyKeyHeader, SeenVersion, Wait
+from api.headers import IdempotencyKeyHeader, SeenVersion, Wait, is_known
 from api.schemas import PROBLEM_RESPONSE, JobPage, JobView
 from api.submission_doc import SUBMISSION_DOC
 from api.views import job_view
@@ -139,7 +139,7 @@ async def download(
     if not isinstance(place, FilePath):
         return RedirectResponse(place, status_code=307)
     etag = f'"{output.sha256}"'
-    if if_none_match and {"*", etag} & {known.strip().removeprefix("W/") for known in if_none_match.split(",")}:
+    if is_known(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
     return FileResponse(place, media_type=output.content_type, headers={"ETag": etag})
 

@@ -59,7 +59,7 @@ class TestFinishedJob:
         async with gateway(public) as client:
             job_id = await finished_job(client, open_storage(settings), store)
             job = (await client.get(f"{URL}/{job_id}")).json()
-        assert job["outputs"][0]["url"] == f"https://toon.example/api{URL}/{job_id}/outputs/video.mp4"
+        assert job["outputs"][0]["url"].startswith(f"https://toon.example/api/files/jobs/{job_id}/outputs/")
 
     async def test_failed_job_tells_why(self, client: AsyncClient, store: JobStore) -> None:
         """Code and words, as the worker stored them."""

@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import NotFound, Unavailable
 from core.settings import Settings
+from core.signed_links import SignedLinks
 from core.storage import LocalStorage, ObjectStorage, open_storage
 from tests.servers import free_port
 
@@ -52,7 +53,9 @@ class TestObjects:
         with pytest.raises(ValueError, match="not an object key"):
             storage.get(key)
         with pytest.raises(ValueError, match="not an object key"):
-            storage.local_path(key) or storage.presigned_url(key, timedelta(hours=1), "image/png") or storage.get(key)
+            storage.presigned_url(key, timedelta(hours=1), "image/png")
+        with pytest.raises(ValueError, match="not an object key"):
+            storage.presigned_put(key, timedelta(hours=1))
 
     @pytest.mark.parametrize("prefix", ["", "/", "jobs", "../", "jobs/../"])
     def test_prefix_is_checked_too(self, storage: ObjectStorage, prefix: str) -> None:
@@ -90,7 +93,7 @@ class TestObjects:
 class TestFolder:
     def test_interrupted_write_leaves_nothing(self, tmp_path: Path) -> None:
         """Where the disk refuses, no half object stays."""
-        storage = LocalStorage(tmp_path)
+        storage = LocalStorage(tmp_path, SignedLinks(tmp_path / "secret"))
         (tmp_path / "jobs" / "itp_1").mkdir(parents=True)
         (tmp_path / "jobs" / "itp_1" / "a").mkdir()  # a folder stands where the object should go
         with pytest.raises(Unavailable):
@@ -100,7 +103,7 @@ class TestFolder:
     def test_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         """Root may write everywhere, but not below a file."""
         (tmp_path / "file").touch()
-        storage = LocalStorage(tmp_path / "file" / "objects")
+        storage = LocalStorage(tmp_path / "file" / "objects", SignedLinks(tmp_path / "secret"))
         with pytest.raises(Unavailable):
             storage.ping()
         with pytest.raises(Unavailable) as refused:

@@ -15,7 +15,7 @@ from core.job import JobState, output_key
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
-from core.storage import LocalStorage, open_storage
+from core.storage import open_storage
 from model.pipeline_tooncrafter import NumericalError
 from tests.jobs import MODEL
 from tests.servers import RedisServer, wait_until
@@ -129,7 +129,7 @@ class TestFailure:
         self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
     ) -> None:
         """A file stands where the folder of the results should be, which stops even root."""
-        storage = LocalStorage(settings.state_dir / "objects")
+        storage = open_storage(settings)
         worker = Worker(store, storage, pipeline)
         job_id = await submit(async_store, storage)
         (settings.state_dir / "objects" / "jobs" / job_id / "outputs").touch()

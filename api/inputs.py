@@ -1,0 +1,82 @@
+"""The images of a request: from wherever they are, judged, and stored for the job that uses them."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anyio import to_thread
+
+from api.bodies import Source, UploadedImage
+from api.judging import ImageJudge
+from api.uploads import Unusable, Uploads
+from core.errors import Problem
+from core.images import UnreadableImage
+from core.job import StoredImage, input_key
+from core.storage import ObjectStorage
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image that a job can use."""
+
+    image: StoredImage
+    upload_id: str | None = None  # with which its bytes lie already
+    data: bytes = b""  # else they are to be stored with the job
+
+
+class Inputs:
+    """Judges and stores images for all requests of a gateway."""
+
+    def __init__(self, uploads: Uploads, storage: ObjectStorage, judge: ImageJudge) -> None:
+        self._uploads = uploads
+        self._storage = storage
+        self._judge = judge
+
+    async def judge(self, sources: Mapping[str, Source]) -> tuple[dict[str, Input], list[Problem]]:
+        """Look at every image; what is good, by pointer and in the same order, and what is wrong. Nothing is stored.
+
+        Raises:
+            Unavailable: Redis or the storage does not answer about an upload.
+        """
+        uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
+        verdicts = await self._uploads.verdicts(uploaded) if uploaded else {}
+        found = await asyncio.gather(*(self._judge_one(*item, verdicts) for item in sources.items()))
+        inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
+        return inputs, [one for one in found if isinstance(one, Problem)]
+
+    async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
+        """Store the images that lie nowhere yet under the job's prefix.
+
+        Raises:
+            Unavailable: the storage does not answer; some may be stored.
+        """
+        for one in unstored(inputs):
+            key = input_key(job_id, one.image)
+            await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
+
+    async def _judge_one(
+        self, pointer: str, source: Source, verdicts: Mapping[str, StoredImage | Unusable]
+    ) -> Input | Problem:
+        match source:
+            case bytes():
+                try:
+                    return Input(await self._judge.judge(source), data=source)
+                except UnreadableImage as error:
+                    return Problem(pointer, "unreadable_image", f"the image {error}")
+            case UploadedImage(upload_id):
+                verdict = verdicts[upload_id]
+                if isinstance(verdict, Unusable):
+                    return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
+                return Input(verdict, upload_id=upload_id)
+
+
+def uploads_of(inputs: Mapping[str, Input]) -> dict[str, str]:
+    """For images that lie with an upload, their digest and that upload."""
+    return {one.image.sha256: one.upload_id for one in inputs.values() if one.upload_id}
+
+
+def unstored(inputs: Mapping[str, Input]) -> list[Input]:
+    """Images that are to be stored with the job, each once."""
+    uploaded = uploads_of(inputs)
+    by_digest = {one.image.sha256: one for one in inputs.values()}
+    return [one for digest, one in by_digest.items() if digest not in uploaded]

@@ -1,0 +1,132 @@
+"""Images that are sent before the jobs that use them: made, received, judged once, free of HTTP."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import structlog
+from anyio import to_thread
+
+from api.judging import ImageJudge
+from core.errors import AlreadyUploaded, InvalidRequest, NotFound, Problem, Unavailable
+from core.images import UnreadableImage
+from core.job import StoredImage, upload_key
+from core.object_keys import ObjectTooLarge
+from core.settings import Settings
+from core.storage import ObjectStorage
+from core.uploads import ID_PATTERN, AsyncUploadStore, UploadRecord, incoming_key, incoming_prefix, new_upload_id
+
+log = structlog.get_logger("api")
+
+
+class NewUpload(NamedTuple):
+    """An upload that waits for its bytes. `link` takes them; one that is only a path leads to this gateway."""
+
+    id: str
+    link: str
+    vanishes_at: datetime
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Why an upload gives no image, as `errors[]` tells it."""
+
+    code: str
+    detail: str
+
+
+class Uploads:
+    """The uploads of this deployment, as the gateway serves them."""
+
+    def __init__(self, store: AsyncUploadStore, storage: ObjectStorage, judge: ImageJudge, settings: Settings) -> None:
+        self._store = store
+        self._storage = storage
+        self._judge = judge
+        self._life = settings.upload_ttl
+        self._max_bytes = settings.max_image
+
+    async def create(self) -> NewUpload:
+        """Make an upload and a link to which its bytes are sent.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        upload_id = new_upload_id()
+        vanishes_at = await self._store.create(upload_id, self._life)
+        return NewUpload(upload_id, self._storage.presigned_put(incoming_key(upload_id), self._life), vanishes_at)
+
+    async def receive(self, upload_id: str, data: bytes) -> StoredImage:
+        """Take the bytes of an upload whose link leads to this gateway; sending the same ones again changes nothing.
+
+        Raises:
+            NotFound: there is no such upload (any more).
+            InvalidRequest: the bytes are no image that we read; others may be sent instead.
+            AlreadyUploaded: other bytes came before.
+            Unavailable: Redis or the storage does not answer.
+        """
+        if not await self._store.read([upload_id]):
+            raise _gone(upload_id)
+        try:
+            image = await self._judge.judge(data)
+        except UnreadableImage as error:
+            raise InvalidRequest.of([Problem("", "unreadable_image", f"the image {error}")]) from None
+        standing = await self._keep(upload_id, image, data)
+        if standing is None:
+            raise _gone(upload_id)
+        if standing.image != image:
+            raise AlreadyUploaded(f"the upload {upload_id} has received another image; a new one needs a new upload")
+        return image
+
+    async def verdicts(self, upload_ids: Iterable[str]) -> dict[str, StoredImage | Unusable]:
+        """What each upload holds: one look at Redis, and at the storage for those that nobody has looked at yet.
+
+        Raises:
+            Unavailable: Redis or the storage does not answer.
+        """
+        asked = list(upload_ids)
+        known = await self._store.read([upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)])
+        unseen = [upload_id for upload_id, record in known.items() if not record.judged]
+        seen = dict(zip(unseen, await asyncio.gather(*map(self._look_at, unseen)), strict=True)) if unseen else {}
+        records: dict[str, UploadRecord | None] = {**known, **seen}
+        return {upload_id: _verdict(upload_id, records.get(upload_id)) for upload_id in asked}
+
+    async def _look_at(self, upload_id: str) -> UploadRecord | None:
+        """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged key afterwards."""
+        try:
+            data = await to_thread.run_sync(self._storage.get, incoming_key(upload_id), self._max_bytes)
+            image = await self._judge.judge(data)
+        except NotFound:
+            return UploadRecord(image=None, problem=None)
+        except (ObjectTooLarge, UnreadableImage) as error:
+            return await self._store.refuse(upload_id, str(error))
+        standing = await self._keep(upload_id, image, data)
+        await self._delete(incoming_prefix(upload_id))
+        return standing
+
+    async def _keep(self, upload_id: str, image: StoredImage, data: bytes) -> UploadRecord | None:
+        """Store judged bytes, then note the verdict. Answers the one that stands; None if the upload vanished."""
+        await to_thread.run_sync(self._storage.put, upload_key(upload_id, image), data, image.content_type)
+        return await self._store.accept(upload_id, image)
+
+    async def _delete(self, prefix: str) -> None:
+        try:
+            await to_thread.run_sync(self._storage.delete_prefix, prefix)
+        except Unavailable as error:
+            log.warning("bytes of a judged upload stay until it vanishes", prefix=prefix, error=error.detail)
+
+
+def _verdict(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
+    if record is None:
+        return Unusable("upload_not_found", f"there is no upload {upload_id[:40]!r}; one that no job uses vanishes")
+    if record.image:
+        return record.image
+    if record.problem:
+        return Unusable("unreadable_image", f"the image {record.problem}")
+    return Unusable("upload_not_found", f"the bytes of the upload {upload_id!r} have not arrived")
+
+
+def _gone(upload_id: str) -> NotFound:
+    return NotFound(f"there is no upload {upload_id}; one that no job uses vanishes")
