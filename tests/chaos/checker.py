@@ -1,11 +1,11 @@
 """What a history and the state after it must be like. Pure: events and records in, violations out."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from core.job import MAX_LOST_LEASES, Job, JobState, job_prefix, output_key
+from core.job import MAX_LOST_LEASES, Job, JobState, output_key
 from tests.chaos.history import Event, What
 
 OUTPUT = "video.mp4"
@@ -90,25 +90,18 @@ def every_job_was_asked_for_once(evidence: Evidence) -> Iterator[str]:
 
 
 def ended_states_never_change(evidence: Evidence) -> Iterator[str]:
-    """Whoever looks after the end sees the same end: state, version, result, error."""
+    """Whoever looks after the end sees the same end: state, version, result, error; and nobody sees a life after it."""
     for job_id, events in evidence.by_job.items():
-        ends = {
-            (e.status, e.version, e.digest, e.error)
-            for e in events
-            if e.what is What.SEEN and JobState(e.status).is_final
-        }
+        seen = [event for event in events if event.what is What.SEEN]
+        ends = {(e.version, e.status, e.digest, e.error) for e in seen if JobState(e.status).is_final}
         job = evidence.final.jobs.get(job_id)
         if job is not None and job.status.is_final:
-            ends.add((job.status.value, job.version, _digest(job), job.error.code if job.error else ""))
+            ends.add((job.version, job.status.value, _digest(job), job.error.code if job.error else ""))
         if len(ends) > 1:
             yield f"{job_id} ended more than once: {sorted(ends)}"
-        end = min((e.t for e in events if e.what is What.SEEN and JobState(e.status).is_final), default=None)
-        for event in events:
-            # an observer that asked before the end may be answered after another one saw it
-            if end is not None and event.what is What.SEEN and not JobState(event.status).is_final:
-                first = min(e.version for e in events if e.what is What.SEEN and JobState(e.status).is_final)
-                if event.version >= first:
-                    yield f"{job_id} was {event.status} at version {event.version}, after its end at {first}"
+        for event in seen:
+            if ends and not JobState(event.status).is_final and event.version >= min(ends)[0]:
+                yield f"{job_id} was {event.status} at version {event.version}, its end was {min(ends)}"
 
 
 def versions_grow(evidence: Evidence) -> Iterator[str]:
@@ -180,10 +173,7 @@ def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
 
 def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     """Every stored object is an input or the visible result of a job; no key and no process is left over."""
-    wanted: set[str] = set()
-    for job_id, job in evidence.final.jobs.items():
-        wanted |= {f"{job_prefix(job_id)}inputs/{key.image.sha256}" for key in job.request.keyframes}
-        wanted |= {output_key(job_id, job.fence, output.name) for output in job.outputs}
+    wanted = wanted_objects(evidence.final.jobs.values())
     for key in sorted(evidence.final.objects.keys() - wanted):
         yield f"object {key} belongs to nothing"
     for key in sorted(wanted - evidence.final.objects.keys()):
@@ -208,6 +198,15 @@ RULES: tuple[Rule, ...] = (
     nothing_is_left_behind,
     answers_were_allowed,
 )
+
+
+def wanted_objects(jobs: Iterable[Job]) -> set[str]:
+    """Keys of the objects that these jobs give a reason to exist."""
+    wanted: set[str] = set()
+    for job in jobs:
+        wanted |= {job.input_key(keyframe.image) for keyframe in job.request.keyframes}
+        wanted |= {output_key(job.id, job.fence, output.name) for output in job.outputs}
+    return wanted
 
 
 def _digest(job: Job) -> str:

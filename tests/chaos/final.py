@@ -11,22 +11,25 @@ import psutil
 from core import keys
 from core.job import Job
 from core.job_record import parse_job
-from tests.chaos.checker import Final
+from tests.chaos.checker import Final, wanted_objects
 from tests.chaos.stack import BUCKET, Stack
 
 EMPTY_AT_REST = (*keys.READY_KEYS, keys.LEASES, keys.TRASH)
-REST_LIMIT_SECONDS = 90.0  # for sweeps that run twice a minute
+REST_LIMIT_SECONDS = 60.0  # beyond the age at which orphans are deleted
 END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 
 
 async def come_to_rest(stack: Stack) -> None:
-    """Return once no job waits or runs and nothing is left to delete, or when that takes too long."""
+    """Return once no job waits or runs and all that is to be deleted is, or when that takes too long."""
 
     async def rests() -> bool:
-        return not await stack.redis.exists(*EMPTY_AT_REST)
+        if await stack.redis.exists(*EMPTY_AT_REST):
+            return False
+        wanted = wanted_objects((await _jobs(stack.redis)).values())
+        return set(await asyncio.to_thread(_object_keys, stack)) <= wanted
 
     try:
-        await stack.until(rests, "the service comes to rest", REST_LIMIT_SECONDS)
+        await stack.until(rests, "the service comes to rest", stack.orphan_age_seconds + REST_LIMIT_SECONDS, pause=1.0)
     except TimeoutError:
         return  # the checker says what is left
 
@@ -45,14 +48,18 @@ async def _jobs(redis: Any) -> dict[str, Job]:
 
 def _digests(stack: Stack) -> dict[str, str]:
     """SHA-256 of every object by its key."""
-    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    found = _object_keys(stack)
 
     def digest(key: str) -> str:
         return hashlib.sha256(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest()
 
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(found, pool.map(digest, found), strict=True))
+
+
+def _object_keys(stack: Stack) -> list[str]:
+    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
 async def _unexplained_keys(redis: Any) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import random
 import secrets
 from collections.abc import AsyncIterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import httpx
@@ -30,7 +30,7 @@ TRY_AGAIN = frozenset({429, 502, 503, 504})
 KEYFRAMES = [[png(SIZE, SIZE, color) for color in pair] for pair in COLORS]
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected_digest(seed: int, pair: int) -> str:
     """SHA-256 of the video that a job has to come to."""
     drawings = [read_rgb(data, max_pixels=SIZE * SIZE) for data in KEYFRAMES[pair]]

@@ -1,7 +1,7 @@
 """A TCP proxy in front of Redis or the storage: the network between two processes, with what may go wrong on it.
 
-Nothing of it needs root. What a real partition does to a connection that outlives it (the peer's bytes arrive late, none
-is lost) is what `half_open` does.
+Nothing of it needs root. What a real partition does to a connection that outlives it (bytes arrive late, none is lost)
+is what `half_open` does.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """One run: a stack, its load and its faults, and what the checker says about both."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.chaos.stories import draw_stories
 SECONDS_OF_A_FAULT = 12.0  # from one to the next, on average
 JOBS_OF_A_SECOND = 4.0  # at most; three workers could do twice as many
 LONGEST_FAULT_SECONDS = 30.0
+LONGEST_REQUEST_SECONDS = 20.0  # of a submission, beside a fault that holds it up
 SHOWN_VIOLATIONS = 20
 
 
@@ -63,7 +63,8 @@ class Run:
     async def play(self) -> Verdict:
         """The whole run, from the first process to the last."""
         rmtree(self._folder, ignore_errors=True)
-        async with Stack(self._folder / "logs", self._plan.broken) as stack:
+        orphan_age = self._plan.longest_fault_seconds + LONGEST_REQUEST_SECONDS
+        async with Stack(self._folder / "logs", orphan_age, self._plan.broken) as stack:
             self._history = History(self._folder / "history.jsonl")
             self._recoveries = Recoveries(stack, self._history)
             self._injector = Injector(stack, self._recoveries)
@@ -117,8 +118,3 @@ class Run:
         )
         self._say(summary)
         return Verdict(violations, summary)
-
-
-def random_seed() -> int:
-    """For a run whose seed nobody chose."""
-    return random.SystemRandom().randrange(10**6)

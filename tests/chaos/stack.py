@@ -36,6 +36,7 @@ MARK = "CHAOS_RUN"  # in the environment of every process of a run, so that what
 START_LIMIT_SECONDS = 120.0  # for all; a busy machine may need ten times the usual
 STOP_LIMIT_SECONDS = 20.0  # for one process
 WORKER_GRACE_SECONDS = 3
+AUDIT_SECONDS = 5  # from one look for orphaned objects to the next
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction")
 
@@ -45,12 +46,14 @@ class Stack:
 
     Args:
         logs: folder for what the processes print.
+        orphan_age_seconds: after which an object without a record is deleted; no fault may hold up a submission longer.
         broken: the guarantee that is taken away on purpose, or None.
     """
 
-    def __init__(self, logs: Path, broken: str | None = None) -> None:
+    def __init__(self, logs: Path, orphan_age_seconds: float, broken: str | None = None) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self._logs, self._broken = logs, broken
+        self.orphan_age_seconds = orphan_age_seconds
         self._folder = Path(tempfile.mkdtemp(prefix="tc-"))  # short: a unix socket's path has at most 107 bytes
         self._mark = secrets.token_hex(8)
         self._socket = self._folder / "redis.sock"
@@ -121,14 +124,18 @@ class Stack:
         return found
 
     async def until(
-        self, condition: Callable[[], Awaitable[object]], what: str, seconds: float = START_LIMIT_SECONDS
+        self,
+        condition: Callable[[], Awaitable[object]],
+        what: str,
+        seconds: float = START_LIMIT_SECONDS,
+        pause: float = 0.05,
     ) -> None:
         """Return once the condition holds; `TimeoutError` where it never does."""
         deadline = time.monotonic() + seconds
         while not await condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {seconds:.0f} s in vain: {what}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
 
     async def redis_answers(self) -> bool:
         """Whether Redis serves, asked past the proxies."""
@@ -211,6 +218,8 @@ class Stack:
             "TOONCRAFTER_S3_ENDPOINT_URL": storage,
             "TOONCRAFTER_S3_ACCESS_KEY_ID": self.s3_server.access_key,
             "TOONCRAFTER_S3_SECRET_ACCESS_KEY": self.s3_server.secret_key,
+            "TOONCRAFTER_ORPHAN_AGE": str(self.orphan_age_seconds),
+            "TOONCRAFTER_AUDIT_INTERVAL": str(AUDIT_SECONDS),
             "PYTHONPATH": str(INJECTED),
         }
         command = (sys.executable, "-m", package)
