@@ -1,0 +1,29 @@
+"""What a submission would do, before it is made."""
+
+from fastapi import APIRouter, Request
+
+from api.bodies import read_submission
+from api.dependencies import CurrentDeployment, CurrentSettings, InterpolationsService
+from api.deployment_views import estimate_view
+from api.schemas import PROBLEM_RESPONSE
+from api.schemas_deployment import EstimateView
+from api.submission_doc import SUBMISSION_DOC
+
+router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
+
+
+@router.post(
+    "/estimate",
+    openapi_extra=SUBMISSION_DOC,
+    responses=dict.fromkeys((400, 413, 415, 422, 503), PROBLEM_RESPONSE),
+)
+async def estimate(
+    request: Request, interpolations: InterpolationsService, deployment: CurrentDeployment, settings: CurrentSettings
+) -> EstimateView:
+    """Judge a submission as `POST /v1/interpolations` does, images included, and say what it would take.
+
+    Nothing is stored or run.
+    """
+    submission = await read_submission(request, max_image=settings.max_image)
+    understood = await interpolations.understand(submission)
+    return estimate_view(understood.request, await deployment.look())

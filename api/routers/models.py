@@ -1,0 +1,16 @@
+"""What the live workers hold."""
+
+from fastapi import APIRouter
+
+from api.dependencies import CurrentDeployment
+from api.deployment_views import model_list
+from api.schemas import PROBLEM_RESPONSE
+from api.schemas_deployment import ModelList
+
+router = APIRouter(prefix="/v1/models", tags=["deployment"])
+
+
+@router.get("", responses={503: PROBLEM_RESPONSE})
+async def models(deployment: CurrentDeployment) -> ModelList:
+    """The models of the live workers, with the sizes and limits of a job."""
+    return model_list(await deployment.look())
