@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
-SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0003
+SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0004
 ID_PREFIX = "itp_"
 ID_PATTERN = r"^itp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID in Crockford's base 32
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from core.errors import JobFailed
+from pydantic import ValidationError
+
+from core.errors import JobFailed, Unavailable
 from core.job import SCHEMA_VERSION, Failure, GenerationRequest, Job, from_milliseconds
 
 _JSON_FIELDS = ("request", "progress", "outputs", "error", "timing", "model", "metadata", "uploads")
@@ -20,17 +22,26 @@ class QueuedView(NamedTuple):
 
 
 def parse_job(fields: Mapping[str, str]) -> Job:
-    """The record from its Redis hash.
+    """The record from its Redis hash. Parts that a newer version added are left where they are, in Redis.
 
     Raises:
-        ValueError: a newer version of the service wrote it.
+        Unavailable: a version of the service wrote it that is no neighbour of this one, or in words only it knows.
     """
-    if int(fields["schema"]) > SCHEMA_VERSION:
-        raise ValueError(f"job record has schema {fields['schema']} but this service reads up to {SCHEMA_VERSION}")
+    schema = int(fields["schema"])
+    if abs(schema - SCHEMA_VERSION) > 1:
+        wanted = f"{SCHEMA_VERSION - 1} to {SCHEMA_VERSION + 1}"
+        raise Unavailable(f"the record of job {fields['id']} has schema {schema} but this process reads {wanted}")
     values: dict[str, Any] = dict(fields)
     values.update({name: json.loads(fields[name]) for name in _JSON_FIELDS if fields.get(name)})
     values.update({new: from_milliseconds(int(fields[old])) for old, new in _TIME_FIELDS.items() if old in fields})
-    return Job.model_validate({name: value for name, value in values.items() if value != "" or name == "request_id"})
+    try:
+        return Job.model_validate(
+            {name: value for name, value in values.items() if value != "" or name == "request_id"}
+        )
+    except ValidationError as error:
+        if schema <= SCHEMA_VERSION:
+            raise
+        raise Unavailable(f"job {fields['id']} asks for something that only a newer gateway can show") from error
 
 
 def parse_flat(flat: list[str]) -> Job:

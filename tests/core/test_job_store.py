@@ -5,10 +5,8 @@ import time
 
 import pytest
 
-from core import keys
 from core.errors import OutOfMemory, Unavailable
-from core.job import SCHEMA_VERSION, JobState, Priority, Progress, Stage, Timing, new_job_id
-from core.job_record import parse_job
+from core.job import JobState, Priority, Progress, Stage, Timing, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from tests.core.steps import TTL, claim, place, submit
@@ -89,15 +87,6 @@ class TestLife:
     def test_nothing_to_claim(self, store: JobStore) -> None:
         """A message that came twice finds no job."""
         assert store.claim("worker-1") is None
-
-    async def test_record_of_a_newer_service_is_refused(
-        self, async_store: AsyncJobStore, redis_server: RedisServer
-    ) -> None:
-        """During an update, guessing at unknown fields would lose them."""
-        job = await submit(async_store)
-        fields = redis_server.client.hgetall(keys.JOB + job.id)
-        with pytest.raises(ValueError, match=f"schema {SCHEMA_VERSION + 1}"):
-            parse_job(fields | {"schema": str(SCHEMA_VERSION + 1)})
 
 
 class TestOrder:
