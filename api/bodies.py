@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -28,7 +28,14 @@ class UploadedImage:
     upload_id: str
 
 
-Source = bytes | UploadedImage  # where an image comes from: the request itself, or an upload
+@dataclass(frozen=True)
+class RemoteImage:
+    """An image that lies with somebody else. Its URL may hold a key, so it is shown nowhere."""
+
+    url: str = field(repr=False)
+
+
+Source = bytes | UploadedImage | RemoteImage  # where an image comes from: the request itself, or elsewhere
 
 
 @dataclass(frozen=True)
@@ -204,6 +211,8 @@ def _image_sources(fields: Any) -> Iterator[tuple[int, ImageSource]]:
 
 
 def _source_of(source: ImageSource, parts: dict[str, bytes], max_image: int) -> Source:
+    if source.url is not None:
+        return RemoteImage(source.url)
     if source.upload is not None:
         return UploadedImage(source.upload)
     if source.part is not None:

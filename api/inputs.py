@@ -1,18 +1,22 @@
 """The images of a request: from wherever they are, judged, and stored for the job that uses them."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 
-from api.bodies import Source, UploadedImage
+from api.bodies import RemoteImage, Source, UploadedImage
 from api.judging import ImageJudge
+from api.remote_images import Fetched, RemoteImages, problem_of
 from api.uploads import Unusable, Uploads
 from core.errors import Problem
 from core.images import UnreadableImage
 from core.job import StoredImage, input_key
 from core.storage import ObjectStorage
+
+Verdicts = Mapping[str, StoredImage | Unusable]  # of uploads, by id
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,22 @@ class Input:
     image: StoredImage
     upload_id: str | None = None  # with which its bytes lie already
     data: bytes = b""  # else they are to be stored with the job
+    url: str | None = field(default=None, repr=False)  # from which they were fetched
+
+    @property
+    def identity(self) -> str:
+        """What stands for the image in the fingerprint of its request."""
+        return self.url or self.image.sha256
 
 
 class Inputs:
     """Judges and stores images for all requests of a gateway."""
 
-    def __init__(self, uploads: Uploads, storage: ObjectStorage, judge: ImageJudge) -> None:
+    def __init__(
+        self, uploads: Uploads, remote_images: RemoteImages, storage: ObjectStorage, judge: ImageJudge
+    ) -> None:
         self._uploads = uploads
+        self._remote_images = remote_images
         self._storage = storage
         self._judge = judge
 
@@ -38,11 +51,20 @@ class Inputs:
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
-        verdicts = await self._uploads.verdicts(uploaded) if uploaded else {}
-        found = await asyncio.gather(*(self._judge_one(*item, verdicts) for item in sources.items()))
+        urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
+        verdicts, fetched = await asyncio.gather(self._verdicts(sources), self._remote_images.fetch(urls))
+        found = await asyncio.gather(*(self._judge_one(*item, verdicts, fetched) for item in sources.items()))
         inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
         return inputs, [one for one in found if isinstance(one, Problem)]
+
+    async def identify(self, sources: Mapping[str, Source]) -> list[str]:
+        """The `identity` of each image, without fetching or decoding any; of an unusable upload its id.
+
+        Raises:
+            Unavailable: Redis or the storage does not answer about an upload.
+        """
+        verdicts = await self._verdicts(sources)
+        return [await _identity(source, verdicts) for source in sources.values()]
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
         """Store the images that lie nowhere yet under the job's prefix.
@@ -54,20 +76,41 @@ class Inputs:
             key = input_key(job_id, one.image)
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
-    async def _judge_one(
-        self, pointer: str, source: Source, verdicts: Mapping[str, StoredImage | Unusable]
-    ) -> Input | Problem:
+    async def _verdicts(self, sources: Mapping[str, Source]) -> Verdicts:
+        uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
+        return await self._uploads.verdicts(uploaded) if uploaded else {}
+
+    async def _judge_one(self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched) -> Input | Problem:
         match source:
             case bytes():
-                try:
-                    return Input(await self._judge.judge(source), data=source)
-                except UnreadableImage as error:
-                    return Problem(pointer, "unreadable_image", f"the image {error}")
+                return await self._judge_bytes(pointer, source)
+            case RemoteImage(url):
+                answer = fetched[url]
+                if isinstance(answer, Exception):
+                    return problem_of(pointer, answer)
+                return await self._judge_bytes(pointer, answer, url)
             case UploadedImage(upload_id):
                 verdict = verdicts[upload_id]
                 if isinstance(verdict, Unusable):
                     return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
                 return Input(verdict, upload_id=upload_id)
+
+    async def _judge_bytes(self, pointer: str, data: bytes, url: str | None = None) -> Input | Problem:
+        try:
+            return Input(await self._judge.judge(data), data=data, url=url)
+        except UnreadableImage as error:
+            return Problem(pointer, "unreadable_image", f"the image {error}")
+
+
+async def _identity(source: Source, verdicts: Verdicts) -> str:
+    match source:
+        case bytes():
+            return await to_thread.run_sync(lambda: hashlib.sha256(source).hexdigest())
+        case RemoteImage(url):
+            return url
+        case UploadedImage(upload_id):
+            verdict = verdicts[upload_id]
+            return upload_id if isinstance(verdict, Unusable) else verdict.sha256
 
 
 def uploads_of(inputs: Mapping[str, Input]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from api.inputs import Inputs
 from api.judging import ImageJudge
 from api.middleware import install_middleware
 from api.openapi import describe
+from api.remote_images import RemoteImages, open_outbound
 from api.routers import docs, errors, estimate, events, files, health, jobs, models, queue, uploads
 from api.service import Interpolations
 from api.uploads import Uploads
@@ -33,17 +34,19 @@ def create_app(settings: Settings) -> FastAPI:
         store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
         deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
         storage, judge = open_storage(settings), ImageJudge(settings.max_image_pixels)
-        uploads = Uploads(upload_store, storage, judge, settings)
+        uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
+        inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
         watch = app.state.watch = JobWatch(store, feed)
         feed.start()
         yield {
             "settings": settings,
-            "interpolations": Interpolations(store, storage, Inputs(uploads, storage, judge), watch, settings),
+            "interpolations": Interpolations(store, storage, inputs, watch, settings),
             "uploads": uploads,
             "storage": storage,
             "deployment": deployment,
         }
         await feed.close()
+        await outbound.close()
         await store.close()
         await deployment.close()
         await upload_store.close()

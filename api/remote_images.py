@@ -1,8 +1,7 @@
 """Images that a request names by URL: fetched together, within one time, through the guard."""
 
 import asyncio
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -11,25 +10,21 @@ from core.outbound import Outbound, TooLarge
 from core.outbound_urls import UrlRefused
 from core.settings import Settings
 
+Fetched = Mapping[str, bytes | UrlRefused | TooLarge]  # by URL
+
 log = structlog.get_logger("api")
 
 
 class RemoteImages:
     """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same time."""
 
-    def __init__(self, outbound: Outbound, *, max_image: int, patience: timedelta) -> None:
-        """Prepare; nothing is connected yet.
-
-        Args:
-            outbound: the way out, closed by whoever opened it.
-            max_image: bytes that one image may have.
-            patience: for all images of one request together, waiting for their turn included.
-        """
+    def __init__(self, outbound: Outbound, settings: Settings) -> None:
+        """Prepare; nothing is connected yet, and whoever opened `outbound` closes it."""
         self._outbound = outbound
-        self._max_image = max_image
-        self._patience = patience
+        self._max_image = settings.max_image
+        self._patience = settings.fetch_timeout  # all images of a request begin at once, so it bounds them together
 
-    async def fetch(self, urls: Iterable[str]) -> dict[str, bytes | UrlRefused | TooLarge]:
+    async def fetch(self, urls: Iterable[str]) -> Fetched:
         """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched once."""
         distinct = list(dict.fromkeys(urls))
         answers = await asyncio.gather(*map(self._fetch, distinct))

@@ -43,6 +43,12 @@ class ImageSource(Body):
     part: str | None = Field(
         default=None, description="Name of the multipart file that holds the image.", examples=["first"]
     )
+    url: str | None = Field(
+        default=None,
+        description="An https address at which the image lies. It is fetched before the request is answered; up to 3 "
+        "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
+        examples=["https://images.example.com/shots/12a/first.png"],
+    )
     upload: str | None = Field(
         default=None,
         description="Id of an upload whose bytes have arrived.",

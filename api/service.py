@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from anyio import fail_after, to_thread
 
-from api.bodies import Submission
+from api.bodies import RemoteImage, Submission
 from api.inputs import Input, Inputs, unstored, uploads_of
 from api.schemas import InterpolationBody
 from api.watching import JobWatch
@@ -92,9 +92,12 @@ class Interpolations:
             QueueFull: as many jobs wait as may wait.
             Unavailable: Redis or the storage does not answer.
         """
+        if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
+            return _accepted(earlier)
         body, inputs, request, ttl = await self.understand(submission)
         job_id = new_job_id()
-        key = _idempotency(idempotency_key, body, inputs) if idempotency_key else None
+        identities = [one.identity for one in inputs.values()]
+        key = _idempotency(idempotency_key, body, identities) if idempotency_key else None
         stores = bool(unstored(inputs))
         if stores:
             reservation = await self._store.reserve(job_id, key)
@@ -219,6 +222,14 @@ class Interpolations:
             failing["storage"] = f"the object storage did not answer within {PATIENCE_SECONDS} s"
         return failing
 
+    async def _recall(self, submission: Submission, idempotency_key: str) -> SubmissionResult | None:
+        """What a key came to before, where it would be wrong to fetch images first: their links may have expired."""
+        remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
+        if not remote or submission.body is None or submission.problems:
+            return None
+        identities = await self._inputs.identify(submission.images)
+        return await self._store.recall(_idempotency(idempotency_key, submission.body, identities))
+
     def _too_long(self, ttl: timedelta) -> list[Problem]:
         if ttl <= self._result_ttl:
             return []
@@ -259,11 +270,9 @@ def _found(view: QueuedView | None, job_id: str) -> QueuedView:
     return view
 
 
-def _idempotency(key: str, body: InterpolationBody, inputs: dict[str, Input]) -> IdempotencyKey:
-    """The same fields and image bytes are the same request, whichever body form carried them."""
-    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {
-        "images": [one.image.sha256 for one in inputs.values()]
-    }
+def _idempotency(key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
+    """The same fields and images are the same request, whichever body form carried them; the same URL is an image."""
+    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
     canonical = json.dumps(fields, sort_keys=True)
     return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (key, canonical)))
 

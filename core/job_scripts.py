@@ -27,6 +27,9 @@ local function forget(id)
 end
 """
 
+# ARGV: digest of the idempotency key, fingerprint. Answer: what the key came to before, then the view, or nothing.
+RECALL_KEY = COMMON + RECALL + "return recall(ARGV[1], ARGV[2]) or {}"
+
 # ARGV: id, how long objects may take to be stored (ms), digest of the idempotency key or '', fingerprint. The id waits
 # in the trash until SUBMIT takes it out, so that objects of a job that never comes are found. Answer: 'reserved', or
 # what the key came to before, then the view.

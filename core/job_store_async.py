@@ -61,12 +61,18 @@ class AsyncJobStore:
     def __init__(self, url: str, *, max_queued: int | None = None) -> None:
         self._max_queued = "" if max_queued is None else max_queued
         self._redis = AsyncRedis(url)
+        self._recall = self._redis.script(scripts.RECALL_KEY)
         self._reserve = self._redis.script(scripts.RESERVE)
         self._submit = self._redis.script(scripts.SUBMIT)
         self._read = self._redis.script(scripts.READ)
         self._list = self._redis.script(scripts.LIST)
         self._cancel = self._redis.script(scripts.CANCEL)
         self._delete = self._redis.script(scripts.DELETE)
+
+    async def recall(self, idempotency: IdempotencyKey) -> Submission | None:
+        """What an idempotency key came to before, without using it up; None where it is new."""
+        answer = await self._recall(idempotency.digest, idempotency.fingerprint)
+        return Submission(Outcome(answer[0]), parse_view(answer[1])) if answer else None
 
     async def reserve(self, job_id: str, idempotency: IdempotencyKey | None = None) -> Submission:
         """Note that objects of a job are about to be stored: whatever becomes of it, they will be found.
