@@ -67,6 +67,14 @@ class Stack:
         self.gateway_urls: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def _start(self) -> None:
         self.s3_server = await asyncio.to_thread(S3Server, self._folder)
         self.s3_settings = self._settings_of_storage(self.s3_server.url)
         self.s3 = s3_client(self.s3_settings)
@@ -85,11 +93,14 @@ class Stack:
             await self.until(lambda gateway=gateway: self.gateway_is_ready(gateway), f"{gateway.name} is ready")
         for worker in self.workers:
             await self.until(lambda worker=worker: self.worker_is_ready(worker), f"{worker.name} is ready")
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        """Leave nothing, whatever state it is in."""
         await self.stop_services()
         await self.redis.aclose()
         await self.redis_server.stop(STOP_LIMIT_SECONDS)
