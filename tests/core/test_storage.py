@@ -1,5 +1,6 @@
 """One body of tests, two kinds of storage: a folder, and a bucket on a real S3 server."""
 
+import os
 import threading
 import time
 import urllib.error
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import NotFound, Unavailable
+from core.local_storage import INCOMING, LocalStorage
+from core.object_keys import ObjectTooLarge
 from core.settings import Settings
 from core.signed_links import SignedLinks
-from core.storage import LocalStorage, ObjectStorage, open_storage
+from core.storage import ObjectStorage, open_storage
 from tests.servers import free_port
 
 KEY = "jobs/itp_1/outputs/1/video.mp4"
@@ -84,6 +87,13 @@ class TestObjects:
         reader.join()
         assert all(data in whole for data in seen)
 
+    def test_object_that_is_larger_than_its_reader_takes(self, storage: ObjectStorage) -> None:
+        """Refused by its size, before it is in memory; at the limit it is read."""
+        storage.put(KEY, b"x" * 100, "video/mp4")
+        assert len(storage.get(KEY, max_bytes=100)) == 100
+        with pytest.raises(ObjectTooLarge, match="at most 99 bytes but has 100"):
+            storage.get(KEY, max_bytes=99)
+
     def test_ping(self, storage: ObjectStorage, stored_keys: Callable[[], set[str]]) -> None:
         """It answers, and leaves nothing behind."""
         storage.ping()
@@ -99,6 +109,17 @@ class TestFolder:
         with pytest.raises(Unavailable):
             storage.put("jobs/itp_1/a", b"x", "image/png")
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    def test_writers_that_were_killed(self, tmp_path: Path) -> None:
+        """What they left half written goes once no living writer can be so old; objects stay."""
+        storage = LocalStorage(tmp_path, SignedLinks(tmp_path / "secret"))
+        storage.put(KEY, b"film", "video/mp4")
+        for name, age in ((f"{INCOMING}old", 7200), (f"{INCOMING}fresh", 0)):
+            (tmp_path / name).touch()
+            os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+        storage.delete_abandoned(timedelta(hours=1))
+        assert {path.name for path in tmp_path.iterdir()} == {"jobs", f"{INCOMING}fresh"}
+        assert storage.get(KEY) == b"film"
 
     def test_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         """Root may write everywhere, but not below a file."""
@@ -121,6 +142,19 @@ class TestBucket:
         with urllib.request.urlopen(link, timeout=30) as answer:
             assert answer.read() == b"film"
             assert answer.headers["Content-Type"] == "video/mp4"
+
+    def test_link_to_write(self, s3_settings: Settings) -> None:
+        """Whoever has it stores this object, and no other."""
+        storage = open_storage(s3_settings)
+        link = storage.presigned_put(KEY, timedelta(minutes=5))
+        for address in (link, link.replace(KEY, "jobs/itp_2/other")):
+            request = urllib.request.Request(address, data=b"film", method="PUT")
+            if address == link:
+                urllib.request.urlopen(request, timeout=30).close()
+            else:
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(request, timeout=30)
+        assert storage.get(KEY) == b"film"
 
     def test_link_ends_and_cannot_be_bent(self, s3_settings: Settings) -> None:
         """Not after its time, and not to another object."""
