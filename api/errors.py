@@ -1,10 +1,14 @@
 """ServiceError to status and problem details (RFC 9457): the one place that knows both our errors and HTTP."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.validation import problems_of_parameters
 from core import errors
@@ -12,10 +16,12 @@ from core.errors import ServiceError
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
+    errors.Forbidden: 403,
     errors.UntrustedOrigin: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.RequestTimeout: 408,
+    errors.AlreadyUploaded: 409,
     errors.JobNotFinished: 409,
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
@@ -35,22 +41,45 @@ RETRY_AFTER_SECONDS: dict[type[ServiceError], int] = {
 log = structlog.get_logger("api")
 
 
-def problem_response(error: ServiceError, request_id: str) -> Response:
-    """The answer to a request that failed."""
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    body = {
+def all_errors() -> Iterator[type[ServiceError]]:
+    """Every kind of error that a request may meet; what ends a job is no answer to a request."""
+    waiting: list[type[ServiceError]] = [ServiceError]
+    while waiting:
+        kind = waiting.pop()
+        yield kind
+        waiting += [child for child in kind.__subclasses__() if child is not errors.JobFailed]
+
+
+def status_of(kind: type[ServiceError]) -> int:
+    """The HTTP status of an error: its own, or that of what it is a kind of."""
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def problem_document(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """An error as callers read it."""
+    body: dict[str, Any] = {
         "type": f"/errors/{error.code}",
         "title": error.title,
-        "status": status,
+        "status": status_of(type(error)),
         "code": error.code,
         "detail": error.detail,
         "request_id": request_id,
     }
     if error.problems:
         body["errors"] = [problem.as_json() for problem in error.problems]
+    return body
+
+
+def problem_response(error: ServiceError, request_id: str) -> Response:
+    """The answer to a request that failed."""
     wait = next((RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS), None)
     headers = None if wait is None else {"Retry-After": str(wait)}
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(
+        problem_document(error, request_id),
+        status_of(type(error)),
+        headers=headers,
+        media_type="application/problem+json",
+    )
 
 
 def unexpected_response(error: Exception, request_id: str) -> Response:
@@ -77,6 +106,7 @@ def install_error_handlers(app: FastAPI) -> None:
         translated: ServiceError
         if error.status_code == 405:
             translated = errors.MethodNotAllowed(f"{request.method} is not possible at {request.url.path}")
+            error.headers = {"Allow": ", ".join(_methods_at(request))}  # the framework names those of one route only
         elif error.status_code == 404:
             translated = errors.NotFound(f"nothing is at {request.url.path}")
         else:
@@ -84,3 +114,13 @@ def install_error_handlers(app: FastAPI) -> None:
         answer = problem_response(translated, request.state.request_id)
         answer.headers.update(error.headers or {})
         return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All methods that the address takes."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]

@@ -18,13 +18,10 @@ SUBMISSION_DOC: dict[str, Any] = {
                             "items": {"type": "string", "format": "binary"},
                             "description": "The keyframes, in order.",
                         },
-                        REQUEST_PART: {
-                            "type": "string",
-                            "contentMediaType": "application/json",
-                            "description": "All other fields, as JSON; without `keyframes`.",
-                        },
+                        REQUEST_PART: {"$ref": "#/components/schemas/InterpolationFields"},
                     },
-                }
+                },
+                "encoding": {REQUEST_PART: {"contentType": "application/json"}},
             },
         },
     }

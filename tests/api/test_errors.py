@@ -25,10 +25,11 @@ class TestForm:
         assert problems(await client.get(path), 404, "not_found") == {}
 
     async def test_wrong_method(self, client: AsyncClient) -> None:
-        """With the methods that there are."""
+        """With all methods that there are."""
         response = await client.put(URL)
         assert problems(response, 405, "method_not_allowed") == {}
-        assert response.headers["allow"] == "POST"
+        assert response.headers["allow"] == "GET, POST"
+        assert (await client.post(f"{URL}/x")).headers["allow"] == "GET, DELETE"
 
     async def test_mistake_of_ours(
         self, client: AsyncClient, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
@@ -114,7 +115,7 @@ class TestAway:
             assert problems(response, 503, "unavailable") == {}
             assert "storage" in response.json()["detail"]
             assert str(tmp_path) not in response.text
-        assert redis_server.client.keys() == []
+        assert redis_server.client.keys() in ([], ["tc:trash"])  # where objects are noted until they are known to be gone
 
     async def test_bucket(self, s3_settings: Settings, redis_server: RedisServer) -> None:
         """No server there."""
@@ -125,7 +126,7 @@ class TestAway:
                 assert "storage" in response.json()["detail"]
                 secrets = (gone.s3_endpoint_url, gone.s3_access_key_id, gone.s3_secret_access_key.get_secret_value())
                 assert not any(secret in response.text for secret in secrets)
-        assert redis_server.client.keys() == []
+        assert redis_server.client.keys() in ([], ["tc:trash"])  # where objects are noted until they are known to be gone
 
     async def test_bucket_that_does_not_answer(self, s3_settings: Settings, s3_server: S3Server) -> None:
         """A probe that hangs is worse than one that fails."""

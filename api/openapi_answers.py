@@ -1,0 +1,135 @@
+"""What the contract adds to each answer: its headers, examples, and where one may go from there.
+
+Every problem of an operation is looked up by its status; a few errors belong to some operations only.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
+from api.loopback import asks_for_no_key
+from core import errors
+from core.errors import ServiceError
+
+Operation = dict[str, Any]
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The request's id, as sent or made here; it stands in every log line.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["01K9T3E50C2V8J4W6X7Y8Z9A0B"]},
+    },
+    "Location": {"description": "Address of the job, or of the file.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Version of what was answered, for `If-None-Match`.",
+        "schema": {"type": "string", "examples": ['"7"']},
+    },
+    "Retry-After": {
+        "description": "Seconds after which it is worth asking again.",
+        "schema": {"type": "integer", "minimum": 0, "examples": [2]},
+    },
+    "Link": {
+        "description": 'Address of the next page, `rel="next"`; missing on the last one.',
+        "schema": {"type": "string"},
+    },
+    "Preference-Applied": {
+        "description": "What was kept of `Prefer`; missing where nothing was preferred.",
+        "schema": {"type": "string", "examples": ["wait=30"]},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` where the `Idempotency-Key` had made this job before; else missing.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "Accept-Ranges": {"description": "`Range` is understood.", "schema": {"type": "string", "const": "bytes"}},
+    "Content-Range": {
+        "description": "Which part of the file this is, and the file's size.",
+        "schema": {"type": "string", "examples": ["bytes 0-99/81234"]},
+    },
+}
+_OF_ANSWER: dict[tuple[str, str], tuple[str, ...]] = {
+    ("submit", "202"): ("Location", "Retry-After", "ETag", "Preference-Applied"),
+    ("submit", "200"): ("Location", "ETag", "Preference-Applied", "Idempotent-Replayed"),
+    ("list_jobs", "200"): ("Link",),
+    ("read", "200"): ("ETag", "Preference-Applied"),
+    ("read", "304"): ("ETag", "Preference-Applied"),
+    ("download", "200"): ("ETag", "Accept-Ranges"),
+    ("download", "206"): ("ETag", "Accept-Ranges", "Content-Range"),
+    ("download", "304"): ("ETag",),
+    ("download", "307"): ("Location",),
+    ("download", "416"): ("Content-Range",),
+}
+
+_ONLY_OF: dict[type[ServiceError], frozenset[str]] = {
+    errors.ImageTooLarge: frozenset({"submit", "estimate"}),
+    errors.IdempotencyKeyReused: frozenset({"submit"}),
+    errors.QueueFull: frozenset({"submit"}),
+}
+
+_STEPS_WITH_A_JOB = {
+    "read": "How it stands.",
+    "events": "Its progress.",
+    "cancel": "End it.",
+    "delete": "Remove it once it has ended.",
+}
+_JOB_ID_IN = {
+    "submit": "$response.body#/id",
+    "read": "$response.body#/id",
+    "cancel": "$response.body#/id",
+    "list_jobs": "$response.body#/data/0/id",
+}
+
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}}
+
+
+def complete_answers(path: str, operation: Operation) -> None:
+    """Add to every answer of an operation what all gateways say, and what this operation says."""
+    name, answers = operation["operationId"], operation["responses"]
+    for kind in _refused_before(path, operation):
+        answers.setdefault(str(status_of(kind)), {})
+    for status, answer in answers.items():
+        headers = ["X-Request-ID", *_OF_ANSWER.get((name, status), ())]
+        if status >= "400":
+            kinds = [
+                kind for kind in all_errors() if str(status_of(kind)) == status and name in _ONLY_OF.get(kind, {name})
+            ]
+            answer["description"] = " ".join(f"`{kind.code}`: {kind.title}." for kind in kinds)
+            examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds}
+            answer["content"] = {media: content | {"examples": examples} for media, content in PROBLEM_CONTENT.items()}
+            headers += ["Retry-After"] if any(kind in RETRY_AFTER_SECONDS for kind in kinds) else []
+        answer["headers"] = {header: {"$ref": f"#/components/headers/{header}"} for header in headers}
+        if status < "300" and name in _JOB_ID_IN:
+            answer["links"] = _links(name)
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _refused_before(path: str, operation: Operation) -> Iterator[type[ServiceError]]:
+    """What is refused before an endpoint is asked."""
+    if asks_for_no_key({"path": path}):
+        yield errors.UntrustedOrigin
+        yield errors.UntrustedHost
+    if "requestBody" in operation:
+        yield errors.RequestTimeout
+        yield errors.BodyTooLarge
+
+
+def _links(name: str) -> dict[str, Any]:
+    links: dict[str, Any] = {
+        step: {"operationId": step, "parameters": {"job_id": _JOB_ID_IN[name]}, "description": meaning}
+        for step, meaning in _STEPS_WITH_A_JOB.items()
+        if step != name
+    }
+    if name == "read":
+        output = {"job_id": "$response.body#/id", "name": "$response.body#/outputs/0/name"}
+        links["download"] = {
+            "operationId": "download",
+            "parameters": output,
+            "description": "Its result, if it has one.",
+        }
+    if name == "list_jobs":
+        cursor = {"cursor": "$response.body#/next_cursor"}
+        links["next"] = {
+            "operationId": "list_jobs",
+            "parameters": cursor,
+            "description": "Older jobs, if there are more.",
+        }
+    return links
