@@ -1,0 +1,93 @@
+"""What a browser makes of the gateway: the contract can be tried offline, and pages of elsewhere do not reach it."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from scripts.stack import Stack
+from tests.e2e.client import KEYFRAMES
+from tests.e2e.test_jobs import CHROMIUM_ARGUMENTS
+
+pytestmark = pytest.mark.browser
+
+# What a page can try: to read, to submit by script, to submit as a form does, and to embed.
+ATTACKS = """async (gateway) => {
+  const outcome = async (request) => { try { return (await request).type } catch (error) { return 'refused' } };
+  const form = new FormData(); form.append('keyframe', new Blob(['x'])); form.append('keyframe', new Blob(['y']));
+  const image = (path) => new Promise((done) => {
+    const element = new Image(); element.onload = () => done('shown'); element.onerror = () => done('refused');
+    element.src = gateway + path;
+  });
+  return [
+    await outcome(fetch(gateway + '/v1/interpolations')),
+    await outcome(fetch(gateway + '/v1/interpolations', {method: 'POST', body: form})),
+    await outcome(fetch(gateway + '/v1/interpolations', {method: 'POST', body: form, mode: 'no-cors'})),
+    await outcome(fetch(gateway + '/v1/interpolations', {method: 'DELETE'})),
+    await image('/v1/interpolations'),
+  ];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[str]:
+    """An empty page of another origin."""
+    (tmp_path / "index.html").write_text("<!doctype html><title>elsewhere</title>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser: Browser) -> None:
+    """Every operation is listed; a job is submitted from the page itself; nothing is asked of another server."""
+    page = browser.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{stack.url}/docs")
+    submit = page.locator(".opblock-post", has=page.locator("[data-path='/v1/interpolations']"))
+    submit.locator(".opblock-summary-control").click()
+    contract = page.request.get(f"{stack.url}/openapi.json").json()
+    assert page.locator(".opblock").count() == sum(len(item) for item in contract["paths"].values())
+
+    submit.locator(".opblock-section-request-body select.content-type").select_option("multipart/form-data")
+    submit.get_by_role("button", name="Add string item").click()
+    for number, keyframe in enumerate(KEYFRAMES):
+        submit.locator("input[type=file]").nth(number).set_input_files(keyframe)
+    submit.locator("textarea").fill(json.dumps({"steps": 1, "width": 128, "height": 128}))
+    submit.get_by_role("button", name="Execute").click()
+    assert submit.locator(".live-responses-table tbody .response-col_status").first.inner_text().split()[0] == "202"
+    assert [url for url in asked if not url.startswith((stack.url, "data:", "blob:"))] == []
+    assert complaints == []
+    page.close()
+
+
+def test_page_of_elsewhere_reaches_nothing(stack: Stack, browser: Browser, elsewhere: str) -> None:
+    """It learns nothing and makes no job, whichever way it asks."""
+    page = browser.new_page()
+    before = page.request.get(f"{stack.url}/v1/interpolations").json()["data"]
+    statuses: list[int] = []
+    page.goto(elsewhere)
+    page.on("response", lambda response: statuses.append(response.status))
+    seen = page.evaluate(ATTACKS, stack.url)
+    # what is sent without asking first is refused by the gateway and opaque to the page
+    assert seen == ["refused"] * 5
+    assert not [status for status in statuses if status < 400]
+    assert page.request.get(f"{stack.url}/v1/interpolations").json()["data"] == before
+    page.close()
