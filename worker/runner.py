@@ -24,7 +24,7 @@ from core.errors import (
     Unavailable,
 )
 from core.images import read_rgb
-from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, input_key, output_key
+from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, output_key
 from core.job_store import Claim, JobStore
 from core.shot import Size
 from core.storage import ObjectStorage
@@ -107,7 +107,7 @@ class Runner:
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:
         progress.begin(Stage.LOADING)
         keyframes = [
-            read_rgb(self._storage.get(input_key(job.id, key.image)), max_pixels=self._max_image_pixels)
+            read_rgb(self._storage.get(job.input_key(key.image)), max_pixels=self._max_image_pixels)
             for key in job.request.keyframes
         ]
         canvases, picture = lay_on_canvas(keyframes, Size(job.request.width, job.request.height))
