@@ -26,7 +26,6 @@ STATUS: dict[type[ServiceError], int] = {
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnsupportedMediaType: 415,
-    errors.RangeNotSatisfiable: 416,
     errors.UntrustedHost: 421,
     errors.InvalidRequest: 422,
     errors.Unavailable: 503,

@@ -13,7 +13,6 @@ ServiceError
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
 ├── RequestTimeout            the body took too long
-├── RangeNotSatisfiable       a part of a file that it does not have
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
@@ -160,13 +159,6 @@ class RequestTimeout(ServiceError):
 
     code = "request_timeout"
     title = "The request took too long to arrive"
-
-
-class RangeNotSatisfiable(ServiceError):
-    """The file has no such part."""
-
-    code = "range_not_satisfiable"
-    title = "The range lies outside the file"
 
 
 class Unavailable(ServiceError):

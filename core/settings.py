@@ -44,11 +44,6 @@ class Settings(BaseSettings):
     body_timeout: timedelta = Field(
         default=timedelta(minutes=2), description="How long a request body may take to arrive, in seconds."
     )
-    max_connections: int = Field(
-        default=1000,
-        gt=0,
-        description="Connections at one time; each costs a file descriptor. More are told to wait.",
-    )
     gateway_names: list[str] = Field(
         default=[],
         description="Names without port under which the gateway may be called, a JSON list; "
