@@ -22,6 +22,7 @@ class WorkerRegistry:
         self._redis: Any = client  # redis-py types every answer as bytes or str or more
         self._report = client.register_script(worker_scripts.REPORT)
         self._ask_to_stop = client.register_script(worker_scripts.ASK_TO_STOP)
+        self._quarantine = client.register_script(worker_scripts.QUARANTINE)
         self._drain = client.register_script(worker_scripts.DRAIN)
         self._pause_queue = client.register_script(worker_scripts.PAUSE_QUEUE)
         self._resume_queue = client.register_script(worker_scripts.RESUME_QUEUE)
@@ -68,6 +69,10 @@ class WorkerRegistry:
     def drain(self, worker: str) -> None:
         """Let a worker end its job and take no other. One in quarantine stays there."""
         self._drain(args=[worker, milliseconds(HOLD_LIFE)])
+
+    def quarantine(self, worker: str, reason: str) -> None:
+        """Let a worker whose device broke down while it had no job take none until somebody resumes it."""
+        self._quarantine(args=[worker, milliseconds(HOLD_LIFE), reason])
 
     def resume(self, worker: str) -> bool:
         """Let a drained or quarantined worker take jobs again. Answers whether it was held."""

@@ -38,6 +38,17 @@ return 1
 """
 )
 
+# ARGV: name, life of the hold (ms), reason. The worker's device broke down while it had no job.
+QUARANTINE = (
+    COMMON
+    + f"""
+local key = '{HOLD}' .. ARGV[1]
+redis.call('HSET', key, 'state', 'quarantined', 'reason', ARGV[3], 'since', now())
+redis.call('PEXPIRE', key, ARGV[2])
+return 1
+"""
+)
+
 # ARGV: name, life of the hold (ms). The worker ends its job and takes no other; one in quarantine stays there.
 DRAIN = (
     COMMON

@@ -1,11 +1,12 @@
 """From settings to a runner: store, storage and pipeline, once in each child process that owns a device."""
 
+import logging
 import os
 import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from redis.exceptions import RedisError
@@ -13,9 +14,11 @@ from redis.exceptions import RedisError
 from core import shot
 from core.job_store import JobStore
 from core.logging import configure_logging
+from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
 from worker.heartbeat import Heartbeat
+from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from worker.runner import Runner
@@ -25,6 +28,7 @@ TINY = "tiny"
 log = structlog.get_logger("worker")
 
 _runner: "Runner | None" = None
+_watchdog: Watchdog | None = None
 
 
 def refuse_to_start_without_model() -> None:
@@ -69,14 +73,18 @@ def start_child() -> None:
 def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, announce the worker, and return what runs its jobs."""
     from model.checkpoint import load_pipeline  # torch belongs into the child: the parent only passes messages on
-    from worker.device import choose_device, choose_dtype, describe, use_threads
+    from worker.device import choose_device, choose_dtype, describe, gpu_uuid, require_working_device, use_threads
+    from worker.memory import DeviceMemory
     from worker.placement import compile_and_warm_up, device_of_weights, place
-    from worker.runner import Runner
+    from worker.runner import Limits, Runner
 
     store, storage = JobStore(settings.find_redis()), open_storage(settings)
     storage.ping()
     use_threads(settings.threads)
     device = choose_device(settings.device)
+    heartbeat = Heartbeat(store, worker, device, _about(settings), parent=os.getppid())
+    heartbeat.start()
+    require_working_device(device)
     begun = time.monotonic()
     loaded = load_pipeline(
         settings.model or TINY,
@@ -89,16 +97,55 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
         compile_and_warm_up(loaded.pipeline, [shot.parse_canvas(canvas) for canvas in settings.warm_canvases])
     load_seconds = time.monotonic() - begun
     model = describe(loaded, device)
-    heartbeat = Heartbeat(store, worker)
-    heartbeat.start(model, load_seconds)
+    heartbeat.ready(model, load_seconds, gpu_uuid(device))
     log.info("model loaded", **model.model_dump(exclude={"peak_memory_bytes"}), seconds=round(load_seconds, 2))
-    return Runner(store, storage, heartbeat, loaded.pipeline, model, load_seconds, settings.max_image_pixels)
+    limits = Limits(settings.max_image_pixels, settings.max_canvas_pixels, settings.job_timeout)
+    memory = DeviceMemory(loaded.pipeline, device, settings.offload)
+    return Runner(store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory)
+
+
+def _about(settings: Settings) -> dict[str, str]:
+    """What a worker's record shows beside its state and its model."""
+    limit = settings.max_canvas_pixels
+    return {"host": socket.gethostname(), "max_canvas_pixels": "" if limit is None else str(limit)}
+
+
+def leave_broken_child() -> NoReturn:
+    """End this process: its device computes nothing more here. Celery starts another, which the quarantine holds."""
+    logging.shutdown()
+    os._exit(os.EX_SOFTWARE)
 
 
 def end_child() -> None:
     """This child stops in order."""
     if _runner is not None:
         _runner.heartbeat.end()
+
+
+def start_parent() -> None:
+    """Called in the parent, before it has a child: refuse what cannot work, then watch over what does."""
+    global _watchdog  # as `_runner`, in the other process
+    refuse_to_start_without_model()
+    settings = Settings()
+    worker, redis_url = worker_name(os.getpid()), settings.find_redis()
+    check_redis_in_background(redis_url)
+    _forget_earlier_worker(redis_url, worker)
+    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, settings.watchdog_timeout, settings.job_timeout)
+    _watchdog.start()
+
+
+def _forget_earlier_worker(redis_url: str, worker: str) -> None:
+    """In a container a new worker bears the name of the one before; what was said of that one is not said of this."""
+    try:
+        JobStore(redis_url).dismiss(worker)
+    except RedisError as error:
+        log.warning("cannot tell Redis that this worker is new", error=str(error))
+
+
+def end_parent() -> None:
+    """The child has ended, and so does this process."""
+    if _watchdog is not None:
+        _watchdog.end()
 
 
 def ask_child_to_stop() -> None:

@@ -1,5 +1,6 @@
 """The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here: docs/architecture.md."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery
@@ -8,15 +9,16 @@ from celery.signals import (
     setup_logging,
     worker_process_init,
     worker_process_shutdown,
+    worker_shutdown,
     worker_shutting_down,
 )
 
 from core.logging import configure_logging
 from core.queue import broker_url, transport_options
-from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from worker import bootstrap
 
+KILL_AFTER = timedelta(minutes=5)  # past the deadline; the child itself and then the watchdog come long before
 MODEL_LOAD_SECONDS = 600.0  # Celery kills a replacement child that is not up by then; its default is 4
 
 _settings = Settings()
@@ -27,6 +29,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_acks_on_failure=True,
     task_ignore_result=True,
+    task_time_limit=(_settings.job_timeout + KILL_AFTER).total_seconds(),
     worker_prefetch_multiplier=1,  # one job holds the GPU for a minute; a second must stay on the queue
     worker_concurrency=1,
     worker_pool_start_method="spawn",  # CUDA does not survive a fork
@@ -45,9 +48,8 @@ def _configure_logging(**_: Any) -> None:
 
 
 @celeryd_init.connect
-def _check_before_start(**_: Any) -> None:
-    bootstrap.refuse_to_start_without_model()
-    check_redis_in_background(_settings.find_redis())
+def _start_parent(**_: Any) -> None:
+    bootstrap.start_parent()
 
 
 @worker_process_init.connect
@@ -58,6 +60,11 @@ def _load_model(**_: Any) -> None:
 @worker_shutting_down.connect
 def _ask_child_to_stop(**_: Any) -> None:
     bootstrap.ask_child_to_stop()
+
+
+@worker_shutdown.connect
+def _end_parent(**_: Any) -> None:
+    bootstrap.end_parent()
 
 
 @worker_process_shutdown.connect

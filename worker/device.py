@@ -9,6 +9,8 @@ from core.job import ModelInfo
 if TYPE_CHECKING:
     from model.checkpoint import LoadedPipeline
 
+SELF_TEST_SUM = 16128.0  # 8 times the sum of 0 to 63, exact in every precision that a product of matrices is done in
+
 
 def choose_device(setting: str) -> str:
     """`auto` is CUDA, then Apple's MPS, then the CPU; anything else is taken as it is."""
@@ -43,12 +45,18 @@ def describe(loaded: "LoadedPipeline", device: str) -> ModelInfo:
     )
 
 
-def reset_peak_memory() -> None:
-    """Begin to measure a job's peak memory."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+def gpu_uuid(device: str) -> str:
+    """The card's own name, as the driver's tools write it; empty where the device is no NVIDIA card."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.startswith("cuda") else ""
 
 
-def peak_memory_bytes() -> int:
-    """The most device memory that torch held since the last reset; 0 where the device does not tell."""
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+def require_working_device(device: str) -> None:
+    """Let the device solve a small task whose result is known.
+
+    Raises:
+        RuntimeError: it does not answer, or answers wrongly. A CUDA context stays so after most of its errors.
+    """
+    numbers = torch.arange(64.0, device=device).reshape(8, 8)
+    total = (numbers @ torch.ones(8, 8, device=device)).sum().item()
+    if total != SELF_TEST_SUM:
+        raise RuntimeError(f"{device} has to compute {SELF_TEST_SUM} but computed {total}")

@@ -3,16 +3,21 @@
 It shares the process with the computation, so a process that hangs as a whole loses its lease, as it should.
 """
 
+import os
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, StaleClaim
-from core.job import ModelInfo
+from core.job import SCHEMA_VERSION, ModelInfo, Stage
 from core.job_store import Claim, JobStore
 from core.worker_record import WorkerState
+from worker.facts import Facts, FactsSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four beats may be lost
 
@@ -20,37 +25,78 @@ log = structlog.get_logger("worker")
 
 
 class Heartbeat:
-    """Reports to the store from a thread of its own; the running job asks it whether to go on."""
+    """Reports to store and parent from a thread of its own; the running job asks it whether to go on.
 
-    def __init__(self, store: JobStore, worker: str) -> None:
+    Args:
+        store: where this worker is listed.
+        worker: its name.
+        device: as torch names it.
+        about: what else its record shows: host, limits.
+        parent: id of the process without which this one has to end; None where there is none.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        worker: str,
+        device: str = "cpu",
+        about: Mapping[str, str] | None = None,
+        parent: int | None = None,
+    ) -> None:
         self.worker = worker
         self._store = store
+        self._about = {"device": device, "schema": str(SCHEMA_VERSION), **(about or {})}
+        self._facts = Facts(os.getpid(), device)
+        self._sender = FactsSender()
+        self._parent = parent
+        self._ready = False
         self._claim: Claim | None = None
         self._stale = False
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def start(self, model: ModelInfo, load_seconds: float) -> None:
-        """Announce the loaded model and begin to beat."""
-        self._store.report_load(self.worker, model, load_seconds)
+    def start(self) -> None:
+        """Begin to beat; this worker is loading its model."""
+        self._tell()
         self._thread.start()
+
+    def ready(self, model: ModelInfo, load_seconds: float, gpu: str = "") -> None:
+        """The model is loaded; `gpu` is the card's UUID, where there is one."""
+        self._about |= {"model": model.model_dump_json(), "model_load_seconds": f"{load_seconds:.3f}"}
+        self._facts = replace(self._facts, gpu=gpu)
+        self._store.report_load(self.worker, model, load_seconds)
+        self._ready = True
+        self._tell()
 
     def end(self) -> None:
         """Stop beating; the worker vanishes from the list of live ones."""
         self._ended.set()
         self._thread.join(timeout=INTERVAL_SECONDS * 2)
         self._store.dismiss(self.worker)
+        self._sender.close()
 
     def hold(self, claim: Claim) -> None:
         """From now on renew this job's lease too."""
         self._stale, self._claim = False, claim
-        self._tell(WorkerState.BUSY)
+        self._facts = replace(self._facts, job=claim.job.id, fence=claim.job.fence)
+        self._tell()
+
+    def reached(self, stage: Stage, step: int) -> None:
+        """How far the job is, for the parent, which ends a process that gets no further."""
+        self._facts = replace(self._facts, stage=stage, step=step)
+        self._sender.send(self._facts)
 
     def release(self) -> None:
         """The job has ended; the slot is free."""
         self._claim = None
-        self._tell(WorkerState.IDLE)
+        self._facts = replace(self._facts, job="", fence=0, stage="", step=0)
+        self._tell()
+
+    @property
+    def place(self) -> str:
+        """Host and device, which outlive this process."""
+        return self._facts.place
 
     @property
     def lost_the_job(self) -> bool:
@@ -62,19 +108,27 @@ class Heartbeat:
         """How long this worker may still compute, once it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
 
-    def _tell(self, state: WorkerState) -> None:
+    def _tell(self) -> None:
         try:
-            self._store.report(self.worker, state=state)
+            self._report()
         except RedisError as error:  # the next beat says it again; a claimed job has to run or to be given up meanwhile
-            log.warning("cannot report the state of the slot", state=state, error=str(error))
+            log.warning("cannot report the state of the slot", error=str(error))
+
+    def _report(self) -> None:
+        """The whole record: Redis may have been away for longer than it lives."""
+        self._sender.send(self._facts)
+        claim = self._claim
+        busy = WorkerState.BUSY if claim else WorkerState.IDLE
+        state = busy if self._ready else WorkerState.LOADING
+        left = self._store.report(self.worker, state=state, job=claim.job.id if claim else "", **self._about)
+        if left is not None:
+            self._stop_at = time.monotonic() + left.total_seconds()
 
     def _beat(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):
             claim = self._claim
             try:
-                left = self._store.report(self.worker, state=WorkerState.BUSY if claim else WorkerState.IDLE)
-                if left is not None:
-                    self._stop_at = time.monotonic() + left.total_seconds()
+                self._report()
                 if claim:
                     self._store.renew(claim)
             except CancelRequested:
@@ -83,3 +137,15 @@ class Heartbeat:
                 self._stale = claim is self._claim  # an ended job's claim is stale too, and no news
             except RedisError as error:
                 log.warning("heartbeat did not reach Redis", error=str(error))
+            if self._parent is not None and os.getppid() != self._parent:
+                self._leave()
+
+    def _leave(self) -> None:
+        """The parent died, so no message comes any more: let go of job and device, for whoever is started instead."""
+        log.error("the parent process is gone, this one ends")
+        with suppress(RedisError, StaleClaim):
+            if claim := self._claim:
+                self._store.give_back(claim)
+        with suppress(RedisError):
+            self._store.dismiss(self.worker)
+        os._exit(1)

@@ -1,14 +1,16 @@
 """What a running job tells: its stage, its step, how long it will take; and whether it may go on."""
 
 import time
+from datetime import timedelta
 
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import StaleClaim
+from core.errors import DeadlineExceeded, StaleClaim
 from core.job import Progress, Stage, Timing
 from core.job_store import Claim, JobStore
 from worker.heartbeat import Heartbeat
+from worker.interruptions import WorkerStops
 
 # Percent of a job that is done when a stage begins: shares of a 50-step job of the published model on a GPU.
 _BEGINS_AT = {
@@ -24,17 +26,14 @@ _DENOISING_SPAN = _BEGINS_AT[Stage.DECODING] - _BEGINS_AT[Stage.DENOISING]
 log = structlog.get_logger("worker")
 
 
-class WorkerStops(Exception):
-    """The worker was asked to stop and this job would not end in time: it has to be given back."""
-
-
 class JobProgress:
     """Follows one attempt through its stages. `begin` and `step` raise when the attempt may not go on."""
 
-    def __init__(self, store: JobStore, claim: Claim, heartbeat: Heartbeat) -> None:
+    def __init__(self, store: JobStore, claim: Claim, heartbeat: Heartbeat, timeout: timedelta) -> None:
         self._store = store
         self._claim = claim
         self._heartbeat = heartbeat
+        self._timeout = timeout
         self._steps = claim.job.request.steps
         self._started = time.monotonic()
         self._stage = Stage.LOADING
@@ -47,6 +46,7 @@ class JobProgress:
         Raises:
             StaleClaim: the job is no longer this attempt's.
             CancelRequested: the caller wants it no more.
+            DeadlineExceeded: this attempt has taken longer than any may.
             WorkerStops: the job has to be given back.
         """
         self._close_stage()
@@ -83,6 +83,7 @@ class JobProgress:
         if self._stage is Stage.DENOISING:
             percent += _DENOISING_SPAN * step / self._steps
         eta = self._eta(percent) if step else None
+        self._heartbeat.reached(self._stage, step)
         self._check_whether_to_go_on(eta)
         progress = Progress(stage=self._stage, step=step, steps=self._steps, percent=round(percent, 1), eta_seconds=eta)
         try:
@@ -97,6 +98,8 @@ class JobProgress:
     def _check_whether_to_go_on(self, eta: float | None) -> None:
         if self._heartbeat.lost_the_job:
             raise StaleClaim(f"{self._claim.job.id} was given to another worker")
+        if time.monotonic() - self._started > self._timeout.total_seconds():
+            raise DeadlineExceeded.after(self._timeout)
         left = self._heartbeat.seconds_to_stop
         if left is not None and (eta is None or eta > left):
             raise WorkerStops

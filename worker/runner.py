@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,28 +13,20 @@ import torch
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
-from core.errors import (
-    CancelRequested,
-    InternalFailure,
-    JobFailed,
-    NotFound,
-    NumericalFailure,
-    OutOfMemory,
-    StaleClaim,
-    StorageFailed,
-    Unavailable,
-)
+from core.errors import CancelRequested, JobFailed, StaleClaim
 from core.images import read_rgb
 from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, output_key
 from core.job_store import Claim, JobStore
 from core.shot import Size
 from core.storage import ObjectStorage
-from model.pipeline_tooncrafter import NumericalError
-from worker.device import peak_memory_bytes, reset_peak_memory
+from worker.device import require_working_device
 from worker.export import encode_mp4
+from worker.failures import failures_of_a_job
 from worker.framing import cut_out, lay_on_canvas
 from worker.heartbeat import Heartbeat
-from worker.progress import JobProgress, WorkerStops
+from worker.interruptions import DeviceBroken, WorkerStops
+from worker.memory import DeviceMemory
+from worker.progress import JobProgress
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
@@ -41,6 +34,21 @@ if TYPE_CHECKING:
 COMMIT_PATIENCE_SECONDS = 60.0  # a finished video outlives a restart of Redis; the fence keeps a late commit harmless
 
 log = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker takes.
+
+    Attributes:
+        max_image_pixels: of a keyframe as it was sent.
+        max_canvas_pixels: of the canvas; larger jobs are left to other workers. None for any.
+        job_timeout: of one attempt.
+    """
+
+    max_image_pixels: int
+    max_canvas_pixels: int | None
+    job_timeout: timedelta
 
 
 class Runner:
@@ -54,7 +62,8 @@ class Runner:
         pipeline: "ToonCrafterPipeline",
         model: ModelInfo,
         load_seconds: float,
-        max_image_pixels: int,
+        limits: Limits,
+        memory: DeviceMemory,
     ) -> None:
         self.heartbeat = heartbeat
         self._store = store
@@ -62,11 +71,16 @@ class Runner:
         self._pipeline = pipeline
         self._model = model
         self._load_seconds = load_seconds  # 0 once a job has told them
-        self._max_image_pixels = max_image_pixels
+        self._limits = limits
+        self._memory = memory
 
     def run_next(self) -> str | None:
-        """Run the best ready job to its end, whatever that is. Answers its id, or None where nothing waits."""
-        claim = self._store.claim(self.heartbeat.worker)
+        """Run the best ready job that fits to its end, whatever that is. Answers its id, or None where none waits.
+
+        Raises:
+            DeviceBroken: this process can compute no more; its job was given back and its worker quarantined.
+        """
+        claim = self._store.claim(self.heartbeat.worker, self._limits.max_canvas_pixels)
         if claim is None:
             return None
         job = claim.job
@@ -82,11 +96,11 @@ class Runner:
 
     def _attempt(self, claim: Claim) -> None:
         """Raises StaleClaim where the job turns out to be another worker's; every other end is written."""
-        progress = JobProgress(self._store, claim, self.heartbeat)
+        progress = JobProgress(self._store, claim, self.heartbeat, self._limits.job_timeout)
         load_seconds, self._load_seconds = self._load_seconds, 0.0
-        reset_peak_memory()
+        self._memory.begin_job()
         try:
-            with _failures_of_a_job():
+            with failures_of_a_job(lambda: require_working_device(self._memory.device)):
                 outputs = self._generate(claim.job, progress)
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
@@ -103,15 +117,25 @@ class Runner:
             self._load_seconds = load_seconds
             self._commit(lambda: self._store.give_back(claim))
             log.info("job given back, the worker stops")
+        except DeviceBroken as error:
+            self._report_sick(claim, str(error))
+            raise
+
+    def _report_sick(self, claim: Claim, reason: str) -> None:
+        worker, place = self.heartbeat.worker, self.heartbeat.place
+        self._commit(lambda: self._store.report_sick(claim, worker, place, reason))
+        log.error("device broken, job given back and worker quarantined", reason=reason, place=place)
 
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:
         progress.begin(Stage.LOADING)
         keyframes = [
-            read_rgb(self._storage.get(job.input_key(key.image)), max_pixels=self._max_image_pixels)
+            read_rgb(self._storage.get(job.input_key(key.image)), max_pixels=self._limits.max_image_pixels)
             for key in job.request.keyframes
         ]
-        canvases, picture = lay_on_canvas(keyframes, Size(job.request.width, job.request.height))
-        frames = cut_out(self._interpolate(canvases, job.request, progress), picture)
+        canvas = Size(job.request.width, job.request.height)
+        canvases, picture = lay_on_canvas(keyframes, canvas)
+        frames = self._memory.fit(canvas, lambda: self._interpolate(canvases, job.request, progress))
+        frames = cut_out(frames, picture)
         progress.begin(Stage.EXPORTING)
         video = encode_mp4(frames, job.request.fps)
         progress.begin(Stage.UPLOADING)
@@ -148,10 +172,10 @@ class Runner:
         return frames
 
     def _model_of_job(self) -> ModelInfo:
-        return self._model.model_copy(update={"peak_memory_bytes": peak_memory_bytes()})
+        return self._model.model_copy(update={"peak_memory_bytes": self._memory.peak_bytes()})
 
     @staticmethod
-    def _commit(write: Callable[[], None]) -> None:
+    def _commit(write: Callable[[], object]) -> None:
         """Write the end of an attempt, through a short absence of Redis.
 
         Raises:
@@ -160,31 +184,13 @@ class Runner:
         deadline = time.monotonic() + COMMIT_PATIENCE_SECONDS
         while True:
             try:
-                return write()
+                write()
+                return
             except RedisError as error:
                 if time.monotonic() > deadline:
                     raise
                 log.warning("commit did not reach Redis, trying again", error=str(error))
                 time.sleep(0.5)
-
-
-@contextmanager
-def _failures_of_a_job() -> Iterator[None]:
-    """Turn what can go wrong while a job runs into the codes that its record tells."""
-    try:
-        yield
-    except (StaleClaim, CancelRequested, WorkerStops, JobFailed):
-        raise
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory("the canvas does not fit into the device's memory; a smaller one may") from error
-    except NumericalError as error:
-        raise NumericalFailure(str(error)) from error
-    except (Unavailable, NotFound) as error:
-        log.exception("storage failed")
-        raise StorageFailed("a keyframe could not be read or a result not be written") from error
-    except Exception as error:
-        log.exception("unexpected error in a job")
-        raise InternalFailure("an unexpected error; the service's log has it under this job's id") from error
 
 
 def _describe_mp4(video: bytes, frames: NDArray[np.uint8], fps: int) -> Output:

@@ -5,6 +5,7 @@ import structlog
 from core.queue import GENERATE_TASK, MESSAGE_VERSION
 from worker import bootstrap
 from worker.celery import app
+from worker.interruptions import DeviceBroken
 
 log = structlog.get_logger("worker")
 
@@ -19,4 +20,7 @@ def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
     if abs(version - MESSAGE_VERSION) > 1:
         log.warning("message of an unknown version", version=version, known=MESSAGE_VERSION)
         return
-    bootstrap.runner().run_next()
+    try:
+        bootstrap.runner().run_next()
+    except DeviceBroken:
+        bootstrap.leave_broken_child()

@@ -20,7 +20,8 @@ from core.settings import Settings
 from core.storage import ObjectStorage, open_storage
 from tests.jobs import MODEL, generation_request, png
 from worker.heartbeat import Heartbeat
-from worker.runner import Runner
+from worker.memory import DeviceMemory
+from worker.runner import Limits, Runner
 
 TTL = timedelta(hours=1)
 IMAGE = StoredImage(sha256="a" * 64, content_type="image/png", width=64, height=40, bytes=len(png()))
@@ -57,11 +58,16 @@ class Worker:
     storage: ObjectStorage
     pipeline: StandInPipeline
     name: str = "gpu-1:7"
+    max_canvas_pixels: int | None = None
+    job_timeout: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         self.heartbeat = Heartbeat(self.store, self.name)
-        self.heartbeat.start(MODEL, load_seconds=2.5)
-        self.runner = Runner(self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, 1_000_000)
+        self.heartbeat.start()
+        self.heartbeat.ready(MODEL, load_seconds=2.5)
+        limits = Limits(1_000_000, self.max_canvas_pixels, self.job_timeout)
+        memory = DeviceMemory(self.pipeline, "cpu", "none")
+        self.runner = Runner(self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, limits, memory)
 
     def run(self) -> str | None:
         return self.runner.run_next()

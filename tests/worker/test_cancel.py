@@ -9,8 +9,9 @@ from core import keys
 from core.job import JobState
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
+from core.local_storage import LocalStorage
 from core.settings import Settings
-from core.storage import LocalStorage
+from core.signed_links import SignedLinks
 from model.pipeline_tooncrafter import NumericalError
 from tests.servers import RedisServer, wait_until
 from tests.worker.conftest import StandInPipeline, Worker, read, submit
@@ -93,7 +94,11 @@ class TestCancel:
                 if key.endswith("video.mp4"):
                     cancel(redis_server, job_id)
 
-        worker = Worker(store, CancelsDuringUpload(settings.state_dir / "objects"), pipeline)
+        worker = Worker(
+            store,
+            CancelsDuringUpload(settings.state_dir / "objects", SignedLinks(settings.state_dir / "secret")),
+            pipeline,
+        )
         job_id = await submit(async_store, worker.storage)
         worker.run()
         worker.heartbeat.end()

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import av
 import pytest
-import torch
 
 from core import keys
 from core.job import JobState, output_key
@@ -88,7 +87,6 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("error", "code"),
         [
-            (torch.OutOfMemoryError("CUDA out of memory, tried /opt/secret"), "out_of_memory"),
             (NumericalError("latents are not finite"), "numerical_error"),
             (RuntimeError("cuDNN failed in /opt/secret/model.py"), "internal"),
         ],
@@ -257,8 +255,8 @@ class TestRedisAway:
         """Else the heartbeat would hold the lease of a job that nobody runs, for ever."""
 
         class LeavesAfterClaim(JobStore):
-            def claim(self, worker: str) -> Claim | None:
-                held = super().claim(worker)
+            def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:
+                held = super().claim(worker, max_canvas_pixels)
                 mortal_redis.kill()
                 return held
 

@@ -1,0 +1,118 @@
+"""The parent's eye on its child: a thread that ends a child which hangs, and says in Redis what becomes of its job.
+
+A child that hangs cannot do this itself: its heartbeat either stands still too, or beats on beside a kernel that never
+ends. The parent computes nothing, so it always answers; it also holds the facts of its worker for whoever asks.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.errors import DeadlineExceeded, StaleClaim
+from core.job import Timing
+from core.job_store import Claim, JobStore
+from worker.facts import Facts, FactsReceiver
+from worker.gpu_faults import GpuFaults
+from worker.verdict import Judge, Trouble, Verdict
+
+LOOK_SECONDS = 1.0
+
+log = structlog.get_logger("worker")
+
+
+class Watchdog:
+    """Listens to the child and acts on verdicts.
+
+    Args:
+        open_store: called in the thread, once Redis is needed.
+        worker: name of this worker.
+        patience: how long a device may compute without progress, and a child be silent.
+        job_timeout: of an attempt.
+    """
+
+    def __init__(
+        self, open_store: Callable[[], JobStore], worker: str, patience: timedelta, job_timeout: timedelta
+    ) -> None:
+        self._open_store = open_store
+        self._worker = worker
+        self._job_timeout = job_timeout
+        self._judge = Judge(patience, job_timeout)
+        self._gpu = GpuFaults("")
+        self._receiver = FactsReceiver()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    @property
+    def facts(self) -> Facts | None:
+        """What the child told last; None before its first word and after its end."""
+        return self._judge.facts
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Watch no longer."""
+        self._ended.set()
+        self._thread.join(timeout=LOOK_SECONDS * 2)
+        self._receiver.close()
+
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            for facts in self._receiver.receive(LOOK_SECONDS):
+                self._judge.hear(facts, time.monotonic())
+                if facts.gpu != self._gpu.uuid:
+                    self._gpu = GpuFaults(facts.gpu)
+            if verdict := self._judge.verdict(time.monotonic(), self._gpu.next()):
+                self._judge.forget()
+                self._act(verdict)
+
+    def _act(self, verdict: Verdict) -> None:
+        facts = verdict.facts
+        if not _kill_child(facts.pid):
+            return
+        log.error("child ended", reason=verdict.words, job_id=facts.job, stage=facts.stage, device=facts.device)
+        while not self._ended.wait(LOOK_SECONDS):
+            try:
+                self._settle(verdict)
+            except StaleClaim:
+                log.info("the job was another worker's already", job_id=facts.job)
+            except RedisError as error:
+                log.warning("cannot say what became of the job, trying again", error=str(error))
+                continue
+            return
+
+    def _settle(self, verdict: Verdict) -> None:
+        """Write the end of the attempt; Celery starts another child meanwhile.
+
+        Raises:
+            StaleClaim: it was no longer this worker's.
+        """
+        store, facts = self._open_store(), verdict.facts
+        job = store.get(facts.job) if facts.job else None
+        claim = Claim(job.model_copy(update={"fence": facts.fence})) if job else None
+        if claim is None:
+            if verdict.is_sick:
+                store.quarantine(self._worker, verdict.words)
+        elif verdict.is_sick:
+            store.report_sick(claim, self._worker, facts.place, verdict.words)
+        elif verdict.trouble is Trouble.OVERDUE:
+            store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
+        else:
+            store.give_back(claim)
+
+
+def _kill_child(pid: int) -> bool:
+    """Whether there was a child of this process with that id; Celery may have replaced it, and others bear the id."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.kill(pid, signal.SIGKILL)
+    except (ChildProcessError, ProcessLookupError):
+        return False
+    return True
