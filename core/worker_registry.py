@@ -90,6 +90,10 @@ class WorkerRegistry:
         """Whether jobs are accepted but not claimed."""
         return bool(self._redis.exists(keys.PAUSED))
 
+    def count_waiting(self) -> int:
+        """How many jobs wait, whoever can run them."""
+        return sum(int(self._redis.zcard(lane)) for lane in keys.READY_KEYS)
+
     def purge(self) -> list[str]:
         """Cancel waiting jobs, `PURGED_AT_ONCE` of them. Answers their ids; none where nothing waits."""
         ids: list[str] = self._purge(args=[PURGED_AT_ONCE])

@@ -1,10 +1,13 @@
-"""`python -m worker`: the Celery worker with the options that it needs, as one command."""
+"""`python -m worker`: the Celery worker with the options that it needs, or one for each device, as one command."""
 
 import os
 import sys
 
+from core.logging import configure_logging
 from core.queue import QUEUE
+from core.settings import Settings
 from worker.bootstrap import refuse_to_start_without_model
+from worker.supervisor import keep_workers
 
 OPTIONS = [
     "--app=worker.celery",
@@ -20,9 +23,20 @@ OPTIONS = [
 
 
 def main() -> None:
-    """Become `celery worker`, so that signals reach it directly. Further arguments are passed on."""
+    """Become `celery worker`, so that signals reach it directly; keep several of them where several devices are named.
+
+    Further arguments are passed on.
+    """
     refuse_to_start_without_model()
-    os.execv(sys.executable, [sys.executable, "-m", "celery", *OPTIONS, *sys.argv[1:]])  # noqa: S606  # no shell wanted
+    settings = Settings()
+    if len(settings.devices) > 1:
+        configure_logging(settings.log_level, settings.log_format)
+        keep_workers(settings.devices, sys.argv[1:])
+        return
+    if settings.devices:
+        os.environ["TOONCRAFTER_DEVICE"] = settings.devices[0]
+    name = f"--hostname=worker-{os.getpid()}@%h"  # remote control tells workers of one host apart by it
+    os.execv(sys.executable, [sys.executable, "-m", "celery", *OPTIONS, name, *sys.argv[1:]])  # noqa: S606  # no shell wanted
 
 
 if __name__ == "__main__":
