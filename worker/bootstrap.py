@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,12 +19,14 @@ from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
 from worker.heartbeat import Heartbeat
+from worker.verdict import Judge
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from worker.runner import Runner
 
 TINY = "tiny"
+OVERTIME = timedelta(seconds=60)  # a child looks at its deadline at each step; the parent only where one takes so long
 
 log = structlog.get_logger("worker")
 
@@ -130,7 +133,8 @@ def start_parent() -> None:
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
     _forget_earlier_worker(redis_url, worker)
-    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, settings.watchdog_timeout, settings.job_timeout)
+    judge = Judge(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
+    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, judge, settings.job_timeout)
     _watchdog.start()
 
 

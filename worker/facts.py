@@ -82,5 +82,6 @@ class FactsReceiver:
 
     def close(self) -> None:
         """Listen no longer."""
+        os.environ.pop(LINK, None)
         self._socket.close()
         self._folder.cleanup()

@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from worker.facts import Facts
 
-OVERTIME = timedelta(seconds=60)  # a child looks at its deadline at each step; the parent only where that takes so long
-
 
 class Trouble(StrEnum):
     """What is the matter with a child."""
@@ -38,13 +36,13 @@ class Judge:
 
     Args:
         patience: how long a device may compute without progress, and a child be silent.
-        job_timeout: of one attempt.
+        longest_attempt: after which one should have ended by itself.
     """
 
-    def __init__(self, patience: timedelta, job_timeout: timedelta) -> None:
+    def __init__(self, patience: timedelta, longest_attempt: timedelta) -> None:
         self.facts: Facts | None = None
         self._patience = patience.total_seconds()
-        self._longest_attempt = (job_timeout + OVERTIME).total_seconds()
+        self._longest_attempt = longest_attempt.total_seconds()
         self._heard = self._advanced = self._began = 0.0
 
     def hear(self, facts: Facts, now: float) -> None:

@@ -32,17 +32,15 @@ class Watchdog:
     Args:
         open_store: called in the thread, once Redis is needed.
         worker: name of this worker.
-        patience: how long a device may compute without progress, and a child be silent.
-        job_timeout: of an attempt.
+        judge: decides when.
+        job_timeout: what an attempt that is overdue is told.
     """
 
-    def __init__(
-        self, open_store: Callable[[], JobStore], worker: str, patience: timedelta, job_timeout: timedelta
-    ) -> None:
+    def __init__(self, open_store: Callable[[], JobStore], worker: str, judge: Judge, job_timeout: timedelta) -> None:
         self._open_store = open_store
         self._worker = worker
         self._job_timeout = job_timeout
-        self._judge = Judge(patience, job_timeout)
+        self._judge = judge
         self._gpu = GpuFaults("")
         self._receiver = FactsReceiver()
         self._ended = threading.Event()
@@ -78,22 +76,21 @@ class Watchdog:
         if not _kill_child(facts.pid):
             return
         log.error("child ended", reason=verdict.words, job_id=facts.job, stage=facts.stage, device=facts.device)
-        while not self._ended.wait(LOOK_SECONDS):
-            try:
-                self._settle(verdict)
-            except StaleClaim:
-                log.info("the job was another worker's already", job_id=facts.job)
-            except RedisError as error:
-                log.warning("cannot say what became of the job, trying again", error=str(error))
-                continue
-            return
+        while not self._settle(verdict) and not self._ended.wait(LOOK_SECONDS):
+            pass
 
-    def _settle(self, verdict: Verdict) -> None:
-        """Write the end of the attempt; Celery starts another child meanwhile.
+    def _settle(self, verdict: Verdict) -> bool:
+        """Whether the end of the attempt is written, or is no longer this worker's to write."""
+        try:
+            self._write(verdict)
+        except StaleClaim:
+            log.info("the job was another worker's already", job_id=verdict.facts.job)
+        except RedisError as error:
+            log.warning("cannot say what became of the job, trying again", error=str(error))
+            return False
+        return True
 
-        Raises:
-            StaleClaim: it was no longer this worker's.
-        """
+    def _write(self, verdict: Verdict) -> None:
         store, facts = self._open_store(), verdict.facts
         job = store.get(facts.job) if facts.job else None
         claim = Claim(job.model_copy(update={"fence": facts.fence})) if job else None
