@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format env-example openapi bench lock setup setup-tests clean
+.PHONY: help demo up test test-long check format env-example openapi chaos bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,9 @@ env-example: setup  ## write .env.example from the settings
 
 openapi: setup  ## write openapi.yaml from the gateway
 	@$(BIN)/python scripts/export_openapi.py
+
+chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
+	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
 
 bench: setup  ## measure the model: seconds and peak memory of each stage
 	@$(BIN)/python -m benchmarks.model

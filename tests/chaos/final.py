@@ -20,7 +20,13 @@ END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 
 
 async def come_to_rest(stack: Stack) -> None:
-    """Return once no job waits or runs and all that is to be deleted is, or when that takes too long."""
+    """Return once no job waits or runs and all that is to be deleted is, or when that takes too long.
+
+    Nobody submits any more, so what waits in the trash for submissions that never came is due as if its time were over.
+    """
+    waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
+    if waiting:
+        await stack.redis.zadd(keys.TRASH, dict.fromkeys(waiting, 0), xx=True)
 
     async def rests() -> bool:
         if await stack.redis.exists(*EMPTY_AT_REST):

@@ -12,7 +12,7 @@ from tests.chaos.final import come_to_rest, read_final
 from tests.chaos.history import History, What
 from tests.chaos.load import Load
 from tests.chaos.recovery import Recoveries
-from tests.chaos.schedule import Fault, draw_faults
+from tests.chaos.schedule import Fault, Kind, draw_faults
 from tests.chaos.stack import Stack
 from tests.chaos.stories import draw_stories
 
@@ -25,7 +25,7 @@ SHOWN_VIOLATIONS = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does. `broken` names the guarantee that is taken away on purpose."""
+    """What a run does. `broken` names the guarantee that is taken away on purpose, `only` the kinds of faults."""
 
     jobs: int
     faults: int
@@ -33,6 +33,7 @@ class Plan:
     seconds_of_a_fault: float = SECONDS_OF_A_FAULT
     longest_fault_seconds: float = LONGEST_FAULT_SECONDS
     broken: str | None = None
+    only: tuple[Kind, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -72,7 +73,7 @@ class Run:
             plan = self._plan
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(load.play(draw_stories(plan.seed, plan.jobs, plan.seconds)))
-                for fault in draw_faults(plan.seed, plan.faults, plan.seconds, plan.longest_fault_seconds):
+                for fault in draw_faults(plan.seed, plan.faults, plan.seconds, plan.longest_fault_seconds, plan.only):
                     parts.create_task(self._play_fault(fault))
             await self._recoveries.settle()
             await come_to_rest(stack)

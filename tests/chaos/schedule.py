@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 WORKERS = 3
+SHORTEST_SECONDS = 3.0
 STORAGE_TROUBLE = ("storage_failed",)
 
 
@@ -92,6 +93,9 @@ COSTS = {
 }
 
 
+KILLS_BY_WHICH_RECOVERY_IS_TIMED = (Kind.KILL_CHILD, Kind.KILL_CHILD)  # beside the one of each round
+
+
 @dataclass(frozen=True)
 class Fault:
     """One of them. `at` in seconds since the load began, `seconds` it lasts; `target` counts from 0."""
@@ -107,23 +111,29 @@ class Fault:
         return COSTS[self.kind]
 
 
-def draw_faults(seed: int, count: int, seconds: float, longest_seconds: float) -> list[Fault]:
+def draw_faults(
+    seed: int, count: int, seconds: float, longest_seconds: float, only: tuple[Kind, ...] = ()
+) -> list[Fault]:
     """So many faults over a time: every kind before any comes again, a new order in each round.
 
     Args:
         seconds: over which they are spread.
-        longest_seconds: of one fault; the shortest lasts 3 s.
+        longest_seconds: of one fault; the shortest lasts 3 s, long ones are rarer than short ones.
+        only: the kinds; all where none is named.
     """
     chance = random.Random(f"faults {seed}")
     kinds: list[Kind] = []
     while len(kinds) < count:
-        kinds += chance.sample(list(Kind), len(Kind))
+        once = [*(only or Kind), *(() if only else KILLS_BY_WHICH_RECOVERY_IS_TIMED)]
+        kinds += chance.sample(once, len(once))
     return [
         Fault(
             number=number + 1,
             kind=kind,
             at=(number + chance.random() / 2) * seconds / count,
-            seconds=chance.uniform(3.0, longest_seconds) if COSTS[kind].holds else 0.0,
+            seconds=SHORTEST_SECONDS * (longest_seconds / SHORTEST_SECONDS) ** chance.random()
+            if COSTS[kind].holds
+            else 0.0,
             target=chance.randrange(WORKERS),
         )
         for number, kind in enumerate(kinds[:count])
