@@ -64,6 +64,7 @@ def queue_view(deployment: Deployment) -> QueueView:
     """What waits, and who works on it."""
     states = Counter(worker.state for worker in deployment.workers)
     return QueueView(
+        paused=deployment.is_paused,
         lanes=[_lane(lane, deployment.expected_wait(lane.priority)) for lane in deployment.lanes],
         running=len(deployment.remaining_seconds),
         workers=WorkersView(**{state.value: states[state] for state in WorkerState}),

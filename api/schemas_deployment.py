@@ -8,8 +8,8 @@ from core.deployment import Unknown
 from core.job import Priority
 
 UNKNOWN_MEANING = (
-    "Why a number is null: `no_worker`, none lives that would take the job; `no_recent_run`, the model that would run "
-    "it has finished none yet. Null where every number is known."
+    "Why a number is null: `queue_paused`, the operator lets no job start; `no_worker`, none lives that would take the "
+    "job; `no_recent_run`, the model that would run it has finished none yet. Null where every number is known."
 )
 
 
@@ -114,6 +114,7 @@ class QueueView(BaseModel):
     """What waits, and who works on it."""
 
     object: Literal["queue"] = "queue"
+    paused: bool = Field(description="Jobs are accepted, but none starts until the operator lets it.", examples=[False])
     lanes: list[LaneView] = Field(description="One for each priority, the one that is served first at the front.")
     running: int = Field(description="Jobs that run.", examples=[2])
     workers: WorkersView

@@ -20,6 +20,7 @@ _RUNS = TypeAdapter(list[RecentRun])
 class Unknown(StrEnum):
     """Why a time cannot be told."""
 
+    QUEUE_PAUSED = "queue_paused"  # until the operator lets it go on
     NO_WORKER = "no_worker"  # none lives that would take the job
     NO_RECENT_RUN = "no_recent_run"  # the model that would run it has finished none yet
 
@@ -40,6 +41,7 @@ class Deployment:
     lanes: Sequence[Lane]  # best first
     remaining_seconds: Sequence[float | None]  # of every running job; None where it does not know yet
     all_runs: Sequence[RecentRun]  # the newest first
+    is_paused: bool = False  # jobs are accepted, but no worker takes one
 
     @property
     def runs(self) -> list[RecentRun]:
@@ -65,6 +67,8 @@ class Deployment:
             priority: of the job.
             pixels: of its canvas; workers whose limit is smaller do not count.
         """
+        if self.is_paused:
+            return Unknown.QUEUE_PAUSED
         serving = sum(worker.state in SERVING and worker.takes(pixels) for worker in self.workers)
         if not serving:
             return Unknown.NO_WORKER
@@ -108,12 +112,13 @@ class AsyncDeployment:
         Raises:
             Unavailable: Redis does not answer.
         """
-        workers, lanes, running, runs, now = await self._look()
+        workers, lanes, running, runs, paused, now = await self._look()
         return Deployment(
             workers=[WorkerRecord.parse(name, _pairs(flat)) for name, *flat in workers],
             lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
             remaining_seconds=[Progress.model_validate_json(news).eta_seconds if news else None for news in running],
             all_runs=_RUNS.validate_json(f"[{','.join(runs)}]"),
+            is_paused=bool(paused),
         )
 
     async def close(self) -> None:

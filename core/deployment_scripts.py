@@ -1,11 +1,12 @@
 """The Lua script that looks at the whole deployment at one moment."""
 
-from core.keys import JOBS, RUNS, WORKER, WORKERS
+from core.keys import JOBS, PAUSED, RUNS, WORKER, WORKERS
 from core.lua_common import COMMON, LANES
 
 # Answer: the workers, each its name and then the fields of its hash; of each lane how many jobs wait and since when
-# (ms) the oldest does, or -1; the progress of every running job, or ''; what the last runs took, the newest first; and
-# the time (ms). It costs a look at each worker and each running job, however many jobs wait.
+# (ms) the oldest does, or -1; the progress of every running job, or ''; what the last runs took, the newest first;
+# whether the queue is paused, 1 or 0; and the time (ms). It costs a look at each worker and each running job, however
+# many jobs wait.
 LOOK = (
     COMMON
     + f"""
@@ -24,6 +25,7 @@ end
 for _, id in ipairs(redis.call('ZRANGE', '{JOBS}:running', 0, -1)) do
   table.insert(running, redis.call('HGET', key_of(id), 'progress') or '')
 end
-return {{workers, lanes, running, redis.call('LRANGE', '{RUNS}', 0, -1), now()}}
+return {{workers, lanes, running, redis.call('LRANGE', '{RUNS}', 0, -1),
+  redis.call('EXISTS', '{PAUSED}'), now()}}
 """
 )

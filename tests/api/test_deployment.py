@@ -208,6 +208,18 @@ class TestQueue:
         }
         assert (answer["running"], answer["workers"]["busy"]) == (1, 1)
 
+    async def test_paused_queue_is_said_to_be_paused(self, client: AsyncClient, store: JobStore) -> None:
+        """A free worker does not mean that a job would start."""
+        store.pause_queue()
+        store.report_load("gpu-1:7", MODEL, 2.5)
+        answer = (await client.get(QUEUE)).json()
+        assert answer["paused"] is True
+        assert {lane["unknown"] for lane in answer["lanes"]} == {"queue_paused"}
+        plan = (await client.post(ESTIMATE, json=body())).json()
+        assert (plan["seconds"]["queue_wait"], plan["seconds"]["unknown"]) == (None, "queue_paused")
+        store.resume_queue()
+        assert (await client.get(QUEUE)).json()["paused"] is False
+
     async def test_workers_by_what_they_do(self, client: AsyncClient, store: JobStore) -> None:
         """Every state that a worker can report has its count."""
         assert set(WorkersView.model_fields) == {state.value for state in WorkerState}

@@ -19,11 +19,16 @@ class Client:
 
     def submit(self, **request: Any) -> str:
         """A small job from the shipped keyframes; its id."""
-        body = json.dumps({"steps": 2, "width": 128, "height": 128, **request}).encode()
-        files = [("keyframe", (path.name, path.read_bytes(), "image/png")) for path in KEYFRAMES]
-        answer = self.http.post("/v1/interpolations", files=[*files, ("request", (None, body, "application/json"))])
+        answer = self._send("/v1/interpolations", request)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
+
+    def estimate(self, **request: Any) -> dict[str, Any]:
+        """What the same job would take."""
+        answer = self._send("/v1/interpolations/estimate", request)
+        assert answer.status_code == 200, answer.text
+        plan: dict[str, Any] = answer.json()
+        return plan
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The job as it stands."""
@@ -40,3 +45,8 @@ class Client:
             assert time.monotonic() < deadline, f"still {job['status']}: {job['progress']}"
             time.sleep(0.1)
         return job
+
+    def _send(self, path: str, request: dict[str, Any]) -> httpx.Response:
+        body = json.dumps({"steps": 2, "width": 128, "height": 128, **request}).encode()
+        files = [("keyframe", (key.name, key.read_bytes(), "image/png")) for key in KEYFRAMES]
+        return self.http.post(path, files=[*files, ("request", (None, body, "application/json"))])

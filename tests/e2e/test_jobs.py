@@ -69,6 +69,23 @@ def test_refusal_lists_all_that_is_wrong(stack: Stack) -> None:
     assert {problem["pointer"] for problem in answer.json()["errors"]} == {"/steps", "/speed"}
 
 
+def test_estimate_comes_from_what_jobs_took(client: Client) -> None:
+    """Of a real model: the plan lies between the quickest and the slowest of the jobs that it was made from."""
+    size = {"width": 192, "height": 128}
+    jobs = [client.wait(client.submit(**size)) for _ in range(3)]
+    plan = client.estimate(**size)
+    [output] = jobs[0]["outputs"]
+    assert plan["output"] == {"width": output["width"], "height": output["height"]}
+    assert (plan["frames"], plan["model_passes"]) == (output["frames"], 2 * jobs[0]["request"]["steps"])
+    timings = [job["timing"] for job in jobs]
+    known = [(took["denoise_seconds"], took["decode_seconds"]) for took in timings]
+    parts = [(*two, took["run_seconds"] - sum(two)) for two, took in zip(known, timings, strict=True)]
+    least, most = (sum(pick(column) for column in zip(*parts, strict=True)) for pick in (min, max))
+    assert least - 0.06 <= plan["seconds"]["run"] <= most + 0.06  # a plan is rounded to a tenth of a second
+    assert plan["based_on"]["model"] == jobs[0]["model"]["name"]
+    assert plan["seconds"]["queue_wait"] is not None
+
+
 @pytest.mark.browser
 def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -> None:
     """The file is one that people can watch: it starts, has its size and length, and shows a picture."""
