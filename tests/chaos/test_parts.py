@@ -1,0 +1,92 @@
+"""The parts of the harness that could fool it: what the seed decides, and a network that only seems to be harmed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.chaos.proxy import Proxy
+from tests.chaos.schedule import Kind, draw_faults
+from tests.chaos.stories import draw_stories
+
+LIMIT_SECONDS = 10.0  # only ends a wait that would never end
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """In front of a server that answers what it is told."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1024):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    proxy = Proxy(lambda: asyncio.open_connection("127.0.0.1", port))
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+    server.close()
+
+
+@pytest.fixture
+async def client(proxy: Proxy) -> AsyncIterator[Client]:
+    """A connection through the proxy that has been used."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    assert await ask(reader, writer) == b"hello"
+    yield reader, writer
+    writer.close()
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(b"hello")
+    return await reader.read(1024)
+
+
+def test_a_seed_tells_the_whole_run() -> None:
+    """The same seed is the same run, another one is another; times grow, so that nothing happens before its turn."""
+    assert draw_faults(1, 40, 400.0, 30.0) == draw_faults(1, 40, 400.0, 30.0) != draw_faults(2, 40, 400.0, 30.0)
+    assert draw_stories(1, 40, 400.0) == draw_stories(1, 40, 400.0) != draw_stories(2, 40, 400.0)
+    times = [fault.at for fault in draw_faults(1, 40, 400.0, 30.0)]
+    assert times == sorted(times)
+
+
+def test_a_long_run_has_every_fault() -> None:
+    """And each that holds lasts 3 s at least, 30 s at most."""
+    faults = draw_faults(1, 100, 1000.0, 30.0)
+    assert {fault.kind for fault in faults} == set(Kind)
+    assert all(3.0 <= fault.seconds <= 30.0 for fault in faults if fault.cost.holds)
+
+
+async def test_half_open_connection_delivers_late_but_loses_nothing(proxy: Proxy, client: Client) -> None:
+    """What a partition that ends does to a connection which outlives it."""
+    proxy.half_open()
+    answer = asyncio.create_task(ask(*client))
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)  # new ones are accepted
+    later = asyncio.create_task(ask(reader, writer))
+    done, _ = await asyncio.wait([answer, later], timeout=0.2)
+    assert not done
+    proxy.heal()
+    async with asyncio.timeout(LIMIT_SECONDS):
+        assert (await answer, await later) == (b"hello", b"hello")
+    writer.close()
+
+
+async def test_cut_connection_is_reset_and_a_new_one_is_not(proxy: Proxy, client: Client) -> None:
+    """A network that is back at once."""
+    proxy.cut()
+    with pytest.raises(ConnectionResetError):
+        await ask(*client)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    assert await ask(reader, writer) == b"hello"
+    writer.close()
+
+
+async def test_answer_stands_in_for_the_servers(proxy: Proxy, client: Client) -> None:
+    """A storage that answers errors, on a connection which served before."""
+    proxy.answer(b"no")
+    async with asyncio.timeout(LIMIT_SECONDS):
+        assert await ask(*client) == b"no"
+        assert await client[0].read() == b""
