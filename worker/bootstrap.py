@@ -85,7 +85,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     storage.ping()
     use_threads(settings.threads)
     device = choose_device(settings.device)
-    heartbeat = Heartbeat(store, worker, device, _about(settings), parent=os.getppid())
+    heartbeat = Heartbeat(store, worker, device, _about(settings))
     heartbeat.start()
     require_working_device(device)
     begun = time.monotonic()
@@ -132,24 +132,24 @@ def start_parent() -> None:
     settings = Settings()
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
-    _forget_earlier_worker(redis_url, worker)
+    _dismiss(worker)  # in a container it bears the name of the one before; what was said of that is not said of this
     judge = Judge(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: JobStore(redis_url), worker, judge, settings.job_timeout)
     _watchdog.start()
 
 
-def _forget_earlier_worker(redis_url: str, worker: str) -> None:
-    """In a container a new worker bears the name of the one before; what was said of that one is not said of this."""
-    try:
-        JobStore(redis_url).dismiss(worker)
-    except RedisError as error:
-        log.warning("cannot tell Redis that this worker is new", error=str(error))
-
-
 def end_parent() -> None:
-    """The child has ended, and so does this process."""
+    """The child has ended, in order or not, and so does this process."""
     if _watchdog is not None:
         _watchdog.end()
+    _dismiss(worker_name(os.getpid()))
+
+
+def _dismiss(worker: str) -> None:
+    try:
+        JobStore(Settings().find_redis()).dismiss(worker)
+    except RedisError as error:
+        log.warning("cannot tell Redis that a worker is gone", error=str(error))
 
 
 def ask_child_to_stop() -> None:

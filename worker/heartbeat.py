@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -32,7 +31,6 @@ class Heartbeat:
         worker: its name.
         device: as torch names it.
         about: what else its record shows: host, limits.
-        parent: id of the process without which this one has to end; None where there is none.
     """
 
     def __init__(
@@ -41,14 +39,12 @@ class Heartbeat:
         worker: str,
         device: str = "cpu",
         about: Mapping[str, str] | None = None,
-        parent: int | None = None,
     ) -> None:
         self.worker = worker
         self._store = store
         self._about = {"device": device, "schema": str(SCHEMA_VERSION), **(about or {})}
         self._facts = Facts(os.getpid(), device)
         self._sender = FactsSender()
-        self._parent = parent
         self._ready = False
         self._claim: Claim | None = None
         self._stale = False
@@ -137,15 +133,3 @@ class Heartbeat:
                 self._stale = claim is self._claim  # an ended job's claim is stale too, and no news
             except RedisError as error:
                 log.warning("heartbeat did not reach Redis", error=str(error))
-            if self._parent is not None and os.getppid() != self._parent:
-                self._leave()
-
-    def _leave(self) -> None:
-        """The parent died, so no message comes any more: let go of job and device, for whoever is started instead."""
-        log.error("the parent process is gone, this one ends")
-        with suppress(RedisError, StaleClaim):
-            if claim := self._claim:
-                self._store.give_back(claim)
-        with suppress(RedisError):
-            self._store.dismiss(self.worker)
-        os._exit(1)
