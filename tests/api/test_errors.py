@@ -115,7 +115,8 @@ class TestAway:
             assert problems(response, 503, "unavailable") == {}
             assert "storage" in response.json()["detail"]
             assert str(tmp_path) not in response.text
-        assert redis_server.client.keys() in ([], ["tc:trash"])  # where objects are noted until they are known to be gone
+        # in the trash objects are noted until they are known to be gone
+        assert redis_server.client.keys() in ([], ["tc:trash"])
 
     async def test_bucket(self, s3_settings: Settings, redis_server: RedisServer) -> None:
         """No server there."""
@@ -126,7 +127,8 @@ class TestAway:
                 assert "storage" in response.json()["detail"]
                 secrets = (gone.s3_endpoint_url, gone.s3_access_key_id, gone.s3_secret_access_key.get_secret_value())
                 assert not any(secret in response.text for secret in secrets)
-        assert redis_server.client.keys() in ([], ["tc:trash"])  # where objects are noted until they are known to be gone
+        # in the trash objects are noted until they are known to be gone
+        assert redis_server.client.keys() in ([], ["tc:trash"])
 
     async def test_bucket_that_does_not_answer(self, s3_settings: Settings, s3_server: S3Server) -> None:
         """A probe that hangs is worse than one that fails."""
