@@ -7,7 +7,7 @@ from core.errors import CancelRequested, OutOfMemory
 from core.job import MAX_LOST_LEASES, JobState, Timing
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
-from tests.core.test_job_store import claim, expire_lease, members, submit
+from tests.core.steps import claim, expire_lease, members, submit
 from tests.jobs import MODEL, stored_output
 from tests.servers import RedisServer
 
