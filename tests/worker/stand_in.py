@@ -59,10 +59,10 @@ def load_pipeline(*_: Any, **__: Any) -> SimpleNamespace:
     import torch
 
     pipeline = Pipeline()
-    pipeline.dtype = torch.float32  # type: ignore[attr-defined]
+    pipeline.dtype = torch.float32
     return SimpleNamespace(pipeline=pipeline, name="stand-in", trained=False, weights="sha256:0")
 
 
 _module = ModuleType("model.checkpoint")
-_module.load_pipeline = load_pipeline  # type: ignore[attr-defined]
+_module.load_pipeline = load_pipeline
 sys.modules["model.checkpoint"] = _module

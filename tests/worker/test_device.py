@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from worker.device import choose_device, choose_dtype
+from worker.device import choose_device, choose_dtype, gpu_uuid, require_working_device
 
 
 @pytest.mark.parametrize("setting", ["cpu", "cuda:1", "mps"])
@@ -24,3 +24,19 @@ def test_named_device_is_taken(setting: str) -> None:
 def test_precision(setting: str, device: str, dtype: torch.dtype) -> None:
     """Half where a GPU is fast at it, else whole; a named one always."""
     assert choose_dtype(setting, device) is dtype
+
+
+def test_working_device_solves_the_small_task() -> None:
+    """Asked at the start of each child, and after each error without another explanation."""
+    require_working_device("cpu")
+
+
+def test_device_that_is_not_there_solves_nothing() -> None:
+    """Nor does one whose context an error has left unusable."""
+    with pytest.raises((RuntimeError, AssertionError)):
+        require_working_device("cuda:99")
+
+
+def test_only_an_nvidia_card_has_a_name_of_its_own() -> None:
+    """By which the driver tells of its faults."""
+    assert gpu_uuid("cpu") == ""

@@ -19,6 +19,7 @@ from model.pipeline_tooncrafter import NumericalError
 from tests.jobs import MODEL
 from tests.servers import RedisServer, wait_until
 from tests.worker.conftest import StandInPipeline, Worker, read, submit
+from worker.interruptions import DeviceBroken
 
 
 class TestSuccess:
@@ -286,3 +287,63 @@ class TestHeartbeat:
         folder_worker.run()
         states.append(folder_worker.store.workers()[0].state)
         assert states == ["busy", "idle"]
+
+
+class TestDeadline:
+    async def test_attempt_ends_at_the_first_step_past_it(
+        self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
+    ) -> None:
+        """The clock starts with the attempt; the job fails and the worker takes the next one."""
+        worker = Worker(store, open_storage(settings), pipeline, job_timeout=timedelta(seconds=1))
+        pipeline.at_step = lambda index: time.sleep(1.1) if index == 1 else None
+        job_id = await submit(async_store, worker.storage, steps=10)
+        worker.run()
+        job = read(store, job_id)
+        assert job.error is not None
+        assert (job.status, job.error.code, job.outputs) == (JobState.FAILED, "deadline_exceeded", [])
+        assert "1 s" in job.error.detail
+        assert pipeline.steps_done == 2
+
+        pipeline.at_step = lambda _: None
+        following = await submit(async_store, worker.storage)
+        worker.run()
+        worker.heartbeat.end()
+        assert read(store, following).status is JobState.SUCCEEDED
+
+
+class TestLimits:
+    async def test_larger_canvas_is_left_to_others(
+        self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
+    ) -> None:
+        """It keeps its place, whatever else this worker runs."""
+        worker = Worker(store, open_storage(settings), pipeline, max_canvas_pixels=128 * 128)
+        large = await submit(async_store, worker.storage, width=192, height=128)
+        small = await submit(async_store, worker.storage, width=128, height=128)
+        assert [worker.run() for _ in range(2)] == [small, None]
+        worker.heartbeat.end()
+        assert read(store, large).status is JobState.QUEUED
+
+
+class TestBrokenDevice:
+    async def test_job_is_given_back_and_the_process_has_to_end(
+        self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An error without another explanation is followed by a question to the device, which does not answer."""
+
+        def no_answer(device: str) -> None:
+            raise RuntimeError(f"{device} does not answer")
+
+        def break_down(_: int) -> None:
+            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`")
+
+        monkeypatch.setattr("worker.runner.require_working_device", no_answer)
+        folder_worker.pipeline.at_step = break_down
+        job_id = await submit(async_store, folder_worker.storage)
+        with pytest.raises(DeviceBroken, match="device-side assert"):
+            folder_worker.run()
+        job = read(folder_worker.store, job_id)
+        assert (job.status, job.lost_leases, job.error) == (JobState.QUEUED, 0, None)
+        (record,) = folder_worker.store.workers()
+        assert record.state == "quarantined"
+        assert record.reason == "RuntimeError: CUDA error: device-side assert triggered"
+        assert folder_worker.run() is None
