@@ -13,4 +13,4 @@ def recover_lost_jobs(store: UpkeepStore) -> None:
     for job_id in requeued:
         log.warning("lease expired, job waits again", job_id=job_id)
     for job_id in failed:
-        log.error("job lost too many workers", job_id=job_id)
+        log.error("job lost too many workers: failed for good, its inputs stay until it expires", job_id=job_id)
