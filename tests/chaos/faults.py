@@ -88,7 +88,7 @@ class Injector:
 
     async def _kill_worker(self, fault: Fault) -> Hit:
         worker, job = await self._busy_worker(fault)
-        starts = worker.starts
+        starts, loads = worker.starts, await self._stack.model_loads(worker)
         if fault.kind is Kind.KILL_WORKER:
             whom = f"{worker.name} (pid {worker.pid})"
             worker.send(signal.SIGKILL)
@@ -102,7 +102,13 @@ class Injector:
         async def is_back() -> None:
             if fault.kind is Kind.KILL_WORKER:
                 await self._started_again(worker, starts)
-            await self._stack.until(lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back")
+                await self._stack.until(lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back")
+                return
+
+            async def has_loaded_again() -> bool:
+                return worker.starts > starts or await self._stack.model_loads(worker) > loads
+
+            await self._stack.until(has_loaded_again, f"{worker.name} has a new child")
 
         return Hit(whom, is_back)
 

@@ -168,6 +168,10 @@ class Stack:
         """Whether it has loaded its model and reports."""
         return bool(await self.redis.hget(keys.WORKER + self.worker_name(worker), "state"))
 
+    async def model_loads(self, worker: Service) -> int:
+        """How often the children of this worker's process have loaded the model."""
+        return int(await self.redis.hget(keys.WORKER + self.worker_name(worker), "model_loads") or 0)
+
     def worker_name(self, worker: Service) -> str:
         """The name under which the service knows a worker that runs."""
         return f"{os.uname().nodename}:{worker.pid}"
