@@ -22,6 +22,8 @@ from tests.servers import Process, RedisServer, wait_until
 from tests.worker.conftest import read, submit
 from tests.worker.stand_in import TROUBLE
 
+pytestmark = pytest.mark.long  # waits for watchdogs and leases of real processes, which a busy machine stretches
+
 PATIENCE_SECONDS = "2"  # under the lease of 5 s, so that the watchdog comes first
 
 
