@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
+from core.tenants import DEFAULT_TENANT
+
 SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0004
 ID_PREFIX = "itp_"
 ID_PATTERN = r"^itp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID in Crockford's base 32
@@ -167,6 +169,7 @@ class Job(Record):
     """The whole record. `version` grows with every change; `fence` grows with every claim."""
 
     id: str
+    tenant: str = DEFAULT_TENANT
     version: int
     status: JobState
     created_at: datetime

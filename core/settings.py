@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ByteSize, Field, HttpUrl, SecretStr, field_
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.outbound_urls import parse_endpoint
+from core.tenants import TenantLimits
 
 Offload = Literal["none", "encoders", "model", "group"]
 OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port
@@ -79,6 +80,28 @@ class Settings(BaseSettings):
     )
     max_queued: int = Field(
         default=10_000, gt=0, description="How many jobs may wait for a worker; further ones are refused with 503."
+    )
+
+    tenant_submissions_per_minute: int = Field(
+        default=600, gt=0, description="Jobs that a tenant may submit each minute; further ones are refused with 429."
+    )
+    tenant_reads_per_minute: int = Field(
+        default=6_000, gt=0, description="Other calls that a tenant may make each minute; further ones get 429."
+    )
+    tenant_max_queued: int = Field(
+        default=1_000, gt=0, description="Jobs of one tenant that may wait; further ones are refused with 429."
+    )
+    tenant_max_running: int | None = Field(
+        default=None, gt=0, description="Jobs of one tenant that may run at the same time; others wait. Unset: any."
+    )
+    tenant_max_upload_bytes: ByteSize = Field(
+        default=ByteSize(10 * 2**30),
+        description="Uploads of one tenant that are kept at the same time, in bytes or as `10GiB`.",
+    )
+    tenant_max_retention: timedelta | None = Field(
+        default=None,
+        gt=timedelta(0),
+        description="Largest `expires_in` of a job, in seconds. Unset: how long jobs are kept anyway.",
     )
 
     orphan_age: timedelta = Field(
@@ -172,12 +195,25 @@ class Settings(BaseSettings):
         "watchdog_timeout",
         "shutdown_grace",
         "upload_ttl",
+        "tenant_max_retention",
         mode="before",
     )
     @classmethod
     def _seconds(cls, value: object) -> object:
         """A bare number in the environment counts seconds."""
         return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+
+    @property
+    def tenant_limits(self) -> TenantLimits:
+        """What a tenant may take whose key says nothing else."""
+        return TenantLimits(
+            submissions_per_minute=self.tenant_submissions_per_minute,
+            reads_per_minute=self.tenant_reads_per_minute,
+            max_queued=self.tenant_max_queued,
+            max_running=self.tenant_max_running,
+            max_upload_bytes=self.tenant_max_upload_bytes,
+            max_retention=self.tenant_max_retention or self.result_ttl,
+        )
 
     @property
     def redis_url_file(self) -> Path:
