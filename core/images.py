@@ -1,11 +1,9 @@
-"""Keyframe bytes to RGB: what is read, how large it may be, how gray, 16-bit and transparent drawings are meant."""
+"""Keyframe bytes to drawings: what is read, how large it may be, how gray, 16-bit and transparent ones are meant."""
 
 import io
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
@@ -45,8 +43,8 @@ def inspect_image(data: bytes, *, max_pixels: int) -> ImageFacts:
     return ImageFacts(CONTENT_TYPES[image.format or ""], *_size_as_seen(image))
 
 
-def read_rgb(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """The drawing as uint8 `(height, width, 3)`, upright; what is transparent shows white paper.
+def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
+    """The drawing in RGB, 8 bits per channel, upright; what is transparent shows white paper.
 
     Raises:
         UnreadableImage: broken, too large, or of another format.
@@ -57,7 +55,7 @@ def read_rgb(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.asarray(image.convert("RGB"))
+    return image.convert("RGB")
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
@@ -94,5 +92,4 @@ def _size_as_seen(image: Image.Image) -> tuple[int, int]:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit gray to 8-bit; Pillow's own conversion would clip instead of scale."""
-    levels = np.asarray(image).astype(np.float64)
-    return Image.fromarray((levels / 257.0).round().clip(0, 255).astype(np.uint8))
+    return image.convert("I").point([round(level / 257) for level in range(2**16)], "L")

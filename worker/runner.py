@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, JobFailed, StaleClaim
-from core.images import read_rgb
+from core.images import read_drawing
 from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, output_key
 from core.job_store import Claim, JobStore
 from core.shot import Size
@@ -128,8 +128,9 @@ class Runner:
 
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:
         progress.begin(Stage.LOADING)
+        most = self._limits.max_image_pixels
         keyframes = [
-            read_rgb(self._storage.get(job.input_key(key.image)), max_pixels=self._limits.max_image_pixels)
+            np.asarray(read_drawing(self._storage.get(job.input_key(key.image)), max_pixels=most))
             for key in job.request.keyframes
         ]
         canvas = Size(job.request.width, job.request.height)

@@ -2,9 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from scripts.goldens.probes import autoencoder_probes, encoder_probes
 from torch import Tensor, nn
 
+from scripts.goldens.probes import autoencoder_probes, encoder_probes
 from scripts.goldens.registry import Case, golden
 from scripts.goldens.small_weights import probed
 from scripts.goldens.unet import frame_context

@@ -26,7 +26,7 @@ def test_gateway_is_small_and_knows_no_model() -> None:
     loads = (
         "import sys; from api.main import create_app; from core.settings import Settings;"
         "create_app(Settings(redis_url='redis://127.0.0.1:1/0'));"
-        "heavy = {'torch', 'diffusers', 'transformers', 'av', 'model', 'worker'} & set(sys.modules);"
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'av', 'model', 'worker'} & set(sys.modules);"
         "resident = next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1];"
         "print(sorted(heavy), resident)"
     )

@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 
 import httpx
+import numpy as np
 
-from core.images import read_rgb
+from core.images import read_drawing
 from core.job import NUM_FRAMES, JobState
 from tests.chaos.history import History, What
 from tests.chaos.injected.stand_in_model import draw
@@ -33,7 +34,7 @@ KEYFRAMES = [[png(SIZE, SIZE, color) for color in pair] for pair in COLORS]
 @cache
 def expected_digest(seed: int, pair: int) -> str:
     """SHA-256 of the video that a job has to come to."""
-    drawings = [read_rgb(data, max_pixels=SIZE * SIZE) for data in KEYFRAMES[pair]]
+    drawings = [np.asarray(read_drawing(data, max_pixels=SIZE * SIZE)) for data in KEYFRAMES[pair]]
     return hashlib.sha256(encode_mp4(draw(drawings, seed, NUM_FRAMES, SIZE, SIZE), FPS)).hexdigest()
 
 

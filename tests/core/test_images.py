@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.images import MAX_ASPECT, MAX_SIDE, UnreadableImage, inspect_image, read_rgb
+from core.images import MAX_ASPECT, MAX_SIDE, UnreadableImage, inspect_image, read_drawing
 from tests.jobs import drawing, encoded, png
 
 MAX_PIXELS = 1_000_000
 
 
 def rgb(data: bytes) -> np.ndarray:
-    return read_rgb(data, max_pixels=MAX_PIXELS)
+    return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
 
 
 class TestFormats:
