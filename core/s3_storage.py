@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 
 class S3Storage:
-    """Objects in a bucket. The client comes from `s3_client`, or is any other boto3 S3 client."""
+    """Objects in a bucket. The clients come from `s3_client`, or are any other boto3 S3 clients.
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str = "") -> None:
+    Links are signed by `signer`, a client of the address under which callers reach the server; left out, they reach it
+    as we do. The address is part of what is signed, so it cannot be exchanged afterwards.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str = "", signer: "S3Client | None" = None) -> None:
         self._client = client
+        self._signer = signer or client
         self._bucket = bucket
         self._prefix = prefix
 
@@ -61,12 +66,12 @@ class S3Storage:
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
         """Signed here, without asking the server."""
         params = {"Bucket": self._bucket, "Key": self._key(key), "ResponseContentType": content_type}
-        return self._client.generate_presigned_url("get_object", params, ExpiresIn=int(expires.total_seconds()))
+        return self._signer.generate_presigned_url("get_object", params, ExpiresIn=int(expires.total_seconds()))
 
     def presigned_put(self, key: str, expires: timedelta) -> str:
         """The same, to write; it binds no length, so whoever reads the object has to limit it."""
         params = {"Bucket": self._bucket, "Key": self._key(key)}
-        return self._client.generate_presigned_url("put_object", params, ExpiresIn=int(expires.total_seconds()))
+        return self._signer.generate_presigned_url("put_object", params, ExpiresIn=int(expires.total_seconds()))
 
     def local_path(self, key: str) -> Path | None:
         """None: the object lies on no disk of ours."""

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     )
     s3_prefix: str = Field(default="", description="Put before every key in the bucket, such as `tooncrafter/`.")
     s3_endpoint_url: str | None = Field(default=None, description="Address of an S3-compatible server. Unset: AWS.")
+    s3_public_endpoint_url: str | None = Field(
+        default=None, description="Address of the same server for callers, who follow links to it. Unset: the same."
+    )
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(
         default=None, description="Unset: found by boto3's usual chain (roles, `~/.aws`, …)."

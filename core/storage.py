@@ -52,5 +52,8 @@ class ObjectStorage(Protocol):
 def open_storage(settings: Settings) -> ObjectStorage:
     """The storage that the settings name."""
     if settings.s3_bucket:
-        return S3Storage(s3_client(settings), settings.s3_bucket, settings.s3_prefix)
+        signer = None
+        if settings.s3_public_endpoint_url:
+            signer = s3_client(settings.model_copy(update={"s3_endpoint_url": settings.s3_public_endpoint_url}))
+        return S3Storage(s3_client(settings), settings.s3_bucket, settings.s3_prefix, signer)
     return LocalStorage(settings.state_dir / "objects", SignedLinks(settings.state_dir / "links.secret"))
