@@ -4,17 +4,27 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.caller import Caller
 from api.service import Interpolations
 from api.uploads import Uploads
 from core.deployment import AsyncDeployment
 from core.errors import NotFound
 from core.local_storage import LocalStorage
 from core.settings import Settings
+from core.tenants import DEFAULT_TENANT
 
 
-async def _interpolations(request: Request) -> Interpolations:
+async def _caller(request: Request) -> Caller:
+    settings: Settings = request.state.settings
+    return getattr(request.state, "caller", None) or Caller(DEFAULT_TENANT, settings.tenant_limits)
+
+
+CurrentCaller = Annotated[Caller, Depends(_caller)]
+
+
+async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
     service: Interpolations = request.state.interpolations
-    return service
+    return service.of(caller)
 
 
 async def _deployment(request: Request) -> AsyncDeployment:

@@ -28,13 +28,17 @@ STATUS: dict[type[ServiceError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.UntrustedHost: 421,
     errors.InvalidRequest: 422,
+    errors.TooManyJobs: 429,
+    errors.TooManyUploads: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     ServiceError: 500,
 }
 RETRY_AFTER_SECONDS: dict[type[ServiceError], int] = {
     errors.Unavailable: 2,  # so long Redis and its clients take to be back after a restart
-    errors.QueueFull: 30,  # about a job's time: a place is free again
+    errors.TooManyJobs: 30,  # about a job's time: a place is free again
+    errors.TooManyUploads: 60,  # one of them may have vanished
+    errors.QueueFull: 30,  # as for one tenant
 }
 
 log = structlog.get_logger("api")

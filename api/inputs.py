@@ -45,25 +45,29 @@ class Inputs:
         self._storage = storage
         self._judge = judge
 
-    async def judge(self, sources: Mapping[str, Source]) -> tuple[dict[str, Input], list[Problem]]:
-        """Look at every image; what is good, by pointer and in the same order, and what is wrong. Nothing is stored.
+    async def judge(self, sources: Mapping[str, Source], tenant: str) -> tuple[dict[str, Input], list[Problem]]:
+        """Look at every image of this tenant's request; nothing is stored.
+
+        Answers what is good, by pointer and in the same order, and what is wrong.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
-        verdicts, fetched = await asyncio.gather(self._verdicts(sources), self._remote_images.fetch(urls))
+        verdicts, fetched = await asyncio.gather(
+            self._verdicts(sources, tenant), self._remote_images.fetch(urls, tenant)
+        )
         found = await asyncio.gather(*(self._judge_one(*item, verdicts, fetched) for item in sources.items()))
         inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
         return inputs, [one for one in found if isinstance(one, Problem)]
 
-    async def identify(self, sources: Mapping[str, Source]) -> list[str]:
+    async def identify(self, sources: Mapping[str, Source], tenant: str) -> list[str]:
         """The `identity` of each image, without fetching or decoding any; of an unusable upload its id.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        verdicts = await self._verdicts(sources)
+        verdicts = await self._verdicts(sources, tenant)
         return [await _identity(source, verdicts) for source in sources.values()]
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
@@ -76,9 +80,9 @@ class Inputs:
             key = input_key(job_id, one.image)
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
-    async def _verdicts(self, sources: Mapping[str, Source]) -> Verdicts:
+    async def _verdicts(self, sources: Mapping[str, Source], tenant: str) -> Verdicts:
         uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
-        return await self._uploads.verdicts(uploaded) if uploaded else {}
+        return await self._uploads.verdicts(uploaded, tenant) if uploaded else {}
 
     async def _judge_one(self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched) -> Input | Problem:
         match source:

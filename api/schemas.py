@@ -126,7 +126,7 @@ class InterpolationBody(Body):
     expires_in: int | None = Field(
         default=None,
         ge=MIN_EXPIRES_SECONDS,
-        description="Seconds until record and objects are deleted. Left out: the operator's maximum.",
+        description="Seconds until record and objects are deleted. Left out: as long as the operator keeps jobs.",
     )
 
     @model_validator(mode="after")

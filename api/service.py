@@ -3,14 +3,16 @@
 import hashlib
 import json
 import secrets
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import structlog
 from anyio import fail_after, to_thread
 
 from api.bodies import RemoteImage, Submission
+from api.caller import Caller
 from api.inputs import Input, Inputs, unstored, uploads_of
 from api.schemas import InterpolationBody
 from api.watching import JobWatch
@@ -22,6 +24,7 @@ from core.errors import (
     Problem,
     QueueFull,
     ServiceError,
+    TooManyJobs,
     Unavailable,
 )
 from core.job import (
@@ -40,6 +43,7 @@ from core.job_store_async import Submission as SubmissionResult
 from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
+from core.tenants import DEFAULT_TENANT
 
 PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a transfer may take longer
 
@@ -70,17 +74,31 @@ class Page(NamedTuple):
 
 
 class Interpolations:
-    """The jobs of this deployment, as the gateway serves them."""
+    """A tenant's jobs, as the gateway serves them: the default tenant's, or those that `of` answers."""
 
     def __init__(
         self, store: AsyncJobStore, storage: ObjectStorage, inputs: Inputs, watch: JobWatch, settings: Settings
     ) -> None:
-        self.watch = watch
+        self._watch = watch
+        self._tenant = DEFAULT_TENANT
         self._store = store
         self._storage = storage
         self._inputs = inputs
         self._result_ttl = settings.result_ttl
+        self._limits = settings.tenant_limits
         self._link_ttl = settings.presigned_ttl
+
+    def of(self, caller: Caller) -> Self:
+        """The jobs of this caller's tenant, within its limits; another tenant's are not there."""
+        other = copy(self)
+        other._tenant, other._limits = caller.tenant, caller.limits
+        other._store = self._store.of(caller.tenant, caller.limits)
+        return other
+
+    @property
+    def watch(self) -> JobWatch:
+        """To wait for changes of these jobs."""
+        return self._watch.of(self._store)
 
     async def submit(self, submission: Submission, request_id: str, idempotency_key: str | None) -> Accepted:
         """Accept a job: judge its images, store them, then make it exist in one step.
@@ -89,7 +107,8 @@ class Interpolations:
             InvalidRequest: an image cannot be used; nothing is left behind.
             IdempotencyKeyReused: the key came with another request before.
             NotFound: the key's job has been deleted meanwhile.
-            QueueFull: as many jobs wait as may wait.
+            TooManyJobs: as many of the tenant's jobs wait as may wait.
+            QueueFull: as many jobs of all tenants wait as may wait.
             Unavailable: Redis or the storage does not answer.
         """
         if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
@@ -97,7 +116,7 @@ class Interpolations:
         body, inputs, request, ttl = await self.understand(submission)
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
-        key = _idempotency(idempotency_key, body, identities) if idempotency_key else None
+        key = _idempotency(self._tenant, idempotency_key, body, identities) if idempotency_key else None
         stores = bool(unstored(inputs))
         if stores:
             reservation = await self._store.reserve(job_id, key)
@@ -127,8 +146,8 @@ class Interpolations:
             InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        inputs, problems = await self._inputs.judge(submission.images)
-        body, ttl = submission.body, self._result_ttl
+        inputs, problems = await self._inputs.judge(submission.images, self._tenant)
+        body, ttl = submission.body, min(self._result_ttl, self._limits.max_retention)
         if body and body.expires_in:
             ttl = timedelta(seconds=body.expires_in)
             problems += self._too_long(ttl)
@@ -227,13 +246,13 @@ class Interpolations:
         remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
         if not remote or submission.body is None or submission.problems:
             return None
-        identities = await self._inputs.identify(submission.images)
-        return await self._store.recall(_idempotency(idempotency_key, submission.body, identities))
+        identities = await self._inputs.identify(submission.images, self._tenant)
+        return await self._store.recall(_idempotency(self._tenant, idempotency_key, submission.body, identities))
 
     def _too_long(self, ttl: timedelta) -> list[Problem]:
-        if ttl <= self._result_ttl:
+        if ttl <= self._limits.max_retention:
             return []
-        most, came = (int(duration.total_seconds()) for duration in (self._result_ttl, ttl))
+        most, came = (int(duration.total_seconds()) for duration in (self._limits.max_retention, ttl))
         return [Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {came}")]
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
@@ -255,6 +274,8 @@ class Interpolations:
 def _accepted(result: SubmissionResult) -> Accepted:
     if result.outcome is Outcome.FULL:
         raise QueueFull("as many jobs wait for a worker as may wait; try again later")
+    if result.outcome is Outcome.TOO_MANY:
+        raise TooManyJobs("as many of your jobs wait for a worker as may wait; try again when some have started")
     if result.outcome is Outcome.REUSED:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
     if result.outcome in (Outcome.LATE, Outcome.UPLOAD_GONE):
@@ -270,11 +291,14 @@ def _found(view: QueuedView | None, job_id: str) -> QueuedView:
     return view
 
 
-def _idempotency(key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
-    """The same fields and images are the same request, whichever body form carried them; the same URL is an image."""
+def _idempotency(tenant: str, key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
+    """A key is one tenant's own.
+
+    The same fields and images are the same request, whichever body form carried them; the same URL is an image.
+    """
     fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
     canonical = json.dumps(fields, sort_keys=True)
-    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (key, canonical)))
+    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical)))
 
 
 def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import structlog
 from anyio import to_thread
 
+from api.caller import Caller
 from api.judging import ImageJudge
-from core.errors import AlreadyUploaded, InvalidRequest, NotFound, Problem, Unavailable
+from core.errors import AlreadyUploaded, InvalidRequest, NotFound, Problem, TooManyUploads, Unavailable
 from core.images import UnreadableImage
 from core.job import StoredImage, upload_key
 from core.object_keys import ObjectTooLarge
@@ -48,14 +49,20 @@ class Uploads:
         self._life = settings.upload_ttl
         self._max_bytes = settings.max_image
 
-    async def create(self) -> NewUpload:
+    async def create(self, caller: Caller) -> NewUpload:
         """Make an upload and a link to which its bytes are sent.
 
         Raises:
+            TooManyUploads: it would be more than the tenant may have.
             Unavailable: Redis does not answer.
         """
         upload_id = new_upload_id()
-        vanishes_at = await self._store.create(upload_id, self._life)
+        most = caller.limits.max_upload_bytes
+        vanishes_at = await self._store.create(
+            upload_id, caller.tenant, self._life, max_bytes=self._max_bytes, max_bytes_of_all=most
+        )
+        if vanishes_at is None:
+            raise TooManyUploads(f"your uploads may take {most} bytes, of which fewer than {self._max_bytes} are left")
         return NewUpload(upload_id, self._storage.presigned_put(incoming_key(upload_id), self._life), vanishes_at)
 
     async def receive(self, upload_id: str, data: bytes) -> StoredImage:
@@ -67,7 +74,7 @@ class Uploads:
             AlreadyUploaded: other bytes came before.
             Unavailable: Redis or the storage does not answer.
         """
-        if not await self._store.read([upload_id]):
+        if not await self._store.read([upload_id], tenant=None):
             raise _gone(upload_id)
         try:
             image = await self._judge.judge(data)
@@ -80,14 +87,17 @@ class Uploads:
             raise AlreadyUploaded(f"the upload {upload_id} has received another image; a new one needs a new upload")
         return image
 
-    async def verdicts(self, upload_ids: Iterable[str]) -> dict[str, StoredImage | Unusable]:
-        """What each upload holds: one look at Redis, and at the storage for those that nobody has looked at yet.
+    async def verdicts(self, upload_ids: Iterable[str], tenant: str) -> dict[str, StoredImage | Unusable]:
+        """What each upload of this tenant holds.
+
+        One look at Redis, and at the storage for those that nobody has looked at yet.
 
         Raises:
             Unavailable: Redis or the storage does not answer.
         """
         asked = list(upload_ids)
-        known = await self._store.read([upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)])
+        wellformed = [upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)]
+        known = await self._store.read(wellformed, tenant)
         unseen = [upload_id for upload_id, record in known.items() if not record.judged]
         seen = dict(zip(unseen, await asyncio.gather(*map(self._look_at, unseen)), strict=True)) if unseen else {}
         records: dict[str, UploadRecord | None] = {**known, **seen}

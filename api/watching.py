@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
+from typing import Self
 
 from core.errors import Unavailable
 from core.job import Job
@@ -22,6 +24,12 @@ class JobWatch:
         self._store = store
         self._feed = feed
         self._closing = asyncio.Event()
+
+    def of(self, store: AsyncJobStore) -> Self:
+        """The same for the jobs of this store: one tenant's."""
+        other = copy(self)
+        other._store = store
+        return other
 
     def close(self) -> None:
         """End all waiting: long polls answer what they have, streams end."""

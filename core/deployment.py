@@ -12,6 +12,7 @@ from core.async_redis import AsyncRedis
 from core.deployment_scripts import LOOK
 from core.job import Priority, Progress
 from core.recent_runs import RecentRun, expected_seconds, maker_of, typical_seconds
+from core.tenants import DEFAULT_TENANT
 from core.worker_record import SERVING, WorkerRecord
 
 _RUNS = TypeAdapter(list[RecentRun])
@@ -26,10 +27,11 @@ class Unknown(StrEnum):
 
 
 class Lane(NamedTuple):
-    """The jobs of one priority that wait."""
+    """The jobs of one priority that wait, all tenants'."""
 
     priority: Priority
     waiting: int
+    ahead: int  # jobs of all lanes that are served before one that the tenant who looks submits now; at most about
     oldest_seconds: float | None  # since the one that waits longest was accepted; None where none waits
 
 
@@ -73,7 +75,7 @@ class Deployment:
         if not serving:
             return Unknown.NO_WORKER
         idle = serving - len(self.remaining_seconds)
-        ahead = sum(lane.waiting for lane in self.lanes[: list(Priority).index(priority) + 1])
+        ahead = next(lane.ahead for lane in self.lanes if lane.priority is priority)
         if idle > 0 and not ahead:
             return 0.0
         typical = typical_seconds(self.runs)
@@ -106,13 +108,13 @@ class AsyncDeployment:
         self._redis = AsyncRedis(url)
         self._look = self._redis.script(LOOK)
 
-    async def look(self) -> Deployment:
-        """What is there now.
+    async def look(self, tenant: str = DEFAULT_TENANT) -> Deployment:
+        """What is there now, and how long a job of this tenant would wait.
 
         Raises:
             Unavailable: Redis does not answer.
         """
-        workers, lanes, running, runs, paused, now = await self._look()
+        workers, lanes, running, runs, paused, now = await self._look(tenant)
         return Deployment(
             workers=[WorkerRecord.parse(name, _pairs(flat)) for name, *flat in workers],
             lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
@@ -127,8 +129,8 @@ class AsyncDeployment:
 
 
 def _lane(priority: Priority, answer: Sequence[int], now: int) -> Lane:
-    waiting, since = answer
-    return Lane(priority, waiting, None if since < 0 else max(0, now - since) / 1000)
+    waiting, since, ahead = answer
+    return Lane(priority, waiting, ahead, None if since < 0 else max(0, now - since) / 1000)
 
 
 def _pairs(flat: Iterable[Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ ServiceError
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
+├── TooManyJobs               as many of the tenant's jobs wait as may wait
+├── TooManyUploads            the tenant's uploads are as large as they may be together
 ├── QueueFull                 as many jobs wait as may wait
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
@@ -166,6 +168,20 @@ class Unavailable(ServiceError):
 
     code = "unavailable"
     title = "The service is not available"
+
+
+class TooManyJobs(ServiceError):
+    """As many jobs of the caller's tenant wait as may; nothing was accepted, there is room once some have started."""
+
+    code = "too_many_jobs"
+    title = "Too many of your jobs wait"
+
+
+class TooManyUploads(ServiceError):
+    """The uploads of the caller's tenant take as many bytes as they may; those that no job uses vanish with time."""
+
+    code = "too_many_uploads"
+    title = "Too many of your uploads are kept"
 
 
 class QueueFull(ServiceError):

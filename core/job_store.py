@@ -163,7 +163,10 @@ class JobStore(WorkerRegistry):
         return requeued, failed
 
     def count_ready(self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION) -> int:
-        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and schema can run."""
+        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and schema can run now.
+
+        Jobs that wait because as many of their tenant's run as may run do not count.
+        """
         return int(self._count_ready(args=[schema, max_canvas_pixels or ""]))
 
     @staticmethod

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 
 from core import job_scripts as scripts
 from core.async_redis import AsyncRedis
 from core.job import GenerationRequest, JobState
 from core.job_record import QueuedView, milliseconds, parse_view, submission_fields
 from core.keys import TRASH
+from core.tenants import DEFAULT_TENANT, TenantLimits
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 STORING_PATIENCE = timedelta(minutes=10)  # a gateway that has not stored a job's images by then will not any more
@@ -23,6 +26,7 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"  # the same key and request: the first job again
     REUSED = "reused"  # the same key with another request
     FULL = "full"  # too many jobs wait; nothing was made
+    TOO_MANY = "too_many"  # too many of the tenant's jobs wait; nothing was made
     RESERVED = "reserved"  # of a reservation: objects may be stored
     LATE = "late"  # storing took longer than `STORING_PATIENCE`; nothing was made
     UPLOAD_GONE = "upload_gone"  # an upload vanished meanwhile; nothing was made
@@ -56,9 +60,20 @@ class Submission:
 
 
 class AsyncJobStore:
-    """What the gateway does with jobs. Every call answers or raises `Unavailable` within a second."""
+    """What the gateway does with one tenant's jobs. Every call answers or raises `Unavailable` within a second.
+
+    Another tenant's jobs are not there, whatever id is asked for: the scripts themselves look whose a job is.
+    """
 
     def __init__(self, url: str, *, max_queued: int | None = None) -> None:
+        """Connects with the first call. The jobs are the default tenant's, without limits of its own; see `of`.
+
+        Args:
+            url: address of Redis.
+            max_queued: how many jobs of all tenants may wait; None for any number.
+        """
+        self._tenant = DEFAULT_TENANT
+        self._limits: TenantLimits | None = None
         self._max_queued = "" if max_queued is None else max_queued
         self._redis = AsyncRedis(url)
         self._recall = self._redis.script(scripts.RECALL_KEY)
@@ -69,18 +84,28 @@ class AsyncJobStore:
         self._cancel = self._redis.script(scripts.CANCEL)
         self._delete = self._redis.script(scripts.DELETE)
 
+    def of(self, tenant: str, limits: TenantLimits | None = None) -> Self:
+        """The jobs of this tenant, on the same connections; `limits` count for what is submitted through it."""
+        other = copy(self)
+        other._tenant, other._limits = tenant, limits
+        return other
+
     async def recall(self, idempotency: IdempotencyKey) -> Submission | None:
         """What an idempotency key came to before, without using it up; None where it is new."""
-        answer = await self._recall(idempotency.digest, idempotency.fingerprint)
+        answer = await self._recall(self._tenant, idempotency.digest, idempotency.fingerprint)
         return Submission(Outcome(answer[0]), parse_view(answer[1])) if answer else None
 
     async def reserve(self, job_id: str, idempotency: IdempotencyKey | None = None) -> Submission:
         """Note that objects of a job are about to be stored: whatever becomes of it, they will be found.
 
-        Answers `RESERVED`, or what the idempotency key came to before; then nothing is to be stored.
+        Answers `RESERVED`, what the idempotency key came to before, or why no further job may wait; else than after
+        `RESERVED` nothing is to be stored.
         """
         key = idempotency or NO_KEY
-        outcome, view = await self._reserve(job_id, milliseconds(STORING_PATIENCE), key.digest, key.fingerprint)
+        outcome, view = await self._reserve(
+            *(job_id, self._tenant, key.digest, key.fingerprint),
+            *(self._limits.max_queued if self._limits else "", self._max_queued, milliseconds(STORING_PATIENCE)),
+        )
         return Submission(Outcome(outcome), parse_view(view))
 
     async def submit(
@@ -110,10 +135,11 @@ class AsyncJobStore:
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
         """
-        key = idempotency or NO_KEY
+        key, limits = idempotency or NO_KEY, self._limits
         outcome, view = await self._submit(
-            *(job_id, milliseconds(ttl), request.priority.value),
-            *(key.digest, key.fingerprint, milliseconds(IDEMPOTENCY_LIFE), self._max_queued),
+            *(job_id, self._tenant, key.digest, key.fingerprint),
+            *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
+            *(milliseconds(IDEMPOTENCY_LIFE), milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id),
         )
@@ -121,7 +147,7 @@ class AsyncJobStore:
 
     async def read(self, job_id: str) -> QueuedView | None:
         """The record and its place in the queue, or None where there is none."""
-        return parse_view(await self._read(job_id))
+        return parse_view(await self._read(job_id, self._tenant))
 
     async def page(self, *, status: JobState | None, after: str | None, limit: int) -> list[QueuedView]:
         """Jobs, the newest first.
@@ -131,16 +157,16 @@ class AsyncJobStore:
             after: id of the last job of the page before.
             limit: how many at most.
         """
-        page = await self._list(status.value if status else "", after or "", limit)
+        page = await self._list(self._tenant, status.value if status else "", after or "", limit)
         return [view for view in map(parse_view, page) if view]
 
     async def cancel(self, job_id: str) -> QueuedView | None:
         """End a queued job now and a running one at its next denoising step; an ended one stays as it is."""
-        return parse_view(await self._cancel(job_id))
+        return parse_view(await self._cancel(job_id, self._tenant))
 
     async def delete(self, job_id: str) -> Deletion:
         """Forget an ended job. Until `emptied` is called, the dispatcher takes its objects for its own to delete."""
-        answer = await self._delete(job_id)
+        answer = await self._delete(job_id, self._tenant)
         return {1: Deletion.DONE, 0: Deletion.NOT_FOUND, -1: Deletion.NOT_FINISHED}[answer]
 
     async def emptied(self, job_id: str) -> None:

@@ -3,14 +3,22 @@
 | key | type | content | lifetime |
 | --- | --- | --- | --- |
 | `tc:job:{id}` | hash | the record, one field per part, JSON inside | until it expires or is deleted |
-| `tc:jobs` | sorted set | all ids, score 0: they sort by age | with the record |
-| `tc:jobs:{status}` | sorted set | the ids of one status, the same way | with the status |
+| `tc:jobs:{tenant}` | sorted set | a tenant's ids, score 0: they sort by age | with the record |
+| `tc:jobs:{tenant}:{status}` | sorted set | those of one status, the same way | with the status |
 | `tc:ready:{priority}` | sorted set | jobs that wait, score = created (ms) | while queued |
+| `tc:ready:{priority}:{tenant}` | sorted set | a tenant's, the same way | while one of them is queued |
 | `tc:ready:{priority}:{demand}` | sorted set | those of one demand, the same way | while one of them is queued |
-| `tc:demands:{priority}` | set | demands of jobs that wait: schema and canvas, `1:163840` | while one is queued |
+| `tc:demanded:{priority}` | set | of waiting jobs: tenant, schema and canvas as `default:1:163840` | while queued |
+| `tc:waiting:{priority}` | set | tenants whose jobs wait | while one is queued |
+| `tc:meters` | hash | GPU time that counts against a tenant when its turn is decided (ms), by tenant | for good |
+| `tc:clock` | string | the meter of the tenant that was served last; whoever comes begins there | for good |
+| `tc:batch_turn` | string | batch work has started within the last minute | 1 min |
+| `tc:max_running` | hash | how many of a tenant's jobs may run, by tenant; else any number | until it submits anew |
+| `tc:usage:{tenant}:{day}` | string | GPU time that a tenant used on a day since the epoch (ms) | 400 d |
 | `tc:leases` | sorted set | running jobs, score = end of the lease (ms) | while running |
 | `tc:expiry` | sorted set | ended jobs, score = expires (ms) | until deleted |
-| `tc:upload:{id}` | hash | life unused (ms), verdict about the bytes, number of jobs that use it | until it vanishes |
+| `tc:upload:{id}` | hash | tenant, life unused (ms), size, verdict, number of jobs that use it | until it vanishes |
+| `tc:upload_bytes` | hash | size of all of a tenant's uploads, by tenant | while it has some |
 | `tc:uploads` | sorted set | uploads that no job uses, score = when they vanish (ms) | until used or vanished |
 | `tc:trash` | sorted set | jobs and uploads whose objects may be left, score = when to delete them (ms) | until gone |
 | `tc:idempotency:{digest}` | hash | job and fingerprint of an `Idempotency-Key` | 24 h |
@@ -30,14 +38,21 @@ from core.job import Priority
 
 PREFIX = "tc:"
 JOB = PREFIX + "job:"
-JOBS = PREFIX + "jobs"
+JOBS = PREFIX + "jobs:"
 READY = PREFIX + "ready:"
 READY_KEYS = [READY + priority.value for priority in Priority]  # best first
-DEMANDS = PREFIX + "demands:"
+DEMANDED = PREFIX + "demanded:"
+WAITING = PREFIX + "waiting:"
+METERS = PREFIX + "meters"
+CLOCK = PREFIX + "clock"
+BATCH_TURN = PREFIX + "batch_turn"
+MAX_RUNNING = PREFIX + "max_running"
+USAGE = PREFIX + "usage:"
 LEASES = PREFIX + "leases"
 EXPIRY = PREFIX + "expiry"
 UPLOAD = PREFIX + "upload:"
 UPLOADS = PREFIX + "uploads"
+UPLOAD_BYTES = PREFIX + "upload_bytes"
 TRASH = PREFIX + "trash"
 IDEMPOTENCY = PREFIX + "idempotency:"
 CHANGES = PREFIX + "changes"

@@ -1,53 +1,33 @@
 """Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what was lost."""
 
+from core.fair_share_scripts import TURNS
 from core.job import MAX_LOST_LEASES
 from core.keys import HOLD, LEASES, PAUSED, RUNS, WORKER
-from core.lua_common import COMMON, PRIORITIES
+from core.lua_common import COMMON
 from core.recent_runs import KEPT_RUNS
 
 # ARGV: worker, lease (ms), newest schema that it knows, largest canvas that it takes (pixels) or ''. Answer: the record
-# of the best ready job that it can run, now running, or nothing. It costs a look at each different demand, however many
-# jobs wait.
+# of the job whose turn it is among those that it can run, now running, or nothing.
 CLAIM = (
     COMMON
+    + TURNS
     + f"""
-local function oldest(priority)
-  local id, since
-  for _, set in ipairs(fitting(priority, ARGV[3], ARGV[4])) do
-    local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-    local at = tonumber(first[2])
-    if not id or at < since or (at == since and first[1] < id) then id, since = first[1], at end
-  end
-  return id
-end
 if redis.call('EXISTS', '{PAUSED}', '{HOLD}' .. ARGV[1]) > 0 then return {{}} end
 if redis.call('HEXISTS', '{WORKER}' .. ARGV[1], 'stop_at') == 1 then return {{}} end
-for _, priority in ipairs({PRIORITIES}) do
-  local id = oldest(priority)
-  if id then
-    dequeue(id)
-    redis.call('HINCRBY', key_of(id), 'fence', 1)
-    redis.call('HINCRBY', key_of(id), 'attempts', 1)
-    move(id, 'running', 'started', now(), 'worker', ARGV[1])
-    redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
-    return redis.call('HGETALL', key_of(id))
-  end
-end
-return {{}}
+local id = take_turn(ARGV[3], ARGV[4])
+if not id then return {{}} end
+dequeue(id)
+redis.call('HINCRBY', key_of(id), 'fence', 1)
+redis.call('HINCRBY', key_of(id), 'attempts', 1)
+move(id, 'running', 'started', now(), 'worker', ARGV[1])
+redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
+return redis.call('HGETALL', key_of(id))
 """
 )
 
-# ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of these limits can run.
-COUNT_READY = (
-    COMMON
-    + f"""
-local count = 0
-for _, priority in ipairs({PRIORITIES}) do
-  for _, set in ipairs(fitting(priority, ARGV[1], ARGV[2])) do count = count + redis.call('ZCARD', set) end
-end
-return count
-"""
-)
+# ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of these limits can run
+# now; what its tenant's limit lets wait does not count.
+COUNT_READY = COMMON + TURNS + "return count_turns(ARGV[1], ARGV[2])"
 
 # ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2 if it is to be
 # canceled, else 1.

@@ -5,10 +5,13 @@ jobs that they find on the way, which a Redis Cluster would refuse; the service 
 """
 
 from core.job import Priority
-from core.keys import CHANGES, DEMANDS, EXPIRY, JOB, JOBS, LEASES, READY, READY_KEYS, WAKE
+from core.keys import CHANGES, DEMANDED, EXPIRY, JOB, JOBS, LEASES, METERS, READY, READY_KEYS, USAGE, WAITING, WAKE
+from core.tenants import DEFAULT_TENANT
 
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
 PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
+DAY_MS = 86_400_000
+USAGE_DAYS = 400  # so long is known what a tenant used on a day: a year, and time to look at it
 
 COMMON = f"""
 local function now()
@@ -19,6 +22,14 @@ local function wake()
   if redis.call('LLEN', '{WAKE}') == 0 then redis.call('LPUSH', '{WAKE}', '1') end
 end
 local function key_of(id) return '{JOB}' .. id end
+-- whose job it is; one that was made before there were tenants is the default tenant's
+local function tenant_of(id) return redis.call('HGET', key_of(id), 'tenant') or '{DEFAULT_TENANT}' end
+-- the status of this tenant's job, or nothing: another's is as absent as one that never was
+local function status_for(tenant, id)
+  local job = redis.call('HMGET', key_of(id), 'status', 'tenant')
+  return (job[2] or '{DEFAULT_TENANT}') == tenant and job[1]
+end
+local function running(tenant) return redis.call('ZCARD', '{JOBS}' .. tenant .. ':running') end
 -- the job is still this attempt's: everything that a worker writes goes through here
 local function held(id, fence)
   local state = redis.call('HMGET', key_of(id), 'status', 'fence')
@@ -29,41 +40,44 @@ local function change(id, ...)
   redis.call('PUBLISH', '{CHANGES}', id .. ' ' .. redis.call('HINCRBY', key_of(id), 'version', 1))
 end
 local function move(id, status, ...)
-  redis.call('ZREM', '{JOBS}:' .. redis.call('HGET', key_of(id), 'status'), id)
-  redis.call('ZADD', '{JOBS}:' .. status, 0, id)
+  local index = '{JOBS}' .. tenant_of(id) .. ':'
+  redis.call('ZREM', index .. redis.call('HGET', key_of(id), 'status'), id)
+  redis.call('ZADD', index .. status, 0, id)
   change(id, 'status', status, ...)
 end
--- a job waits in its lane, and beside those that demand the same of a worker: the record's schema, the canvas in pixels
+-- where a job waits: in its lane, among its tenant's jobs, and among those of them that demand the same of a worker:
+-- the record's schema, the canvas in pixels
+local function waiting_place(id)
+  local job = redis.call('HMGET', key_of(id), 'priority', 'tenant', 'schema', 'canvas_pixels', 'created')
+  local tenant, lane = job[2] or '{DEFAULT_TENANT}', '{READY}' .. job[1]
+  local demand = tenant .. ':' .. job[3] .. ':' .. (job[4] or 0)
+  local sets = {{lane, lane .. ':' .. tenant, lane .. ':' .. demand}}
+  return {{sets = sets, priority = job[1], tenant = tenant, demand = demand, since = job[5]}}
+end
 local function enqueue(id)
-  local job = redis.call('HMGET', key_of(id), 'priority', 'created', 'schema', 'canvas_pixels')
-  local demand = job[3] .. ':' .. (job[4] or 0)
-  redis.call('ZADD', '{READY}' .. job[1], job[2], id)
-  redis.call('ZADD', '{READY}' .. job[1] .. ':' .. demand, job[2], id)
-  redis.call('SADD', '{DEMANDS}' .. job[1], demand)
+  local place = waiting_place(id)
+  for _, set in ipairs(place.sets) do redis.call('ZADD', set, place.since, id) end
+  redis.call('SADD', '{DEMANDED}' .. place.priority, place.demand)
+  redis.call('SADD', '{WAITING}' .. place.priority, place.tenant)
 end
 local function dequeue(id)
-  local job = redis.call('HMGET', key_of(id), 'priority', 'schema', 'canvas_pixels')
-  local demand = job[2] .. ':' .. (job[3] or 0)
-  redis.call('ZREM', '{READY}' .. job[1], id)
-  redis.call('ZREM', '{READY}' .. job[1] .. ':' .. demand, id)
-  if redis.call('EXISTS', '{READY}' .. job[1] .. ':' .. demand) == 0 then
-    redis.call('SREM', '{DEMANDS}' .. job[1], demand)
-  end
+  local place = waiting_place(id)
+  for _, set in ipairs(place.sets) do redis.call('ZREM', set, id) end
+  if redis.call('EXISTS', place.sets[2]) == 0 then redis.call('SREM', '{WAITING}' .. place.priority, place.tenant) end
+  if redis.call('EXISTS', place.sets[3]) == 0 then redis.call('SREM', '{DEMANDED}' .. place.priority, place.demand) end
 end
--- the sets of a priority's waiting jobs that a worker can run: of its own schema or the one before; `largest` canvas in
--- pixels, or '' for any
-local function fitting(priority, newest, largest)
-  local sets = {{}}
-  for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDS}' .. priority)) do
-    local schema, pixels = string.match(demand, '(%d+):(%d+)')
-    local known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
-    if known and (largest == '' or tonumber(pixels) <= tonumber(largest)) then
-      table.insert(sets, '{READY}' .. priority .. ':' .. demand)
-    end
-  end
-  return sets
+-- an attempt ends: the time for which it held a worker counts as its tenant's
+local function charge(id)
+  local job = redis.call('HMGET', key_of(id), 'started', 'tenant')
+  if not job[1] then return end
+  local tenant, at = job[2] or '{DEFAULT_TENANT}', now()
+  local spent, usage = math.max(1, at - job[1]), '{USAGE}' .. tenant .. ':' .. math.floor(at / {DAY_MS})
+  redis.call('HINCRBY', '{METERS}', tenant, spent)
+  redis.call('INCRBY', usage, spent)
+  redis.call('PEXPIRE', usage, {USAGE_DAYS * DAY_MS})
 end
 local function finish(id, status, ...)
+  charge(id)
   move(id, status, 'finished', now(), 'progress', '', ...)
   dequeue(id)
   redis.call('ZREM', '{LEASES}', id)
@@ -72,24 +86,34 @@ end
 local function requeue(id)
   redis.call('ZREM', '{LEASES}', id)
   if redis.call('HGET', key_of(id), 'cancel') then return finish(id, 'canceled') end
+  charge(id)
   redis.call('HDEL', key_of(id), 'started')
   move(id, 'queued', 'progress', '')
   enqueue(id)
   wake()
 end
--- the record, and before it its place in the queue or -1
-local function view(id)
+-- about how many jobs are served before the one of this rank among its tenant's: all of better lanes; those of its own
+-- tenant before it; and one of every other tenant for each of these and itself, while they have any
+local function ahead(priority, tenant, rank)
+  local lane, count = '{READY}' .. priority, rank
+  for _, better in ipairs({PRIORITIES}) do
+    if better == priority then break end
+    count = count + redis.call('ZCARD', '{READY}' .. better)
+  end
+  local waits = '{WAITING}' .. priority
+  local others = redis.call('SCARD', waits) - redis.call('SISMEMBER', waits, tenant)
+  if others == 0 then return count end
+  local theirs = redis.call('ZCARD', lane) - redis.call('ZCARD', lane .. ':' .. tenant)
+  return count + math.min(theirs, others * (rank + 1))
+end
+-- this tenant's record, and before it its place in the queue or -1; without a record where there is none for it
+local function view(id, tenant)
+  local job = redis.call('HMGET', key_of(id), 'status', 'priority', 'tenant')
+  if (job[3] or '{DEFAULT_TENANT}') ~= tenant then return {{-1}} end
   local record, position = redis.call('HGETALL', key_of(id)), -1
-  local job = redis.call('HMGET', key_of(id), 'status', 'priority')
   if job[1] == 'queued' then
-    local ahead = 0
-    for _, lane in ipairs({LANES}) do
-      if lane == '{READY}' .. job[2] then
-        position = ahead + (redis.call('ZRANK', lane, id) or 0)
-        break
-      end
-      ahead = ahead + redis.call('ZCARD', lane)
-    end
+    local rank = redis.call('ZRANK', '{READY}' .. job[2] .. ':' .. tenant, id)
+    position = ahead(job[2], tenant, rank or 0)
   end
   table.insert(record, 1, position)
   return record

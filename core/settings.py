@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     tenant_max_running: int | None = Field(
         default=None, gt=0, description="Jobs of one tenant that may run at the same time; others wait. Unset: any."
     )
+    tenant_fetch_concurrency: int = Field(
+        default=4, gt=0, description="Images of one tenant that a gateway fetches at the same time; others wait."
+    )
     tenant_max_upload_bytes: ByteSize = Field(
         default=ByteSize(10 * 2**30),
         description="Uploads of one tenant that are kept at the same time, in bytes or as `10GiB`.",

@@ -1,54 +1,54 @@
 """Lua scripts of the audit: each job stands where its record says, and nothing stands there without a record."""
 
 from core.job import TRANSITIONS
-from core.keys import DEMANDS, EXPIRY, JOBS, LEASES, READY, TRASH
-from core.lua_common import COMMON, PRIORITIES
+from core.keys import DEMANDED, EXPIRY, JOBS, LEASES, TRASH, WAITING
+from core.lua_common import COMMON
+from core.tenants import DEFAULT_TENANT
 
 STATES = "{'" + "', '".join(TRANSITIONS) + "'}"
 
-# ARGV: lease (ms), ids. Puts each job back into the sets that its record demands, and out of all others. A record in a
-# state that this version does not know is left alone. Answer: id, what was repaired, id, …
+# ARGV: lease (ms), a set in which these jobs stand or '', ids. Puts each job into the sets that its record demands, and
+# out of this one where it does not. A record in a state that this version does not know is left alone. Answer: id, what
+# was repaired, id, …
 RECONCILE = (
     COMMON
     + f"""
 local repairs = {{}}
-local function keep(key, id, score)
-  local present = redis.call('ZSCORE', key, id)
-  if score and not present then
-    redis.call('ZADD', key, score, id)
-    table.insert(repairs, id)
-    table.insert(repairs, 'was missing from ' .. key)
-  elseif present and not score then
-    redis.call('ZREM', key, id)
-    table.insert(repairs, id)
-    table.insert(repairs, 'had no place in ' .. key)
-  end
+local function note(id, what)
+  table.insert(repairs, id)
+  table.insert(repairs, what)
 end
-local function known(status)
+local function is_known(status)
   for _, state in ipairs({STATES}) do
     if state == status then return true end
   end
 end
-local function reconcile(id)
-  local job = redis.call('HMGET', key_of(id), 'status', 'priority', 'created', 'expires', 'schema', 'canvas_pixels')
-  local status = job[1]
-  if status and not known(status) then return end
-  local queued, running = status == 'queued', status == 'running'
-  keep('{JOBS}', id, status and 0)
-  for _, state in ipairs({STATES}) do keep('{JOBS}:' .. state, id, state == status and 0) end
-  keep('{LEASES}', id, running and now() + ARGV[1])
-  keep('{EXPIRY}', id, status and not queued and not running and job[4])
-  local own = status and job[5] .. ':' .. (job[6] or 0)
-  if queued then redis.call('SADD', '{DEMANDS}' .. job[2], own) end
-  for _, priority in ipairs({PRIORITIES}) do
-    local here = queued and priority == job[2]
-    keep('{READY}' .. priority, id, here and job[3])
-    for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDS}' .. priority)) do
-      keep('{READY}' .. priority .. ':' .. demand, id, here and demand == own and job[3])
-    end
+-- the sets in which a job belongs, each with its score
+local function places_of(id, status, tenant, expires)
+  local index = '{JOBS}' .. tenant
+  local places = {{[index] = 0, [index .. ':' .. status] = 0}}
+  if status == 'queued' then
+    local place = waiting_place(id)
+    for _, set in ipairs(place.sets) do places[set] = place.since end
+    redis.call('SADD', '{DEMANDED}' .. place.priority, place.demand)
+    redis.call('SADD', '{WAITING}' .. place.priority, place.tenant)
+  else
+    places[status == 'running' and '{LEASES}' or '{EXPIRY}'] = status == 'running' and now() + ARGV[1] or expires
+  end
+  return places
+end
+local function reconcile(id, found_in)
+  local job = redis.call('HMGET', key_of(id), 'status', 'tenant', 'expires')
+  if job[1] and not is_known(job[1]) then return end
+  local places = job[1] and places_of(id, job[1], job[2] or '{DEFAULT_TENANT}', job[3]) or {{}}
+  for set, score in pairs(places) do
+    if redis.call('ZADD', set, 'NX', score, id) == 1 then note(id, 'was missing from ' .. set) end
+  end
+  if found_in ~= '' and not places[found_in] and redis.call('ZREM', found_in, id) == 1 then
+    note(id, 'had no place in ' .. found_in)
   end
 end
-for i = 2, #ARGV do reconcile(ARGV[i]) end
+for i = 3, #ARGV do reconcile(ARGV[i], ARGV[2]) end
 if #repairs > 0 then wake() end
 return repairs
 """

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from redis.lock import Lock
 
-from core import job_scripts, keys, upkeep_scripts
-from core.job import TRANSITIONS, JobState
+from core import fair_share_scripts, job_scripts, keys, upkeep_scripts
+from core.job import JobState
 from core.job_record import milliseconds
 from core.job_store import LEASE, JobStore
 
@@ -32,6 +32,7 @@ class UpkeepStore(JobStore):
         super().__init__(url, socket_timeout=SOCKET_TIMEOUT)
         self._sweep_expired = self._redis.register_script(job_scripts.SWEEP_EXPIRED)
         self._reconcile = self._redis.register_script(upkeep_scripts.RECONCILE)
+        self._tidy_lanes = self._redis.register_script(fair_share_scripts.TIDY)
         self._condemn = self._redis.register_script(upkeep_scripts.CONDEMN)
 
     def leader_lock(self) -> Lock:
@@ -59,26 +60,37 @@ class UpkeepStore(JobStore):
         """Leave the objects of a forgotten job or upload for later."""
         self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
 
-    def known_jobs(self) -> Iterator[list[str]]:
-        """Batches of all ids that a record or a set of jobs names, some of them more than once.
+    def known_jobs(self) -> Iterator[tuple[str, list[str]]]:
+        """Batches of all ids that a record or a set of jobs names, each with the set, or '' for records.
 
         What is added or goes meanwhile may be missed; the next time finds it.
         """
         cursor = -1
         while cursor:
             cursor, found = self._redis.scan(max(cursor, 0), match=f"{keys.JOB}*", count=BATCH, _type="hash")
-            yield [key.removeprefix(keys.JOB) for key in found]
-        sets = [keys.JOBS, *(f"{keys.JOBS}:{state}" for state in TRANSITIONS), keys.LEASES, keys.EXPIRY]
-        for key in [*sets, *self._redis.scan_iter(match=f"{keys.READY}*", count=BATCH)]:
+            yield "", [key.removeprefix(keys.JOB) for key in found]
+        for key in self._sets_of_jobs():
             cursor = -1
             while cursor:
                 cursor, members = self._redis.zscan(key, max(cursor, 0), count=BATCH)
-                yield [job_id for job_id, _ in members]
+                yield key, [job_id for job_id, _ in members]
 
-    def reconcile(self, job_ids: list[str]) -> list[tuple[str, str]]:
-        """Put jobs where their records say that they belong. Answers each repair: id, and what was wrong."""
-        repairs = self._reconcile(args=[milliseconds(LEASE), *job_ids])
+    def _sets_of_jobs(self) -> Iterator[str]:
+        yield from (keys.LEASES, keys.EXPIRY)
+        for prefix in (keys.JOBS, keys.READY):
+            yield from self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="zset")
+
+    def reconcile(self, job_ids: list[str], found_in: str = "") -> list[tuple[str, str]]:
+        """Put jobs where their records say that they belong, and out of the set in which they were found wrongly.
+
+        Answers each repair: id, and what was wrong.
+        """
+        repairs = self._reconcile(args=[milliseconds(LEASE), found_in, *job_ids])
         return list(zip(repairs[::2], repairs[1::2], strict=True))
+
+    def tidy_lanes(self) -> None:
+        """Forget tenants and demands of which no job waits; a walk calls it once all jobs are in their places."""
+        self._tidy_lanes()
 
     def condemn(self, record_prefix: str, ids: Iterable[str]) -> list[str]:
         """Put those without a record into the trash. Answers them.

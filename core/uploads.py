@@ -42,23 +42,42 @@ class AsyncUploadStore:
         self._read = self._redis.script(scripts.READ)
         self._judge = self._redis.script(scripts.JUDGE)
 
-    async def create(self, upload_id: str, life: timedelta) -> datetime:
-        """Make an upload that waits for its bytes. Answers when it vanishes unless a job uses it."""
-        return from_milliseconds(await self._create(upload_id, milliseconds(life)))
+    async def create(
+        self, upload_id: str, tenant: str, life: timedelta, *, max_bytes: int, max_bytes_of_all: int
+    ) -> datetime | None:
+        """Make an upload that waits for its bytes.
 
-    async def read(self, upload_ids: Iterable[str]) -> dict[str, UploadRecord]:
-        """Those of the uploads that exist, in one round trip."""
+        Args:
+            upload_id: of `new_upload_id`.
+            tenant: whose it is.
+            life: how long it stays unless a job uses it.
+            max_bytes: how large it may be; it counts as that large until its bytes are judged.
+            max_bytes_of_all: how large all uploads of the tenant may be together.
+
+        Returns:
+            When it vanishes unless a job uses it; None where it would be too much for the tenant.
+        """
+        vanishes = await self._create(upload_id, tenant, milliseconds(life), max_bytes, max_bytes_of_all)
+        return None if vanishes < 0 else from_milliseconds(vanishes)
+
+    async def read(self, upload_ids: Iterable[str], tenant: str | None) -> dict[str, UploadRecord]:
+        """Those of the uploads that exist for this tenant, in one round trip.
+
+        Args:
+            upload_ids: of any form.
+            tenant: who asks; None where a signed link has proven enough.
+        """
         asked = list(upload_ids)
-        answers = zip(asked, await self._read(*asked), strict=True)
+        answers = zip(asked, await self._read(tenant or "", *asked), strict=True)
         return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
 
     async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
         """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if it vanished."""
-        return _parse(await self._judge(upload_id, "image", image.model_dump_json()))
+        return _parse(await self._judge(upload_id, "image", image.model_dump_json(), image.bytes))
 
     async def refuse(self, upload_id: str, problem: str) -> UploadRecord | None:
         """Note what is wrong with the bytes. Answers as `accept` does."""
-        return _parse(await self._judge(upload_id, "problem", problem))
+        return _parse(await self._judge(upload_id, "problem", problem, ""))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -41,10 +41,11 @@ class Audit:
         Raises:
             RedisError, Unavailable: Redis or the storage does not answer; the next walk begins anew.
         """
-        for job_ids in self._store.known_jobs():
-            for job_id, repair in self._store.reconcile(job_ids):
+        for found_in, job_ids in self._store.known_jobs():
+            for job_id, repair in self._store.reconcile(job_ids, found_in):
                 log.warning("job repaired", job_id=job_id, repair=repair)
             yield
+        self._store.tidy_lanes()
         self._storage.delete_abandoned(self._orphan_age)
         for objects in self._old_objects(JOBS_PREFIX):
             self._condemn(keys.JOB, _owners(objects))

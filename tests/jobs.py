@@ -1,6 +1,7 @@
 """What tests submit: drawings, and requests as the gateway understood them."""
 
 import io
+from datetime import timedelta
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,15 @@ from core.job import (
     Priority,
     StoredImage,
 )
+from core.tenants import TenantLimits
 
+TENANT_LIMITS = TenantLimits(
+    submissions_per_minute=600,
+    reads_per_minute=6_000,
+    max_queued=1_000,
+    max_upload_bytes=2**30,
+    max_retention=timedelta(days=7),
+)
 MODEL = ModelInfo(name="stand-in", trained=False, weights="sha256:0", dtype="float32", device="cpu")
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from api.bodies import read_submission
-from api.dependencies import CurrentDeployment, CurrentSettings, InterpolationsService
+from api.dependencies import CurrentCaller, CurrentDeployment, CurrentSettings, InterpolationsService
 from api.deployment_views import estimate_view
 from api.schemas import PROBLEM_RESPONSE
 from api.schemas_deployment import EstimateView
@@ -18,7 +18,11 @@ router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
     responses=dict.fromkeys((400, 413, 415, 422, 503), PROBLEM_RESPONSE),
 )
 async def estimate(
-    request: Request, interpolations: InterpolationsService, deployment: CurrentDeployment, settings: CurrentSettings
+    request: Request,
+    interpolations: InterpolationsService,
+    deployment: CurrentDeployment,
+    caller: CurrentCaller,
+    settings: CurrentSettings,
 ) -> EstimateView:
     """Judge a submission as `POST /v1/interpolations` does, images included, and say what it would take.
 
@@ -26,4 +30,4 @@ async def estimate(
     """
     submission = await read_submission(request, max_image=settings.max_image)
     understood = await interpolations.understand(submission)
-    return estimate_view(understood.request, await deployment.look())
+    return estimate_view(understood.request, await deployment.look(caller.tenant))

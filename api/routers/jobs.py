@@ -40,7 +40,7 @@ JobId = Annotated[str, Path(description="`itp_` and a ULID.", examples=["itp_01K
     status_code=202,
     response_model=JobView,
     openapi_extra=SUBMISSION_DOC,
-    responses={200: _ENDED_OR_REPLAYED, **dict.fromkeys((400, 404, 413, 415, 422, 503), PROBLEM_RESPONSE)},
+    responses={200: _ENDED_OR_REPLAYED, **dict.fromkeys((400, 404, 413, 415, 422, 429, 503), PROBLEM_RESPONSE)},
 )
 async def submit(
     request: Request,

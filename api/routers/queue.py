@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.dependencies import CurrentDeployment
+from api.dependencies import CurrentCaller, CurrentDeployment
 from api.deployment_views import queue_view
 from api.schemas import PROBLEM_RESPONSE
 from api.schemas_deployment import QueueView
@@ -11,6 +11,6 @@ router = APIRouter(prefix="/v1/queue", tags=["deployment"])
 
 
 @router.get("", responses={503: PROBLEM_RESPONSE})
-async def queue(deployment: CurrentDeployment) -> QueueView:
+async def queue(deployment: CurrentDeployment, caller: CurrentCaller) -> QueueView:
     """How many jobs wait in each lane and for how long, and what the workers do."""
-    return queue_view(await deployment.look())
+    return queue_view(await deployment.look(caller.tenant))

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.bodies import demand_empty_body
-from api.dependencies import BaseUrl, CurrentSettings, CurrentUploads
+from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
 from api.schemas import PROBLEM_RESPONSE, UploadView
 from api.views import absolute
 
@@ -20,14 +20,14 @@ _BODY_DOC: dict[str, Any] = {
 
 
 @router.post(
-    "", status_code=201, openapi_extra=_BODY_DOC, responses=dict.fromkeys((400, 415, 422, 503), PROBLEM_RESPONSE)
+    "", status_code=201, openapi_extra=_BODY_DOC, responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE)
 )
 async def create_upload(
-    request: Request, uploads: CurrentUploads, settings: CurrentSettings, base_url: BaseUrl
+    request: Request, uploads: CurrentUploads, caller: CurrentCaller, settings: CurrentSettings, base_url: BaseUrl
 ) -> UploadView:
     """Make room for one image: PUT its bytes to `upload_url`, then use `{"upload": id}` wherever an image stands."""
     await demand_empty_body(request)
-    upload_id, link, vanishes_at = await uploads.create()
+    upload_id, link, vanishes_at = await uploads.create(caller)
     return UploadView(
         id=upload_id,
         upload_url=absolute(link, base_url),

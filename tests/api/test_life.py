@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -238,7 +239,11 @@ class Life(RuleBasedStateMachine):
             self.jobs[job_id] = after
         waiting = [job for job in self.jobs.values() if job["status"] == "queued"]
         lanes = [priority.value for priority in Priority]
-        waiting.sort(key=lambda job: (lanes.index(job["request"]["priority"]), job["created_at"], job["id"]))
+
+        def turn(job: View) -> tuple[int, datetime, str]:
+            return lanes.index(job["request"]["priority"]), datetime.fromisoformat(job["created_at"]), job["id"]
+
+        waiting.sort(key=turn)
         assert [job["queue_position"] for job in waiting] == list(range(len(waiting)))
 
 

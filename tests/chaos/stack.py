@@ -179,7 +179,7 @@ class Stack:
     async def job_of(self, worker: Service) -> tuple[str, int] | None:
         """Id and fence of the job that a worker runs now, or None."""
         name = self.worker_name(worker)
-        for job_id in await self.redis.zrange(f"{keys.JOBS}:running", 0, -1):
+        for job_id in await self.redis.zrange(keys.LEASES, 0, -1):
             owner, fence = await self.redis.hmget(keys.JOB + job_id, "worker", "fence")
             if owner == name:
                 return job_id, int(fence)

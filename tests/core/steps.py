@@ -6,9 +6,11 @@ from core import keys
 from core.job import Job, Priority, new_job_id
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
+from core.tenants import DEFAULT_TENANT
 from tests.jobs import generation_request
 from tests.servers import RedisServer
 
+JOBS = keys.JOBS + DEFAULT_TENANT
 TTL = timedelta(hours=1)
 
 
@@ -44,5 +46,5 @@ def now_ms(server: RedisServer) -> int:
 
 def members(server: RedisServer) -> dict[str, set[str]]:
     """Which job stands in which set."""
-    sets = [keys.JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
+    sets = [JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
     return {key: set(server.client.zrange(key, 0, -1)) for key in sets}

@@ -7,7 +7,7 @@ from core.errors import CancelRequested, OutOfMemory
 from core.job import MAX_LOST_LEASES, JobState, Timing
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
-from tests.core.steps import claim, expire_lease, members, submit
+from tests.core.steps import JOBS, claim, expire_lease, members, submit
 from tests.jobs import MODEL, stored_output
 from tests.servers import RedisServer
 
@@ -63,4 +63,4 @@ class TestCancel:
         assert job is not None
         assert (job.status, job.outputs, job.error, job.version) == (JobState.CANCELED, [], None, 3)
         places = {key for key, ids in members(server).items() if job_id in ids}
-        assert places == {keys.JOBS, keys.EXPIRY}
+        assert places == {JOBS, keys.EXPIRY}

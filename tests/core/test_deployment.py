@@ -39,7 +39,10 @@ def deployment(
     running: tuple[float | None, ...] = (),
     runs: tuple[RecentRun, ...] = (),
 ) -> Deployment:
-    lanes = [Lane(Priority.INTERACTIVE, interactive, None), Lane(Priority.BATCH, batch, None)]
+    lanes = [
+        Lane(Priority.INTERACTIVE, interactive, interactive, None),
+        Lane(Priority.BATCH, batch, interactive + batch, None),
+    ]
     return Deployment(list(workers), lanes, list(running), list(runs))
 
 

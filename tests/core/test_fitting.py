@@ -6,6 +6,7 @@ from core import keys
 from core.job import SCHEMA_VERSION, Priority, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
+from core.tenants import DEFAULT_TENANT
 from tests.jobs import generation_request
 from tests.servers import RedisServer
 
@@ -102,6 +103,7 @@ def as_next_version_enqueues(server: RedisServer, job_id: str) -> None:
     pixels = server.client.hget(keys.JOB + job_id, "canvas_pixels")
     lane, schema = keys.READY + Priority.INTERACTIVE, SCHEMA_VERSION + 1
     server.client.hset(keys.JOB + job_id, "schema", schema)
-    server.client.zadd(f"{lane}:{schema}:{pixels}", {job_id: server.client.zscore(lane, job_id)})
-    server.client.sadd(keys.DEMANDS + Priority.INTERACTIVE, f"{schema}:{pixels}")
-    server.client.zrem(f"{lane}:{SCHEMA_VERSION}:{pixels}", job_id)
+    demand = f"{DEFAULT_TENANT}:{schema}:{pixels}"
+    server.client.zadd(f"{lane}:{demand}", {job_id: server.client.zscore(lane, job_id)})
+    server.client.sadd(keys.DEMANDED + Priority.INTERACTIVE, demand)
+    server.client.zrem(f"{lane}:{DEFAULT_TENANT}:{SCHEMA_VERSION}:{pixels}", job_id)

@@ -1,6 +1,7 @@
 """Any order of events at the job store leaves every job in exactly the places that its state demands."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -22,13 +23,20 @@ from core import keys
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
 from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, TRANSITIONS, Job, JobState, Priority, Timing, new_job_id
 from core.job_store import Claim, JobStore
-from core.job_store_async import AsyncJobStore, Deletion
-from tests.jobs import MODEL, generation_request, stored_output
+from core.job_store_async import AsyncJobStore, Deletion, Outcome, Submission
+from core.tenants import DEFAULT_TENANT
+from tests.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
 from tests.servers import RedisServer
+
+TENANTS = {
+    "acme": TENANT_LIMITS.model_copy(update={"max_queued": 3}),
+    "zoo": TENANT_LIMITS.model_copy(update={"max_running": 1}),
+    DEFAULT_TENANT: None,
+}
 
 
 class JobStoreMachine(RuleBasedStateMachine):
-    """Clients, workers and a dispatcher take turns; workers may hold claims long after they lost them."""
+    """Clients of three tenants, workers and a dispatcher take turns; a worker may hold a claim after it lost it."""
 
     server: RedisServer
     claims: Bundle[Claim] = Bundle("claims")
@@ -46,21 +54,31 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.server.client.flushall()
         self.store = JobStore(self.server.url)
         self.loop = asyncio.new_event_loop()
-        self.gateway = AsyncJobStore(self.server.url)
+        self.connection = AsyncJobStore(self.server.url)
+        self.gateways = {tenant: self.connection.of(tenant, limits) for tenant, limits in TENANTS.items()}
 
     def teardown(self) -> None:
-        self.loop.run_until_complete(self.gateway.close())
+        self.loop.run_until_complete(self.connection.close())
         self.loop.close()
         self.store._redis.close()
 
-    @rule(priority=st.sampled_from(Priority), side=st.sampled_from([128, 192, 256]))
-    def submit(self, priority: Priority, side: int) -> None:
+    @rule(
+        tenant=st.sampled_from(sorted(TENANTS)),
+        priority=st.sampled_from(Priority),
+        side=st.sampled_from([128, 192, 256]),
+    )
+    def submit(self, tenant: str, priority: Priority, side: int) -> None:
         request = generation_request(priority, width=side, height=side)
         submission = self.loop.run_until_complete(
-            self.gateway.submit(new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id="")
+            self.gateways[tenant].submit(new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id="")
         )
+        limits = TENANTS[tenant]
+        if limits and len(self._jobs(tenant, JobState.QUEUED)) == limits.max_queued:
+            assert submission == Submission(Outcome.TOO_MANY, None)
+            return
         assert submission.view is not None
         job = submission.view.job
+        assert job.tenant == tenant
         self.jobs[job.id] = job
         self.lost[job.id] = 0
 
@@ -70,7 +88,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         if not self.jobs:
             return
         before = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
-        view = self.loop.run_until_complete(self.gateway.cancel(before.id))
+        view = self.loop.run_until_complete(self.gateways[before.tenant].cancel(before.id))
         assert view is not None
         if before.status is JobState.QUEUED:
             assert view.job.status is JobState.CANCELED
@@ -85,25 +103,30 @@ class JobStoreMachine(RuleBasedStateMachine):
         if not self.jobs:
             return
         job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
-        outcome = self.loop.run_until_complete(self.gateway.delete(job.id))
+        gateway = self.gateways[job.tenant]
+        outcome = self.loop.run_until_complete(gateway.delete(job.id))
         if not job.status.is_final:
             assert outcome is Deletion.NOT_FINISHED
             return
         assert outcome is Deletion.DONE
-        assert self.loop.run_until_complete(self.gateway.delete(job.id)) is Deletion.NOT_FOUND
+        assert self.loop.run_until_complete(gateway.delete(job.id)) is Deletion.NOT_FOUND
         del self.jobs[job.id]
         self.deleted.add(job.id)
 
     @rule(target=claims, worker=st.sampled_from(["a", "b"]), largest=st.sampled_from([None, 192**2, 64**2]))
     def claim(self, worker: str, largest: int | None) -> Claim | object:
-        waiting = [job for job in self.jobs.values() if job.status is JobState.QUEUED]
+        waiting = [job for job in self.jobs.values() if job.status is JobState.QUEUED and self._may_start(job.tenant)]
         waiting = [job for job in waiting if largest is None or canvas_pixels(job) <= largest]
+        assert (self.store.count_ready(largest) > 0) == bool(waiting)
         held = self.store.claim(worker, largest)
         assert (held is None) == (not waiting)
         if held is None:
             return multiple()
-        best = min(waiting, key=lambda job: (list(Priority).index(job.request.priority), job.created_at, job.id))
-        assert held.job.id == best.id
+        lane = min((job.request.priority for job in waiting), key=list(Priority).index)
+        in_lane = [job for job in waiting if job.request.priority is lane]
+        own = [job for job in in_lane if job.tenant == held.job.tenant]
+        assert held.job.id == min(own, key=lambda job: (job.created_at, job.id)).id
+        assert self._running(held.job.tenant) == min(self._running(job.tenant) for job in in_lane)
         self.valid[held.job.id] = held
         return held
 
@@ -147,6 +170,27 @@ class JobStoreMachine(RuleBasedStateMachine):
             assert (job_id in failed) == (self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted)
             self._let_go(self.valid[job_id])
 
+    @rule(data=st.data(), tenant=st.sampled_from(sorted(TENANTS)))
+    def pry(self, data: st.DataObject, tenant: str) -> None:
+        """Another tenant's job is not there, and stays as it is."""
+        others = sorted(job.id for job in self.jobs.values() if job.tenant != tenant)
+        if not others:
+            return
+        job_id, gateway = data.draw(st.sampled_from(others)), self.gateways[tenant]
+        assert self.loop.run_until_complete(gateway.read(job_id)) is None
+        assert self.loop.run_until_complete(gateway.cancel(job_id)) is None
+        assert self.loop.run_until_complete(gateway.delete(job_id)) is Deletion.NOT_FOUND
+
+    def _jobs(self, tenant: str, status: JobState) -> list[Job]:
+        return [job for job in self.jobs.values() if (job.tenant, job.status) == (tenant, status)]
+
+    def _running(self, tenant: str) -> int:
+        return len(self._jobs(tenant, JobState.RUNNING))
+
+    def _may_start(self, tenant: str) -> bool:
+        limits = TENANTS[tenant]
+        return not limits or limits.max_running is None or self._running(tenant) < limits.max_running
+
     def _is_valid(self, claim: Claim) -> bool:
         return self.valid.get(claim.job.id) is claim
 
@@ -180,6 +224,7 @@ class JobStoreMachine(RuleBasedStateMachine):
     def every_record_is_right(self) -> None:
         self._only_allowed_transitions()
         self._each_job_in_exactly_its_sets()
+        self._each_tenant_sees_its_jobs()
 
     def _only_allowed_transitions(self) -> None:
         """Also: an ended job never changes, and a change raises the version."""
@@ -196,25 +241,38 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     def _each_job_in_exactly_its_sets(self) -> None:
         client = self.server.client
-        by_status = {status: f"{keys.JOBS}:{status}" for status in JobState}
-        places = (*keys.READY_KEYS, keys.LEASES, keys.EXPIRY, *by_status.values())
-        expected: dict[str, set[str]] = {key: set() for key in places}
+        expected: defaultdict[str, set[str]] = defaultdict(set)
+        demanded, waiting = defaultdict(set), defaultdict(set)
         for job in self.jobs.values():
-            expected[by_status[job.status]].add(job.id)
-            place = {JobState.QUEUED: keys.READY + job.request.priority.value, JobState.RUNNING: keys.LEASES}
-            expected[place.get(job.status, keys.EXPIRY)].add(job.id)
+            tenant, lane = job.tenant, keys.READY + job.request.priority
+            places = {JobState.RUNNING: [keys.LEASES]}.get(job.status, [keys.EXPIRY])
             if job.status is JobState.QUEUED:
-                demand = f"{SCHEMA_VERSION}:{canvas_pixels(job)}"
-                expected.setdefault(f"{keys.READY}{job.request.priority}:{demand}", set()).add(job.id)
-        demanded = {key for key in expected if key.startswith(keys.READY)} - set(keys.READY_KEYS)
-        assert set(client.keys(keys.READY + "*")) - set(keys.READY_KEYS) == demanded
-        for priority in Priority:
-            of_lane = {key.removeprefix(f"{keys.READY}{priority}:") for key in demanded if f"{priority}:" in key}
-            assert client.smembers(keys.DEMANDS + priority) == of_lane
-        assert {key: set(client.zrange(key, 0, -1)) for key in expected} == expected
-        assert set(client.zrange(keys.JOBS, 0, -1)) == set(self.jobs)
-        assert set(client.zrange(keys.TRASH, 0, -1)) == self.deleted
+                demand = f"{tenant}:{SCHEMA_VERSION}:{canvas_pixels(job)}"
+                places = [lane, f"{lane}:{tenant}", f"{lane}:{demand}"]
+                demanded[keys.DEMANDED + job.request.priority].add(demand)
+                waiting[keys.WAITING + job.request.priority].add(tenant)
+            for key in [*places, f"{keys.JOBS}{tenant}", f"{keys.JOBS}{tenant}:{job.status}"]:
+                expected[key].add(job.id)
+        if self.deleted:
+            expected[keys.TRASH] = self.deleted
+        found = {key: set(client.zrange(key, 0, -1)) for key in client.scan_iter(_type="zset")}
+        assert found == expected
+        found = {key: client.smembers(key) for key in client.scan_iter(_type="set")}
+        assert found == demanded | waiting
         assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
+
+    def _each_tenant_sees_its_jobs(self) -> None:
+        for tenant, gateway in self.gateways.items():
+            page = self.loop.run_until_complete(gateway.page(status=None, after=None, limit=100))
+            own = [job for job in self.jobs.values() if job.tenant == tenant]
+            assert {view.job.id: view.job for view in page} == {job.id: job for job in own}
+            limits = TENANTS[tenant]
+            assert not limits or limits.max_running is None or self._running(tenant) <= limits.max_running
+            # how many are served before it: no less than of its own, no more than wait at all
+            places = [view.queue_position for view in page if view.queue_position is not None]
+            assert len(places) == len(self._jobs(tenant, JobState.QUEUED))
+            everybody = sum(job.status is JobState.QUEUED for job in self.jobs.values())
+            assert all(rank <= place < everybody for rank, place in enumerate(sorted(places)))
 
 
 def canvas_pixels(job: Job) -> int:

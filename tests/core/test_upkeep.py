@@ -9,7 +9,7 @@ from core import keys
 from core.job import JobState, Timing, new_job_id
 from core.job_store_async import AsyncJobStore
 from core.upkeep_store import BATCH, UpkeepStore
-from tests.core.steps import claim, members, submit
+from tests.core.steps import JOBS, claim, members, submit
 from tests.jobs import MODEL, generation_request, stored_output
 from tests.servers import RedisServer
 
@@ -19,9 +19,10 @@ MOMENT = timedelta(milliseconds=1)
 def audit(upkeep: UpkeepStore) -> dict[str, set[str]]:
     """One walk over all jobs: what was repaired, by job."""
     repairs: dict[str, set[str]] = {}
-    for job_ids in upkeep.known_jobs():
-        for job_id, repair in upkeep.reconcile(job_ids):
+    for found_in, job_ids in upkeep.known_jobs():
+        for job_id, repair in upkeep.reconcile(job_ids, found_in):
             repairs.setdefault(job_id, set()).add(repair)
+    upkeep.tidy_lanes()
     return repairs
 
 
@@ -56,7 +57,7 @@ class TestExpiry:
         await asyncio.sleep(0.01)
         assert upkeep.sweep_expired() == [ended.job.id]
         assert upkeep.get(ended.job.id) is None
-        assert members(redis_server)[keys.JOBS] == {running.job.id, fresh.id}
+        assert members(redis_server)[JOBS] == {running.job.id, fresh.id}
         assert upkeep.sweep_expired() == [ended.job.id], "until its objects are gone"
 
         upkeep.emptied(ended.job.id)
@@ -115,7 +116,7 @@ class TestReconcile:
         """All sets are lost, the records are there: the next walk rebuilds them, and work goes on."""
         jobs = await self.jobs_in_every_state(async_store, upkeep)
         right = sets(redis_server)
-        redis_server.client.delete(*right, *redis_server.client.keys(f"{keys.DEMANDS}*"))
+        redis_server.client.delete(*right, *redis_server.client.keys(f"{keys.DEMANDED}*"))
         audit(upkeep)
         assert sets(redis_server) == right
         assert claim(upkeep).job.id == jobs[JobState.QUEUED]
@@ -143,7 +144,7 @@ class TestReconcile:
     async def test_more_jobs_than_one_batch(self, upkeep: UpkeepStore, redis_server: RedisServer) -> None:
         """The walk sees all of them."""
         ids = {new_job_id() for _ in range(3 * BATCH)}
-        redis_server.client.zadd(keys.JOBS, dict.fromkeys(ids, 0))
+        redis_server.client.zadd(JOBS, dict.fromkeys(ids, 0))
         assert set(audit(upkeep)) == ids
 
 
