@@ -1,4 +1,4 @@
-"""What tenants used: GPU time by day, counted in the step that ends an attempt, so that no crash loses or doubles it."""
+"""What tenants used: GPU time by day, counted in the step that ends an attempt, so no crash loses or doubles any."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.caller import Caller
 from api.main import create_app
 from core.settings import Settings
 from tests.jobs import png
@@ -26,9 +27,26 @@ async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": dict(state or {})}, receive, send)
+            await app({**scope, "state": {**scope.get("state", {}), **(state or {})}}, receive, send)
 
         yield with_state
+
+
+@pytest.fixture
+async def tenants(settings: Settings) -> AsyncIterator[tuple[AsyncClient, AsyncClient]]:
+    """Callers of two tenants at one gateway."""
+    async with running_app(settings) as app, AsyncExitStack() as clients:
+
+        async def client_of(tenant: str) -> AsyncClient:
+            caller = Caller(tenant, settings.tenant_limits)
+
+            async def as_caller(scope: Scope, receive: Receive, send: Send) -> None:
+                await app({**scope, "state": {"caller": caller}}, receive, send)
+
+            transport = ASGITransport(as_caller, raise_app_exceptions=False)
+            return await clients.enter_async_context(AsyncClient(transport=transport, base_url=BASE_URL))
+
+        yield await client_of("studio-a"), await client_of("studio-b")
 
 
 @asynccontextmanager
