@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -19,6 +19,9 @@ from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, U
 
 REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
 MAX_PARTS = 32  # files of one form; a request has two keyframes
+
+
+AnyBody = TypeVar("AnyBody", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,22 @@ async def demand_empty_body(request: Request) -> None:
         MalformedBody: broken JSON.
         InvalidRequest: it has fields.
     """
-    text = await request.body()
-    if not text:
-        return
+    if await request.body():
+        await read_json(request, UploadBody)
+
+
+async def read_json(request: Request, model: type[AnyBody]) -> AnyBody:
+    """The body of a small request.
+
+    Raises:
+        UnsupportedMediaType: it is no JSON.
+        MalformedBody: broken JSON.
+        InvalidRequest: its fields are not those of the model.
+    """
     if _content_type(request) != "application/json":
         raise UnsupportedMediaType(f"a body has to be application/json but is {_content_type(request) or 'untyped'}")
     try:
-        UploadBody.model_validate(_parse_json(text))
+        return model.model_validate(_parse_json(await request.body()))
     except ValidationError as error:
         raise InvalidRequest.of(problems_of(error)) from None
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from api.caller import Caller
 from api.service import Interpolations
 from api.uploads import Uploads
+from api.webhooks import Webhooks
 from core.deployment import AsyncDeployment
 from core.errors import NotFound
 from core.local_storage import LocalStorage
@@ -37,6 +38,11 @@ async def _uploads(request: Request) -> Uploads:
     return uploads
 
 
+async def _webhooks(request: Request) -> Webhooks:
+    webhooks: Webhooks = request.state.webhooks
+    return webhooks
+
+
 async def _served_folder(request: Request) -> LocalStorage:
     if not isinstance(request.state.storage, LocalStorage):
         raise NotFound("this deployment stores in a bucket, whose own links lead there")
@@ -61,6 +67,7 @@ async def _request_id(request: Request) -> str:
 
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
 CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
+CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
 CurrentSettings = Annotated[Settings, Depends(_settings)]

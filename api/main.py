@@ -13,16 +13,31 @@ from api.judging import ImageJudge
 from api.middleware import install_middleware
 from api.openapi import describe
 from api.remote_images import RemoteImages, open_outbound
-from api.routers import docs, errors, estimate, events, files, health, jobs, models, queue, uploads
+from api.routers import (
+    deliveries,
+    docs,
+    errors,
+    estimate,
+    events,
+    files,
+    health,
+    jobs,
+    models,
+    queue,
+    uploads,
+    webhooks,
+)
 from api.service import Interpolations
 from api.uploads import Uploads
 from api.watching import JobWatch
+from api.webhooks import Webhooks, open_webhook_outbound
 from core.deployment import AsyncDeployment
 from core.job_changes import ChangeFeed
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import open_storage
 from core.uploads import AsyncUploadStore
+from core.webhook_store import WebhookStore
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,17 +51,22 @@ def create_app(settings: Settings) -> FastAPI:
         storage, judge = open_storage(settings), ImageJudge(settings.max_image_pixels)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
         inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
+        webhook_store, to_receivers = WebhookStore(redis_url), open_webhook_outbound(settings)
+        webhook_service = Webhooks(webhook_store, to_receivers)
         watch = app.state.watch = JobWatch(store, feed)
         feed.start()
         yield {
             "settings": settings,
-            "interpolations": Interpolations(store, storage, inputs, watch, settings),
+            "interpolations": Interpolations(store, storage, inputs, webhook_service, watch, settings),
+            "webhooks": webhook_service,
             "uploads": uploads,
             "storage": storage,
             "deployment": deployment,
         }
         await feed.close()
         await outbound.close()
+        await to_receivers.close()
+        await webhook_store.close()
         await store.close()
         await deployment.close()
         await upload_store.close()
@@ -65,6 +85,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(jobs.router)
     app.include_router(estimate.router)
     app.include_router(events.router)
+    app.include_router(deliveries.router)
+    app.include_router(webhooks.router)
     app.include_router(uploads.router)
     app.include_router(files.router)
     app.include_router(models.router)

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from api import openapi_examples as examples
 from api.openapi_answers import HEADERS, complete_answers
 from api.schemas import InterpolationBody, ProblemView, UploadBody
+from api.schemas_webhooks import WebhookTestBody
 
 Document = dict[str, Any]
 
@@ -23,6 +24,7 @@ An unknown field is refused, never ignored. Times are RFC 3339 in UTC, durations
 """
 TAGS = [
     {"name": "interpolations", "description": "Jobs, from the submission to the result."},
+    {"name": "webhooks", "description": "Messages about jobs to a receiver of the caller's: their log, and tests."},
     {"name": "uploads", "description": "Large images, sent ahead of the job that uses them."},
     {"name": "files", "description": "What the links lead to where the service stores in a folder of its own."},
     {"name": "deployment", "description": "What this deployment can do, and what waits."},
@@ -65,7 +67,12 @@ def _add_components(document: Document) -> None:
     """Schemas of bodies that endpoints read from the raw request, headers and problems."""
     components = document["components"]
     _, bodies = models_json_schema(
-        [(InterpolationBody, "validation"), (UploadBody, "validation"), (ProblemView, "serialization")],
+        [
+            (InterpolationBody, "validation"),
+            (UploadBody, "validation"),
+            (WebhookTestBody, "validation"),
+            (ProblemView, "serialization"),
+        ],
         ref_template=_REF,
     )
     schemas = components["schemas"]

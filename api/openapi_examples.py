@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.errors import all_errors, problem_document
-from api.schemas import InterpolationBody, JobPage, JobView, OutputView
+from api.schemas import InterpolationBody, JobPage
 from core.errors import InvalidRequest, Problem, ServiceError
 from core.job import GenerationRequest, Job, JobState, Keyframe, ModelInfo, StoredImage, Timing
+from core.job_view import JobView, OutputView
 
 JOB_ID = "itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"
 REQUEST_ID = "01K9T3E50C2V8J4W6X7Y8Z9A0B"

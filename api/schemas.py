@@ -6,17 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core import shot
-from core.job import (
-    Failure,
-    GenerationRequest,
-    Job,
-    JobState,
-    ModelInfo,
-    Output,
-    Priority,
-    Progress,
-    Timing,
-)
+from core.job import Priority
+from core.job_view import JobView
+from core.webhooks import FINAL_EVENTS, WebhookEvent
 
 MAX_METADATA = 16
 MAX_STEPS = 60  # as many as the published demo offers
@@ -75,6 +67,23 @@ class OutputBody(Body):
     format: Literal["mp4"] = Field(default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser.")
 
 
+class WebhookBody(Body):
+    """Who is told of the job's events, so that nobody needs to ask."""
+
+    url: str = Field(
+        description="An https address of a public host that takes signed messages by POST (docs/webhooks.md). Shown "
+        "nowhere again.",
+        examples=["https://studio.example.com/hooks/tooncrafter"],
+    )
+    events: list[Literal["running", "progress", "succeeded", "failed", "canceled"]] = Field(
+        default=[event.value for event in FINAL_EVENTS],
+        min_length=1,
+        max_length=len(WebhookEvent),
+        description="What is told. `progress` comes at most once a second and is tried once; all others are tried "
+        "again for three days.",
+    )
+
+
 class InterpolationBody(Body):
     """What to animate, and how."""
 
@@ -120,6 +129,7 @@ class InterpolationBody(Body):
     priority: Literal["interactive", "batch"] = Field(
         default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."
     )
+    webhook: WebhookBody | None = Field(default=None, description="Who is told of the job's events.")
     metadata: dict[str, str] = Field(
         default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent."
     )
@@ -150,43 +160,6 @@ class UploadView(BaseModel):
     expires_at: datetime = Field(
         description="Until then the address takes the bytes, and the upload waits for the first job that uses it."
     )
-
-
-class OutputView(Output):
-    """A stored result and a link to it."""
-
-    url: str = Field(description="Absolute address of the file, made fresh at each read.")
-    url_expires_at: datetime = Field(description="Until when the address answers.")
-
-
-class JobView(BaseModel):
-    """A job as callers see it."""
-
-    id: str
-    object: Literal["interpolation"] = "interpolation"
-    version: int = Field(description="Grows with every change.")
-    status: JobState
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    expires_at: datetime
-    queue_position: int | None = Field(description="Jobs that are served before this one, while it is queued.")
-    progress: Progress | None
-    request: GenerationRequest = Field(
-        description="Every field as understood: defaults filled in, the seed resolved, images by digest."
-    )
-    outputs: list[OutputView]
-    error: Failure | None
-    timing: Timing
-    model: ModelInfo | None
-    metadata: dict[str, str]
-    attempts: int = Field(description="How often a worker began this job.")
-
-    @classmethod
-    def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:
-        """The record with what is known only at the moment of reading."""
-        shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
-        return cls(**(shown | {"queue_position": queue_position, "outputs": outputs}))
 
 
 class JobPage(BaseModel):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,6 +16,7 @@ from api.caller import Caller
 from api.inputs import Input, Inputs, unstored, uploads_of
 from api.schemas import InterpolationBody
 from api.watching import JobWatch
+from api.webhooks import JudgedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -40,6 +41,7 @@ from core.job import (
 from core.job_record import QueuedView
 from core.job_store_async import AsyncJobStore, Deletion, IdempotencyKey, Outcome
 from core.job_store_async import Submission as SubmissionResult
+from core.job_view import output_link
 from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
@@ -64,6 +66,7 @@ class Understood(NamedTuple):
     inputs: dict[str, Input]
     request: GenerationRequest
     ttl: timedelta
+    webhook: JudgedWebhook
 
 
 class Page(NamedTuple):
@@ -77,10 +80,17 @@ class Interpolations:
     """A tenant's jobs, as the gateway serves them: the default tenant's, or those that `of` answers."""
 
     def __init__(
-        self, store: AsyncJobStore, storage: ObjectStorage, inputs: Inputs, watch: JobWatch, settings: Settings
+        self,
+        store: AsyncJobStore,
+        storage: ObjectStorage,
+        inputs: Inputs,
+        webhooks: Webhooks,
+        watch: JobWatch,
+        settings: Settings,
     ) -> None:
         self._watch = watch
         self._tenant = DEFAULT_TENANT
+        self._webhooks = webhooks
         self._store = store
         self._storage = storage
         self._inputs = inputs
@@ -113,7 +123,7 @@ class Interpolations:
         """
         if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
             return _accepted(earlier)
-        body, inputs, request, ttl = await self.understand(submission)
+        body, inputs, request, ttl, webhook = await self.understand(submission)
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
         key = _idempotency(self._tenant, idempotency_key, body, identities) if idempotency_key else None
@@ -132,6 +142,8 @@ class Interpolations:
             idempotency=key,
             reserved=stores,
             uploads=uploads_of(inputs),
+            webhook=webhook.webhook,
+            warnings=webhook.warnings,
         )
         if stores and result.outcome is not Outcome.CREATED:
             await self._discard(job_id)
@@ -148,12 +160,14 @@ class Interpolations:
         """
         inputs, problems = await self._inputs.judge(submission.images, self._tenant)
         body, ttl = submission.body, min(self._result_ttl, self._limits.max_retention)
+        webhook = await self._webhooks.judge(body.webhook if body else None, self._tenant)
+        problems += webhook.problems
         if body and body.expires_in:
             ttl = timedelta(seconds=body.expires_in)
             problems += self._too_long(ttl)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
-        return Understood(body, inputs, _as_understood(body, inputs), ttl)
+        return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
 
     async def get(self, job_id: str) -> QueuedView:
         """The job and its place in the queue.
@@ -202,11 +216,7 @@ class Interpolations:
 
     def link(self, job: Job, output: Output) -> tuple[str, datetime]:
         """A link to the stored result and the end of its life; one that is only a path leads to this gateway."""
-        key = output_key(job.id, job.fence, output.name)
-        return (
-            self._storage.presigned_url(key, self._link_ttl, output.content_type),
-            datetime.now(UTC) + self._link_ttl,
-        )
+        return output_link(self._storage, self._link_ttl, job, output)
 
     async def open_output(self, job_id: str, name: str) -> tuple[str | Path, Output]:
         """Where a result can be read: a link, or a file on this machine.

@@ -1,6 +1,7 @@
 """How the gateway speaks with Redis: one pool of connections, and an answer or `Unavailable` within a second."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import redis.asyncio
@@ -61,6 +62,18 @@ class AsyncRedis:
             Unavailable: Redis does not answer.
         """
         await _answer(self._client.zrem(sorted_set, member))
+
+    async def pop(self, waiting_list: str, patience: timedelta) -> None:
+        """Take an element off a list as soon as there is one, or return when patience ends.
+
+        Args:
+            waiting_list: its key.
+            patience: less than `SOCKET_TIMEOUT_SECONDS`.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        await _answer(self._client.blpop([waiting_list], timeout=patience.total_seconds()))
 
     async def close(self) -> None:
         """Close all connections."""

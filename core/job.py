@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from ulid import ULID
 
+from core.record import Record
 from core.tenants import DEFAULT_TENANT
+from core.webhooks import Webhook
 
 SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0004
 ID_PREFIX = "itp_"
@@ -61,12 +63,6 @@ class Stage(StrEnum):
     DECODING = "decoding"
     EXPORTING = "exporting"
     UPLOADING = "uploading"
-
-
-class Record(BaseModel):
-    """Base of everything that is stored as JSON inside a job."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class StoredImage(Record):
@@ -141,6 +137,13 @@ class Failure(Record):
     detail: str
 
 
+class Caution(Record):
+    """Something that the caller of an accepted job should know."""
+
+    code: str
+    detail: str
+
+
 class Timing(Record):
     """Seconds that the parts of a job took. `model_load_seconds` stands in the first job after a load, 0 in others."""
 
@@ -183,6 +186,8 @@ class Job(Record):
     timing: Timing = Timing()
     model: ModelInfo | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    webhook: Webhook | None = None
+    warnings: list[Caution] = Field(default_factory=list)
     uploads: dict[str, str] = Field(default_factory=dict)  # digest of an image to the upload with which it lies
     attempts: int = 0
     lost_leases: int = 0

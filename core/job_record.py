@@ -1,16 +1,28 @@
 """The job record as Redis holds it: flat text fields, JSON inside."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
-from core.job import SCHEMA_VERSION, Failure, GenerationRequest, Job, from_milliseconds
+from core.job import SCHEMA_VERSION, Caution, Failure, GenerationRequest, Job, from_milliseconds
+from core.webhooks import Webhook
 
-_JSON_FIELDS = ("request", "progress", "outputs", "error", "timing", "model", "metadata", "uploads")
+_JSON_FIELDS = (
+    "request",
+    "progress",
+    "outputs",
+    "error",
+    "timing",
+    "model",
+    "metadata",
+    "uploads",
+    "webhook",
+    "warnings",
+)
 _TIME_FIELDS = {"created": "created_at", "started": "started_at", "finished": "finished_at", "expires": "expires_at"}
 
 
@@ -55,13 +67,22 @@ def parse_view(answer: list[Any]) -> QueuedView | None:
     return QueuedView(parse_flat(flat), None if position < 0 else position) if flat else None
 
 
-def submission_fields(request: GenerationRequest, metadata: Mapping[str, str], request_id: str) -> list[str]:
+def submission_fields(
+    request: GenerationRequest,
+    metadata: Mapping[str, str],
+    request_id: str,
+    webhook: Webhook | None,
+    warnings: Sequence[Caution],
+) -> list[str]:
     """What a new record holds beside what the script itself knows."""
+    notices = json.dumps([warning.model_dump() for warning in warnings])
     return [
         *("request", request.model_dump_json()),
         *("metadata", json.dumps(dict(metadata))),
         *("request_id", request_id),
         *("canvas_pixels", str(request.width * request.height)),
+        *(("webhook", webhook.model_dump_json()) if webhook else ()),
+        *(("warnings", notices) if warnings else ()),
     ]
 
 

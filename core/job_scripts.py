@@ -31,6 +31,7 @@ FORGET = f"""
 local function forget(id)
   local job, index = redis.call('HMGET', key_of(id), 'status', 'uploads'), '{JOBS}' .. tenant_of(id)
   release_uploads(job[2])
+  forget_events(id)
   redis.call('ZADD', '{TRASH}', now(), id)
   redis.call('DEL', key_of(id))
   redis.call('ZREM', index, id)

@@ -1,7 +1,7 @@
 """Jobs in Redis for the gateway: asyncio, one round trip per operation."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +10,11 @@ from typing import Self
 
 from core import job_scripts as scripts
 from core.async_redis import AsyncRedis
-from core.job import GenerationRequest, JobState
+from core.job import Caution, GenerationRequest, JobState
 from core.job_record import QueuedView, milliseconds, parse_view, submission_fields
 from core.keys import TRASH
 from core.tenants import DEFAULT_TENANT, TenantLimits
+from core.webhooks import Webhook
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 STORING_PATIENCE = timedelta(minutes=10)  # a gateway that has not stored a job's images by then will not any more
@@ -119,6 +120,8 @@ class AsyncJobStore:
         idempotency: IdempotencyKey | None = None,
         reserved: bool = False,
         uploads: Mapping[str, str] | None = None,
+        webhook: Webhook | None = None,
+        warnings: Sequence[Caution] = (),
     ) -> Submission:
         """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one step.
 
@@ -131,6 +134,8 @@ class AsyncJobStore:
             idempotency: the caller's key, if it sent one.
             reserved: whether objects were stored for it, after `reserve`.
             uploads: for images that lie with an upload, their digest and that upload.
+            webhook: who is told of its events.
+            warnings: what the caller should know.
 
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
@@ -141,7 +146,7 @@ class AsyncJobStore:
             *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
             *(milliseconds(IDEMPOTENCY_LIFE), milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
-            *submission_fields(request, metadata, request_id),
+            *submission_fields(request, metadata, request_id, webhook, warnings),
         )
         return Submission(Outcome(outcome), parse_view(view))
 

@@ -30,6 +30,15 @@
 | `tc:paused` | string | nobody claims while it is there; since when (ms) | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
+| `tc:delivery:{event}` | hash | an event, the job as it was, every attempt | with the job; of progress 1 min |
+| `tc:deliveries:of:{id}` | sorted set | a job's events, score = version | with the job |
+| `tc:deliveries:due` | sorted set | receivers, score = when there is something to do for one (ms) | while there is |
+| `tc:deliveries:due:{tenant}:{host}` | sorted set | a receiver's events that wait, score = due (ms) | while one waits |
+| `tc:deliveries:flying:{tenant}:{host}` | sorted set | attempts under way, score = lease's end (ms) | while one is |
+| `tc:deliveries:failing:{tenant}:{host}` | string | its last attempt failed | 10 min, or until one succeeds |
+| `tc:deliveries:wake` | list | wakes a deliverer; holds at most one element | until read |
+| `tc:receiver:{tenant}:{digest}` | hash | since when a URL fails, when and why it is off | 30 d, or a success |
+| `tc:webhook_secrets:{tenant}` | hash | secrets with which webhooks are signed, JSON by id | until replaced |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
 """
@@ -64,3 +73,13 @@ FORGIVEN = PREFIX + "forgiven:"
 PAUSED = PREFIX + "paused"
 RUNS = PREFIX + "runs"
 DISPATCHER = PREFIX + "dispatcher"
+DELIVERY = PREFIX + "delivery:"
+DELIVERIES = PREFIX + "deliveries:"
+DELIVERIES_OF = DELIVERIES + "of:"
+DUE_RECEIVERS = DELIVERIES + "due"
+DUE_EVENTS = DELIVERIES + "due:"
+FLYING = DELIVERIES + "flying:"
+FAILING = DELIVERIES + "failing:"
+WAKE_DELIVERER = DELIVERIES + "wake"
+RECEIVER = PREFIX + "receiver:"
+WEBHOOK_SECRETS = PREFIX + "webhook_secrets:"

@@ -21,6 +21,7 @@ redis.call('HINCRBY', key_of(id), 'fence', 1)
 redis.call('HINCRBY', key_of(id), 'attempts', 1)
 move(id, 'running', 'started', now(), 'worker', ARGV[1])
 redis.call('ZADD', '{LEASES}', now() + ARGV[2], id)
+emit(id, 'running')
 return redis.call('HGETALL', key_of(id))
 """
 )
@@ -36,7 +37,10 @@ RENEW = (
     + f"""
 if not held(ARGV[1], ARGV[2]) then return 0 end
 redis.call('ZADD', '{LEASES}', now() + ARGV[3], ARGV[1])
-if ARGV[4] ~= '' then change(ARGV[1], 'progress', ARGV[4]) end
+if ARGV[4] ~= '' then
+  change(ARGV[1], 'progress', ARGV[4])
+  emit(ARGV[1], 'progress')
+end
 return redis.call('HGET', key_of(ARGV[1]), 'cancel') and 2 or 1
 """
 )

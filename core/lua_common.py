@@ -7,6 +7,7 @@ jobs that they find on the way, which a Redis Cluster would refuse; the service 
 from core.job import Priority
 from core.keys import CHANGES, DEMANDED, EXPIRY, JOB, JOBS, LEASES, METERS, READY, READY_KEYS, USAGE, WAITING, WAKE
 from core.tenants import DEFAULT_TENANT
+from core.webhook_event_scripts import EVENTS
 
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
 PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
@@ -30,6 +31,7 @@ local function status_for(tenant, id)
   return (job[2] or '{DEFAULT_TENANT}') == tenant and job[1]
 end
 local function running(tenant) return redis.call('ZCARD', '{JOBS}' .. tenant .. ':running') end
+{EVENTS}
 -- the job is still this attempt's: everything that a worker writes goes through here
 local function held(id, fence)
   local state = redis.call('HMGET', key_of(id), 'status', 'fence')
@@ -82,6 +84,7 @@ local function finish(id, status, ...)
   dequeue(id)
   redis.call('ZREM', '{LEASES}', id)
   redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)
+  emit(id, status)
 end
 local function requeue(id)
   redis.call('ZREM', '{LEASES}', id)

@@ -22,13 +22,11 @@ from core.outbound_urls import Endpoint, ForbiddenUrl, Target, UnreachableUrl, p
 from core.public_addresses import is_public
 
 CONNECT_SECONDS = 5.0  # for the name, the connection and the TLS handshake, each
-READ_SECONDS = 5.0  # of silence
+SILENCE = timedelta(seconds=5)  # of a host that was asked
 MAX_REDIRECTS = 3
 RESOLVER_THREADS = 8  # a name server that hangs holds these, and nothing else of the process
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_TIMEOUTS = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS}
-
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -151,6 +149,14 @@ class Outbound:
         """Close what is open."""
         await self._pool.aclose()
 
+    def parse(self, url: str) -> Target:
+        """Take a URL apart by the rules that need no name server.
+
+        Raises:
+            ForbiddenUrl: it breaks one.
+        """
+        return parse_url(url, self._allowed)
+
     async def check(self, url: str) -> None:
         """Judge a URL as a request to it would be judged, without connecting.
 
@@ -158,7 +164,7 @@ class Outbound:
             ForbiddenUrl: it breaks a rule, or its host has an address that is not public.
             UnreachableUrl: its host has no address.
         """
-        await self._backend.addresses(parse_url(url, self._allowed).endpoint)
+        await self._backend.addresses(self.parse(url).endpoint)
 
     async def fetch(self, url: str, *, max_bytes: int, patience: timedelta) -> bytes:
         """Read what lies at a URL, through up to three redirects.
@@ -177,7 +183,7 @@ class Outbound:
         try:
             with anyio.fail_after(patience.total_seconds()):
                 for _ in range(MAX_REDIRECTS + 1):
-                    target = parse_url(url, self._allowed)
+                    target = self.parse(url)
                     async with self.request("GET", target) as response:
                         location = _location(response)
                         if location is None:
@@ -193,9 +199,22 @@ class Outbound:
 
     @asynccontextmanager
     async def request(
-        self, method: str, target: Target, headers: Mapping[str, str] | None = None, content: bytes | None = None
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        *,
+        silence: timedelta = SILENCE,
     ) -> AsyncIterator[httpcore.Response]:
         """One request and the head of its answer; the body may be read inside. Redirects are answers like others.
+
+        Args:
+            method: such as `GET`.
+            target: what `parse` made of the URL.
+            headers: beside `Host`, `Accept-Encoding` and `User-Agent`.
+            content: the body that is sent.
+            silence: how long the host may say nothing.
 
         Raises:
             ForbiddenUrl: the host has an address that is not public.
@@ -206,9 +225,11 @@ class Outbound:
         )
         own = {"Host": target.host_header, "Accept-Encoding": "identity", "User-Agent": "tooncrafter-service"}
         sent = [*own.items(), *(headers or {}).items()]
+        quiet = silence.total_seconds()
+        timeouts = {"connect": CONNECT_SECONDS, "read": quiet, "write": quiet}
         try:
             async with self._pool.stream(
-                method, url, headers=sent, content=content, extensions={"timeout": _TIMEOUTS}
+                method, url, headers=sent, content=content, extensions={"timeout": timeouts}
             ) as response:
                 yield response
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Self
 
-from core.job import GenerationRequest, ModelInfo, Record, Timing
+from core.job import GenerationRequest, ModelInfo, Timing
+from core.record import Record
 from core.shot import model_passes
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis

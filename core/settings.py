@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def gateway_url(self) -> str:
+        """Where callers reach the gateway, without a slash at the end: for messages, which answer no request."""
+        return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
     def redis_url_file(self) -> Path:
         """Where a stack on this machine writes the address of its Redis."""
         return self.state_dir / "redis.url"

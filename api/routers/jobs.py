@@ -10,10 +10,11 @@ from fastapi.responses import FileResponse, RedirectResponse
 from api.bodies import read_submission
 from api.dependencies import BaseUrl, CurrentSettings, InterpolationsService, RequestIdentity
 from api.headers import IdempotencyKeyHeader, SeenVersion, Wait, is_known
-from api.schemas import PROBLEM_RESPONSE, JobPage, JobView
+from api.schemas import PROBLEM_RESPONSE, JobPage
 from api.submission_doc import SUBMISSION_DOC
 from api.views import job_view
 from core.job import ID_PATTERN, Job, JobState
+from core.job_view import JobView
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 

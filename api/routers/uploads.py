@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from api.bodies import demand_empty_body
 from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
 from api.schemas import PROBLEM_RESPONSE, UploadView
-from api.views import absolute
+from core.job_view import absolute
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

@@ -23,6 +23,7 @@ WITHOUT_JOB = {
     ("POST", URL): "test_uploads_are_apart, test_idempotency_keys_are_apart",
     ("POST", f"{URL}/estimate"): "test_uploads_are_apart",
     ("POST", "/v1/uploads"): "test_uploads_are_apart",
+    ("POST", "/v1/webhooks/test"): "signed with the own secret: test_a_tenant_without_a_secret_is_told_how_to_get_one",
     ("GET", "/v1/queue"): "test_queue_counts_and_names_nobody",
     ("GET", "/v1/models"): "what workers hold",
     ("GET", "/files/{key}"): "the link's signature stands for itself: tests/api/test_files.py",

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.main import create_app
-from api.schemas import InterpolationBody, JobView, ProblemView
+from api.schemas import InterpolationBody, ProblemView
+from core.job_view import JobView
 from core.settings import Settings
 from tests.api.conftest import files
 from tests.api.test_submit import URL

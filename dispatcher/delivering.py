@@ -1,0 +1,131 @@
+"""Due events to their receivers: claimed, sent, settled, hundreds at the same time."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from anyio import to_thread
+
+from core.errors import Unavailable
+from core.job_record import QueuedView
+from core.job_view import OutputLink, job_view
+from core.webhook_sender import WebhookSender
+from core.webhook_store import ClaimedEvent, WebhookStore
+from core.webhooks import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
+
+MAX_IN_FLIGHT = 400  # attempts of one process; each holds a socket, of which a process usually has 1024
+LOOK = timedelta(seconds=0.4)  # news wake the loop at once; this finds what no news announce: waits that end
+PATIENCE_SECONDS = 1.0  # with a Redis that does not answer
+
+log = structlog.get_logger("dispatcher")
+
+
+class Deliverer:
+    """Delivers until it is told to stop. Several processes may do so at the same time."""
+
+    def __init__(
+        self,
+        store: WebhookStore,
+        sender: WebhookSender,
+        link: OutputLink,
+        base_url: str,
+        waits: Sequence[timedelta] = RETRY_WAITS,
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            store: the events.
+            sender: how they leave.
+            link: to an output of a job, made anew for each attempt.
+            base_url: the gateway's address, for links that are only a path.
+            waits: between one attempt and the next; one attempt more than these ends an event.
+        """
+        self._store = store
+        self._sender = sender
+        self._link = link
+        self._base_url = base_url
+        self._waits = waits
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns once all attempts under way have ended."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Deliver whatever becomes due."""
+        log.info("webhook deliverer started")
+        while not self._stopping.is_set():
+            try:
+                await self._start_due()
+            except Unavailable as error:
+                log.warning("webhook deliverer waits for Redis", error=error.detail)
+                await asyncio.sleep(PATIENCE_SECONDS)
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        log.info("webhook deliverer stopped")
+
+    async def _start_due(self) -> None:
+        """Begin as many attempts as have a place, or wait until there may be one to begin."""
+        free = MAX_IN_FLIGHT - len(self._in_flight)
+        if free == 0:
+            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+            return
+        claimed = await self._store.claim(free)
+        for event in claimed:
+            task = asyncio.create_task(self._deliver(event), name=event.id)
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+        if not claimed:
+            await self._store.wait_for_work(LOOK)
+
+    async def _deliver(self, event: ClaimedEvent) -> None:
+        lease_end = time.monotonic() + LEASE.total_seconds()
+        try:
+            secrets = await self._store.secrets(event.tenant)
+            body = await to_thread.run_sync(self._compose, event)
+        except Unavailable as error:
+            log.warning("an event cannot be put together, trying again", event_id=event.id, error=error.detail)
+            return  # its lease ends, and it is due again
+        attempt = await self._sender.send(event.url, event.id, body, secrets)
+        verdict, wait = self._judge(event, attempt)
+        log.info(
+            "webhook attempt",
+            event_id=event.id,
+            tenant=event.tenant,
+            verdict=verdict.value,
+            status_code=attempt.status_code,
+            error=attempt.error,
+            latency_seconds=attempt.latency_seconds,
+        )
+        await self._settle(event, attempt, verdict, wait, lease_end)
+
+    def _compose(self, event: ClaimedEvent) -> bytes:
+        view = job_view(QueuedView(event.job, None), self._link, self._base_url)
+        return compose(f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json"))
+
+    def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[Verdict, timedelta]:
+        """What the attempt means, and how long to wait for the next one."""
+        if attempt.delivered:
+            return Verdict.DELIVERED, timedelta()
+        if attempt.status_code == GONE:
+            return Verdict.GONE, timedelta()
+        if event.tries >= len(self._waits):
+            return Verdict.FAILED, timedelta()
+        spread = 1 + JITTER * random.random()  # noqa: S311  # spreads load, guards nothing
+        return Verdict.RETRY, self._waits[event.tries] * spread
+
+    async def _settle(
+        self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta, lease_end: float
+    ) -> None:
+        """Note the outcome, for as long as the lease lasts: unnoted, the attempt would be repeated."""
+        while time.monotonic() < lease_end:
+            try:
+                if not await self._store.settle(event, attempt, verdict, wait):
+                    log.warning("an event was deleted or taken over during its attempt", event_id=event.id)
+                return
+            except Unavailable as error:
+                log.warning("the outcome of an attempt cannot be noted yet", event_id=event.id, error=error.detail)
+                await asyncio.sleep(PATIENCE_SECONDS)

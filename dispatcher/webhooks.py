@@ -1,0 +1,44 @@
+"""`python -m dispatcher.webhooks`: tells receivers what became of jobs. A process of its own, so that no receiver ever
+delays a job; several may run.
+"""
+
+import asyncio
+import signal
+from functools import partial
+
+from core.job_view import output_link
+from core.logging import configure_logging
+from core.outbound import Outbound
+from core.redis_check import check_redis_in_background
+from core.settings import Settings
+from core.storage import open_storage
+from core.webhook_sender import WebhookSender
+from core.webhook_store import WebhookStore
+from dispatcher.delivering import MAX_IN_FLIGHT, Deliverer
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; attempts under way end first, within `TIME_LIMIT`."""
+    settings = Settings()
+    configure_logging(settings.log_level, settings.log_format)
+    check_redis_in_background(settings.find_redis())
+    asyncio.run(deliver(settings))
+
+
+async def deliver(settings: Settings) -> None:
+    """Deliver the events of a deployment until the process is told to stop."""
+    store = WebhookStore(settings.find_redis())
+    outbound = Outbound(settings.allowed_hosts, max_connections=MAX_IN_FLIGHT)
+    link = partial(output_link, open_storage(settings), settings.presigned_ttl)
+    deliverer = Deliverer(store, WebhookSender(outbound), link, settings.gateway_url)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, deliverer.stop)
+    try:
+        await deliverer.run()
+    finally:
+        await outbound.close()
+        await store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""A deliverer in this process, receivers that answer as badly as a test wants, and jobs that end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from core import keys
+from core.job import new_job_id
+from core.job_store_async import AsyncJobStore
+from core.job_view import output_link
+from core.outbound import Outbound
+from core.settings import Settings
+from core.storage import open_storage
+from core.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.webhook_sender import WebhookSender
+from core.webhook_store import WebhookStore
+from core.webhooks import FINAL_EVENTS, RETRY_WAITS, TIME_LIMIT, Webhook, WebhookEvent
+from dispatcher.delivering import Deliverer
+from tests.jobs import generation_request
+from tests.servers import RedisServer
+from tests.web import Visit, WebServer
+
+AT_ONCE = [timedelta()] * len(RETRY_WAITS)  # the whole schedule without its waits
+GATEWAY = "http://gateway.studio:8000"
+
+Submit = Callable[..., Awaitable[str]]
+Delivering = Callable[..., AbstractAsyncContextManager[Deliverer]]
+
+
+@pytest.fixture
+async def webhook_store(redis_server: RedisServer) -> AsyncIterator[WebhookStore]:
+    store = WebhookStore(redis_server.url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def secrets(redis_server: RedisServer) -> Iterator[WebhookSecrets]:
+    secrets = WebhookSecrets(redis_server.url)
+    yield secrets
+    secrets.close()
+
+
+@pytest.fixture
+def secret(secrets: WebhookSecrets) -> WebhookSecret:
+    """What the tenant's webhooks are signed with."""
+    return secrets.create("default")
+
+
+@pytest.fixture
+def submit(async_store: AsyncJobStore, secret: WebhookSecret) -> Submit:
+    """Makes a job whose events go to a URL."""
+
+    async def submit(url: str, *events: str, ttl: timedelta = timedelta(days=1)) -> str:
+        with_checked = Outbound([url.split("/")[2]] if url.startswith("http:") else [])
+        webhook = Webhook.of(url, with_checked.parse(url), list(map(WebhookEvent, events)) or FINAL_EVENTS)
+        job_id = new_job_id()
+        await async_store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="", webhook=webhook)
+        return job_id
+
+    return submit
+
+
+@pytest.fixture
+def delivering(settings: Settings, webhook_store: WebhookStore) -> Delivering:
+    """Delivers while the block runs, and ends what is under way when it ends."""
+
+    @asynccontextmanager
+    async def delivering(
+        *servers: WebServer,
+        outbound: Outbound | None = None,
+        waits: list[timedelta] = AT_ONCE,
+        time_limit: timedelta = TIME_LIMIT,
+    ) -> AsyncIterator[Deliverer]:
+        way_out = outbound or Outbound([f"127.0.0.1:{server.port}" for server in servers], max_connections=400)
+        link = partial(output_link, open_storage(settings), settings.presigned_ttl)
+        deliverer = Deliverer(webhook_store, WebhookSender(way_out, time_limit), link, GATEWAY, waits)
+        task = asyncio.create_task(deliverer.run())
+        yield deliverer
+        deliverer.stop()
+        for attempt in deliverer._in_flight:
+            attempt.cancel()  # a receiver that hangs would hold the test for as long as an attempt may take
+        await task
+        await way_out.close()
+
+    return delivering
+
+
+async def eventually(condition: Callable[[], Awaitable[object] | object], what: str) -> None:
+    """Return once the condition holds; the bound only ends a hang."""
+    async with asyncio.timeout(60):
+        while True:
+            met = condition()
+            if await met if isinstance(met, Awaitable) else met:
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError(what)
+
+
+async def settled(store: WebhookStore, job_id: str) -> list[Any]:
+    """The deliveries of a job once nothing is to be done for any of them."""
+
+    async def all_done() -> bool:
+        found = await store.deliveries(job_id)
+        return bool(found) and all(delivery.status != "pending" for delivery in found)
+
+    await eventually(all_done, f"the events of {job_id} are settled")
+    return await store.deliveries(job_id)
+
+
+def let_time_pass(server: RedisServer) -> None:
+    """Every wait ends now, and so does every lease."""
+    for pattern in (f"{keys.DUE_EVENTS}*", f"{keys.FLYING}*", keys.DUE_RECEIVERS):
+        for key in server.client.keys(pattern):
+            for member in server.client.zrange(key, 0, -1):
+                server.client.zadd(key, {member: 1})
+
+
+def message(visit: Visit) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(visit.body)
+    return parsed
