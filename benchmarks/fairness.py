@@ -1,0 +1,177 @@
+"""What a flood by one tenant does to another one's jobs, beside one queue for all; and what a claim costs.
+
+Real Redis and real scripts; the worker only sleeps, so a job's length is known. Usage: python -m benchmarks.fairness
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from core.job import Job, Timing, new_job_id
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
+from core.tenants import DEFAULT_TENANT
+from tests.jobs import MODEL, generation_request, stored_output
+from tests.servers import RedisServer
+
+JOB_SECONDS = 0.02  # long beside a claim, short enough for a thousand
+FLOODER, OTHER = "flooder", "other"
+TENANTS_THAT_WAIT = (1, 10, 100, 1000)
+CLAIMS = 200
+PLOT = Path(__file__).resolve().parent.parent / "docs" / "images" / "fairness.svg"
+
+Wait = tuple[float, float]  # when a job was submitted, and how long it waited; both in lengths of a job
+Waits = list[Wait]
+
+
+async def submit(store: AsyncJobStore) -> str:
+    """A job of this store's tenant. Answers its id."""
+    job_id = new_job_id()
+    await store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="")
+    return job_id
+
+
+def read(store: JobStore, job_id: str) -> Job:
+    """A job that was submitted here.
+
+    Raises:
+        LookupError: its submission was refused.
+    """
+    job = store.get(job_id)
+    if job is None:
+        raise LookupError(f"job {job_id} was not accepted")
+    return job
+
+
+def work(url: str, jobs: int) -> None:
+    """A worker that runs so many jobs, all of the same length."""
+    store = JobStore(url)
+    while jobs:
+        held = store.claim("worker-1")
+        if held is None:
+            time.sleep(JOB_SECONDS / 20)
+            continue
+        time.sleep(JOB_SECONDS)
+        store.succeed(held, [stored_output()], Timing(), MODEL)
+        jobs -= 1
+
+
+async def flood(server: RedisServer, tenants: tuple[str, str], jobs: int, others: int) -> Waits:
+    """One tenant submits `jobs` at once, the other `others`, spread over the time that these take.
+
+    Answers the waits of the other's.
+    """
+    server.client.flushall()
+    connection, store = AsyncJobStore(server.url), JobStore(server.url)
+    flooder, other = (connection.of(tenant) for tenant in tenants)
+    worker = threading.Thread(target=work, args=(server.url, jobs + others))
+    first = await submit(flooder)
+    await asyncio.gather(*(submit(flooder) for _ in range(jobs - 1)))
+    worker.start()
+    ids = []
+    for _ in range(others):
+        await asyncio.sleep(jobs * JOB_SECONDS / others)
+        ids.append(await submit(other))
+    await asyncio.to_thread(worker.join)
+    await connection.close()
+    begun, length = read(store, first).created_at, timedelta(seconds=JOB_SECONDS)
+    found = [read(store, job_id) for job_id in ids]
+    return [
+        ((job.created_at - begun) / length, (job.started_at - job.created_at) / length)
+        for job in found
+        if job.started_at
+    ]
+
+
+async def claim_cost(server: RedisServer, tenants: int) -> float:
+    """Median milliseconds of a claim while so many tenants wait, one job each beyond those that are claimed."""
+    server.client.flushall()
+    connection, store = AsyncJobStore(server.url), JobStore(server.url)
+    for number in range(max(tenants, CLAIMS)):
+        await submit(connection.of(f"tenant-{number % tenants}"))
+    for number in range(tenants):
+        await submit(connection.of(f"tenant-{number}"))
+    await connection.close()
+    times = []
+    for _ in range(CLAIMS):
+        begun = time.perf_counter()
+        held = store.claim("worker-1")
+        times.append((time.perf_counter() - begun) * 1e3)
+        if held is None:
+            raise LookupError("no job waits where some were submitted")
+        store.succeed(held, [stored_output()], Timing(), MODEL)
+    return statistics.median(times)
+
+
+def table(by_way: dict[str, Waits]) -> str:
+    """The waits of the other tenant's jobs, in lengths of a job."""
+    lines = ["| | first job | median | longest |", "| --- | --- | --- | --- |"]
+    for way, waits in by_way.items():
+        delays = [delay for _, delay in waits]
+        lines.append(f"| {way} | {delays[0]:.1f} | {statistics.median(delays):.1f} | {max(delays):.1f} |")
+    return "\n".join(lines)
+
+
+def plot(by_way: dict[str, Waits], jobs: int) -> str:
+    """An SVG: when the other tenant's jobs came, and how long they waited."""
+    left, top, width, height = 60, 20, 560, 240
+    most = max(delay for waits in by_way.values() for _, delay in waits)
+    span = max(at for waits in by_way.values() for at, _ in waits)
+
+    def point(at: float, delay: float) -> str:
+        return f"{left + width * at / span:.1f},{top + height * (1 - delay / most):.1f}"
+
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 330" font-family="sans-serif" font-size="13">',
+        '<rect width="700" height="330" fill="white"/>',
+        f'<path d="M{left},{top} V{top + height} H{left + width}" fill="none" stroke="#444"/>',
+        f'<text x="{left + width / 2}" y="315" text-anchor="middle">submitted, in lengths of a job after a flood of '
+        f"{jobs} jobs</text>",
+        f'<text transform="translate(16,{top + height / 2}) rotate(-90)" text-anchor="middle">waited, in lengths of a '
+        "job</text>",
+    ]
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        y, x = top + height * (1 - share), left + width * share
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{most * share:.0f}</text>')
+        parts.append(f'<text x="{x:.0f}" y="{top + height + 18}" text-anchor="middle">{span * share:.0f}</text>')
+    for (way, waits), color, label_y in zip(by_way.items(), ("#b5523b", "#1f7a6d"), (40, 230), strict=True):
+        points = [point(*wait) for wait in waits]
+        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{color}"/>' for x, y in (one.split(",") for one in points)]
+        parts.append(f'<text x="{left + width - 4}" y="{label_y}" text-anchor="end" fill="{color}">{way}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def main() -> None:
+    """Measure, print tables, draw the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000, help="of the flood")
+    parser.add_argument("--others", type=int, default=25, help="jobs of the other tenant")
+    parser.add_argument("--plot", type=Path, default=PLOT)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            ways = {"one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT), "tenants take turns": (FLOODER, OTHER)}
+            waits = {
+                way: asyncio.run(flood(server, tenants, arguments.jobs, arguments.others))
+                for way, tenants in ways.items()
+            }
+            costs = {tenants: asyncio.run(claim_cost(server, tenants)) for tenants in TENANTS_THAT_WAIT}
+        finally:
+            server.stop()
+    arguments.plot.write_text(plot(waits, arguments.jobs))
+    print(table(waits))
+    print("\n| tenants that wait | a claim, ms |\n| --- | --- |")
+    for tenants, cost in costs.items():
+        print(f"| {tenants} | {cost:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
