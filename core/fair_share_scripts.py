@@ -12,7 +12,8 @@ from core.lua_common import PRIORITIES
 
 BATCH_PATIENCE = timedelta(minutes=1)  # so long interactive work may keep all batch work of other tenants waiting
 
-# A meter is GPU time that its tenant used. It runs on while others idle: who comes after a pause has saved nothing up.
+# A meter is GPU time that its tenant used. Who comes after a pause begins where those are who are served now: nothing
+# was saved up meanwhile.
 METERING = f"""
 local function meter(tenant) return tonumber(redis.call('HGET', '{METERS}', tenant) or 0) end
 local function clock() return tonumber(redis.call('GET', '{CLOCK}') or 0) end

@@ -11,7 +11,7 @@
 | `tc:demanded:{priority}` | set | of waiting jobs: tenant, schema and canvas as `default:1:163840` | while queued |
 | `tc:waiting:{priority}` | set | tenants whose jobs wait | while one is queued |
 | `tc:meters` | hash | GPU time that counts against a tenant when its turn is decided (ms), by tenant | for good |
-| `tc:clock` | string | the meter of the tenant that was served last; whoever comes begins there | for good |
+| `tc:clock` | string | how far meters are; whoever comes after a pause begins there | for good |
 | `tc:batch_turn` | string | batch work has started within the last minute | 1 min |
 | `tc:max_running` | hash | how many of a tenant's jobs may run, by tenant; else any number | until it submits anew |
 | `tc:usage:{tenant}:{day}` | string | GPU time that a tenant used on a day since the epoch (ms) | 400 d |

@@ -5,7 +5,21 @@ jobs that they find on the way, which a Redis Cluster would refuse; the service 
 """
 
 from core.job import Priority
-from core.keys import CHANGES, DEMANDED, EXPIRY, JOB, JOBS, LEASES, METERS, READY, READY_KEYS, USAGE, WAITING, WAKE
+from core.keys import (
+    CHANGES,
+    CLOCK,
+    DEMANDED,
+    EXPIRY,
+    JOB,
+    JOBS,
+    LEASES,
+    METERS,
+    READY,
+    READY_KEYS,
+    USAGE,
+    WAITING,
+    WAKE,
+)
 from core.tenants import DEFAULT_TENANT
 from core.webhook_event_scripts import EVENTS
 
@@ -68,13 +82,19 @@ local function dequeue(id)
   if redis.call('EXISTS', place.sets[2]) == 0 then redis.call('SREM', '{WAITING}' .. place.priority, place.tenant) end
   if redis.call('EXISTS', place.sets[3]) == 0 then redis.call('SREM', '{DEMANDED}' .. place.priority, place.demand) end
 end
--- an attempt ends: the time for which it held a worker counts as its tenant's
+local function does_nobody_wait()
+  return redis.call('EXISTS', {", ".join(f"'{lane}'" for lane in READY_KEYS)}) == 0
+end
+-- an attempt ends: the time for which it held a worker counts as its tenant's; time that nobody else wanted is no debt
 local function charge(id)
   local job = redis.call('HMGET', key_of(id), 'started', 'tenant')
   if not job[1] then return end
   local tenant, at = job[2] or '{DEFAULT_TENANT}', now()
   local spent, usage = math.max(1, at - job[1]), '{USAGE}' .. tenant .. ':' .. math.floor(at / {DAY_MS})
-  redis.call('HINCRBY', '{METERS}', tenant, spent)
+  local metered = redis.call('HINCRBY', '{METERS}', tenant, spent)
+  if does_nobody_wait() and metered > tonumber(redis.call('GET', '{CLOCK}') or 0) then
+    redis.call('SET', '{CLOCK}', metered)
+  end
   redis.call('INCRBY', usage, spent)
   redis.call('PEXPIRE', usage, {USAGE_DAYS * DAY_MS})
 end

@@ -137,6 +137,21 @@ class TestTurns:
         end(store, first)
         assert len({first.job.tenant, *serve(store, 1)} & {"idle", "new"}) == 2
 
+    async def test_use_that_nobody_minded_is_no_debt(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """Hours on a deployment where nobody else waited delay no later job behind another tenant's flood."""
+        alone, flooder = async_store.of("alone"), async_store.of("flooder")
+        await flood(alone, 1)
+        held = claim(store)
+        let_run(redis_server, held, timedelta(hours=1))
+        end(store, held)
+        await flood(flooder, 10)
+        running = claim(store)
+        first = await submit(alone)
+        end(store, running)
+        assert claim(store).job.id == first.id
+
     async def test_turns_survive_a_restart(self, mortal_redis: RedisServer) -> None:
         """They stand in Redis beside the jobs."""
         gateway, store = AsyncJobStore(mortal_redis.url), JobStore(mortal_redis.url)
