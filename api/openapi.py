@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import openapi_examples as examples
 from api.openapi_answers import HEADERS, complete_answers
+from api.openapi_webhooks import webhook_section
 from api.schemas import InterpolationBody, ProblemView, UploadBody
 from api.schemas_webhooks import WebhookTestBody
 
@@ -57,6 +58,7 @@ def describe(app: FastAPI) -> Document:
                 _without_validation_error(operation)
                 complete_answers(path, operation)
                 _exemplify(operation, document["components"]["schemas"])
+        document["webhooks"] = webhook_section()
         _without_unused(document)
         document["tags"] = [tag for tag in TAGS if tag["name"] in used]
         app.openapi_schema = document
