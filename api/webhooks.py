@@ -15,7 +15,7 @@ from core.webhook_sender import WebhookSender
 from core.webhook_store import Delivery, WebhookStore
 from core.webhooks import EVENT_PREFIX, TEST_EVENT, Attempt, Webhook, WebhookEvent, compose
 
-MAX_TESTS = 8  # test events of one gateway at the same time; each may take as long as an attempt
+MAX_TESTS = 32  # test events of one gateway at the same time; a socket each, for as long as an attempt may take
 
 _UNSIGNED = (
     "webhooks are signed, and this tenant has no secret to sign with; the operator makes one with "

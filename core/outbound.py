@@ -37,8 +37,8 @@ class TooLarge(ValueError):
 class SystemResolver:
     """Addresses as the machine's resolver gives them, from threads of its own."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+    def __init__(self, threads: int = RESOLVER_THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
 
     async def __call__(self, host: str, port: int) -> list[str]:
         """All addresses of a host, the preferred first.

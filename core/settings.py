@@ -224,7 +224,8 @@ class Settings(BaseSettings):
     @property
     def gateway_url(self) -> str:
         """Where callers reach the gateway, without a slash at the end: for messages, which answer no request."""
-        return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return str(self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
     def redis_url_file(self) -> Path:

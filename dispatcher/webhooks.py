@@ -8,13 +8,15 @@ from functools import partial
 
 from core.job_view import output_link
 from core.logging import configure_logging
-from core.outbound import Outbound
+from core.outbound import Outbound, SystemResolver
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
 from core.webhook_sender import WebhookSender
 from core.webhook_store import WebhookStore
 from dispatcher.delivering import MAX_IN_FLIGHT, Deliverer
+
+RESOLVER_THREADS = 128  # a receiver whose name server hangs holds as many as it may have attempts in flight, no more
 
 
 def main() -> None:
@@ -28,7 +30,8 @@ def main() -> None:
 async def deliver(settings: Settings) -> None:
     """Deliver the events of a deployment until the process is told to stop."""
     store = WebhookStore(settings.find_redis())
-    outbound = Outbound(settings.allowed_hosts, max_connections=MAX_IN_FLIGHT)
+    resolver = SystemResolver(RESOLVER_THREADS)
+    outbound = Outbound(settings.allowed_hosts, max_connections=MAX_IN_FLIGHT, resolve=resolver)
     link = partial(output_link, open_storage(settings), settings.presigned_ttl)
     deliverer = Deliverer(store, WebhookSender(outbound), link, settings.gateway_url)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,7 +18,7 @@ from core.job_store_async import AsyncJobStore
 from core.outbound import Outbound
 from core.webhook_secrets import WebhookSecret, WebhookSecrets
 from core.webhook_store import WebhookStore
-from core.webhooks import JITTER, RETRY_WAITS, DeliveryState
+from core.webhooks import JITTER, RETRY_WAITS, Attempt, DeliveryState, Verdict
 from tests.dispatcher.conftest import GATEWAY, Delivering, Submit, eventually, let_time_pass, message, settled
 from tests.jobs import MODEL, stored_output
 from tests.servers import RedisServer
@@ -250,6 +250,88 @@ class TestAttempts:
             off = await webhook_store.switched_off("default", job.job.webhook)
         assert off
         assert off.because == "it has failed for 5 days"
+
+
+class TestGuard:
+    async def test_a_name_that_leads_inside_by_now_is_not_connected_to(
+        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+    ) -> None:
+        """It was public when the job was submitted, and may be again at a later attempt."""
+        async with web_server(FINE) as server:
+            names = NameServer(hooks=[["10.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["169.254.169.254"]])
+            internet = Internet(server.port)
+            async with delivering(outbound=Outbound(resolve=names, network=internet)):
+                job_id = await submit("https://hooks.example.com/")
+                await async_store.cancel(job_id)
+                (delivery,) = await settled(webhook_store, job_id)
+        assert (len(delivery.attempts), internet.reached, server.visits) == (PROMISED, [], [])
+        assert {attempt.error for attempt in delivery.attempts} == {"host resolves to a private address"}
+
+    async def test_a_certificate_for_another_name_gets_no_message(
+        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+    ) -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("hooks.example.com").configure_cert(tls)  # by an authority that nobody trusts
+        async with web_server(FINE, tls) as server:
+            outbound = Outbound(resolve=NameServer(hooks=["93.184.215.14"]), network=Internet(server.port))
+            async with delivering(outbound=outbound, waits=[]):
+                job_id = await submit("https://hooks.example.com/")
+                await async_store.cancel(job_id)
+                (delivery,) = await settled(webhook_store, job_id)
+        assert [attempt.error for attempt in delivery.attempts] == ["the host's certificate is not valid"]
+        assert server.visits == []
+
+
+class TestLease:
+    async def test_who_was_frozen_past_it_notes_nothing(
+        self, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore, redis_server: RedisServer
+    ) -> None:
+        job_id = await submit("https://hooks.example.com/")
+        await async_store.cancel(job_id)
+        (frozen,) = await webhook_store.claim(10)
+        assert await webhook_store.claim(10) == []
+        let_time_pass(redis_server)
+        (taken_over,) = await webhook_store.claim(10)
+        attempt = Attempt(at=frozen.created_at, status_code=500, latency_seconds=0.1)
+        assert not await webhook_store.settle(frozen, attempt, Verdict.RETRY, timedelta())
+        assert await webhook_store.settle(taken_over, attempt, Verdict.FAILED, timedelta())
+        (delivery,) = await webhook_store.deliveries(job_id)
+        assert (delivery.status, len(delivery.attempts)) == ("failed", 1)
+
+    async def test_an_event_of_a_job_deleted_meanwhile_is_forgotten(
+        self, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore, redis_server: RedisServer
+    ) -> None:
+        job_id = await submit("https://hooks.example.com/")
+        await async_store.cancel(job_id)
+        (event,) = await webhook_store.claim(10)
+        await async_store.delete(job_id)
+        attempt = Attempt(at=event.created_at, status_code=200, latency_seconds=0.1)
+        assert not await webhook_store.settle(event, attempt, Verdict.DELIVERED, timedelta())
+        let_time_pass(redis_server)
+        assert await webhook_store.claim(10) == []
+        assert (await webhook_store.backlog())[:3] == (0, 0, 0)
+
+
+class TestRedelivery:
+    async def test_it_has_all_attempts_again_and_switches_on_what_answers(
+        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+    ) -> None:
+        answers = [http(status="410 Gone"), http(status="503 Service Unavailable"), http()]
+
+        async def in_turn(_: Visit) -> AsyncIterator[bytes]:
+            yield answers.pop(0) if len(answers) > 1 else answers[0]
+
+        async with web_server(in_turn) as server, delivering(server):
+            job_id = await submit(server.url)
+            await async_store.cancel(job_id)
+            (gone,) = await settled(webhook_store, job_id)
+            assert await webhook_store.redeliver(job_id, gone.n)
+            (again,) = await settled(webhook_store, job_id)
+            assert [attempt.status_code for attempt in again.attempts] == [410, 503, 200]
+            other = await submit(server.url)
+            await async_store.cancel(other)
+            assert [delivery.status for delivery in await settled(webhook_store, other)] == ["delivered"]
+        assert {visit.headers["webhook-id"] for visit in server.visits[:3]} == {gone.id}
 
 
 class TestProgress:
