@@ -9,7 +9,10 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from core.job_store import JobStore
+from core.lua_common import USAGE_DAYS
 from core.settings import Settings
+from core.tenants import DEFAULT_TENANT
+from core.usage import UsageStore
 from core.worker_record import WorkerRecord
 
 
@@ -40,7 +43,7 @@ def _status(store: JobStore, _: argparse.Namespace) -> dict[str, Any]:
     return {
         "queue": "paused" if store.is_queue_paused() else "open",
         "waiting": waiting,
-        "waiting_without_a_worker": waiting - served,  # too large for every live one, or newer than it
+        "waiting_without_a_worker": waiting - served,  # too large or too new for each, or its tenant runs enough
         "workers": [_describe(worker) for worker in workers],
     }
 
@@ -75,6 +78,17 @@ def _purge(store: JobStore, options: argparse.Namespace) -> dict[str, Any]:
     return {"canceled": canceled}
 
 
+def _usage(_: JobStore, options: argparse.Namespace) -> dict[str, Any]:
+    usage = UsageStore(Settings().find_redis())
+    by_day = usage.gpu_seconds(options.tenant, days=options.days)
+    usage.close()
+    return {
+        "tenant": options.tenant,
+        "gpu_seconds": round(sum(by_day.values()), 3),
+        "days": {day.isoformat(): seconds for day, seconds in by_day.items()},
+    }
+
+
 _COMMANDS = {
     "status": _status,
     "drain": _drain,
@@ -82,6 +96,7 @@ _COMMANDS = {
     "pause-queue": _pause_queue,
     "resume-queue": _resume_queue,
     "purge": _purge,
+    "usage": _usage,
 }
 
 
@@ -100,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("resume-queue", parents=[each], help="start jobs again")
     purge = commands.add_parser("purge", parents=[each], help="cancel all waiting jobs")
     purge.add_argument("--yes", action="store_true", help="do it; there is no way back")
+    usage = commands.add_parser("usage", parents=[each], help="seconds for which a tenant's jobs held a worker")
+    usage.add_argument("--tenant", default=DEFAULT_TENANT, help="%(default)s where left out")
+    usage.add_argument("--days", type=int, default=30, choices=range(1, USAGE_DAYS + 1), metavar="N", help="last days")
     return parser
 
 
@@ -133,11 +151,13 @@ def _describe(worker: WorkerRecord) -> dict[str, Any]:
 
 
 def _as_text(done: dict[str, Any]) -> str:
-    """One line for each thing that was done or is so; a line for each worker."""
+    """One line for each thing that was done or is so, for each worker, and for each day."""
     lines = []
     for name, value in done.items():
         if name == "workers":
             lines += [_as_line(worker) for worker in value] or ["no worker lives"]
+        elif name == "days":
+            lines += [f"{day}: {seconds:.1f}" for day, seconds in value.items()]
         else:
             lines.append(f"{name}: {', '.join(value) or 'none' if isinstance(value, list) else value}")
     return "\n".join(lines)
