@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from anyio import to_thread
@@ -84,12 +84,13 @@ class Deliverer:
     async def _deliver(self, event: ClaimedEvent) -> None:
         lease_end = time.monotonic() + LEASE.total_seconds()
         try:
-            secrets = await self._store.secrets(event.tenant)
-            body = await to_thread.run_sync(self._compose, event)
+            attempt = await self._attempt(event)
         except Unavailable as error:
             log.warning("an event cannot be put together, trying again", event_id=event.id, error=error.detail)
             return  # its lease ends, and it is due again
-        attempt = await self._sender.send(event.url, event.id, body, secrets)
+        except Exception:  # counts like every other failure: an event that we cannot send must not be tried for ever
+            log.exception("an attempt fails on our side", event_id=event.id)
+            attempt = Attempt(at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side")
         verdict, wait = self._judge(event, attempt)
         log.info(
             "webhook attempt",
@@ -101,6 +102,11 @@ class Deliverer:
             latency_seconds=attempt.latency_seconds,
         )
         await self._settle(event, attempt, verdict, wait, lease_end)
+
+    async def _attempt(self, event: ClaimedEvent) -> Attempt:
+        secrets = await self._store.secrets(event.tenant)
+        body = await to_thread.run_sync(self._compose, event)
+        return await self._sender.send(event.url, event.id, body, secrets)
 
     def _compose(self, event: ClaimedEvent) -> bytes:
         view = job_view(QueuedView(event.job, None), self._link, self._base_url)
