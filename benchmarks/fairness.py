@@ -120,8 +120,8 @@ def table(by_way: dict[str, Waits]) -> str:
 def plot(by_way: dict[str, Waits], jobs: int) -> str:
     """An SVG: when the other tenant's jobs came, and how long they waited."""
     left, top, width, height = 60, 20, 560, 240
-    most = max(delay for waits in by_way.values() for _, delay in waits)
-    span = max(at for waits in by_way.values() for at, _ in waits)
+    most = max(jobs, *(delay for waits in by_way.values() for _, delay in waits))
+    span = max(jobs, *(at for waits in by_way.values() for at, _ in waits))
 
     def point(at: float, delay: float) -> str:
         return f"{left + width * at / span:.1f},{top + height * (1 - delay / most):.1f}"
@@ -136,14 +136,15 @@ def plot(by_way: dict[str, Waits], jobs: int) -> str:
         "job</text>",
     ]
     for share in (0, 0.25, 0.5, 0.75, 1):
-        y, x = top + height * (1 - share), left + width * share
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{most * share:.0f}</text>')
-        parts.append(f'<text x="{x:.0f}" y="{top + height + 18}" text-anchor="middle">{span * share:.0f}</text>')
-    for (way, waits), color, label_y in zip(by_way.items(), ("#b5523b", "#1f7a6d"), (40, 230), strict=True):
+        x, y = point(jobs * share, jobs * share).split(",")
+        parts.append(f'<text x="{left - 6}" y="{y}" dy="4" text-anchor="end">{jobs * share:.0f}</text>')
+        parts.append(f'<text x="{x}" y="{top + height + 18}" text-anchor="middle">{jobs * share:.0f}</text>')
+    styles = (("#b5523b", left + width / 2, top + 40), ("#1f7a6d", left + 40, top + height - 14))
+    for (way, waits), (color, label_x, label_y) in zip(by_way.items(), styles, strict=True):
         points = [point(*wait) for wait in waits]
         parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
         parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{color}"/>' for x, y in (one.split(",") for one in points)]
-        parts.append(f'<text x="{left + width - 4}" y="{label_y}" text-anchor="end" fill="{color}">{way}</text>')
+        parts.append(f'<text x="{label_x:.0f}" y="{label_y}" fill="{color}">{way}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
 
