@@ -51,7 +51,7 @@ setup:  ## make .venv, or bring it up to date; the other commands do it by thems
 	@$(PYTHON) scripts/setup.py
 
 setup-tests:  ## the same, with what only tests need
-	@$(PYTHON) scripts/setup.py servers chromium
+	@$(PYTHON) scripts/setup.py servers checkers chromium
 
 clean:  ## remove .venv and what the demo made; the jobs in .state stay
 	rm -rf .venv out

