@@ -1,0 +1,121 @@
+"""Queue, jobs and workers as Redis knows them, read by one script at each scrape: right however many processes run."""
+
+from collections.abc import Iterator
+
+import redis
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from core.job import Priority
+from core.keys import HOLD, LEASES, PAUSED, TOTALS, WORKER, WORKERS
+from core.lua_common import COMMON, LANES
+from core.redis_check import shortcomings
+from core.worker_record import WorkerState
+
+PATIENCE_SECONDS = 1.0  # a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
+
+# Answer: of each lane how many jobs wait and since when (ms) the oldest does, or -1; running jobs; those of them whose
+# lease is over; of each live worker its state, and whether it is held back, 1 or 0; whether the queue is paused; the
+# totals; the time (ms). It costs a look at each worker, however many jobs wait.
+LOOK = (
+    COMMON
+    + f"""
+local lanes, workers = {{}}, {{}}
+for _, lane in ipairs({LANES}) do
+  local oldest = redis.call('ZRANGE', lane, 0, 0, 'WITHSCORES')
+  table.insert(lanes, {{redis.call('ZCARD', lane), tonumber(oldest[2] or -1)}})
+end
+for _, name in ipairs(redis.call('ZRANGE', '{WORKERS}', 0, -1)) do
+  local state = redis.call('HGET', '{WORKER}' .. name, 'state')
+  if state then table.insert(workers, {{state, redis.call('EXISTS', '{HOLD}' .. name)}}) end
+end
+return {{lanes, redis.call('ZCARD', '{LEASES}'), redis.call('ZCOUNT', '{LEASES}', '-inf', now()), workers,
+  redis.call('EXISTS', '{PAUSED}'), redis.call('HGETALL', '{TOTALS}'), now()}}
+"""
+)
+
+log = structlog.get_logger("core")
+
+
+class QueueMetrics(Collector):
+    """Asks Redis when it is scraped. Where Redis does not answer, `tooncrafter_redis_up` is 0 and the rest is absent."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            redis_url,
+            decode_responses=True,
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            retry=None,
+        )
+        self._look = self._redis.register_script(LOOK)
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering this asks no Redis."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything, of one moment."""
+        try:
+            lanes, running, expired, workers, paused, totals, now = self._look()
+            durable = not shortcomings(self._redis)
+        except RedisError as error:
+            log.warning("no metrics of the queue, Redis does not answer", error=str(error))
+            yield GaugeMetricFamily("tooncrafter_redis_up", "1 if Redis answers, else 0.", value=0)
+            return
+        yield GaugeMetricFamily("tooncrafter_redis_up", "1 if Redis answers, else 0.", value=1)
+        yield GaugeMetricFamily(
+            "tooncrafter_redis_durable",
+            "1 if Redis is set to keep what it was told, else 0; the log says what is wrong.",
+            value=durable,
+        )
+        yield from _of_lanes(lanes, now)
+        yield GaugeMetricFamily("tooncrafter_queue_running_jobs", "Jobs that a worker holds.", value=running)
+        yield GaugeMetricFamily(
+            "tooncrafter_queue_expired_leases",
+            "Running jobs whose worker was not heard of in time; the next sweep takes them back.",
+            value=expired,
+        )
+        yield GaugeMetricFamily("tooncrafter_queue_paused", "1 while an operator keeps the queue still.", value=paused)
+        yield _of_workers(workers)
+        yield from _of_totals(dict(zip(totals[::2], totals[1::2], strict=True)))
+
+
+def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
+    ready = GaugeMetricFamily("tooncrafter_queue_ready_jobs", "Jobs that wait for a worker.", labels=["priority"])
+    oldest = GaugeMetricFamily(
+        "tooncrafter_queue_oldest_age_seconds",
+        "How long the job that waits longest has waited since it was accepted; 0 where none waits.",
+        labels=["priority"],
+    )
+    for priority, (waiting, since) in zip(Priority, lanes, strict=True):
+        ready.add_metric([priority], waiting)
+        oldest.add_metric([priority], max(0, now - since) / 1000 if since >= 0 else 0)
+    yield ready
+    yield oldest
+
+
+def _of_workers(workers: list[tuple[str, int]]) -> Metric:
+    counted = GaugeMetricFamily("tooncrafter_workers", "Live workers by what they do.", labels=["state"])
+    states = [state for state, _ in workers]
+    for state in WorkerState:
+        counted.add_metric([state], states.count(state))
+    return counted
+
+
+def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:
+    """Counted by the scripts that change jobs, so nothing is missed and nothing is counted twice."""
+    accepted = CounterMetricFamily("tooncrafter_jobs_accepted", "Jobs that were accepted.", labels=["priority"])
+    ended = CounterMetricFamily(
+        "tooncrafter_jobs_ended", "Jobs that ended; `code` says why one failed.", labels=["status", "code"]
+    )
+    for field, count in totals.items():
+        kind, *labels = field.split(":")
+        if kind == "accepted":
+            accepted.add_metric(labels, int(count))
+        elif kind == "ended":
+            ended.add_metric(labels, int(count))
+    yield accepted
+    yield ended
