@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from api.main import create_app
 from core.logging import configure_logging
+from core.metrics import gateway_registry
+from core.metrics_server import serve_metrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 
@@ -31,6 +33,7 @@ def main() -> None:
     configure_logging(settings.log_level, settings.log_format)
     check_redis_in_background(settings.find_redis())
     app = create_app(settings)
+    serve_metrics(settings, gateway_registry(), is_ready=lambda: hasattr(app.state, "watch"))
     config = uvicorn.Config(
         app,
         host=settings.host,

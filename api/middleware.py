@@ -3,7 +3,6 @@ errors that nobody else caught, and limits for the body. Plain ASGI, so streams 
 """
 
 import re
-import time
 
 import structlog
 from fastapi import FastAPI
@@ -16,6 +15,7 @@ from ulid import ULID
 from api.errors import unexpected_response
 from api.loopback import LoopbackGuard
 from api.request_bodies import BodyGuard
+from api.request_metrics import RequestMetrics
 from api.response_headers import ResponseHeaders
 from core.settings import Settings
 
@@ -71,7 +71,7 @@ class RequestId:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(ULID())
         scope.setdefault("state", {})["request_id"] = request_id
-        status, begun = _CLOSED_BY_CALLER, time.perf_counter()
+        status, metrics = _CLOSED_BY_CALLER, RequestMetrics()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -89,7 +89,7 @@ class RequestId:
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
-                    seconds=round(time.perf_counter() - begun, 4),
+                    seconds=round(metrics.end(scope, status), 4),
                 )
         return None
 

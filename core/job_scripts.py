@@ -2,7 +2,7 @@
 
 from core.fair_share_scripts import METERING
 from core.job import SCHEMA_VERSION
-from core.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOBS, MAX_RUNNING, TRASH, UPLOADS
+from core.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOBS, MAX_RUNNING, TOTALS, TRASH, UPLOADS
 from core.lua_common import COMMON, LANES
 from core.upload_scripts import USES
 
@@ -96,6 +96,7 @@ end
 local index = '{JOBS}' .. tenant
 if redis.call('EXISTS', index .. ':queued', index .. ':running') == 0 then begin_metering(tenant) end
 redis.call('ZREM', '{TRASH}', id)
+redis.call('HINCRBY', '{TOTALS}', 'accepted:' .. ARGV[10], 1)
 redis.call('HSET', key_of(id), 'schema', {SCHEMA_VERSION}, 'id', id, 'tenant', tenant, 'status', 'queued', 'version', 1,
   'created', at, 'expires', at + ARGV[9], 'priority', ARGV[10], 'attempts', 0, 'lost_leases', 0, 'fence', 0,
   'uploads', ARGV[12], unpack(ARGV, 13))

@@ -39,6 +39,7 @@
 | `tc:deliveries:wake` | list | wakes a deliverer; holds at most one element | until read |
 | `tc:receiver:{tenant}:{digest}` | hash | since when a URL fails, when and why it is off | 30 d, or a success |
 | `tc:webhook_secrets:{tenant}` | hash | secrets with which webhooks are signed, JSON by id | until replaced |
+| `tc:totals` | hash | how many jobs were accepted and how they ended, `ended:failed:out_of_memory` | for ever |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
 """
@@ -72,6 +73,7 @@ HOLD = PREFIX + "hold:"
 FORGIVEN = PREFIX + "forgiven:"
 PAUSED = PREFIX + "paused"
 RUNS = PREFIX + "runs"
+TOTALS = PREFIX + "totals"
 DISPATCHER = PREFIX + "dispatcher"
 DELIVERY = PREFIX + "delivery:"
 DELIVERIES = PREFIX + "deliveries:"

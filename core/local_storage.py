@@ -13,6 +13,7 @@ from shutil import rmtree
 from core.errors import NotFound
 from core.object_keys import StoredObject, checked_key, checked_prefix, demand_size, storage_unavailable
 from core.signed_links import SignedLinks
+from core.storage_metrics import measured
 
 INCOMING = ".incoming-"  # how files begin while they are written; no key does
 
@@ -24,6 +25,7 @@ class LocalStorage:
         self.links = links
         self._root = root
 
+    @measured
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Write beside the place, then rename: a reader sees nothing or all of it."""
         path = self._path(key)
@@ -40,6 +42,7 @@ class LocalStorage:
         except OSError as error:
             raise storage_unavailable(error) from error
 
+    @measured
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """The file's content."""
         try:
@@ -51,6 +54,7 @@ class LocalStorage:
         except OSError as error:
             raise storage_unavailable(error) from error
 
+    @measured
     def delete_prefix(self, prefix: str) -> None:
         """Remove the folder."""
         try:
@@ -60,6 +64,7 @@ class LocalStorage:
         except OSError as error:
             raise storage_unavailable(error) from error
 
+    @measured
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
         """Walk the folder in order and stop early."""
         try:
@@ -90,6 +95,7 @@ class LocalStorage:
         """The file, whether it exists or not."""
         return self._path(key)
 
+    @measured
     def ping(self) -> None:
         """The folder exists or can be made, and takes files."""
         try:

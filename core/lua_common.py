@@ -16,6 +16,7 @@ from core.keys import (
     METERS,
     READY,
     READY_KEYS,
+    TOTALS,
     USAGE,
     WAITING,
     WAKE,
@@ -101,6 +102,9 @@ end
 local function finish(id, status, ...)
   charge(id)
   move(id, status, 'finished', now(), 'progress', '', ...)
+  local failure = status == 'failed' and redis.call('HGET', key_of(id), 'error')
+  local code = failure and cjson.decode(failure).code or ''
+  redis.call('HINCRBY', '{TOTALS}', 'ended:' .. status .. ':' .. code, 1)
   dequeue(id)
   redis.call('ZREM', '{LEASES}', id)
   redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)

@@ -97,6 +97,20 @@ EMPTY_MESSAGES = Counter(
     registry=None,
 )
 
+# Webhook deliverer
+WEBHOOK_ATTEMPTS = Counter(
+    "tooncrafter_webhook_attempts_total",
+    "Attempts to deliver an event, by what they meant: delivered, retry, failed for good, gone.",
+    ["verdict"],
+    registry=None,
+)
+WEBHOOK_SECONDS = Histogram(
+    "tooncrafter_webhook_attempt_seconds",
+    "Time until a receiver had answered, or was given up.",
+    buckets=STORAGE_BUCKETS + (15,),
+    registry=None,
+)
+
 
 def gateway_registry() -> CollectorRegistry:
     """What a gateway serves."""
@@ -105,9 +119,12 @@ def gateway_registry() -> CollectorRegistry:
 
 def dispatcher_registry() -> CollectorRegistry:
     """What a dispatcher serves, beside the queue."""
-    return _registry(
-        "dispatcher", LEADS, MESSAGES_SENT, LEASES_RECOVERED, REPAIRS, STORAGE_SECONDS, STORAGE_ERRORS
-    )
+    return _registry("dispatcher", LEADS, MESSAGES_SENT, LEASES_RECOVERED, REPAIRS, STORAGE_SECONDS, STORAGE_ERRORS)
+
+
+def webhooks_registry() -> CollectorRegistry:
+    """What a webhook deliverer serves."""
+    return _registry("webhooks", WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS)
 
 
 def worker_registry() -> CollectorRegistry:

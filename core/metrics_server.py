@@ -52,7 +52,8 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry, is_ready: Cal
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
-            return scrape(environ, start_response)
+            shown: Iterable[bytes] = scrape(environ, start_response)
+            return shown
         known = {"/healthz": lambda: True, "/readyz": is_ready}
         good = path in known and known[path]()
         status = "200 OK" if good else "503 Service Unavailable" if path in known else "404 Not Found"

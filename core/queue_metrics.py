@@ -9,16 +9,17 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from core.job import Priority
-from core.keys import HOLD, LEASES, PAUSED, TOTALS, WORKER, WORKERS
+from core.keys import LEASES, PAUSED, TOTALS, WORKER, WORKERS
 from core.lua_common import COMMON, LANES
 from core.redis_check import shortcomings
+from core.webhook_scripts import BACKLOG
 from core.worker_record import WorkerState
 
 PATIENCE_SECONDS = 1.0  # a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
 
 # Answer: of each lane how many jobs wait and since when (ms) the oldest does, or -1; running jobs; those of them whose
-# lease is over; of each live worker its state, and whether it is held back, 1 or 0; whether the queue is paused; the
-# totals; the time (ms). It costs a look at each worker, however many jobs wait.
+# lease is over; the state of each live worker; whether the queue is paused, 1 or 0; the totals; the time (ms). It costs
+# a look at each worker, however many jobs wait.
 LOOK = (
     COMMON
     + f"""
@@ -29,7 +30,7 @@ for _, lane in ipairs({LANES}) do
 end
 for _, name in ipairs(redis.call('ZRANGE', '{WORKERS}', 0, -1)) do
   local state = redis.call('HGET', '{WORKER}' .. name, 'state')
-  if state then table.insert(workers, {{state, redis.call('EXISTS', '{HOLD}' .. name)}}) end
+  if state then table.insert(workers, state) end
 end
 return {{lanes, redis.call('ZCARD', '{LEASES}'), redis.call('ZCOUNT', '{LEASES}', '-inf', now()), workers,
   redis.call('EXISTS', '{PAUSED}'), redis.call('HGETALL', '{TOTALS}'), now()}}
@@ -40,7 +41,7 @@ log = structlog.get_logger("core")
 
 
 class QueueMetrics(Collector):
-    """Asks Redis when it is scraped. Where Redis does not answer, `tooncrafter_redis_up` is 0 and the rest is absent."""
+    """Asks Redis when it is scraped. Where that does not answer, `tooncrafter_redis_up` is 0 and the rest is absent."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = redis.Redis.from_url(
@@ -51,6 +52,7 @@ class QueueMetrics(Collector):
             retry=None,
         )
         self._look = self._redis.register_script(LOOK)
+        self._backlog = self._redis.register_script(BACKLOG)
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering this asks no Redis."""
@@ -60,6 +62,7 @@ class QueueMetrics(Collector):
         """Everything, of one moment."""
         try:
             lanes, running, expired, workers, paused, totals, now = self._look()
+            backlog = self._backlog()
             durable = not shortcomings(self._redis)
         except RedisError as error:
             log.warning("no metrics of the queue, Redis does not answer", error=str(error))
@@ -80,6 +83,7 @@ class QueueMetrics(Collector):
         )
         yield GaugeMetricFamily("tooncrafter_queue_paused", "1 while an operator keeps the queue still.", value=paused)
         yield _of_workers(workers)
+        yield from _of_webhooks(*backlog)
         yield from _of_totals(dict(zip(totals[::2], totals[1::2], strict=True)))
 
 
@@ -97,12 +101,28 @@ def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
     yield oldest
 
 
-def _of_workers(workers: list[tuple[str, int]]) -> Metric:
+def _of_workers(states: list[str]) -> Metric:
     counted = GaugeMetricFamily("tooncrafter_workers", "Live workers by what they do.", labels=["state"])
-    states = [state for state, _ in workers]
     for state in WorkerState:
         counted.add_metric([state], states.count(state))
     return counted
+
+
+def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) -> Iterator[Metric]:
+    events = GaugeMetricFamily(
+        "tooncrafter_webhook_events",
+        "Events to deliver. `waiting`: until their next attempt. `due`: now, if somebody did. `in_flight`: under way.",
+        labels=["state"],
+    )
+    events.add_metric(["waiting"], waiting - due)
+    events.add_metric(["due"], due)
+    events.add_metric(["in_flight"], in_flight)
+    yield events
+    yield GaugeMetricFamily(
+        "tooncrafter_webhook_oldest_due_seconds",
+        "For how long the oldest event has been due; 0 where none is.",
+        value=(now - oldest) / 1000 if oldest else 0,
+    )
 
 
 def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from core.errors import NotFound
 from core.object_keys import StoredObject, checked_key, checked_prefix, demand_size, storage_unavailable
 from core.settings import Settings
+from core.storage_metrics import measured
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,11 +29,13 @@ class S3Storage:
         self._bucket = bucket
         self._prefix = prefix
 
+    @measured
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """One PUT, so the object appears whole."""
         with _translated_errors():
             self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type)
 
+    @measured
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """One GET."""
         with _translated_errors():
@@ -41,6 +44,7 @@ class S3Storage:
                 demand_size(answer["ContentLength"], max_bytes)
                 return body.read()
 
+    @measured
     def delete_prefix(self, prefix: str) -> None:
         """List and delete, key by key: batch deletion differs between servers, and a job has few objects."""
         pages = self._client.get_paginator("list_objects_v2")
@@ -49,6 +53,7 @@ class S3Storage:
                 for item in page.get("Contents", []):
                     self._client.delete_object(Bucket=self._bucket, Key=item["Key"])
 
+    @measured
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
         """One listing; S3 sorts by the bytes of the key."""
         within = f"{self._key(checked_prefix(prefix))}/"
@@ -77,6 +82,7 @@ class S3Storage:
         """None: the object lies on no disk of ours."""
         return None
 
+    @measured
     def ping(self) -> None:
         """The bucket exists and the credentials open it."""
         with _translated_errors():

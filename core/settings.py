@@ -183,6 +183,17 @@ class Settings(BaseSettings):
         default=timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
     )
 
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Address on which each process serves its metrics, health and readiness."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port for them, never the public one. Processes that share a host need a port each: `make up` and "
+        "the workers of one command count on from it. Unset: `make up` chooses free ones, other commands serve none.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )

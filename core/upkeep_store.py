@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
+from redis.exceptions import RedisError
 from redis.lock import Lock
 
 from core import fair_share_scripts, job_scripts, keys, upkeep_scripts
@@ -43,9 +44,16 @@ class UpkeepStore(JobStore):
         """How many messages wait in a Celery queue."""
         return int(self._redis.llen(keys.PREFIX + queue))
 
-    def wait_for_work(self, timeout: timedelta) -> None:
-        """Return at once when something changed that the dispatcher should look at, else after the timeout."""
-        self._redis.blpop([keys.WAKE], timeout=timeout.total_seconds())
+    def wait_for_work(self, timeout: timedelta) -> bool:
+        """Whether something changed that the dispatcher should look at: at once if so, else after the timeout."""
+        return self._redis.blpop([keys.WAKE], timeout=timeout.total_seconds()) is not None
+
+    def answers(self) -> bool:
+        """Whether Redis does."""
+        try:
+            return bool(self._redis.ping())
+        except RedisError:
+            return False
 
     def sweep_expired(self, limit: int = BATCH) -> list[str]:
         """Forget ended jobs and unused uploads past their time. Answers ids in the trash that are due."""

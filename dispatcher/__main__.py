@@ -6,6 +6,9 @@ import threading
 import time
 
 from core.logging import configure_logging
+from core.metrics import dispatcher_registry
+from core.metrics_server import serve_metrics
+from core.queue_metrics import QueueMetrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
@@ -37,6 +40,9 @@ def main() -> None:
     check_redis_in_background(redis_url)
     store, storage = UpkeepStore(redis_url), open_storage(settings)
     audit = Audit(store, storage, settings.orphan_age)
+    registry = dispatcher_registry()
+    registry.register(QueueMetrics(redis_url))
+    serve_metrics(settings, registry, is_ready=store.answers)
     duties = [
         Duty("lead", stop, lambda: lead(store, Scheduler(redis_url), stop, leads)),
         Duty("keep house", stop, lambda: keep_house(store, storage, audit, settings.audit_interval, stop, leads)),

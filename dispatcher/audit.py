@@ -11,6 +11,7 @@ import structlog
 
 from core import keys
 from core.job import JOBS_PREFIX, UPLOADS_PREFIX, outputs_prefix
+from core.metrics import REPAIRS
 from core.object_keys import StoredObject
 from core.storage import ObjectStorage
 from core.upkeep_store import Attempts, UpkeepStore
@@ -43,6 +44,7 @@ class Audit:
         """
         for found_in, job_ids in self._store.known_jobs():
             for job_id, repair in self._store.reconcile(job_ids, found_in):
+                REPAIRS.labels(repair).inc()
                 log.warning("job repaired", job_id=job_id, repair=repair)
             yield
         self._store.tidy_lanes()

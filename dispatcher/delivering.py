@@ -12,6 +12,7 @@ from anyio import to_thread
 from core.errors import Unavailable
 from core.job_record import QueuedView
 from core.job_view import OutputLink, job_view
+from core.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
 from core.webhook_sender import WebhookSender
 from core.webhook_store import ClaimedEvent, WebhookStore
 from core.webhooks import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
@@ -92,6 +93,8 @@ class Deliverer:
             log.exception("an attempt fails on our side", event_id=event.id)
             attempt = Attempt(at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side")
         verdict, wait = self._judge(event, attempt)
+        WEBHOOK_ATTEMPTS.labels(verdict.value).inc()
+        WEBHOOK_SECONDS.observe(attempt.latency_seconds)
         log.info(
             "webhook attempt",
             event_id=event.id,

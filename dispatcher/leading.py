@@ -12,6 +12,7 @@ import structlog
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
+from core.metrics import LEADS, MESSAGES_SENT
 from core.upkeep_store import UpkeepStore
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
@@ -25,18 +26,22 @@ def lead(store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads:
     """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
     leader = store.leader_lock()
     log.info("dispatcher started")
+    news = False
     while not stop.is_set():
         try:
             if not _take_the_lead(leader):
                 leads.clear()
+                LEADS.set(0)
                 stop.wait(SWEEP.total_seconds())
                 continue
             leads.set()
+            LEADS.set(1)
             recover_lost_jobs(store)
-            scheduler.send_messages(store)
-            store.wait_for_work(SWEEP)
+            MESSAGES_SENT.labels("news" if news else "sweep").inc(scheduler.send_messages(store))
+            news = store.wait_for_work(SWEEP)
         except (RedisError, scheduler.ConnectionFailed) as error:
             leads.clear()
+            LEADS.set(0)
             log.warning("dispatcher waits for Redis", error=str(error))
             stop.wait(SWEEP.total_seconds())
     _resign(leader)

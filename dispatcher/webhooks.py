@@ -8,6 +8,8 @@ from functools import partial
 
 from core.job_view import output_link
 from core.logging import configure_logging
+from core.metrics import webhooks_registry
+from core.metrics_server import serve_metrics
 from core.outbound import Outbound, SystemResolver
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
@@ -24,6 +26,7 @@ def main() -> None:
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
     check_redis_in_background(settings.find_redis())
+    serve_metrics(settings, webhooks_registry(), is_ready=lambda: True)
     asyncio.run(deliver(settings))
 
 

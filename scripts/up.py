@@ -5,6 +5,7 @@ All state lies in `TOONCRAFTER_STATE_DIR`; `gateway.url` and `redis.url` in ther
 """
 
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from core.settings import Settings
 CONFIGURATION = Path(__file__).resolve().parent.parent / "deploy" / "supervisord.conf"
 LONGEST_SOCKET_PATH = 107  # bytes; the kernel's `sun_path` without its final zero
 LONGEST_STOP = timedelta(seconds=90)
+SCRAPED = ("gateway", "dispatcher", "webhooks")  # beside the workers: processes that serve metrics
 READY_WITHIN = timedelta(seconds=60)
 FAREWELL = timedelta(seconds=15)  # for a worker to give a job back, after its grace
 
@@ -53,6 +55,7 @@ def main() -> None:
         "STACK_REDIS": redis,
         "STACK_STARTS_REDIS": "false" if settings.redis_url else "true",
         "STACK_USER": str(os.getuid()),
+        **_choose_metrics_ports(settings, state),
         "STACK_WORKER_STOP_SECONDS": str(round((settings.shutdown_grace + FAREWELL).total_seconds())),
     }
     announce = [sys.executable, __file__, gateway, str(state / "logs")]
@@ -96,16 +99,43 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def _require_port(host: str, port: int) -> int:
-    """The port on which the gateway will listen; a free one where the setting is 0."""
+def _require_port(host: str, port: int, who: str = "the gateway", setting: str = "TOONCRAFTER_PORT") -> int:
+    """The port on which a process will listen; a free one where the setting is 0."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
         try:
             probe.bind((host, port))
         except OSError as error:
-            reason = f"the gateway cannot listen on {host}:{port} ({error.strerror})"
-            raise CannotStart(f"{reason}: set TOONCRAFTER_PORT to another port") from None
+            reason = f"{who} cannot listen on {host}:{port} ({error.strerror})"
+            raise CannotStart(f"{reason}: set {setting} to another port") from None
         return int(probe.getsockname()[1])
+
+
+def _choose_metrics_ports(settings: Settings, state: Path) -> dict[str, str]:
+    """A port for each process, as variables; `metrics.json` tells them to a Prometheus (`file_sd_configs`)."""
+    first = settings.metrics_port or 0
+    workers = max(1, len(settings.devices))
+    places = [*SCRAPED, *["worker"] * workers]
+    ports = _require_ports(settings.metrics_host, first, len(places))
+    targets = [
+        {"targets": [f"{settings.metrics_host}:{port}"], "labels": {"job": place}}
+        for place, port in zip(places, ports, strict=True)
+    ]
+    (state / "metrics.json").write_text(json.dumps(targets, indent=2))
+    by_place = dict(zip(reversed(places), reversed(ports), strict=True))  # of workers the first: they count on
+    return {f"STACK_{place.upper()}_METRICS_PORT": str(port) for place, port in by_place.items()}
+
+
+def _require_ports(host: str, first: int, count: int) -> list[int]:
+    """So many ports in a row, from `first` on or, where it is 0, from wherever they are free."""
+    if first:
+        return [_require_port(host, first + index, "metrics", "TOONCRAFTER_METRICS_PORT") for index in range(count)]
+    while True:
+        start = _require_port(host, 0)
+        try:
+            return [start, *[_require_port(host, start + index) for index in range(1, count)]]
+        except (CannotStart, OverflowError):
+            continue
 
 
 def _find_redis() -> str:

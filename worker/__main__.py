@@ -31,7 +31,7 @@ def main() -> None:
     settings = Settings()
     if len(settings.devices) > 1:
         configure_logging(settings.log_level, settings.log_format)
-        keep_workers(settings.devices, sys.argv[1:])
+        keep_workers(settings.devices, sys.argv[1:], settings.metrics_port)
         return
     if settings.devices:
         os.environ["TOONCRAFTER_DEVICE"] = settings.devices[0]

@@ -15,9 +15,12 @@ from redis.exceptions import RedisError
 from core import shot
 from core.job_store import JobStore
 from core.logging import configure_logging
+from core.metrics import worker_registry
+from core.metrics_server import serve_metrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
+from worker.gpu_metrics import GpuMetrics
 from worker.heartbeat import Heartbeat
 from worker.verdict import Judge
 from worker.watchdog import Watchdog
@@ -135,6 +138,9 @@ def start_parent() -> None:
     _dismiss(worker)  # in a container it bears the name of the one before; what was said of that is not said of this
     judge = Judge(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: JobStore(redis_url), worker, judge, settings.job_timeout)
+    registry = worker_registry()
+    registry.register(GpuMetrics(lambda: judge.facts.gpu if judge.facts else ""))
+    serve_metrics(settings, registry, is_ready=lambda: bool(judge.facts and judge.facts.model_loaded))
     _watchdog.start()
 
 

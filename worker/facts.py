@@ -1,6 +1,7 @@
 """What a child process tells its parent of itself, over a datagram socket in a folder of the parent's own.
 
-The parent has to know without Redis, which may be away. Each message is the whole truth, so a lost one does no harm.
+The parent has to know without Redis, which may be away. `Facts` are the whole truth each time, so a lost message does
+no harm; an `AttemptEnd` that is lost is missing in the metrics.
 """
 
 import json
@@ -29,6 +30,8 @@ class Facts:
     fence: int = 0
     stage: str = ""
     step: int = 0
+    model_loaded: bool = False
+    load_seconds: float = 0.0
 
     @property
     def place(self) -> str:
@@ -41,6 +44,15 @@ class Facts:
         return self.stage in ON_DEVICE
 
 
+@dataclass(frozen=True)
+class AttemptEnd:
+    """How an attempt ended, or that a message found no job (`empty`), for the metrics that the parent serves."""
+
+    outcome: str
+    seconds: dict[str, float]  # as `core.job.Timing` names them
+    peak_memory_bytes: int = 0
+
+
 class FactsSender:
     """The child's end. Without a parent that listens, as in a test, it is silent."""
 
@@ -49,11 +61,11 @@ class FactsSender:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
-    def send(self, facts: Facts) -> None:
+    def send(self, news: Facts | AttemptEnd) -> None:
         """Tell; a parent that is stopped, gone or slow holds nobody up."""
         if self._path:
             with suppress(OSError):
-                self._socket.sendto(json.dumps(asdict(facts)).encode(), self._path)
+                self._socket.sendto(json.dumps(asdict(news)).encode(), self._path)
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -70,13 +82,14 @@ class FactsReceiver:
         self._socket.bind(str(path))
         os.environ[LINK] = str(path)
 
-    def receive(self, timeout_seconds: float) -> list[Facts]:
+    def receive(self, timeout_seconds: float) -> list[Facts | AttemptEnd]:
         """All messages that wait, in order; where none does, the next one, if it comes in time."""
-        messages = []
+        messages: list[Facts | AttemptEnd] = []
         self._socket.settimeout(timeout_seconds)
         with suppress(TimeoutError, BlockingIOError):
             while True:
-                messages.append(Facts(**json.loads(self._socket.recv(LARGEST_MESSAGE))))
+                news = json.loads(self._socket.recv(LARGEST_MESSAGE))
+                messages.append(AttemptEnd(**news) if "outcome" in news else Facts(**news))
                 self._socket.settimeout(0)
         return messages
 

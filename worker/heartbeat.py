@@ -13,10 +13,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, StaleClaim
-from core.job import SCHEMA_VERSION, ModelInfo, Stage
+from core.job import SCHEMA_VERSION, ModelInfo, Stage, Timing
 from core.job_store import Claim, JobStore
 from core.worker_record import WorkerState
-from worker.facts import Facts, FactsSender
+from worker.facts import AttemptEnd, Facts, FactsSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four beats may be lost
 
@@ -60,7 +60,7 @@ class Heartbeat:
     def ready(self, model: ModelInfo, load_seconds: float, gpu: str = "") -> None:
         """The model is loaded; `gpu` is the card's UUID, where there is one."""
         self._about |= {"model": model.model_dump_json(), "model_load_seconds": f"{load_seconds:.3f}"}
-        self._facts = replace(self._facts, gpu=gpu)
+        self._facts = replace(self._facts, gpu=gpu, model_loaded=True, load_seconds=load_seconds)
         self._store.report_load(self.worker, model, load_seconds)
         self._ready = True
         self._tell()
@@ -82,6 +82,10 @@ class Heartbeat:
         """How far the job is, for the parent, which ends a process that gets no further."""
         self._facts = replace(self._facts, stage=stage, step=step)
         self._sender.send(self._facts)
+
+    def ended(self, outcome: str, timing: Timing | None = None, peak_memory_bytes: int = 0) -> None:
+        """An attempt is over, or there was none, for the metrics of this worker."""
+        self._sender.send(AttemptEnd(outcome, timing.model_dump() if timing else {}, peak_memory_bytes))
 
     def release(self) -> None:
         """The job has ended; the slot is free."""

@@ -27,6 +27,7 @@ from worker.heartbeat import Heartbeat
 from worker.interruptions import DeviceBroken, WorkerStops
 from worker.memory import DeviceMemory
 from worker.progress import JobProgress
+from worker.worker_metrics import EMPTY
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
@@ -82,6 +83,7 @@ class Runner:
         """
         claim = self._store.claim(self.heartbeat.worker, self._limits.max_canvas_pixels)
         if claim is None:
+            self.heartbeat.ended(EMPTY)
             return None
         job = claim.job
         with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id, attempt=job.attempts):
@@ -89,6 +91,7 @@ class Runner:
             try:
                 self._attempt(claim)
             except StaleClaim:
+                self.heartbeat.ended("stale")
                 log.warning("job was given to another worker, this attempt's work is dropped")
             finally:
                 self.heartbeat.release()
@@ -104,18 +107,22 @@ class Runner:
                 outputs = self._generate(claim.job, progress)
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
+            self.heartbeat.ended("succeeded", timing, self._memory.peak_bytes())
             log.info("job succeeded", **timing.model_dump())
         except JobFailed as error:
             failure, timing = error, progress.timing(load_seconds)
             self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
+            self.heartbeat.ended("failed", timing, self._memory.peak_bytes())
             log.warning("job failed", code=error.code, detail=error.detail)
         except CancelRequested:
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.end_canceled(claim, timing, self._model_of_job()))
+            self.heartbeat.ended("canceled", timing)
             log.info("job canceled")
         except WorkerStops:
             self._load_seconds = load_seconds
             self._commit(lambda: self._store.give_back(claim))
+            self.heartbeat.ended("given_back")
             log.info("job given back, the worker stops")
         except DeviceBroken as error:
             self._report_sick(claim, str(error))
@@ -124,6 +131,7 @@ class Runner:
     def _report_sick(self, claim: Claim, reason: str) -> None:
         worker, place = self.heartbeat.worker, self.heartbeat.place
         self._commit(lambda: self._store.report_sick(claim, worker, place, reason))
+        self.heartbeat.ended("device_broken")
         log.error("device broken, job given back and worker quarantined", reason=reason, place=place)
 
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:

@@ -22,8 +22,9 @@ log = structlog.get_logger("worker")
 class KeptWorker:
     """One device's worker, started again whenever it ends."""
 
-    def __init__(self, device: str, arguments: Sequence[str]) -> None:
+    def __init__(self, device: str, arguments: Sequence[str], metrics_port: int | None = None) -> None:
         self.device = device
+        self._metrics_port = metrics_port
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = FIRST_PAUSE_SECONDS
@@ -55,6 +56,8 @@ class KeptWorker:
     def _start(self, now: float) -> None:
         # a list with one device wins over the `.env` file, which an empty variable would not
         environment = {**os.environ, "TOONCRAFTER_DEVICES": json.dumps([self.device])}
+        if self._metrics_port is not None:
+            environment["TOONCRAFTER_METRICS_PORT"] = str(self._metrics_port)
         command = [sys.executable, "-m", "worker", *self._arguments]
         if setpriv := shutil.which("setpriv"):  # on Linux, workers do not outlive a keeper that was killed
             command = [setpriv, "--pdeathsig", "TERM", *command]
@@ -63,17 +66,19 @@ class KeptWorker:
         log.info("worker started", device=self.device, pid=self._process.pid)
 
 
-def keep_workers(devices: Sequence[str], arguments: Sequence[str]) -> None:
+def keep_workers(devices: Sequence[str], arguments: Sequence[str], metrics_port: int | None = None) -> None:
     """Run a worker on each device until SIGTERM or SIGINT, then wait until all have ended in order.
 
     Args:
         devices: as torch names them.
         arguments: further ones for each `celery worker`.
+        metrics_port: of the first worker; the others count on from there, or choose each a free one where it is 0.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    workers = [KeptWorker(device, arguments) for device in devices]
+    ports = [metrics_port + index if metrics_port else metrics_port for index in range(len(devices))]
+    workers = [KeptWorker(device, arguments, port) for device, port in zip(devices, ports, strict=True)]
     while not stop.wait(LOOK_SECONDS):
         for worker in workers:
             worker.look(time.monotonic())

@@ -17,9 +17,10 @@ from redis.exceptions import RedisError
 from core.errors import DeadlineExceeded, StaleClaim
 from core.job import Timing
 from core.job_store import Claim, JobStore
-from worker.facts import Facts, FactsReceiver
+from worker.facts import AttemptEnd, Facts, FactsReceiver
 from worker.gpu_faults import GpuFaults
 from worker.verdict import Judge, Trouble, Verdict
+from worker.worker_metrics import WorkerMetrics
 
 LOOK_SECONDS = 1.0
 
@@ -42,6 +43,7 @@ class Watchdog:
         self._job_timeout = job_timeout
         self._judge = judge
         self._gpu = GpuFaults("")
+        self._metrics = WorkerMetrics()
         self._receiver = FactsReceiver()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -64,11 +66,16 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._ended.is_set():
             for facts in self._receiver.receive(LOOK_SECONDS):
+                if isinstance(facts, AttemptEnd):
+                    self._metrics.count(facts)
+                    continue
+                self._metrics.show(facts)
                 self._judge.hear(facts, time.monotonic())
                 if facts.gpu != self._gpu.uuid:
                     self._gpu = GpuFaults(facts.gpu)
             if verdict := self._judge.verdict(time.monotonic(), self._gpu.next()):
                 self._judge.forget()
+                self._metrics.forget()
                 self._act(verdict)
 
     def _act(self, verdict: Verdict) -> None:
