@@ -107,7 +107,7 @@ WEBHOOK_ATTEMPTS = Counter(
 WEBHOOK_SECONDS = Histogram(
     "tooncrafter_webhook_attempt_seconds",
     "Time until a receiver had answered, or was given up.",
-    buckets=STORAGE_BUCKETS + (15,),
+    buckets=(*STORAGE_BUCKETS, 15),
     registry=None,
 )
 
