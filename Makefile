@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format env-example openapi chaos bench lock setup setup-tests clean
+.PHONY: help demo up test test-long check format env-example openapi dashboards chaos bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ env-example: setup  ## write .env.example from the settings
 openapi: setup  ## write openapi.yaml from the gateway
 	@$(BIN)/python scripts/export_openapi.py
 
+dashboards: setup  ## write Grafana's dashboards from scripts/export_dashboards.py
+	@$(BIN)/python -m scripts.export_dashboards
+
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
 	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
 
@@ -51,7 +54,7 @@ setup:  ## make .venv, or bring it up to date; the other commands do it by thems
 	@$(PYTHON) scripts/setup.py
 
 setup-tests:  ## the same, with what only tests need
-	@$(PYTHON) scripts/setup.py servers checkers chromium
+	@$(PYTHON) scripts/setup.py servers checkers chromium prometheus
 
 clean:  ## remove .venv and what the demo made; the jobs in .state stay
 	rm -rf .venv out

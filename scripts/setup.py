@@ -28,7 +28,8 @@ CONSTRAINTS = ROOT / "constraints.txt"
 OLDEST_PYTHON = (3, 11)
 NEWER_PYTHONS = ("python3.13", "python3.12", "python3.11")  # tried where `python3` is older, as on Ubuntu 22.04
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyPI's own build for Linux brings 3 GB of CUDA
-DEBIAN_TOOLS = {"chromium": ("chromium", "google-chrome", "google-chrome-stable")}  # package: programs that will do
+# package: programs that will do
+DEBIAN_TOOLS = {"chromium": ("chromium", "google-chrome", "google-chrome-stable"), "prometheus": ("promtool",)}
 # name: what it is for, what is installed; each at the versions of `constraints-NAME.txt`, in `.venv/NAME`
 SIDE_ENVIRONMENTS = {
     "servers": ("S3 server for the tests", ["ministack"]),

@@ -1,0 +1,111 @@
+"""Dashboards and alerts against what the service measures: no name without a metric, no metric shown nowhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from core import metrics
+from core.queue_metrics import QueueMetrics
+from scripts.export_dashboards import DASHBOARDS, FOLDER, render
+from worker.gpu_metrics import GpuMetrics
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = re.compile(r"\btooncrafter_[a-z0-9_]+")
+GPU = {f"tooncrafter_gpu_{name}" for name in (
+    "memory_used_bytes", "memory_total_bytes", "utilization_ratio", "power_watts", "temperature_celsius", "throttled",
+)}  # fmt: skip
+
+
+def declared() -> set[str]:
+    """All names as the source spells them: each is one literal, so that a search finds it."""
+    sources = [*(ROOT / "core").glob("*metrics*.py"), ROOT / "worker" / "gpu_metrics.py"]
+    literals = re.findall(r'"(tooncrafter_[a-z0-9_]+)"', "".join(path.read_text() for path in sources))
+    return set(literals)
+
+
+def used(text: str) -> set[str]:
+    """Names in a query, as they are declared: without what Prometheus appends."""
+    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in NAME.findall(text)}
+    known = declared()
+    return {
+        next((one for one in (name, name.removesuffix("_total"), name.removesuffix("_info")) if one in known), name)
+        for name in names
+    }
+
+
+def queries() -> Iterator[str]:
+    for dashboard in DASHBOARDS:
+        for row in dashboard.rows.values():
+            for panel in row:
+                yield from panel.queries.values()
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((ROOT / "monitoring" / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+class TestNames:
+    def test_every_query_names_a_metric_that_exists(self) -> None:
+        for query in [*queries(), *(rule["expr"] for rule in alerts())]:
+            assert used(query) <= declared(), query
+
+    def test_every_metric_is_shown_somewhere(self) -> None:
+        assert used(" ".join(queries())) == declared()
+
+    def test_every_declared_name_belongs_to_a_process(self) -> None:
+        """What no registry holds is scraped by nobody."""
+        scraped = set(GPU)
+        for make in (
+            metrics.gateway_registry,
+            metrics.dispatcher_registry,
+            metrics.webhooks_registry,
+            metrics.worker_registry,
+        ):
+            scraped |= {family.name for family in make().collect()}
+        queue = (ROOT / "core" / "queue_metrics.py").read_text()
+        scraped |= set(re.findall(r'"(tooncrafter_[a-z0-9_]+)"', queue))
+        assert {name.removesuffix("_total") for name in declared()} == scraped
+
+    def test_collectors_ask_nobody_when_they_are_registered(self) -> None:
+        """A dispatcher starts while Redis is away, and a worker where there is no driver."""
+        registry = CollectorRegistry()
+        registry.register(QueueMetrics("redis://127.0.0.1:1/0"))
+        registry.register(GpuMetrics(lambda: "GPU-1"))
+
+
+class TestFiles:
+    @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
+    def test_dashboard_is_current(self, dashboard: Any) -> None:
+        path = FOLDER / f"{dashboard.uid.removeprefix('tooncrafter-')}.json"
+        assert path.read_text() == render(dashboard), "run `make dashboards`"
+
+    @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.name)
+    def test_panels_lie_beside_each_other(self, path: Path) -> None:
+        panels = json.loads(path.read_text())["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        taken: set[tuple[int, int]] = set()
+        for panel in panels:
+            box = panel["gridPos"]
+            cells = {(x, y) for x in range(box["x"], box["x"] + box["w"]) for y in range(box["y"], box["y"] + box["h"])}
+            assert not cells & taken, panel["title"]
+            assert box["x"] + box["w"] <= 24
+            taken |= cells
+
+    def test_every_alert_has_its_page(self) -> None:
+        """Who is woken at night reads what it means and what to do."""
+        pages = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE)
+        assert pages == [rule["alert"] for rule in alerts()]
+        for rule in alerts():
+            assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+            assert rule["labels"]["severity"] in ("page", "ticket")
+
+    def test_every_metric_has_its_line_in_the_docs(self) -> None:
+        text = (ROOT / "docs" / "metrics.md").read_text()
+        assert {used(name).pop() for name in NAME.findall(text)} == declared()
