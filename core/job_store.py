@@ -63,6 +63,7 @@ class JobStore(WorkerRegistry):
         self._renew = self._redis.register_script(lease_scripts.RENEW)
         self._finish = self._redis.register_script(lease_scripts.FINISH)
         self._give_back = self._redis.register_script(lease_scripts.GIVE_BACK)
+        self._end_lease = self._redis.register_script(lease_scripts.END_LEASE)
         self._recover = self._redis.register_script(lease_scripts.RECOVER)
         self._report_sick = self._redis.register_script(worker_scripts.REPORT_SICK)
 
@@ -132,6 +133,14 @@ class JobStore(WorkerRegistry):
             StaleClaim: the job is no longer this attempt's.
         """
         self._demand(self._give_back(args=list(claim.args)), claim)
+
+    def end_lease(self, claim: Claim) -> None:
+        """The process that ran this attempt is dead: let the job be taken back at once, as a lost one.
+
+        Raises:
+            StaleClaim: the job is no longer this attempt's.
+        """
+        self._demand(self._end_lease(args=list(claim.args)), claim)
 
     def report_sick(self, claim: Claim, worker: str, place: str, reason: str) -> str:
         """This worker's device broke down or hung under a job: the worker claims nothing until somebody resumes it.

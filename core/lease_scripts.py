@@ -78,6 +78,18 @@ return 1
 """
 )
 
+# ARGV: id, fence. Whoever ran the job is dead: the lease ends now, and the next sweep, which this brings about, counts
+# it as lost.
+END_LEASE = (
+    COMMON
+    + f"""
+if not held(ARGV[1], ARGV[2]) then return 0 end
+redis.call('ZADD', '{LEASES}', now() - 1, ARGV[1])
+wake()
+return 1
+"""
+)
+
 # ARGV: error for a job that lost too many leases. Answer: ids that were requeued, then ids that failed. A job that is
 # to be canceled ends so.
 RECOVER = (

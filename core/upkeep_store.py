@@ -15,6 +15,7 @@ from core.job_store import LEASE, JobStore
 
 LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
 SOCKET_TIMEOUT = timedelta(seconds=2)  # longer than any blocking read here; the loop tries again by itself
+SHORTEST_WAIT_SECONDS = 0.02  # a blocking read of 0 s would block for ever
 BATCH = 100  # jobs or keys that one script looks at: about a millisecond of Redis's time
 
 
@@ -44,9 +45,17 @@ class UpkeepStore(JobStore):
         """How many messages wait in a Celery queue."""
         return int(self._redis.llen(keys.PREFIX + queue))
 
-    def wait_for_work(self, timeout: timedelta) -> bool:
-        """Whether something changed that the dispatcher should look at: at once if so, else after the timeout."""
-        return self._redis.blpop([keys.WAKE], timeout=timeout.total_seconds()) is not None
+    def wait_for_work(self, longest: timedelta) -> bool:
+        """Whether something changed that the dispatcher should look at: at once if so.
+
+        Else it returns when a lease ends that nobody has renewed meanwhile, and after the longest time at the latest.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        (seconds, micros), first = pipeline.time().zrange(keys.LEASES, 0, 0, withscores=True).execute()
+        patience = longest.total_seconds()
+        if first:
+            patience = min(patience, first[0][1] / 1000 - (seconds + micros / 1e6))
+        return self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS)) is not None
 
     def answers(self) -> bool:
         """Whether Redis does."""

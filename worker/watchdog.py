@@ -65,15 +65,19 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._ended.is_set():
-            for facts in self._receiver.receive(LOOK_SECONDS):
-                if isinstance(facts, AttemptEnd):
-                    self._metrics.count(facts)
+            for news in self._receiver.receive(LOOK_SECONDS):
+                if isinstance(news, AttemptEnd):
+                    self._metrics.count(news)
                     continue
-                self._metrics.show(facts)
-                self._judge.hear(facts, time.monotonic())
-                if facts.gpu != self._gpu.uuid:
-                    self._gpu = GpuFaults(facts.gpu)
-            if verdict := self._judge.verdict(time.monotonic(), self._gpu.next()):
+                self._metrics.show(news)
+                self._judge.hear(news, time.monotonic())
+                if news.gpu != self._gpu.uuid:
+                    self._gpu = GpuFaults(news.gpu)
+            if (facts := self._judge.facts) and facts.job and _has_died(facts.pid):
+                self._judge.forget()
+                self._metrics.forget()
+                self._mourn(facts)
+            elif verdict := self._judge.verdict(time.monotonic(), self._gpu.next()):
                 self._judge.forget()
                 self._metrics.forget()
                 self._act(verdict)
@@ -83,15 +87,25 @@ class Watchdog:
         if not _kill_child(facts.pid):
             return
         log.error("child ended", reason=verdict.words, job_id=facts.job, stage=facts.stage, device=facts.device)
-        while not self._settle(verdict) and not self._ended.wait(LOOK_SECONDS):
+        while not self._try_to_write(facts, lambda: self._write(verdict)) and not self._ended.wait(LOOK_SECONDS):
             pass
 
-    def _settle(self, verdict: Verdict) -> bool:
-        """Whether the end of the attempt is written, or is no longer this worker's to write."""
+    def _mourn(self, facts: Facts) -> None:
+        """A child died with a job: its lease need not run out first. If this is not told, it does."""
+        log.error("child died", job_id=facts.job, stage=facts.stage, device=facts.device)
+        self._try_to_write(facts, lambda: self._end_lease(facts))
+
+    def _end_lease(self, facts: Facts) -> None:
+        store = self._open_store()
+        if job := store.get(facts.job):
+            store.end_lease(Claim(job.model_copy(update={"fence": facts.fence})))
+
+    def _try_to_write(self, facts: Facts, write: Callable[[], None]) -> bool:
+        """Whether what became of the attempt is written, or is no longer this worker's to write."""
         try:
-            self._write(verdict)
+            write()
         except StaleClaim:
-            log.info("the job was another worker's already", job_id=verdict.facts.job)
+            log.info("the job was another worker's already", job_id=facts.job)
         except RedisError as error:
             log.warning("cannot say what became of the job, trying again", error=str(error))
             return False
@@ -110,6 +124,14 @@ class Watchdog:
             store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
         else:
             store.give_back(claim)
+
+
+def _has_died(pid: int) -> bool:
+    """Whether a child of this process is dead, buried by Celery or not yet."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _kill_child(pid: int) -> bool:

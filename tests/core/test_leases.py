@@ -1,5 +1,7 @@
 """Who may write to a job: fences, leases that end, and what becomes of jobs whose workers vanish."""
 
+from datetime import timedelta
+
 import pytest
 
 from core import keys
@@ -7,6 +9,7 @@ from core.errors import OutOfMemory, StaleClaim
 from core.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
+from core.upkeep_store import UpkeepStore
 from tests.core.steps import claim, expire_lease, members, now_ms, submit
 from tests.jobs import MODEL, stored_output
 from tests.servers import RedisServer, wait_until
@@ -85,6 +88,36 @@ class TestLostWorkers:
         job = await submit(async_store)
         claim(store)
         wait_until(lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)), "the lease ends")
+        assert store.recover_expired_leases() == ([job.id], [])
+
+    async def test_lease_of_a_dead_process_ends_at_once(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """Its parent saw it die; that counts as a loss all the same, so that no job kills workers for ever."""
+        job = await submit(async_store)
+        store.end_lease(claim(store))
+        assert store.recover_expired_leases() == ([job.id], [])
+        again = store.get(job.id)
+        assert again is not None
+        assert (again.status, again.lost_leases) == (JobState.QUEUED, 1)
+
+    async def test_nobody_ends_the_lease_of_another_attempt(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        await submit(async_store)
+        dead = claim(store)
+        store.end_lease(dead)
+        store.recover_expired_leases()
+        claim(store, "worker-2")
+        with pytest.raises(StaleClaim):
+            store.end_lease(dead)
+        assert store.recover_expired_leases() == ([], [])
+
+    async def test_dispatcher_wakes_when_a_lease_ends(
+        self, async_store: AsyncJobStore, store: JobStore, upkeep: UpkeepStore, redis_server: RedisServer
+    ) -> None:
+        """It need not wait for its next sweep, which here would come in a minute."""
+        job = await submit(async_store)
+        claim(store)
+        upkeep.wait_for_work(timedelta(seconds=1))  # the news of the submission
+        redis_server.client.zadd(keys.LEASES, {job.id: now_ms(redis_server) + 300})
+        assert not upkeep.wait_for_work(timedelta(seconds=60))
         assert store.recover_expired_leases() == ([job.id], [])
 
     async def test_third_loss_is_the_jobs_fault(

@@ -12,7 +12,8 @@ import pytest
 from core.job import JobState, Stage
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
-from tests.core.steps import claim, submit
+from core.keys import LEASES
+from tests.core.steps import claim, now_ms, submit
 from tests.jobs import MODEL
 from tests.servers import RedisServer, wait_until
 from worker.facts import Facts, FactsSender
@@ -30,6 +31,13 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def patient(redis_server: RedisServer, child: subprocess.Popen[bytes]) -> Iterator["Watch"]:
+    watch = Watch(redis_server, child, LONG, LONG)
+    yield watch
+    watch.end()
 
 
 class Watch:
@@ -126,6 +134,20 @@ async def test_redis_that_is_away_is_told_later(mortal_redis: RedisServer, child
     wait_until(lambda: job_of(store, job.id)[0] is JobState.QUEUED, "the job waits again")
     watch.end()
     await gateway.close()
+
+
+async def test_child_that_dies_gives_up_its_job(
+    patient: Watch, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+) -> None:
+    """Killed from outside, or for memory: nobody waits until the lease runs out."""
+    job = await submit(async_store)
+    held = claim(store, WORKER)
+    redis_server.client.zadd(LEASES, {job.id: now_ms(redis_server) + 3_600_000})  # it would run for an hour
+    patient.tell(replace(patient.idle, job=job.id, fence=held.job.fence, stage=Stage.DENOISING))
+    patient.child.kill()
+    patient.child.wait()
+    wait_until(lambda: store.recover_expired_leases() == ([job.id], []), "the job is taken back")
+    assert not store.workers()  # nobody is quarantined for it
 
 
 def test_stranger_is_left_alone(impatient: Watch) -> None:
