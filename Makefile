@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format env-example openapi dashboards chaos bench lock setup setup-tests clean
+.PHONY: help demo up test test-long check format env-example openapi dashboards images-check chaos bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +39,9 @@ openapi: setup  ## write openapi.yaml from the gateway
 
 dashboards: setup  ## write Grafana's dashboards from scripts/export_dashboards.py
 	@$(BIN)/python -m scripts.export_dashboards
+
+images-check: setup-tests  ## build the images with buildah and see the gateway work: OPTIONS="--gpu --volume …"
+	@$(BIN)/python -m scripts.check_images $(OPTIONS)
 
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
 	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
