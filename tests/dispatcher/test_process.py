@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core import keys
-from core.job import Timing, new_job_id
+from core.job import JobState, Timing, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from core.queue import QUEUE
@@ -99,6 +99,48 @@ async def test_another_takes_over(
     second.send(signal.SIGTERM)
     assert second.wait() == 0
     assert leader(redis_server) is None
+
+
+async def test_paused_leader_does_no_harm_beside_its_successor(
+    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+) -> None:
+    """A machine may stand still for longer than the lock lives; when it goes on, its step was another's already."""
+    first = start()
+    wait_until(lambda: leader(redis_server), "the first leads")
+    token = leader(redis_server)
+    first.send(signal.SIGSTOP)
+    second = start()
+    wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
+    successor = leader(redis_server)
+    lost = await submit(async_store)
+    store.claim("gpu-gone")
+    redis_server.client.zadd(keys.LEASES, {lost: 0})
+    store.report_load("gpu-1", MODEL, load_seconds=1.0)
+    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the second sends")
+
+    first.send(signal.SIGCONT)
+    second.send(signal.SIGTERM)
+    assert second.wait() == 0
+    wait_until(lambda: leader(redis_server) not in (None, successor), "the first leads again")
+    job = store.get(lost)
+    assert job is not None
+    assert (job.status, job.lost_leases) == (JobState.QUEUED, 1)
+    assert redis_server.client.llen(keys.PREFIX + QUEUE) == 1
+    assert first.runs
+
+
+async def test_frozen_redis_does_not_keep_it(mortal_redis: RedisServer, settings: Settings, tmp_path: Path) -> None:
+    """Nothing would ever answer, and whoever stops a stack waits for each of its processes."""
+    environment = os.environ | {
+        "TOONCRAFTER_REDIS_URL": mortal_redis.url,
+        "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
+    }
+    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+        wait_until(lambda: leader(mortal_redis), "it leads")
+        mortal_redis.freeze()
+        process.send(signal.SIGTERM)
+        assert process.wait(20) == 0
+        mortal_redis.thaw()
 
 
 async def test_it_outlives_a_restart_of_redis(mortal_redis: RedisServer, settings: Settings, tmp_path: Path) -> None:
