@@ -23,6 +23,7 @@ from worker.export import encode_mp4
 SIZE = 128  # pixels, of keyframes and canvas alike, so that nothing is scaled
 FPS = 8
 POLL_SECONDS = 0.4
+LONGEST_PAUSE_SECONDS = 6.0  # between two tries
 WAIT_SECONDS = 5  # of a long poll
 LATE_SECONDS = 0.6  # about the time that a job takes on an idle stack
 PATIENCE_SECONDS = 240.0  # of a caller with one thing that it wants; faults are shorter
@@ -215,8 +216,11 @@ class Caller:
             self._history.record(What.DOWNLOADED, job=job_id, digest=hashlib.sha256(answer.content).hexdigest())
 
     async def _call(self, method: str, path: str, expected: set[int], **options: Any) -> httpx.Response:
-        """Try until somebody answers; an answer that the contract does not allow is written down, and tried again."""
-        deadline = self._history.now + PATIENCE_SECONDS
+        """Try until somebody answers; an answer that the contract does not allow is written down, and tried again.
+
+        The pauses grow: thousands that came back at once would keep a gateway down that has just started.
+        """
+        deadline, pause = self._history.now + PATIENCE_SECONDS, POLL_SECONDS
         while self._history.now < deadline:
             url = f"{self._gateway()}/v1/interpolations{path}"
             try:
@@ -229,7 +233,8 @@ class Caller:
             if answer is not None and answer.status_code not in TRY_AGAIN and not answer.history:
                 detail = f"{method} {path or '/'} was answered {answer.status_code}: {answer.text[:200]}"
                 self._history.record(What.UNEXPECTED, detail=detail)
-            await asyncio.sleep(POLL_SECONDS * (0.5 + self._chance.random()))
+            await asyncio.sleep(pause * (0.5 + self._chance.random()))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         raise GaveUp(f"{method} {path or '/'} is not answered")
 
     def _gateway(self) -> str:

@@ -17,7 +17,7 @@ from tests.chaos.stack import Stack
 from tests.chaos.stories import draw_stories
 
 SECONDS_OF_A_FAULT = 12.0  # from one to the next, on average
-JOBS_OF_A_SECOND = 4.0  # at most; three workers could do twice as many
+JOBS_OF_A_SECOND = 3.0  # at most; three workers could do twice as many, had they the two cores for themselves
 LONGEST_FAULT_SECONDS = 30.0
 LONGEST_REQUEST_SECONDS = 20.0  # of a submission, beside a fault that holds it up
 SHOWN_VIOLATIONS = 20
