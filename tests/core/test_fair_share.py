@@ -32,12 +32,13 @@ def end(store: JobStore, held: Claim) -> None:
     store.succeed(held, [stored_output()], Timing(), MODEL)
 
 
-def serve(store: JobStore, jobs: int) -> list[str]:
-    """One worker runs so many jobs, one after the other. Answers their tenants."""
+def serve(store: JobStore, server: RedisServer, jobs: int) -> list[str]:
+    """One worker runs so many jobs of a minute, one after the other. Answers their tenants."""
     tenants = []
     for _ in range(jobs):
         held = claim(store)
         tenants.append(held.job.tenant)
+        let_run(server, held, timedelta(minutes=1))
         end(store, held)
     return tenants
 
@@ -71,10 +72,10 @@ class TestTurns:
         """Once a tenant's batch job has waited for `BATCH_PATIENCE`, one goes first; then others again."""
         await flood(async_store.of("flooder"), 5)
         waiting = [await submit(async_store.of("renderer"), Priority.BATCH) for _ in range(2)]
-        assert serve(store, 2) == ["flooder"] * 2
+        assert serve(store, redis_server, 2) == ["flooder"] * 2
         for job in waiting:
             let_wait(redis_server, job.id, BATCH_PATIENCE)
-        assert serve(store, 3) == ["renderer", "flooder", "flooder"]
+        assert serve(store, redis_server, 3) == ["renderer", "flooder", "flooder"]
 
     async def test_own_batch_work_never_goes_first(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
@@ -85,17 +86,21 @@ class TestTurns:
         urgent = await submit(async_store)
         assert [claim(store).job.id for _ in range(2)] == [urgent.id, old.id]
 
-    async def test_interactive_before_batch_of_other_tenants(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_interactive_before_batch_of_other_tenants(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
         """However much the one has submitted, and however little the other has had."""
         await flood(async_store.of("renderer"), 3, Priority.BATCH)
         await flood(async_store.of("studio"), 3)
-        assert serve(store, 6) == ["studio"] * 3 + ["renderer"] * 3
+        assert serve(store, redis_server, 6) == ["studio"] * 3 + ["renderer"] * 3
 
-    async def test_tenants_take_turns(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_tenants_take_turns(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> None:
         """Jobs of the same length: one of each in every round, whoever came first and with however many."""
         for tenant, jobs in (("a", 6), ("b", 3), ("c", 3)):
             await flood(async_store.of(tenant), jobs)
-        served = serve(store, 12)
+        served = serve(store, redis_server, 12)
         assert [sorted(served[i : i + 3]) for i in (0, 3, 6)] == [["a", "b", "c"]] * 3
         assert served[9:] == ["a"] * 3
 
@@ -108,7 +113,7 @@ class TestTurns:
         let_run(redis_server, held, timedelta(minutes=10))
         await flood(async_store.of("short"), 3)
         end(store, held)
-        assert serve(store, 3) == ["short"] * 3
+        assert serve(store, redis_server, 3) == ["short"] * 3
 
     async def test_workers_are_shared(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """Of four workers two tenants get two each, though one has used much less so far."""
@@ -135,7 +140,7 @@ class TestTurns:
         first = claim(store)
         let_run(redis_server, first, timedelta(hours=1))
         end(store, first)
-        assert len({first.job.tenant, *serve(store, 1)} & {"idle", "new"}) == 2
+        assert len({first.job.tenant, *serve(store, redis_server, 1)} & {"idle", "new"}) == 2
 
     async def test_use_that_nobody_minded_is_no_debt(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
