@@ -88,7 +88,7 @@ class Injector:
 
     async def _kill_worker(self, fault: Fault) -> Hit:
         worker, job = await self._busy_worker(fault)
-        starts, loads = worker.starts, await self._stack.model_loads(worker)
+        starts = worker.starts
         if fault.kind is Kind.KILL_WORKER:
             whom = f"{worker.name} (pid {worker.pid})"
             worker.send(signal.SIGKILL)
@@ -96,6 +96,7 @@ class Injector:
             child = worker.pool_child()
             whom = f"child of {worker.name} (pid {child})"
             _signal([child], signal.SIGKILL)
+            await self._stack.forget_model_loads(worker)
         if job:
             self._recoveries.watch(fault, *job)
 
@@ -106,7 +107,7 @@ class Injector:
                 return
 
             async def has_loaded_again() -> bool:
-                return worker.starts > starts or await self._stack.model_loads(worker) > loads
+                return worker.starts > starts or await self._stack.model_loads(worker) > 0
 
             await self._stack.until(has_loaded_again, f"{worker.name} has a new child")
 

@@ -172,6 +172,10 @@ class Stack:
         """How often the children of this worker's process have loaded the model."""
         return int(await self.redis.hget(keys.WORKER + self.worker_name(worker), "model_loads") or 0)
 
+    async def forget_model_loads(self, worker: Service) -> None:
+        """Count them anew, as Redis does where loading takes longer than a silent worker is listed."""
+        await self.redis.hdel(keys.WORKER + self.worker_name(worker), "model_loads")
+
     def worker_name(self, worker: Service) -> str:
         """The name under which the service knows a worker that runs."""
         return f"{os.uname().nodename}:{worker.pid}"
