@@ -5,6 +5,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from api.first_key import prepare_keys
 from api.main import create_app
 from core.logging import configure_logging
 from core.metrics import gateway_registry
@@ -32,6 +33,7 @@ def main() -> None:
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
     check_redis_in_background(settings.find_redis())
+    prepare_keys(settings)
     app = create_app(settings)
     serve_metrics(settings, gateway_registry(), is_ready=lambda: hasattr(app.state, "watch"))
     config = uvicorn.Config(
@@ -41,6 +43,8 @@ def main() -> None:
         log_config=None,  # uvicorn's lines go through our format
         access_log=False,  # the middleware writes it, with the request's id
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         ws="none",
         timeout_graceful_shutdown=10,
     )

@@ -2,12 +2,34 @@
 
 from dataclasses import dataclass
 
-from core.tenants import TenantLimits
+from core.api_keys import KeyInfo, Scope
+from core.errors import Forbidden
+from core.tenants import DEFAULT_TENANT, TenantLimits
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose jobs and uploads a request sees and makes, and how many it may make."""
+    """Whose jobs and uploads a request sees and makes, and how many it may make. `key` is None where none is asked."""
 
     tenant: str
     limits: TenantLimits
+    key: KeyInfo | None = None
+
+    @classmethod
+    def without_key(cls, limits: TenantLimits) -> "Caller":
+        """Whoever calls a gateway that asks for no key."""
+        return cls(DEFAULT_TENANT, limits)
+
+    @classmethod
+    def with_key(cls, key: KeyInfo, usual: TenantLimits) -> "Caller":
+        """Whoever holds a key."""
+        return cls(key.tenant, key.limits_over(usual), key)
+
+    def need(self, scope: Scope) -> None:
+        """Return if the caller may make calls of this scope.
+
+        Raises:
+            Forbidden: the key has other scopes.
+        """
+        if self.key and not self.key.permits(scope):
+            raise Forbidden(f"this call needs the scope `{scope}`, and the key has {', '.join(self.key.scopes)}")

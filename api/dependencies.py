@@ -12,20 +12,23 @@ from core.deployment import AsyncDeployment
 from core.errors import NotFound
 from core.local_storage import LocalStorage
 from core.settings import Settings
-from core.tenants import DEFAULT_TENANT
 
 
 async def _caller(request: Request) -> Caller:
-    settings: Settings = request.state.settings
-    return getattr(request.state, "caller", None) or Caller(DEFAULT_TENANT, settings.tenant_limits)
+    caller: Caller = request.state.caller
+    return caller
 
 
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 
 
-async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
+async def _service(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
-    return service.of(caller)
+    return service
+
+
+async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
+    return (await _service(request)).of(caller)
 
 
 async def _deployment(request: Request) -> AsyncDeployment:
@@ -65,6 +68,7 @@ async def _request_id(request: Request) -> str:
     return request_id
 
 
+WholeService = Annotated[Interpolations, Depends(_service)]  # for what asks for no caller
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
 CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]

@@ -1,5 +1,6 @@
 """ServiceError to status and problem details (RFC 9457): the one place that knows both our errors and HTTP."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.errors import ServiceError
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
+    errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.UntrustedOrigin: 403,
     errors.NotFound: 404,
@@ -30,6 +32,7 @@ STATUS: dict[type[ServiceError], int] = {
     errors.InvalidRequest: 422,
     errors.TooManyJobs: 429,
     errors.TooManyUploads: 429,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     ServiceError: 500,
@@ -38,8 +41,11 @@ RETRY_AFTER_SECONDS: dict[type[ServiceError], int] = {
     errors.Unavailable: 2,  # so long Redis and its clients take to be back after a restart
     errors.TooManyJobs: 30,  # about a job's time: a place is free again
     errors.TooManyUploads: 60,  # one of them may have vanished
+    errors.RateLimited: 60,  # at most: until the minute ends
     errors.QueueFull: 30,  # as for one tenant
 }
+
+CHALLENGE = 'Bearer realm="tooncrafter"'  # RFC 6750, section 3
 
 log = structlog.get_logger("api")
 
@@ -76,7 +82,11 @@ def problem_document(error: ServiceError, request_id: str) -> dict[str, Any]:
 def problem_response(error: ServiceError, request_id: str) -> Response:
     """The answer to a request that failed."""
     wait = next((RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS), None)
-    headers = None if wait is None else {"Retry-After": str(wait)}
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    if isinstance(error, errors.RateLimited):
+        headers |= error.headers | {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = CHALLENGE
     return JSONResponse(
         problem_document(error, request_id),
         status_of(type(error)),

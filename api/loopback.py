@@ -7,7 +7,7 @@ gateway for a part of the page's own site (DNS rebinding; so `Host` is looked at
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -23,9 +23,8 @@ _PROBES = frozenset({"/healthz", "/readyz"})  # a cluster asks them under the ad
 _SIGNED = "/files/"  # there the signature of the link stands for a key
 
 
-def asks_for_no_key(scope: Scope) -> bool:
-    """Whether nothing in the request itself proves that it may be made, though it should."""
-    path: str = scope["path"]
+def proves_nothing(path: str) -> bool:
+    """Whether nothing in a request to this path proves that it may be made, though it should, where no key is asked."""
     return path not in _PROBES and not path.startswith(_SIGNED)
 
 
@@ -37,7 +36,7 @@ class LoopbackGuard:
         app: ASGIApp,
         hosts: Iterable[str],
         origins: Iterable[str],
-        applies: Callable[[Scope], bool] = asks_for_no_key,
+        asks_for_no_key: Callable[[Scope], Awaitable[bool]],
     ) -> None:
         """Guard an app.
 
@@ -45,15 +44,15 @@ class LoopbackGuard:
             app: what is called if nothing is wrong.
             hosts: names without port under which the gateway may be called, beside those of the loopback interface.
             origins: `scheme://host[:port]` of web pages that may call it, beside its own.
-            applies: whether a request needs the rule.
+            asks_for_no_key: whether the gateway asks for none now; a key proves more than a name does.
         """
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower() for origin in origins)
-        self._applies = applies
+        self._asks_for_no_key = asks_for_no_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._applies(scope):
+        if scope["type"] == "http" and proves_nothing(scope["path"]) and await self._asks_for_no_key(scope):
             try:
                 self._check(scope["method"], Headers(scope=scope))
             except ServiceError as error:

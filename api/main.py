@@ -31,9 +31,11 @@ from api.service import Interpolations
 from api.uploads import Uploads
 from api.watching import JobWatch
 from api.webhooks import Webhooks, open_webhook_outbound
+from core.api_keys import AsyncApiKeys
 from core.deployment import AsyncDeployment
 from core.job_changes import ChangeFeed
 from core.job_store_async import AsyncJobStore
+from core.rates import AsyncRates
 from core.settings import Settings
 from core.storage import open_storage
 from core.uploads import AsyncUploadStore
@@ -51,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         storage, judge = open_storage(settings), ImageJudge(settings.max_image_pixels)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
         inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
+        api_keys, rates = AsyncApiKeys(redis_url), AsyncRates(redis_url)
         webhook_store, to_receivers = WebhookStore(redis_url), open_webhook_outbound(settings)
         webhook_service = Webhooks(webhook_store, to_receivers)
         watch = app.state.watch = JobWatch(store, feed)
@@ -62,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
             "uploads": uploads,
             "storage": storage,
             "deployment": deployment,
+            "api_keys": api_keys,
+            "rates": rates,
         }
         await feed.close()
         await outbound.close()
@@ -70,6 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
         await store.close()
         await deployment.close()
         await upload_store.close()
+        await api_keys.close()
+        await rates.close()
 
     app = FastAPI(
         title="ToonCrafter service",

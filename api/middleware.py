@@ -1,5 +1,5 @@
-"""Around every request, from the outside in: its id and one line in the log, what every answer says, who may ask,
-errors that nobody else caught, and limits for the body. Plain ASGI, so streams pass untouched.
+"""Around every request, from the outside in: its id and one line in the log, what every answer says, which web pages
+may ask, errors that nobody else caught, who asks, and limits for the body. Plain ASGI, so streams pass untouched.
 """
 
 import re
@@ -12,6 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
+from api.auth import Authentication
+from api.caller import Caller
+from api.doorkeeper import Doorkeeper
 from api.errors import unexpected_response
 from api.loopback import LoopbackGuard
 from api.request_bodies import BodyGuard
@@ -25,7 +28,7 @@ _CLOSED_BY_CALLER = 499  # in the log only: nobody is there to whom a status cou
 # what scripts of other sites may read of an answer, beside what browsers show them anyway
 EXPOSED_HEADERS = (
     "Accept-Ranges", "Content-Range", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied",
-    "Retry-After", "X-Request-ID",
+    "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID",
 )  # fmt: skip
 
 log = structlog.get_logger("api.access")
@@ -33,12 +36,18 @@ log = structlog.get_logger("api.access")
 
 def install_middleware(app: FastAPI, settings: Settings) -> None:
     """Surround an app; what is added last lies outermost."""
+    doorkeeper = Doorkeeper(settings)
+
+    async def asks_for_no_key(scope: Scope) -> bool:
+        return await doorkeeper.asks_for_no_key(scope["state"]["api_keys"])
+
     app.add_middleware(
         BodyGuard,
         max_bytes=settings.max_body,
         max_bytes_of_all=settings.max_bodies,
         patience=settings.body_timeout,
     )
+    app.add_middleware(Authentication, doorkeeper=doorkeeper)
     app.add_middleware(UnexpectedErrors)
     if settings.cors_origins:
         app.add_middleware(
@@ -54,6 +63,7 @@ def install_middleware(app: FastAPI, settings: Settings) -> None:
         LoopbackGuard,
         hosts=[*settings.gateway_names, *filter(None, [public_host])],
         origins=settings.cors_origins,
+        asks_for_no_key=asks_for_no_key,
     )
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
@@ -90,8 +100,15 @@ class RequestId:
                     path=scope["path"],
                     status=status,
                     seconds=round(metrics.end(scope, status), 4),
+                    **_who(scope),
                 )
         return None
+
+
+def _who(scope: Scope) -> dict[str, str]:
+    """The caller, by names that are no secret."""
+    caller: Caller | None = scope["state"].get("caller")
+    return {"tenant": caller.tenant, "key": caller.key.id} if caller and caller.key else {}
 
 
 class UnexpectedErrors:

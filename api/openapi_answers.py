@@ -6,8 +6,9 @@ Every problem of an operation is looked up by its status; a few errors belong to
 from collections.abc import Iterator
 from typing import Any
 
-from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
-from api.loopback import asks_for_no_key
+from api.auth import is_open
+from api.errors import CHALLENGE, RETRY_AFTER_SECONDS, all_errors, status_of
+from api.loopback import proves_nothing
 from core import errors
 from core.errors import ServiceError
 
@@ -39,6 +40,18 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Idempotent-Replayed": {
         "description": "`true` where the `Idempotency-Key` had made this job before; else missing.",
         "schema": {"type": "string", "const": "true"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to prove who calls.",
+        "schema": {"type": "string", "const": CHALLENGE},
+    },
+    "RateLimit": {
+        "description": "Calls left in this minute (`r`), and the seconds until all is anew (`t`); with API keys only.",
+        "schema": {"type": "string", "examples": ['"reads";r=5998;t=41']},
+    },
+    "RateLimit-Policy": {
+        "description": "Calls that the tenant may make (`q`) in a window of seconds (`w`); with API keys only.",
+        "schema": {"type": "string", "examples": ['"reads";q=6000;w=60']},
     },
     "Accept-Ranges": {"description": "`Range` is understood.", "schema": {"type": "string", "const": "bytes"}},
 }
@@ -72,16 +85,32 @@ _JOB_ID_IN = {
     "list_jobs": "$response.body#/data/0/id",
 }
 
+SECURITY_SCHEME = "apiKey"
+SECURITY = {
+    SECURITY_SCHEME: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, which the operator makes. A key has scopes: `read` for calls that change nothing, "
+        "`submit` for all others, `admin` for both. A gateway on a loopback address asks for none while none exists.",
+    }
+}
+
 PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}}
 
 
 def complete_answers(path: str, operation: Operation) -> None:
     """Add to every answer of an operation what all gateways say, and what this operation says."""
     name, answers = operation["operationId"], operation["responses"]
+    if not is_open(path):
+        operation["security"] = [{SECURITY_SCHEME: []}, {}]
     for kind in _refused_before(path, operation):
         answers.setdefault(str(status_of(kind)), {})
     for status, answer in answers.items():
         headers = ["X-Request-ID", *_OF_ANSWER.get((name, status), ())]
+        if not is_open(path) and status != "401":
+            headers += ["RateLimit", "RateLimit-Policy"]
+        if status == "401":
+            headers.append("WWW-Authenticate")
         if status >= "400":
             kinds = [
                 kind for kind in all_errors() if str(status_of(kind)) == status and name in _ONLY_OF.get(kind, {name})
@@ -98,7 +127,12 @@ def complete_answers(path: str, operation: Operation) -> None:
 
 def _refused_before(path: str, operation: Operation) -> Iterator[type[ServiceError]]:
     """What is refused before an endpoint is asked."""
-    if asks_for_no_key({"path": path}):
+    if not is_open(path):
+        yield errors.Unauthorized
+        yield errors.Forbidden
+        yield errors.RateLimited
+        yield errors.Unavailable
+    if proves_nothing(path):
         yield errors.UntrustedOrigin
         yield errors.UntrustedHost
     if "requestBody" in operation:

@@ -9,7 +9,8 @@ ServiceError
 │   └── IdempotencyKeyReused  the key came with another request before
 ├── UntrustedHost             called under a name that is not the gateway's
 ├── UntrustedOrigin           called by a web page that may not
-├── Forbidden                 a signed link that does not permit this
+├── Unauthorized              no valid API key
+├── Forbidden                 the API key or the signed link does not permit this
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
 ├── RequestTimeout            the body took too long
@@ -18,6 +19,7 @@ ServiceError
 ├── Unavailable               Redis or storage does not answer
 ├── TooManyJobs               as many of the tenant's jobs wait as may wait
 ├── TooManyUploads            the tenant's uploads are as large as they may be together
+├── RateLimited               more calls in a minute than the tenant may make
 ├── QueueFull                 as many jobs wait as may wait
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
@@ -30,7 +32,7 @@ ServiceError
 StaleClaim and CancelRequested are no errors of a job: they tell a worker not to go on with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -121,8 +123,15 @@ class AlreadyUploaded(ServiceError):
     title = "The upload has received its image"
 
 
+class Unauthorized(ServiceError):
+    """The call needs `Authorization: Bearer` with an API key that is valid; the operator makes keys."""
+
+    code = "unauthorized"
+    title = "A valid API key is needed"
+
+
 class Forbidden(ServiceError):
-    """The link does not permit this: it was changed, or its time is over."""
+    """The API key lacks a scope that the call needs; or a signed link was changed, or its time is over."""
 
     code = "forbidden"
     title = "Not permitted"
@@ -182,6 +191,18 @@ class TooManyUploads(ServiceError):
 
     code = "too_many_uploads"
     title = "Too many of your uploads are kept"
+
+
+class RateLimited(ServiceError):
+    """The tenant, or the key, made as many calls in this minute as it may; or many wrong keys came from the address."""
+
+    code = "rate_limited"
+    title = "Too many calls in a minute"
+
+    def __init__(self, detail: str, retry_after_seconds: float = 60, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+        self.headers = dict(headers or {})  # what the answer says of the rate
 
 
 class QueueFull(ServiceError):

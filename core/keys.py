@@ -39,6 +39,10 @@
 | `tc:deliveries:wake` | list | wakes a deliverer; holds at most one element | until read |
 | `tc:receiver:{tenant}:{digest}` | hash | since when a URL fails, when and why it is off | 30 d, or a success |
 | `tc:webhook_secrets:{tenant}` | hash | secrets with which webhooks are signed, JSON by id | until replaced |
+| `tc:api_keys` | hash | API keys, JSON by SHA-256 | until revoked |
+| `tc:api_keys:used` | hash | when each was used last (ms), by id | with the key |
+| `tc:api_keys:revoked` | set | SHA-256 of keys that never come back | for ever |
+| `tc:rate:{tenant}:{key}:{policy}:{minute}` | string | calls taken; `key` where its rate is its own | 2 min |
 | `tc:totals` | hash | how many jobs were accepted and how they ended, `ended:failed:out_of_memory` | for ever |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
@@ -84,4 +88,8 @@ FLYING = DELIVERIES + "flying:"
 FAILING = DELIVERIES + "failing:"
 WAKE_DELIVERER = DELIVERIES + "wake"
 RECEIVER = PREFIX + "receiver:"
+API_KEYS = PREFIX + "api_keys"
+API_KEYS_USED = API_KEYS + ":used"
+API_KEYS_REVOKED = API_KEYS + ":revoked"
+RATE = PREFIX + "rate:"
 WEBHOOK_SECRETS = PREFIX + "webhook_secrets:"

@@ -1,6 +1,7 @@
 """What an operator can set: one frozen class, read where a process starts and nowhere else."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from core.tenants import TenantLimits
 
 Offload = Literal["none", "encoders", "model", "group"]
 OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port
+Proxy = Annotated[str, AfterValidator(lambda text: str(ip_network(text)) and text)]
 Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height in pixels
 
 
@@ -33,6 +35,16 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address on which the gateway listens.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port on which the gateway listens.")
+    initial_key_file: Path | None = Field(
+        default=None,
+        description="File with a first API key, taken over when a gateway starts unless it was revoked: a secret that "
+        "the container's keeper mounts. docker-compose.yml makes it of `TOONCRAFTER_INITIAL_KEY` in `.env`.",
+    )
+    trusted_proxies: list[Proxy] = Field(
+        default=[],
+        description='Addresses or networks of proxies before the gateway, a JSON list such as `["10.0.0.0/8"]`. Only '
+        "what they say in `X-Forwarded-For` and `X-Forwarded-Proto` counts.",
+    )
     public_url: HttpUrl | None = Field(
         default=None, description="Address under which callers reach the gateway. Unset: the address of each request."
     )

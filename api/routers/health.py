@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.dependencies import InterpolationsService
+from api.dependencies import WholeService
 from api.schemas import PROBLEM_RESPONSE
 from core.errors import Unavailable
 
@@ -16,9 +16,9 @@ async def alive() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: PROBLEM_RESPONSE})
-async def ready(interpolations: InterpolationsService) -> dict[str, str]:
+async def ready(service: WholeService) -> dict[str, str]:
     """Redis and the storage answer; else 503 names the one that does not."""
-    failing = await interpolations.check()
+    failing = await service.check()
     if failing:
         raise Unavailable("; ".join(f"{name}: {detail}" for name, detail in failing.items()))
     return {"status": "ready"}

@@ -3,16 +3,17 @@
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.caller import Caller
 from api.main import create_app
+from core.api_keys import ApiKeys
 from core.settings import Settings
 from tests.jobs import png
 from tests.servers import Process, RedisServer, free_port, wait_until
@@ -32,19 +33,25 @@ async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
         yield with_state
 
 
+def make_key(settings: Settings, tenant: str, **options: Any) -> str:
+    """What `python -m api.keys create` prints."""
+    with closing(ApiKeys(settings.find_redis())) as keys:
+        return keys.create(tenant, **options).key
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
 @pytest.fixture
 async def tenants(settings: Settings) -> AsyncIterator[tuple[AsyncClient, AsyncClient]]:
     """Callers of two tenants at one gateway."""
     async with running_app(settings) as app, AsyncExitStack() as clients:
 
         async def client_of(tenant: str) -> AsyncClient:
-            caller = Caller(tenant, settings.tenant_limits)
-
-            async def as_caller(scope: Scope, receive: Receive, send: Send) -> None:
-                await app({**scope, "state": {"caller": caller}}, receive, send)
-
-            transport = ASGITransport(as_caller, raise_app_exceptions=False)
-            return await clients.enter_async_context(AsyncClient(transport=transport, base_url=BASE_URL))
+            transport = ASGITransport(app, raise_app_exceptions=False)
+            client = AsyncClient(transport=transport, base_url=BASE_URL, headers=bearer(make_key(settings, tenant)))
+            return await clients.enter_async_context(client)
 
         yield await client_of("studio-a"), await client_of("studio-b")
 

@@ -75,6 +75,8 @@ class TestForm:
     def test_every_reference_leads_somewhere(self, document: dict[str, Any]) -> None:
         """And every component is used."""
         targets = {str(value) for key, value in walk(document) if key == "$ref"}
+        schemes = {name for key, value in walk(document) if key == "security" for choice in value for name in choice}
+        targets |= {f"#/components/securitySchemes/{name}" for name in schemes}
         components = {f"#/components/{kind}/{name}" for kind, of in document["components"].items() for name in of}
         assert targets == components
 

@@ -1,0 +1,121 @@
+"""Tells who calls, by API key, or by none where this machine alone can call and no key was ever made."""
+
+import hashlib
+import ipaddress
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import timedelta
+
+from starlette.datastructures import Headers
+from starlette.types import Scope as AsgiScope
+
+from api.caller import Caller
+from core.api_keys import BEARER_TOKEN, AsyncApiKeys, KeyInfo
+from core.errors import RateLimited, Unauthorized, Unavailable
+from core.settings import Settings
+
+TRUST = timedelta(seconds=3)  # a verdict is asked for anew after that: so long a revoked key may still work
+MOST_REMEMBERED = 4096  # keys, and addresses that failed
+MOST_FAILURES = 30  # of one address in a minute; after that keys that were never valid are not looked up
+MINUTE = timedelta(minutes=1)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine alone."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+class Doorkeeper:
+    """Remembers for seconds what Redis says of keys."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._usual = settings.tenant_limits
+        self._for_this_machine = is_loopback(settings.host)
+        self._valid: OrderedDict[bytes, tuple[float, KeyInfo]] = OrderedDict()  # by SHA-256: until when, and which
+        self._failures = _Failures()
+        self._any_key, self._any_key_until = False, 0.0
+
+    async def asks_for_no_key(self, keys: AsyncApiKeys) -> bool:
+        """Whether anybody may call. Where Redis does not answer: as it was."""
+        with suppress(Unavailable):
+            return await self._is_open(keys)
+        return self._for_this_machine and not self._any_key
+
+    async def identify(self, scope: AsgiScope, keys: AsyncApiKeys) -> Caller:
+        """Who sends a request.
+
+        Raises:
+            Unauthorized: no key came, or none that is valid.
+            RateLimited: too many that are not came from this address.
+            Unavailable: Redis does not answer.
+        """
+        sent = Headers(scope=scope).get("authorization")
+        if sent is None:
+            if await self._is_open(keys):
+                return Caller.without_key(self._usual)
+            raise Unauthorized("`Authorization` has to be `Bearer ` and an API key but is missing")
+        kind, _, token = sent.partition(" ")
+        if kind.lower() != "bearer" or not BEARER_TOKEN.fullmatch(token := token.strip()):
+            token = ""  # nobody's
+        digest = hashlib.sha256(token.encode()).digest()  # no key stays in memory
+        until, key = self._valid.get(digest, (0.0, None))
+        if key is None or time.monotonic() >= until:
+            key = await self._look_up(token, digest, scope, keys)
+        return Caller.with_key(key, self._usual) if key else Caller.without_key(self._usual)
+
+    async def _look_up(self, token: str, digest: bytes, scope: AsgiScope, keys: AsyncApiKeys) -> KeyInfo | None:
+        """The key, or None where none is asked."""
+        address = (scope.get("client") or ("",))[0]
+        if digest not in self._valid:
+            self._failures.refuse(address)
+        found = await keys.find(token)
+        self._note(any_key=found.any_key)
+        if found.key is None or found.expired:
+            self._valid.pop(digest, None)
+            if not found.any_key and self._for_this_machine:
+                return None
+            self._failures.note(address)
+            if found.key and found.key.expires_at:
+                raise Unauthorized(f"the key expired at {found.key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+            raise Unauthorized(
+                "`Authorization` has to be `Bearer ` and a valid API key; this one is unknown or revoked"
+            )
+        self._valid[digest] = (time.monotonic() + TRUST.total_seconds(), found.key)
+        self._valid.move_to_end(digest)
+        if len(self._valid) > MOST_REMEMBERED:
+            self._valid.popitem(last=False)
+        return found.key
+
+    async def _is_open(self, keys: AsyncApiKeys) -> bool:
+        if not self._for_this_machine:
+            return False
+        if time.monotonic() >= self._any_key_until:
+            self._note(any_key=(await keys.find("")).any_key)
+        return not self._any_key
+
+    def _note(self, *, any_key: bool) -> None:
+        self._any_key, self._any_key_until = any_key, time.monotonic() + TRUST.total_seconds()
+
+
+class _Failures:
+    """Wrong keys by address, so that not each costs a trip to Redis. No key can be guessed anyway."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()  # until when they count, how many
+
+    def refuse(self, address: str) -> None:
+        """Raises RateLimited where too many came."""
+        until, count = self._seen.get(address, (0.0, 0))
+        if count >= MOST_FAILURES and (left := until - time.monotonic()) > 0:
+            raise RateLimited("too many wrong API keys came from this address", left)
+
+    def note(self, address: str) -> None:
+        """One more."""
+        until, count = self._seen.pop(address, (0.0, 0))
+        now = time.monotonic()
+        self._seen[address] = (until, count + 1) if until > now else (now + MINUTE.total_seconds(), 1)
+        if len(self._seen) > MOST_REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,69 @@
+"""What a gateway makes sure of before it listens: that not everybody may call it by accident."""
+
+import threading
+import time
+from contextlib import closing
+
+import structlog
+from redis.exceptions import RedisError
+
+from api.doorkeeper import is_loopback
+from core.api_keys import ApiKeys
+from core.settings import Settings
+from core.tenants import DEFAULT_TENANT
+
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger("api")
+
+
+def prepare_keys(settings: Settings) -> None:
+    """Take over the operator's first key, and refuse to serve others than this machine without any.
+
+    Where Redis does not answer yet, the key is taken over as soon as it does; until then everybody is refused.
+
+    Raises:
+        SystemExit: an address that others reach and no key; or a file that holds none.
+    """
+    first_key = _read_first_key(settings)
+    with closing(ApiKeys(settings.find_redis())) as keys:
+        try:
+            if first_key is not None:
+                _take_over(keys, first_key)
+            if not is_loopback(settings.host) and not keys.any():
+                raise SystemExit(
+                    f"TOONCRAFTER_HOST is {settings.host}, which others reach, and there is no API key. Make one with "
+                    "`python -m api.keys create --tenant T`, name a file that holds one in "
+                    "TOONCRAFTER_INITIAL_KEY_FILE, or listen on 127.0.0.1"
+                )
+        except RedisError as error:
+            log.warning("Redis does not answer, keys are looked for later", error=str(error))
+            if first_key is not None:
+                threading.Thread(target=_take_over_later, args=(settings, first_key), daemon=True).start()
+
+
+def _read_first_key(settings: Settings) -> str | None:
+    if settings.initial_key_file is None:
+        return None
+    try:
+        return settings.initial_key_file.read_text().strip()
+    except OSError as error:
+        raise SystemExit(f"TOONCRAFTER_INITIAL_KEY_FILE names {settings.initial_key_file}: {error.strerror}") from None
+
+
+def _take_over(keys: ApiKeys, first_key: str) -> None:
+    try:
+        if keys.add_once(first_key, DEFAULT_TENANT, "initial"):
+            log.info("the initial API key was added", tenant=DEFAULT_TENANT)
+    except ValueError as error:
+        raise SystemExit(f"the file of TOONCRAFTER_INITIAL_KEY_FILE: {error}") from None
+
+
+def _take_over_later(settings: Settings, first_key: str) -> None:
+    with closing(ApiKeys(settings.find_redis())) as keys:
+        while True:
+            time.sleep(RETRY_SECONDS)
+            try:
+                return _take_over(keys, first_key)
+            except RedisError:
+                continue

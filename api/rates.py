@@ -1,0 +1,73 @@
+"""How often callers with a key may call: this gateway's share, and what answers say of it.
+
+Headers: draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from api.caller import Caller
+from core.errors import RateLimited
+from core.rates import WINDOW_SECONDS, AsyncRates, Lease
+
+MOST_REMEMBERED = 4096  # tenants and keys, twice
+SUBMISSIONS, READS = "submissions", "reads"
+
+
+@dataclass
+class _Share:
+    """What is left of a lease."""
+
+    lease: Lease = field(default_factory=lambda: Lease(0, 0, 0.0))
+    ends: float = 0.0  # by time.monotonic()
+    left: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Rates:
+    """Lets calls through or refuses them."""
+
+    def __init__(self) -> None:
+        self._shares: OrderedDict[str, _Share] = OrderedDict()
+
+    async def admit(self, caller: Caller, policy: str, rates: AsyncRates) -> dict[str, str]:
+        """Count a call; answers the headers that tell how many more there may be. None for callers without a key.
+
+        Raises:
+            RateLimited: as many came in this minute as may.
+            Unavailable: Redis does not answer.
+        """
+        if caller.key is None:
+            return {}
+        field_name = f"{policy}_per_minute"
+        limit: int = getattr(caller.limits, field_name)
+        whose = f"{caller.tenant}:{caller.key.id if field_name in caller.key.limits else ''}:{policy}"
+        share = self._share(whose)
+        async with share.lock:
+            now = time.monotonic()
+            if now >= share.ends or (share.left == 0 and share.lease.given):
+                share.lease = await rates.lease(whose, limit)
+                share.ends, share.left = now + share.lease.seconds, share.lease.given
+            seconds = max(1, math.ceil(share.ends - now))
+            if share.left == 0:
+                headers = _headers(policy, limit, 0, seconds)
+                raise RateLimited(f"{limit} {policy} were made in this minute, as many as may be", seconds, headers)
+            share.left -= 1
+            return _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
+
+    def _share(self, whose: str) -> _Share:
+        share = self._shares.setdefault(whose, _Share())
+        self._shares.move_to_end(whose)
+        if len(self._shares) > MOST_REMEMBERED:
+            self._shares.popitem(last=False)
+        return share
+
+
+def _headers(policy: str, limit: int, left: int, seconds: int) -> dict[str, str]:
+    return {
+        "RateLimit-Policy": f'"{policy}";q={limit};w={WINDOW_SECONDS}',
+        "RateLimit": f'"{policy}";r={max(0, left)};t={seconds}',
+    }
