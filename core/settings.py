@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     initial_key_file: Path | None = Field(
         default=None,
         description="File with a first API key, taken over when a gateway starts unless it was revoked: a secret that "
-        "the container's keeper mounts. docker-compose.yml makes it of `TOONCRAFTER_INITIAL_KEY` in `.env`.",
+        "the container's keeper mounts.",
     )
     trusted_proxies: list[Proxy] = Field(
         default=[],
