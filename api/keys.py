@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from core.api_keys import ApiKeys, KeyInfo, Scope
+from core.lua_common import USAGE_DAYS
 from core.settings import Settings
 from core.tenants import DEFAULT_TENANT, TENANT_PATTERN, TenantLimits
 from core.usage import UsageStore
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _create(redis_url: str, options: Options) -> Done:
     limits = dict(options.limit or [])
     try:
-        Settings().tenant_limits.model_validate({**Settings().tenant_limits.model_dump(), **limits})
+        Settings().tenant_limits.but_for(limits)
     except ValidationError as error:
         wrong = error.errors()[0]
         raise _Refused(f"--limit {wrong['loc'][0]}: {wrong['msg']}") from None
@@ -143,7 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--name", help="those with this name")
     which.add_argument("--all", action="store_true", help="all of the tenant")
     usage = _command(commands, "usage", _usage, "seconds of GPU time by day, in UTC", tenant=DEFAULT_TENANT)
-    usage.add_argument("--days", type=int, choices=range(1, 401), default=30, metavar="1-400", help="so many; 30")
+    usage.add_argument(
+        "--days", type=int, choices=range(1, USAGE_DAYS + 1), default=30, metavar=f"1-{USAGE_DAYS}", help="so many; 30"
+    )
     secret = commands.add_parser("webhook-secret", help="with which webhooks are signed (docs/webhooks.md)")
     secrets = secret.add_subparsers(required=True, metavar="COMMAND")
     hours = KEEP.total_seconds() / 3600

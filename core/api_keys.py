@@ -56,7 +56,7 @@ class KeyInfo(Record):
 
     def limits_over(self, usual: TenantLimits) -> TenantLimits:
         """What this key's calls may take, where all others may take the usual."""
-        return TenantLimits.model_validate({**usual.model_dump(), **self.limits}) if self.limits else usual
+        return usual.but_for(self.limits)
 
 
 class ApiKey(KeyInfo):

@@ -1,5 +1,6 @@
 """Tenants: who shares the deployment, and how much of it each may take. Pure data, no Redis."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,3 +20,11 @@ class TenantLimits(BaseModel):
     max_running: int | None = Field(default=None, gt=0)  # jobs at the same time; None for as many as there are workers
     max_upload_bytes: int = Field(gt=0)  # of all uploads that have not vanished
     max_retention: timedelta = Field(gt=timedelta(0))  # largest `expires_in`
+
+    def but_for(self, others: Mapping[str, float | None]) -> "TenantLimits":
+        """These limits, with some of them replaced.
+
+        Raises:
+            pydantic.ValidationError: one of the others is none.
+        """
+        return TenantLimits.model_validate({**self.model_dump(), **others}) if others else self
