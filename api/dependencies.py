@@ -1,11 +1,13 @@
-"""What endpoints ask for. All are coroutines: FastAPI calls a plain function through a thread, at 100 µs each."""
+"""What endpoints ask for. FastAPI awaits each; a plain function it would call through a thread, at 100 µs each."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from api.caller import Caller
+from api.job_bodies import JobBodies
 from api.service import Interpolations
+from api.submitting import Submissions
 from api.uploads import Uploads
 from api.webhooks import Webhooks
 from core.deployment import AsyncDeployment
@@ -27,8 +29,30 @@ async def _service(request: Request) -> Interpolations:
     return service
 
 
-async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
-    return (await _service(request)).of(caller)
+def interpolations_of(request: Request) -> Interpolations:
+    """The jobs of whoever calls."""
+    service: Interpolations = request.state.interpolations
+    return service.of(request.state.caller)
+
+
+async def _interpolations(request: Request) -> Interpolations:
+    return interpolations_of(request)
+
+
+def submissions_of(request: Request) -> Submissions:
+    """What whoever calls may submit."""
+    submissions: Submissions = request.state.submissions
+    return submissions.of(request.state.caller)
+
+
+async def _submissions(request: Request) -> Submissions:
+    return submissions_of(request)
+
+
+def job_bodies_of(request: Request) -> JobBodies:
+    """Jobs as JSON."""
+    bodies: JobBodies = request.state.job_bodies
+    return bodies
 
 
 async def _deployment(request: Request) -> AsyncDeployment:
@@ -57,23 +81,22 @@ async def _settings(request: Request) -> Settings:
     return settings
 
 
-async def _base_url(request: Request) -> str:
+def base_url_of(request: Request) -> str:
     """The address under which the caller reaches this gateway, without a slash at the end."""
     settings: Settings = request.state.settings
     return str(settings.public_url or request.base_url).rstrip("/")
 
 
-async def _request_id(request: Request) -> str:
-    request_id: str = request.state.request_id
-    return request_id
+async def _base_url(request: Request) -> str:
+    return base_url_of(request)
 
 
 WholeService = Annotated[Interpolations, Depends(_service)]  # for what asks for no caller
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
+CurrentSubmissions = Annotated[Submissions, Depends(_submissions)]
 CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
 CurrentSettings = Annotated[Settings, Depends(_settings)]
 BaseUrl = Annotated[str, Depends(_base_url)]
-RequestIdentity = Annotated[str, Depends(_request_id)]

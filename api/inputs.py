@@ -45,19 +45,27 @@ class Inputs:
         self._storage = storage
         self._judge = judge
 
-    async def judge(self, sources: Mapping[str, Source], tenant: str) -> tuple[dict[str, Input], list[Problem]]:
+    async def judge(
+        self, sources: Mapping[str, Source], tenant: str, *, anew: bool
+    ) -> tuple[dict[str, Input], list[Problem]]:
         """Look at every image of this tenant's request; nothing is stored.
 
-        Answers what is good, by pointer and in the same order, and what is wrong.
+        Answers what is good, by pointer and in the same order, and what is wrong. Unless `anew`, an upload that was
+        good before counts as good, though it may have vanished.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
-        verdicts, fetched = await asyncio.gather(
-            self._verdicts(sources, tenant), self._remote_images.fetch(urls, tenant)
-        )
-        found = await asyncio.gather(*(self._judge_one(*item, verdicts, fetched) for item in sources.items()))
+        if urls:
+            verdicts, fetched = await asyncio.gather(
+                self._verdicts(sources, tenant, anew=anew), self._remote_images.fetch(urls, tenant)
+            )
+        else:
+            verdicts, fetched = await self._verdicts(sources, tenant, anew=anew), {}
+        looks = [self._judge_one(*item, verdicts, fetched) for item in sources.items()]
+        only_uploads = all(isinstance(source, UploadedImage) for source in sources.values())  # nothing to wait for
+        found = [await look for look in looks] if only_uploads else await asyncio.gather(*looks)
         inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
         return inputs, [one for one in found if isinstance(one, Problem)]
 
@@ -67,7 +75,7 @@ class Inputs:
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        verdicts = await self._verdicts(sources, tenant)
+        verdicts = await self._verdicts(sources, tenant, anew=True)
         return [await _identity(source, verdicts) for source in sources.values()]
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
@@ -80,9 +88,9 @@ class Inputs:
             key = input_key(job_id, one.image)
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
-    async def _verdicts(self, sources: Mapping[str, Source], tenant: str) -> Verdicts:
+    async def _verdicts(self, sources: Mapping[str, Source], tenant: str, *, anew: bool) -> Verdicts:
         uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
-        return await self._uploads.verdicts(uploaded, tenant) if uploaded else {}
+        return await self._uploads.verdicts(uploaded, tenant, anew=anew) if uploaded else {}
 
     async def _judge_one(self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched) -> Input | Problem:
         match source:

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -50,6 +51,7 @@ class LoopbackGuard:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower() for origin in origins)
         self._asks_for_no_key = asks_for_no_key
+        self._is_ours = lru_cache(maxsize=256)(self._is_one_of_ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and proves_nothing(scope["path"]) and await self._asks_for_no_key(scope):
@@ -77,7 +79,7 @@ class LoopbackGuard:
                 "TOONCRAFTER_CORS_ORIGINS may name those that may"
             )
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_one_of_ours(self, host: str) -> bool:
         parts = _HOST.fullmatch(host)
         if not parts:
             return False

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.errors import install_error_handlers
 from api.inputs import Inputs
+from api.job_bodies import JobBodies
 from api.judging import ImageJudge
 from api.middleware import install_middleware
 from api.openapi import describe
@@ -24,10 +25,12 @@ from api.routers import (
     jobs,
     models,
     queue,
+    submit_and_read,
     uploads,
     webhooks,
 )
 from api.service import Interpolations
+from api.submitting import Submissions
 from api.uploads import Uploads
 from api.watching import JobWatch
 from api.webhooks import Webhooks, open_webhook_outbound
@@ -60,7 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
         feed.start()
         yield {
             "settings": settings,
-            "interpolations": Interpolations(store, storage, inputs, webhook_service, watch, settings),
+            "submissions": Submissions(store, storage, inputs, webhook_service, settings),
+            "interpolations": Interpolations(store, storage, watch, settings),
+            "job_bodies": JobBodies(),
             "webhooks": webhook_service,
             "uploads": uploads,
             "storage": storage,
@@ -89,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     install_middleware(app, settings)
     install_error_handlers(app)
+    app.include_router(submit_and_read.router)
     app.include_router(jobs.router)
     app.include_router(estimate.router)
     app.include_router(events.router)

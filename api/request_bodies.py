@@ -35,8 +35,12 @@ class BodyGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length")
+        if announced is None:
+            if "transfer-encoding" not in headers:  # then there is no body (RFC 9112, section 6.3)
+                return await self._app(scope, receive, send)
+        elif announced.isdigit() and int(announced) > self._max_bytes:
             response = problem_response(self._too_large(), scope["state"]["request_id"])
             response.headers["Connection"] = "close"  # nobody will read what comes nevertheless
             return await response(scope, receive, send)

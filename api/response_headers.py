@@ -1,6 +1,5 @@
 """What every answer says to browsers and caches, unless an endpoint said it already. Plain ASGI."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULTS = {
@@ -18,13 +17,13 @@ class ResponseHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._defaults = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_defaults(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
-                    headers.setdefault(name, value)
+                said = {name for name, _ in message["headers"]}
+                message["headers"] += [default for default in self._defaults if default[0] not in said]
             await send(message)
 
         await self._app(scope, receive, send_with_defaults if scope["type"] == "http" else send)

@@ -1,72 +1,26 @@
-"""What each operation does, free of HTTP."""
+"""What each operation does with jobs that exist, free of HTTP."""
 
-import hashlib
-import json
-import secrets
 from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
-import structlog
 from anyio import fail_after, to_thread
 
-from api.bodies import RemoteImage, Submission
 from api.caller import Caller
-from api.inputs import Input, Inputs, unstored, uploads_of
-from api.schemas import InterpolationBody
+from api.objects import discard
 from api.watching import JobWatch
-from api.webhooks import JudgedWebhook, Webhooks
-from core.errors import (
-    IdempotencyKeyReused,
-    InvalidRequest,
-    JobNotFinished,
-    NotFound,
-    Problem,
-    QueueFull,
-    ServiceError,
-    TooManyJobs,
-    Unavailable,
-)
-from core.job import (
-    GenerationRequest,
-    Job,
-    JobState,
-    Keyframe,
-    Output,
-    job_prefix,
-    new_job_id,
-    output_key,
-)
+from core.errors import JobNotFinished, NotFound, ServiceError, Unavailable
+from core.job import Job, JobState, Output, output_key
 from core.job_record import QueuedView
-from core.job_store_async import AsyncJobStore, Deletion, IdempotencyKey, Outcome
-from core.job_store_async import Submission as SubmissionResult
+from core.job_store_async import AsyncJobStore, Deletion, Known
 from core.job_view import output_link
 from core.settings import Settings
-from core.shot import canvas_for
 from core.storage import ObjectStorage
-from core.tenants import DEFAULT_TENANT
 
 PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a transfer may take longer
 
-log = structlog.get_logger("api")
-
-
-class Accepted(NamedTuple):
-    """What a submission came to; `replayed` where the caller's key had made the job before."""
-
-    view: QueuedView
-    replayed: bool
-
-
-class Understood(NamedTuple):
-    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to live."""
-
-    body: InterpolationBody
-    inputs: dict[str, Input]
-    request: GenerationRequest
-    ttl: timedelta
-    webhook: JudgedWebhook
+AnyView = TypeVar("AnyView", bound=QueuedView | Known)
 
 
 class Page(NamedTuple):
@@ -83,91 +37,24 @@ class Interpolations:
         self,
         store: AsyncJobStore,
         storage: ObjectStorage,
-        inputs: Inputs,
-        webhooks: Webhooks,
         watch: JobWatch,
         settings: Settings,
     ) -> None:
         self._watch = watch
-        self._tenant = DEFAULT_TENANT
-        self._webhooks = webhooks
         self._store = store
         self._storage = storage
-        self._inputs = inputs
-        self._result_ttl = settings.result_ttl
-        self._limits = settings.tenant_limits
         self._link_ttl = settings.presigned_ttl
 
     def of(self, caller: Caller) -> Self:
-        """The jobs of this caller's tenant, within its limits; another tenant's are not there."""
+        """The jobs of this caller's tenant; another tenant's are not there."""
         other = copy(self)
-        other._tenant, other._limits = caller.tenant, caller.limits
-        other._store = self._store.of(caller.tenant, caller.limits)
+        other._store = self._store.of(caller.tenant)
         return other
 
     @property
     def watch(self) -> JobWatch:
         """To wait for changes of these jobs."""
         return self._watch.of(self._store)
-
-    async def submit(self, submission: Submission, request_id: str, idempotency_key: str | None) -> Accepted:
-        """Accept a job: judge its images, store them, then make it exist in one step.
-
-        Raises:
-            InvalidRequest: an image cannot be used; nothing is left behind.
-            IdempotencyKeyReused: the key came with another request before.
-            NotFound: the key's job has been deleted meanwhile.
-            TooManyJobs: as many of the tenant's jobs wait as may wait.
-            QueueFull: as many jobs of all tenants wait as may wait.
-            Unavailable: Redis or the storage does not answer.
-        """
-        if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
-            return _accepted(earlier)
-        body, inputs, request, ttl, webhook = await self.understand(submission)
-        job_id = new_job_id()
-        identities = [one.identity for one in inputs.values()]
-        key = _idempotency(self._tenant, idempotency_key, body, identities) if idempotency_key else None
-        stores = bool(unstored(inputs))
-        if stores:
-            reservation = await self._store.reserve(job_id, key)
-            if reservation.outcome is not Outcome.RESERVED:
-                return _accepted(reservation)
-            await self._store_inputs(job_id, inputs)
-        result = await self._store.submit(
-            job_id,
-            request,
-            metadata=body.metadata,
-            ttl=ttl,
-            request_id=request_id,
-            idempotency=key,
-            reserved=stores,
-            uploads=uploads_of(inputs),
-            webhook=webhook.webhook,
-            warnings=webhook.warnings,
-        )
-        if stores and result.outcome is not Outcome.CREATED:
-            await self._discard(job_id)
-        if result.outcome is Outcome.UPLOAD_GONE:
-            await self.understand(submission)  # says which
-        return _accepted(result)
-
-    async def understand(self, submission: Submission) -> Understood:
-        """Judge a submission and fill in what it left open; nothing is stored.
-
-        Raises:
-            InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
-            Unavailable: Redis or the storage does not answer about an upload.
-        """
-        inputs, problems = await self._inputs.judge(submission.images, self._tenant)
-        body, ttl = submission.body, min(self._result_ttl, self._limits.max_retention)
-        webhook = await self._webhooks.judge(body.webhook if body else None, self._tenant)
-        problems += webhook.problems
-        if body and body.expires_in:
-            ttl = timedelta(seconds=body.expires_in)
-            problems += self._too_long(ttl)
-        if body is None or submission.problems or problems:
-            raise InvalidRequest.of([*submission.problems, *problems])
-        return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
 
     async def get(self, job_id: str) -> QueuedView:
         """The job and its place in the queue.
@@ -177,6 +64,16 @@ class Interpolations:
             Unavailable: Redis does not answer.
         """
         return _found(await self._store.read(job_id), job_id)
+
+    async def get_unless(self, job_id: str, known: Known) -> QueuedView | None:
+        """The job and its place in the queue; None where there is nothing that the caller does not know.
+
+        Raises:
+            NotFound: there is none of this id.
+            Unavailable: Redis does not answer.
+        """
+        news = _found(await self._store.read_news(job_id, known), job_id)
+        return None if isinstance(news, Known) else news
 
     async def wait_for_change(self, job_id: str, version: int | None, patience: timedelta) -> QueuedView:
         """The job once its version is another than the given one (or than now), or as it is when patience ends."""
@@ -212,7 +109,7 @@ class Interpolations:
             raise NotFound(f"there is no interpolation {job_id}")
         if outcome is Deletion.NOT_FINISHED:
             raise JobNotFinished("only an ended job can be deleted; cancel it first")
-        await self._discard(job_id)
+        await discard(self._storage, self._store, job_id)
 
     def link(self, job: Job, output: Output) -> tuple[str, datetime]:
         """A link to the stored result and the end of its life; one that is only a path leads to this gateway."""
@@ -251,73 +148,8 @@ class Interpolations:
             failing["storage"] = f"the object storage did not answer within {PATIENCE_SECONDS} s"
         return failing
 
-    async def _recall(self, submission: Submission, idempotency_key: str) -> SubmissionResult | None:
-        """What a key came to before, where it would be wrong to fetch images first: their links may have expired."""
-        remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
-        if not remote or submission.body is None or submission.problems:
-            return None
-        identities = await self._inputs.identify(submission.images, self._tenant)
-        return await self._store.recall(_idempotency(self._tenant, idempotency_key, submission.body, identities))
 
-    def _too_long(self, ttl: timedelta) -> list[Problem]:
-        if ttl <= self._limits.max_retention:
-            return []
-        most, came = (int(duration.total_seconds()) for duration in (self._limits.max_retention, ttl))
-        return [Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {came}")]
-
-    async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
-        try:
-            await self._inputs.store(job_id, inputs)
-        except Unavailable:
-            await self._discard(job_id)
-            raise
-
-    async def _discard(self, job_id: str) -> None:
-        """Delete the objects of a job that does not exist; where that fails, the dispatcher finds them in the trash."""
-        try:
-            await to_thread.run_sync(self._storage.delete_prefix, job_prefix(job_id))
-            await self._store.emptied(job_id)
-        except Unavailable as error:
-            log.warning("objects of a job stay behind for now", job_id=job_id, error=error.detail)
-
-
-def _accepted(result: SubmissionResult) -> Accepted:
-    if result.outcome is Outcome.FULL:
-        raise QueueFull("as many jobs wait for a worker as may wait; try again later")
-    if result.outcome is Outcome.TOO_MANY:
-        raise TooManyJobs("as many of your jobs wait for a worker as may wait; try again when some have started")
-    if result.outcome is Outcome.REUSED:
-        raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
-    if result.outcome in (Outcome.LATE, Outcome.UPLOAD_GONE):
-        raise Unavailable("an image was deleted while the request was carried out; try again")
-    if result.view is None:
-        raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
-    return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
-
-
-def _found(view: QueuedView | None, job_id: str) -> QueuedView:
+def _found(view: AnyView | None, job_id: str) -> AnyView:
     if view is None:
         raise NotFound(f"there is no interpolation {job_id}")
     return view
-
-
-def _idempotency(tenant: str, key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
-    """A key is one tenant's own.
-
-    The same fields and images are the same request, whichever body form carried them; the same URL is an image.
-    """
-    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
-    canonical = json.dumps(fields, sort_keys=True)
-    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical)))
-
-
-def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:
-    """Fill in what the caller left open, so that the record alone reproduces the result."""
-    keyframes = [Keyframe(image=one.image) for one in inputs.values()]
-    first = keyframes[0].image
-    width, height = (body.width, body.height) if body.width and body.height else canvas_for(first.width, first.height)
-    seed = secrets.randbits(32) if body.seed is None else body.seed
-    as_sent = body.model_dump(include=set(GenerationRequest.model_fields))
-    return GenerationRequest.model_validate(
-        as_sent | {"keyframes": keyframes, "seed": seed, "width": width, "height": height}
-    )

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from core.object_keys import ObjectTooLarge
 from core.settings import Settings
 from core.storage import ObjectStorage
 from core.uploads import ID_PATTERN, AsyncUploadStore, UploadRecord, incoming_key, incoming_prefix, new_upload_id
+
+MOST_REMEMBERED = 4096  # verdicts
 
 log = structlog.get_logger("api")
 
@@ -48,6 +51,7 @@ class Uploads:
         self._judge = judge
         self._life = settings.upload_ttl
         self._max_bytes = settings.max_image
+        self._seen_good: OrderedDict[tuple[str, str], StoredImage] = OrderedDict()  # by tenant and id; never changes
 
     async def create(self, caller: Caller) -> NewUpload:
         """Make an upload and a link to which its bytes are sent.
@@ -87,21 +91,37 @@ class Uploads:
             raise AlreadyUploaded(f"the upload {upload_id} has received another image; a new one needs a new upload")
         return image
 
-    async def verdicts(self, upload_ids: Iterable[str], tenant: str) -> dict[str, StoredImage | Unusable]:
+    async def verdicts(
+        self, upload_ids: Iterable[str], tenant: str, *, anew: bool
+    ) -> dict[str, StoredImage | Unusable]:
         """What each upload of this tenant holds.
 
-        One look at Redis, and at the storage for those that nobody has looked at yet.
+        One look at Redis, and at the storage for those that nobody has looked at yet. Unless `anew`, none where all
+        were seen before; they may have vanished since.
 
         Raises:
             Unavailable: Redis or the storage does not answer.
         """
         asked = list(upload_ids)
+        remembered = {one: image for one in asked if (image := self._seen_good.get((tenant, one)))}
+        if not anew and len(remembered) == len(asked):
+            return {**remembered}
         wellformed = [upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)]
         known = await self._store.read(wellformed, tenant)
         unseen = [upload_id for upload_id, record in known.items() if not record.judged]
         seen = dict(zip(unseen, await asyncio.gather(*map(self._look_at, unseen)), strict=True)) if unseen else {}
         records: dict[str, UploadRecord | None] = {**known, **seen}
-        return {upload_id: _verdict(upload_id, records.get(upload_id)) for upload_id in asked}
+        verdicts = {upload_id: _verdict(upload_id, records.get(upload_id)) for upload_id in asked}
+        self._remember(verdicts, tenant)
+        return verdicts
+
+    def _remember(self, verdicts: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
+        for upload_id, verdict in verdicts.items():
+            self._seen_good.pop((tenant, upload_id), None)
+            if isinstance(verdict, StoredImage):
+                self._seen_good[tenant, upload_id] = verdict
+        while len(self._seen_good) > MOST_REMEMBERED:
+            self._seen_good.popitem(last=False)
 
     async def _look_at(self, upload_id: str) -> UploadRecord | None:
         """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged key afterwards."""

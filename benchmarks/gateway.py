@@ -67,6 +67,7 @@ def main() -> None:
         _print_costs(gateway, bare, _rows(gateway), options.rounds, options.requests)
         _print_lists(gateway, redis, options.rounds, options.requests)
         print(f"\n{measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)}")
+        redis.client.flushdb()
         print(f"\n{measure_news(redis.url, gateway.port, options.changes)}")
 
 
@@ -93,6 +94,7 @@ def _redis(folder: Path) -> Iterator[RedisServer]:
 def _gateway(folder: Path, redis_url: str) -> Iterator[Server]:
     port = free_port()
     settings = {"STATE_DIR": str(folder), "REDIS_URL": redis_url, "PORT": str(port), "LOG_LEVEL": "warning"}
+    settings |= {"MAX_QUEUED": "1000000", "TENANT_MAX_QUEUED": "1000000"}
     environment = {**os.environ, **{f"TOONCRAFTER_{name}": value for name, value in settings.items()}}
     yield from _serve([sys.executable, "-m", "api"], port, "/healthz", folder / "gateway.log", environment)
 

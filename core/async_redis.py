@@ -1,19 +1,22 @@
 """How the gateway speaks with Redis: one pool of connections, and an answer or `Unavailable` within a second."""
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import redis.asyncio
-from redis.asyncio.connection import BlockingConnectionPool
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from core.errors import Unavailable
 
 SOCKET_TIMEOUT_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
 MAX_CONNECTIONS = 32  # Redis answers one command at a time; when hundreds of clients come at once, they queue here
+MOST_WAITING = 1024  # calls that queue here; beyond that it is kinder to say so at once
 
 Script = Callable[..., Awaitable[Any]]
 
@@ -22,10 +25,8 @@ class AsyncRedis:
     """The connection that all stores of a gateway share."""
 
     def __init__(self, url: str) -> None:
-        pool = BlockingConnectionPool.from_url(
+        pool = ConnectionPool.from_url(
             url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=SOCKET_TIMEOUT_SECONDS,
             decode_responses=True,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
@@ -33,6 +34,8 @@ class AsyncRedis:
         )
         # redis-py types every answer as bytes or str or more
         self._client: Any = redis.asyncio.Redis.from_pool(pool)
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._waiting = 0
 
     def script(self, source: str) -> Script:
         """A Lua script as a function of its arguments.
@@ -40,10 +43,16 @@ class AsyncRedis:
         It raises:
             Unavailable: Redis does not answer; the script ran or not.
         """
-        registered = self._client.register_script(source)
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # Redis's name for it
+
+        async def evaluate(*args: str | int) -> Any:
+            try:
+                return await self._client.evalsha(digest, 0, *args)
+            except NoScriptError:  # a Redis that has just started: the script goes with the call
+                return await self._client.eval(source, 0, *args)
 
         async def run(*args: str | int) -> Any:
-            return await _answer(registered(args=args))
+            return await self._answer(evaluate, *args)
 
         return run
 
@@ -53,7 +62,7 @@ class AsyncRedis:
         Raises:
             Unavailable: it does not.
         """
-        await _answer(self._client.ping())
+        await self._answer(self._client.ping)
 
     async def remove_member(self, sorted_set: str, member: str) -> None:
         """Take a member out of a sorted set, if it is there.
@@ -61,7 +70,7 @@ class AsyncRedis:
         Raises:
             Unavailable: Redis does not answer.
         """
-        await _answer(self._client.zrem(sorted_set, member))
+        await self._answer(self._client.zrem, sorted_set, member)
 
     async def pop(self, waiting_list: str, patience: timedelta) -> None:
         """Take an element off a list as soon as there is one, or return when patience ends.
@@ -73,16 +82,33 @@ class AsyncRedis:
         Raises:
             Unavailable: Redis does not answer.
         """
-        await _answer(self._client.blpop([waiting_list], timeout=patience.total_seconds()))
+        await self._answer(self._client.blpop, [waiting_list], patience.total_seconds())
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
+    async def _answer(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if self._turns.locked():
+            await self._wait_for_a_turn()
+        else:
+            await self._turns.acquire()  # at once
+        try:
+            return await command(*args)
+        except RedisError as error:
+            reason = f"Redis does not answer ({type(error).__name__}); nothing is wrong with the request, try again"
+            raise Unavailable(reason) from error
+        finally:
+            self._turns.release()
 
-async def _answer(call: Awaitable[Any]) -> Any:
-    try:
-        return await call
-    except RedisError as error:
-        reason = f"Redis does not answer ({type(error).__name__}); nothing is wrong with the request, try again"
-        raise Unavailable(reason) from error
+    async def _wait_for_a_turn(self) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise Unavailable("more requests wait for Redis than it can answer soon; try again")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(SOCKET_TIMEOUT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("Redis answers too slowly for all who ask; try again") from None
+        finally:
+            self._waiting -= 1

@@ -4,6 +4,7 @@ from core.fair_share_scripts import METERING
 from core.job import SCHEMA_VERSION
 from core.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOBS, MAX_RUNNING, TOTALS, TRASH, UPLOADS
 from core.lua_common import COMMON, LANES
+from core.tenants import DEFAULT_TENANT
 from core.upload_scripts import USES
 
 # what an idempotency key came to before, as these scripts answer it
@@ -66,8 +67,8 @@ return {{'reserved', view(id, tenant)}}
 # ARGV: id, tenant, digest of the idempotency key or '', fingerprint of the request, how many jobs of the tenant may
 # wait or '', of all or '', how many of the tenant's may run at the same time or '', how long the idempotency key is
 # kept (ms), time to live (ms), priority, '1' if the id was reserved, uploads by digest (JSON) or '', then field, value,
-# …  Answer: 'created', 'replayed', 'reused', 'too_many', 'full', 'late' if the objects may be deleted already, or
-# 'upload_gone', then the view.
+# …  Answer: 'created', the time (ms) and the place in the queue; or 'replayed', 'reused', 'too_many', 'full', 'late' if
+# the objects may be deleted already, or 'upload_gone', and the view.
 SUBMIT = (
     COMMON
     + METERING
@@ -104,12 +105,28 @@ redis.call('ZADD', index, 0, id)
 redis.call('ZADD', index .. ':queued', 0, id)
 enqueue(id)
 wake()
-return {{'created', view(id, tenant)}}
+return {{'created', at, position_of(id, tenant, 'queued', ARGV[10])}}
 """
 )
 
 # ARGV: id, tenant. Answer: the view, of which only the position is there where the job is not.
 READ = COMMON + "return view(ARGV[1], ARGV[2])"
+
+# ARGV: id, tenant, version that the caller knows, place in the queue that it knows (-1 for none) or '' for any. Answer:
+# as READ; the place and 'unchanged' where it knows all.
+READ_NEWS = (
+    COMMON
+    + f"""
+local id, tenant = ARGV[1], ARGV[2]
+local job = redis.call('HMGET', key_of(id), 'version', 'status', 'priority', 'tenant')
+if job[1] == ARGV[3] and (job[4] or '{DEFAULT_TENANT}') == tenant then
+  if ARGV[4] == '' then return {{-1, 'unchanged'}} end
+  local position = position_of(id, tenant, job[2], job[3])
+  if position == tonumber(ARGV[4]) then return {{position, 'unchanged'}} end
+end
+return view(id, tenant)
+"""
+)
 
 # ARGV: tenant, status or '', id after which to go on or '', limit. Answer: views, the newest first.
 LIST = (

@@ -6,11 +6,11 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from core import job_scripts as scripts
 from core.async_redis import AsyncRedis
-from core.job import Caution, GenerationRequest, JobState
+from core.job import Caution, GenerationRequest, Job, JobState, from_milliseconds
 from core.job_record import QueuedView, milliseconds, parse_view, submission_fields
 from core.keys import TRASH
 from core.tenants import DEFAULT_TENANT, TenantLimits
@@ -52,6 +52,14 @@ class IdempotencyKey:
 NO_KEY = IdempotencyKey("", "")
 
 
+class Known(NamedTuple):
+    """What a caller knows of a job already: its version and, unless `any_position`, its place in the queue."""
+
+    version: int
+    queue_position: int | None = None
+    any_position: bool = False
+
+
 @dataclass(frozen=True)
 class Submission:
     """What a submission came to. `view` is None where no job was made, or a replayed key's has been deleted."""
@@ -81,6 +89,7 @@ class AsyncJobStore:
         self._reserve = self._redis.script(scripts.RESERVE)
         self._submit = self._redis.script(scripts.SUBMIT)
         self._read = self._redis.script(scripts.READ)
+        self._read_news = self._redis.script(scripts.READ_NEWS)
         self._list = self._redis.script(scripts.LIST)
         self._cancel = self._redis.script(scripts.CANCEL)
         self._delete = self._redis.script(scripts.DELETE)
@@ -141,18 +150,41 @@ class AsyncJobStore:
             Unavailable: Redis does not answer; the job may exist or not.
         """
         key, limits = idempotency or NO_KEY, self._limits
-        outcome, view = await self._submit(
+        outcome, *answer = await self._submit(
             *(job_id, self._tenant, key.digest, key.fingerprint),
             *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
             *(milliseconds(IDEMPOTENCY_LIFE), milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id, webhook, warnings),
         )
-        return Submission(Outcome(outcome), parse_view(view))
+        if outcome != Outcome.CREATED:
+            return Submission(Outcome(outcome), parse_view(answer[0]))
+        created, position = answer
+        job = Job(
+            id=job_id,
+            tenant=self._tenant,
+            version=1,
+            status=JobState.QUEUED,
+            created_at=from_milliseconds(created),
+            expires_at=from_milliseconds(created + milliseconds(ttl)),
+            request=request,
+            metadata=dict(metadata),
+            webhook=webhook,
+            warnings=list(warnings),
+            uploads=dict(uploads or {}),
+            request_id=request_id,
+        )
+        return Submission(Outcome.CREATED, QueuedView(job, position))
 
     async def read(self, job_id: str) -> QueuedView | None:
         """The record and its place in the queue, or None where there is none."""
         return parse_view(await self._read(job_id, self._tenant))
+
+    async def read_news(self, job_id: str, known: Known) -> QueuedView | Known | None:
+        """As `read`; but `known` itself where nothing is new to the caller, which costs a third."""
+        place = "" if known.any_position else -1 if known.queue_position is None else known.queue_position
+        answer = await self._read_news(job_id, self._tenant, known.version, place)
+        return known if answer[1:] == ["unchanged"] else parse_view(answer)
 
     async def page(self, *, status: JobState | None, after: str | None, limit: int) -> list[QueuedView]:
         """Jobs, the newest first.

@@ -133,16 +133,17 @@ local function ahead(priority, tenant, rank)
   local theirs = redis.call('ZCARD', lane) - redis.call('ZCARD', lane .. ':' .. tenant)
   return count + math.min(theirs, others * (rank + 1))
 end
+-- the place in the queue of a job of this status, or -1 where it does not wait
+local function position_of(id, tenant, status, priority)
+  if status ~= 'queued' then return -1 end
+  return ahead(priority, tenant, redis.call('ZRANK', '{READY}' .. priority .. ':' .. tenant, id) or 0)
+end
 -- this tenant's record, and before it its place in the queue or -1; without a record where there is none for it
 local function view(id, tenant)
   local job = redis.call('HMGET', key_of(id), 'status', 'priority', 'tenant')
   if (job[3] or '{DEFAULT_TENANT}') ~= tenant then return {{-1}} end
-  local record, position = redis.call('HGETALL', key_of(id)), -1
-  if job[1] == 'queued' then
-    local rank = redis.call('ZRANK', '{READY}' .. job[2] .. ':' .. tenant, id)
-    position = ahead(job[2], tenant, rank or 0)
-  end
-  table.insert(record, 1, position)
+  local record = redis.call('HGETALL', key_of(id))
+  table.insert(record, 1, position_of(id, tenant, job[1], job[2]))
   return record
 end
 """

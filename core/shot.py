@@ -1,6 +1,7 @@
 """From a request to what the model runs. Pure functions."""
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 CANVAS_MULTIPLE = 64  # three stride-2 levels of the UNet below an autoencoder of 8
@@ -43,6 +44,7 @@ def parse_canvas(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+@lru_cache(maxsize=1024)
 def canvas_for(width: int, height: int) -> Size:
     """The canvas on which a drawing of this size is animated, when the caller names none.
 

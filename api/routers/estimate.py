@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from api.bodies import read_submission
-from api.dependencies import CurrentCaller, CurrentDeployment, CurrentSettings, InterpolationsService
+from api.dependencies import CurrentCaller, CurrentDeployment, CurrentSettings, CurrentSubmissions
 from api.deployment_views import estimate_view
 from api.schemas import PROBLEM_RESPONSE
 from api.schemas_deployment import EstimateView
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 )
 async def estimate(
     request: Request,
-    interpolations: InterpolationsService,
+    submissions: CurrentSubmissions,
     deployment: CurrentDeployment,
     caller: CurrentCaller,
     settings: CurrentSettings,
@@ -29,5 +29,5 @@ async def estimate(
     Nothing is stored or run.
     """
     submission = await read_submission(request, max_image=settings.max_image)
-    understood = await interpolations.understand(submission)
+    understood = await submissions.understand(submission)
     return estimate_view(understood.request, await deployment.look(caller.tenant))

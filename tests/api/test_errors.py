@@ -37,7 +37,7 @@ class TestForm:
         """Here a record that no version of the service wrote: the caller hears an id, the log has the rest."""
         configure_logging("info", "json")
         job_id = (await client.post(URL, files=files())).json()["id"]
-        redis_server.client.hset(JOB + job_id, "request", "{broken")
+        redis_server.client.hset(JOB + job_id, mapping={"request": "{broken", "version": 2})
         response = await client.get(f"{URL}/{job_id}", headers={"X-Request-ID": "find-me"})
         assert problems(response, 500, "internal") == {}
         assert "broken" not in response.text

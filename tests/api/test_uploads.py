@@ -372,6 +372,16 @@ class TestVanishing:
             assert answer.status_code in (202, 422), answer.text
             assert (answer.status_code == 202) == bool(redis_server.client.exists(keys.UPLOAD + again))
 
+    async def test_vanishing_after_a_job_had_used_it(self, client: AsyncClient, redis_server: RedisServer) -> None:
+        """The gateway remembers what it was; that it is gone it hears from Redis, and says of which image."""
+        kept, gone = await uploaded(client, png()), await uploaded(client, png(color="gold"))
+        body = by_reference(kept, gone)
+        assert (await client.post(URL, json=body)).status_code == 202
+        redis_server.client.delete(keys.UPLOAD + gone)
+        wrong = {"/keyframes/1/image/upload": "upload_not_found"}
+        assert problems(await client.post(f"{URL}/estimate", json=body), 422, "invalid_request") == wrong
+        assert problems(await client.post(URL, json=body), 422, "invalid_request") == wrong
+
     async def test_storage_that_is_away_when_it_vanishes(
         self, s3_settings: Settings, redis_server: RedisServer, upkeep: UpkeepStore
     ) -> None:

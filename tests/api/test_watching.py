@@ -63,6 +63,25 @@ class TestETag:
         assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": 'W/"1"'})).status_code == 304
 
 
+class TestUnchangedJob:
+    async def test_place_in_the_queue_moves_without_a_new_version(self, client: AsyncClient, store: JobStore) -> None:
+        """What the gateway rendered before is not told again where somebody else began to run meanwhile."""
+        _, second = await queued(client), await queued(client)
+        before = [(await client.get(f"{URL}/{second}")).json() for _ in range(2)]
+        claimed(store)
+        after = [(await client.get(f"{URL}/{second}")).json() for _ in range(2)]
+        assert [job["queue_position"] for job in before + after] == [1, 1, 0, 0]
+        assert {job["version"] for job in before + after} == {1}
+
+    async def test_deleted_job_is_gone_at_once(self, client: AsyncClient) -> None:
+        """However lately it was rendered."""
+        job_id = await queued(client)
+        await client.post(f"{URL}/{job_id}/cancel")
+        assert (await client.get(f"{URL}/{job_id}")).status_code == 200
+        assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
+        assert problems(await client.get(f"{URL}/{job_id}"), 404, "not_found") == {}
+
+
 class TestLongPoll:
     async def test_it_returns_at_the_change(self, client: AsyncClient, store: JobStore) -> None:
         """And not at the next look: the bound lies far below the time that the caller would wait."""

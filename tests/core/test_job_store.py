@@ -2,15 +2,17 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 import pytest
 
 from core.errors import OutOfMemory, Unavailable
-from core.job import JobState, Priority, Progress, Stage, Timing, new_job_id
+from core.job import Caution, JobState, Priority, Progress, Stage, Timing, new_job_id
 from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
+from core.job_store_async import AsyncJobStore, Known
+from core.webhooks import FINAL_EVENTS, Webhook
 from tests.core.steps import TTL, claim, place, submit
-from tests.jobs import MODEL, stored_output
+from tests.jobs import MODEL, generation_request, stored_output
 from tests.servers import RedisServer
 
 
@@ -166,3 +168,52 @@ class TestRedisAway:
         assert view is not None
         assert view.job == job
         await store.close()
+
+
+class TestNews:
+    """What is told to a reader who knows a state of the job."""
+
+    async def test_submission_answers_what_a_reader_sees(self, async_store: AsyncJobStore) -> None:
+        """It is made of what the gateway knows, and not read back."""
+        await submit(async_store)
+        told = await async_store.submit(
+            new_job_id(),
+            generation_request(),
+            metadata={"shot": "12a"},
+            ttl=timedelta(hours=1),
+            request_id="request",
+            webhook=Webhook(url="https://a.example/hook", host="a.example", digest="d", events=FINAL_EVENTS),
+            warnings=[Caution(code="webhook_disabled", detail="it is off")],
+        )
+        assert told.view is not None
+        assert told.view == await async_store.read(told.view.job.id)
+        assert told.view.queue_position == 1
+
+    async def test_nothing_new(self, async_store: AsyncJobStore) -> None:
+        """Version and place are as they were."""
+        job = await submit(async_store)
+        known = Known(version=1, queue_position=0)
+        assert await async_store.read_news(job.id, known) is known
+
+    async def test_new_version_or_place(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """Either is told, with the whole job."""
+        first, second = await submit(async_store), await submit(async_store)
+        claim(store)
+        for job, known in ((first, Known(1, 0)), (second, Known(1, 1))):
+            assert await async_store.read_news(job.id, known) == await async_store.read(job.id)
+
+    async def test_place_that_does_not_matter(self, async_store: AsyncJobStore, store: JobStore) -> None:
+        """Who names a version alone hears of another one."""
+        _, second = await submit(async_store), await submit(async_store)
+        known = Known(1, any_position=True)
+        claim(store)
+        assert await async_store.read_news(second.id, known) is known
+        claim(store)
+        assert await async_store.read_news(second.id, known) == await async_store.read(second.id)
+
+    async def test_job_that_is_not_there(self, async_store: AsyncJobStore) -> None:
+        """Deleted, or another tenant's: knowing its version proves nothing."""
+        job = await submit(async_store)
+        assert await async_store.of("another").read_news(job.id, Known(1, 0)) is None
+        assert await async_store.of("another").read_news(job.id, Known(1, any_position=True)) is None
+        assert await async_store.read_news(new_job_id(), Known(1, 0)) is None

@@ -112,8 +112,8 @@ class TestPreviousVersion:
 class TestFartherVersions:
     async def test_neither_run_nor_shown(self, async_store: AsyncJobStore, store: JobStore) -> None:
         """Who skips a version at an update is told so, and the job waits for somebody who knows it."""
-        farther = of_version(async_store, NEXT + 1)
+        job = await submit(of_version(async_store, NEXT + 1))
         with pytest.raises(Unavailable, match=f"has schema {NEXT + 1} but this process reads"):
-            await submit(farther)
+            await async_store.read(job.id)
         assert store.count_ready(schema=NEXT + 1) == 1
         assert store.claim("worker-1") is None

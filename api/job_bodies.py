@@ -1,0 +1,48 @@
+"""Jobs as JSON. One that many ask for is rendered once for each of its states."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from core.job_record import QueuedView
+from core.job_store_async import Known
+from core.job_view import OutputLink, job_view
+
+MOST_KEPT = 4096  # of about 2 KB
+
+
+class KeptBody(NamedTuple):
+    """The JSON of a job in the state that `known` names."""
+
+    known: Known
+    json: bytes
+
+
+class JobBodies:
+    """Renders jobs and keeps the last state of each.
+
+    Only Redis tells whether a kept one still holds and whose job it is. Jobs with outputs are not kept: their links are
+    made fresh at each read.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, KeptBody] = OrderedDict()
+
+    def find(self, job_id: str) -> KeptBody | None:
+        """What was rendered last of a job."""
+        return self._kept.get(job_id)
+
+    def render(self, view: QueuedView, link: OutputLink, base_url: str) -> bytes:
+        """The JSON of a job.
+
+        Args:
+            view: its record.
+            link: to an output, and until when it answers.
+            base_url: the gateway's address, where a link that is only a path leads.
+        """
+        json = job_view(view, link, base_url).model_dump_json().encode()
+        if not view.job.outputs:
+            self._kept[view.job.id] = KeptBody(Known(view.job.version, view.queue_position), json)
+            self._kept.move_to_end(view.job.id)
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return json

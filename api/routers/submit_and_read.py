@@ -1,0 +1,108 @@
+"""Submit a job and read it: the calls of which most are made, so they are direct."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.bodies import read_submission
+from api.dependencies import base_url_of, interpolations_of, job_bodies_of, submissions_of
+from api.direct import DirectRoute
+from api.headers import (
+    IdempotencyKeyHeader,
+    PreferHeader,
+    SeenStateHeader,
+    idempotency_key,
+    preferred_wait,
+    seen_version,
+)
+from api.routers.jobs import JobId
+from api.schemas import PROBLEM_RESPONSE
+from api.submission_doc import SUBMISSION_DOC
+from core.job_record import QueuedView
+from core.job_store_async import Known
+from core.job_view import JobView
+
+router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"], route_class=DirectRoute)
+
+POLL_AFTER_SECONDS = 1
+JSON = "application/json"
+
+_ENDED_OR_REPLAYED: dict[str, Any] = {
+    "model": JobView,
+    "description": "The job ended within `Prefer: wait=N`, or the `Idempotency-Key` had made it before.",
+}
+_UNCHANGED: dict[str, Any] = {"description": "The job is still at the version of `If-None-Match`."}
+
+
+async def _submit_parameters(prefer: PreferHeader = None, idempotency_key: IdempotencyKeyHeader = None) -> None:
+    """For the contract."""
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    openapi_extra=SUBMISSION_DOC,
+    responses={200: _ENDED_OR_REPLAYED, **dict.fromkeys((400, 404, 413, 415, 422, 429, 503), PROBLEM_RESPONSE)},
+    dependencies=[Depends(_submit_parameters)],
+)
+async def submit(request: Request) -> Response:
+    """Accept two keyframes and animate between them; the answer is the job, to be polled at its `Location`."""
+    state, wait, key = request.state, preferred_wait(request.headers), idempotency_key(request.headers)
+    submission = await read_submission(request, max_image=state.settings.max_image)
+    view, replayed = await submissions_of(request).submit(submission, state.request_id, key)
+    jobs = interpolations_of(request)
+    headers = {"Location": f"{router.prefix}/{view.job.id}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if wait:
+        view = await jobs.wait_for_end(view.job.id, wait)
+        headers["Preference-Applied"] = _applied(wait)
+    has_news = replayed or view.job.status.is_final
+    if not has_news:
+        headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    headers["ETag"] = _etag(view.job.version)
+    body = job_bodies_of(request).render(view, jobs.link, base_url_of(request))
+    return Response(body, 200 if has_news else 202, headers, media_type=JSON)
+
+
+async def _read_parameters(job_id: JobId, prefer: PreferHeader = None, if_none_match: SeenStateHeader = None) -> None:
+    """For the contract."""
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses={304: _UNCHANGED, **dict.fromkeys((404, 503), PROBLEM_RESPONSE)},
+    dependencies=[Depends(_read_parameters)],
+)
+async def read(request: Request) -> Response:
+    """The job as it stands now, or with `Prefer: wait=N` as soon as it changes."""
+    job_id: str = request.path_params["job_id"]
+    jobs, bodies = interpolations_of(request), job_bodies_of(request)
+    wait, seen = preferred_wait(request.headers), seen_version(request.headers)
+    headers = {"Preference-Applied": _applied(wait)} if wait else {}
+    kept = bodies.find(job_id) if seen is None and not wait else None
+    if wait:
+        view: QueuedView | None = await jobs.wait_for_change(job_id, seen, wait)
+    elif kept:
+        view = await jobs.get_unless(job_id, kept.known)
+    elif seen is not None:
+        view = await jobs.get_unless(job_id, Known(seen, any_position=True))
+    else:
+        view = await jobs.get(job_id)
+    if view is None and kept:
+        return Response(kept.json, headers={"ETag": _etag(kept.known.version)}, media_type=JSON)
+    if view is None or view.job.version == seen:
+        return Response(status_code=304, headers=headers | {"ETag": _etag(seen)})
+    headers["ETag"] = _etag(view.job.version)
+    return Response(bodies.render(view, jobs.link, base_url_of(request)), headers=headers, media_type=JSON)
+
+
+def _etag(version: int | None) -> str:
+    return f'"{version}"'
+
+
+def _applied(wait: timedelta) -> str:
+    return f"wait={int(wait.total_seconds())}"
