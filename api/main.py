@@ -39,6 +39,7 @@ from core.deployment import AsyncDeployment
 from core.job_changes import ChangeFeed
 from core.job_store_async import AsyncJobStore
 from core.rates import AsyncRates
+from core.s3_storage import HURRIED
 from core.settings import Settings
 from core.storage import open_storage
 from core.uploads import AsyncUploadStore
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         redis_url = settings.find_redis()
         store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
         deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
-        storage, judge = open_storage(settings), ImageJudge(settings.max_image_pixels)
+        storage, judge = open_storage(settings, HURRIED), ImageJudge(settings.max_image_pixels)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
         inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
         api_keys, rates = AsyncApiKeys(redis_url), AsyncRates(redis_url)

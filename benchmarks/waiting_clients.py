@@ -50,7 +50,7 @@ async def _stream_delays(redis_url: str, port: int, changes: int) -> list[float]
         await worker.change(step)
         await reader.readuntil(b"event: progress")
         delays.append(time.perf_counter() - begun)
-        await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"\n\n")
     writer.close()
     return delays
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import NotFound
 from core.object_keys import StoredObject, checked_key, checked_prefix, demand_size, storage_unavailable
@@ -92,7 +92,19 @@ class S3Storage:
         return self._prefix + checked_key(key)
 
 
-def s3_client(settings: Settings) -> "S3Client":
+class Patience(NamedTuple):
+    """How long to wait: seconds until a connection stands, seconds between two bytes, and how often to try."""
+
+    connect_seconds: float
+    read_seconds: float
+    attempts: int
+
+
+PATIENT = Patience(2, 10, 2)  # who has computed a result for a minute
+HURRIED = Patience(1, 2, 1)  # somebody waits for the answer, and may ask again
+
+
+def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
     """A boto3 client for the bucket that the settings name, with time-outs of its own and signature version 4.
 
     boto3 is imported here, because it costs a gateway that stores in a folder 30 MB and a third of a second.
@@ -113,9 +125,9 @@ def s3_client(settings: Settings) -> "S3Client":
             # other servers than AWS's fail on the checksums that boto3 adds by default
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=2,
-            read_timeout=10,
-            retries={"mode": "standard", "total_max_attempts": 2},
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
         ),
     )
 

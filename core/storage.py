@@ -10,7 +10,7 @@ from typing import Protocol
 
 from core.local_storage import LocalStorage
 from core.object_keys import StoredObject
-from core.s3_storage import S3Storage, s3_client
+from core.s3_storage import PATIENT, Patience, S3Storage, s3_client
 from core.settings import Settings
 from core.signed_links import SignedLinks
 
@@ -49,11 +49,11 @@ class ObjectStorage(Protocol):
         """Return if objects can be read and written."""
 
 
-def open_storage(settings: Settings) -> ObjectStorage:
-    """The storage that the settings name."""
+def open_storage(settings: Settings, patience: Patience = PATIENT) -> ObjectStorage:
+    """The storage that the settings name; `patience` is for a bucket."""
     if settings.s3_bucket:
         signer = None
         if settings.s3_public_endpoint_url:
             signer = s3_client(settings.model_copy(update={"s3_endpoint_url": settings.s3_public_endpoint_url}))
-        return S3Storage(s3_client(settings), settings.s3_bucket, settings.s3_prefix, signer)
+        return S3Storage(s3_client(settings, patience), settings.s3_bucket, settings.s3_prefix, signer)
     return LocalStorage(settings.state_dir / "objects", SignedLinks(settings.state_dir / "links.secret"))

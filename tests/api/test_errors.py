@@ -143,3 +143,42 @@ class TestAway:
             assert problems(response, 503, "unavailable") == {}
             assert "storage" in response.json()["detail"]
             assert json.loads((await client.get("/readyz")).text) == {"status": "ready"}
+
+    async def test_submission_to_a_bucket_that_does_not_answer(
+        self, s3_settings: Settings, s3_server: S3Server
+    ) -> None:
+        """The caller hears of it within seconds, may repeat the same call, and nothing is left that counts as a job."""
+        async with gateway(s3_settings) as client:
+            s3_server.process.send(signal.SIGSTOP)
+            try:
+                begun = time.monotonic()
+                response = await client.post(URL, files=files(), headers={"Idempotency-Key": "once"})
+                assert time.monotonic() - begun < 10  # 2 s to store, 2 s to tidy up, on a slow machine
+            finally:
+                s3_server.process.send(signal.SIGCONT)
+            assert problems(response, 503, "unavailable") == {}
+            assert int(response.headers["retry-after"]) > 0
+            again = await client.post(URL, files=files(), headers={"Idempotency-Key": "once"})
+            assert (again.status_code, "idempotent-replayed" in again.headers) == (202, False)
+            assert len((await client.get(URL)).json()["data"]) == 1
+
+    async def test_redis_at_its_memory_limit(self, mortal_redis: RedisServer, settings: Settings) -> None:
+        """What needs no memory goes on; what does is refused with 503, and taken when there is room again."""
+        async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
+            job_id = (await client.post(URL, files=files())).json()["id"]
+            mortal_redis.client.config_set("maxmemory", 1)
+            refused = await client.post(URL, files=files())
+            assert problems(refused, 503, "unavailable") == {}
+            assert "OutOfMemory" in refused.json()["detail"]
+            assert problems(await client.post("/v1/uploads"), 503, "unavailable") == {}
+            assert (await client.get(f"{URL}/{job_id}")).status_code == 200
+            mortal_redis.client.config_set("maxmemory", 0)
+            assert (await client.post(URL, files=files())).status_code == 202
+
+    async def test_redis_that_only_reads(self, mortal_redis: RedisServer, settings: Settings) -> None:
+        """As after a failover that left the old master's address to a replica."""
+        async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
+            mortal_redis.client.replicaof("127.0.0.1", 1)
+            assert problems(await client.post(URL, files=files()), 503, "unavailable") == {}
+            mortal_redis.client.replicaof("NO", "ONE")
+            assert (await client.post(URL, files=files())).status_code == 202
