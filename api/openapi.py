@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api import openapi_examples as examples
-from api.openapi_answers import HEADERS, SECURITY, complete_answers
+from api.openapi_answers import HEADERS, PARAMETERS, SECURITY, complete_answers
 from api.openapi_webhooks import webhook_section
 from api.schemas import InterpolationBody, ProblemView, UploadBody
 from api.schemas_webhooks import WebhookTestBody
@@ -89,6 +89,7 @@ def _add_components(document: Document) -> None:
     )
     schemas["InterpolationFields"] = {key: value for key, value in fields.items() if value != []}
     components["headers"] = HEADERS
+    components["parameters"] = PARAMETERS
     components["securitySchemes"] = SECURITY
     components["examples"] = examples.problem_examples()
 

@@ -55,6 +55,17 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "Accept-Ranges": {"description": "`Range` is understood.", "schema": {"type": "string", "const": "bytes"}},
 }
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "name": "X-Request-ID",
+        "in": "header",
+        "required": False,
+        "description": "The caller's own id of this request, to be found in the log. Up to 128 characters without "
+        "spaces; another is replaced, never refused.",
+        "schema": {"type": "string", "examples": ["shot-12a"]},
+    }
+}
+
 _OF_ANSWER: dict[tuple[str, str], tuple[str, ...]] = {
     ("submit", "202"): ("Location", "Retry-After", "ETag", "Preference-Applied"),
     ("submit", "200"): ("Location", "ETag", "Preference-Applied", "Idempotent-Replayed"),
@@ -101,6 +112,7 @@ PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components
 def complete_answers(path: str, operation: Operation) -> None:
     """Add to every answer of an operation what all gateways say, and what this operation says."""
     name, answers = operation["operationId"], operation["responses"]
+    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/X-Request-ID"})
     if not is_open(path):
         operation["security"] = [{SECURITY_SCHEME: []}, {}]
     for kind in _refused_before(path, operation):

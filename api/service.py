@@ -76,9 +76,16 @@ class Interpolations:
         return None if isinstance(news, Known) else news
 
     async def wait_for_change(self, job_id: str, version: int | None, patience: timedelta) -> QueuedView:
-        """The job once its version is another than the given one (or than now), or as it is when patience ends."""
+        """The job once its version is another than the given one (or than now), or as it is when patience ends.
+
+        One that has ended is answered at once: it never changes again.
+        """
         seen = version if version is not None else (await self.get(job_id)).job.version
-        return _found(await self.watch.until(job_id, lambda job: job.version != seen, patience), job_id)
+
+        def has_news(job: Job) -> bool:
+            return job.version != seen or job.status.is_final
+
+        return _found(await self.watch.until(job_id, has_news, patience), job_id)
 
     async def wait_for_end(self, job_id: str, patience: timedelta) -> QueuedView:
         """The job once it has ended, or as it is when patience ends."""

@@ -88,7 +88,7 @@ class TestForm:
         for _, one in operations(document):
             for answer in one["responses"].values():
                 for link in answer.get("links", {}).values():
-                    known = {parameter["name"] for parameter in names[link["operationId"]]["parameters"]}
+                    known = {resolved(document, one)["name"] for one in names[link["operationId"]]["parameters"]}
                     assert set(link["parameters"]) <= known
 
     def test_every_answer_bears_the_id_of_its_request(self, document: dict[str, Any]) -> None:

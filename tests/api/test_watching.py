@@ -11,10 +11,12 @@ from httpx import AsyncClient, Response
 from api.watching import JobWatch
 from core.job import Progress, Stage, Timing, new_job_id
 from core.job_changes import ChangeFeed
+from core.job_scripts import CANCEL, DELETE
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
+from core.tenants import DEFAULT_TENANT
 from tests.api.conftest import files, problems
-from tests.api.test_cancel import claimed, ended, queued
+from tests.api.test_cancel import claimed, queued
 from tests.api.test_submit import URL
 from tests.jobs import MODEL, generation_request, stored_output
 from tests.servers import RedisServer
@@ -113,6 +115,15 @@ class TestLongPoll:
         store.renew(claim, NEWS)
         assert (await waiting).json()["progress"]["step"] == 1
 
+    @pytest.mark.parametrize(("tag", "status"), [({"If-None-Match": '"2"'}, 304), ({}, 200)])
+    async def test_ended_job_is_not_waited_for(self, client: AsyncClient, tag: dict[str, str], status: int) -> None:
+        """It never changes again."""
+        job_id = await queued(client)
+        await client.post(f"{URL}/{job_id}/cancel")
+        asked = client.get(f"{URL}/{job_id}", headers={"Prefer": "wait=50"} | tag)
+        response = await asyncio.wait_for(asked, 10)
+        assert (response.status_code, response.headers["etag"]) == (status, '"2"')
+
     @pytest.mark.parametrize(("tag", "status"), [({"If-None-Match": '"1"'}, 304), ({}, 200)])
     async def test_time_out(self, client: AsyncClient, tag: dict[str, str], status: int) -> None:
         """Nothing changed: 304 for who named a state, else the job as it is."""
@@ -145,11 +156,16 @@ class TestLongPoll:
         assert response.status_code == 200
         assert response.headers.get("preference-applied") == applied
 
-    async def test_job_deleted_meanwhile(self, client: AsyncClient, store: JobStore) -> None:
-        """Told at once, not after the wait."""
-        job_id = await ended(client, store)
+    async def test_job_that_ended_and_was_deleted_meanwhile(
+        self, client: AsyncClient, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """Told at once, not after the wait; both in one step, as another gateway may be faster than the news."""
+        job_id = await queued(client)
         waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"})
-        await client.delete(f"{URL}/{job_id}")
+        with redis_server.client.pipeline(transaction=True) as both:
+            both.eval(CANCEL, 0, job_id, DEFAULT_TENANT)
+            both.eval(DELETE, 0, job_id, DEFAULT_TENANT)
+            both.execute()
         assert problems(await asyncio.wait_for(waiting, 10), 404, "not_found") == {}
 
     async def test_unknown_job_is_not_waited_for(self, client: AsyncClient) -> None:
