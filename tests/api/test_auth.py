@@ -1,10 +1,12 @@
 """Who may call, with which key, for how long; and what nobody may learn by trying."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import timedelta
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from httpx import ASGITransport, AsyncClient
 from api import auth, doorkeeper
 from api.auth import is_open, needed_scope
 from api.main import create_app
-from core.api_keys import ApiKeys, Scope
+from core.api_keys import ApiKeys, AsyncApiKeys, KeyInfo, Scope
+from core.errors import Unauthorized
 from core.settings import Settings
 from tests.api.conftest import BASE_URL, bearer, files, gateway, make_key, problems, running_app
 from tests.servers import RedisServer
@@ -254,6 +257,38 @@ class TestGuesses:
         for number in range(10):
             door._failures.note(f"10.0.0.{number}")
         assert len(door._failures._seen) == 3
+
+
+async def test_no_key_stays_in_memory(settings: Settings) -> None:
+    """Not in what a gateway remembers of callers; only of the request itself, while it lasts."""
+    known, wrong = make_key(settings, "studio"), "tck_wrong_" + "x" * 40
+    door = doorkeeper.Doorkeeper(settings)
+    store = AsyncApiKeys(settings.find_redis())
+    assert (await door.identify(asgi_scope(known), store)).tenant == "studio"
+    with pytest.raises(Unauthorized):
+        await door.identify(asgi_scope(wrong), store)
+    await store.close()
+    remembered = everything_in(door)
+    assert any(isinstance(one, KeyInfo) for one in remembered)
+    for key in (known, wrong):
+        assert not any(key in one for one in remembered if isinstance(one, str))
+        assert not any(key.encode() in one for one in remembered if isinstance(one, bytes))
+
+
+def asgi_scope(key: str) -> dict[str, Any]:
+    return {"type": "http", "headers": [(b"authorization", f"Bearer {key}".encode())], "client": ("127.0.0.1", 1)}
+
+
+def everything_in(thing: object) -> list[object]:
+    """All objects that one of ours holds on to, the classes and modules of others left out."""
+    found: dict[int, object] = {}
+    new = [thing]
+    while new:
+        one = new.pop()
+        if id(one) not in found and not isinstance(one, type | ModuleType | FunctionType):
+            found[id(one)] = one
+            new += gc.get_referents(one)
+    return list(found.values())
 
 
 async def test_no_key_in_logs_or_answers(
