@@ -42,4 +42,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(True)
     logging.getLogger("httpcore").setLevel(logging.INFO)  # below that it writes headers, and with them signed links

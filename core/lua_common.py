@@ -9,6 +9,7 @@ from core.keys import (
     CHANGES,
     CLOCK,
     DEMANDED,
+    ENDED,
     EXPIRY,
     JOB,
     JOBS,
@@ -27,6 +28,7 @@ from core.webhook_event_scripts import EVENTS
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
 PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
 DAY_MS = 86_400_000
+MAX_UNTOLD = 10_000  # ended jobs that no dispatcher has logged yet; where none lives, the oldest go unlogged
 USAGE_DAYS = 400  # so long is known what a tenant used on a day: a year, and time to look at it
 
 COMMON = f"""
@@ -109,6 +111,8 @@ local function finish(id, status, ...)
   redis.call('ZREM', '{LEASES}', id)
   redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)
   emit(id, status)
+  -- as it was, for its line in the log: the record itself may be deleted before that is written
+  redis.call('XADD', '{ENDED}', 'MAXLEN', '~', {MAX_UNTOLD}, '*', unpack(redis.call('HGETALL', key_of(id))))
 end
 local function requeue(id)
   redis.call('ZREM', '{LEASES}', id)

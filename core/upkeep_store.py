@@ -1,4 +1,4 @@
-"""What the dispatcher does with jobs beyond what a worker does: it leads, forgets, and audits."""
+"""What the dispatcher does with jobs beyond what a worker does: it leads, logs ends, forgets, and audits."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -76,6 +76,15 @@ class UpkeepStore(JobStore):
     def postpone(self, resource_id: str, delay: timedelta) -> None:
         """Leave the objects of a forgotten job or upload for later."""
         self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
+
+    def untold_ends(self, limit: int = BATCH) -> list[tuple[str, dict[str, str]]]:
+        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and the record as it was."""
+        entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(keys.ENDED, count=limit)
+        return entries
+
+    def told(self, entries: Iterable[str]) -> None:
+        """These ends are in the log."""
+        self._redis.xdel(keys.ENDED, *entries)
 
     def known_jobs(self) -> Iterator[tuple[str, list[str]]]:
         """Batches of all ids that a record or a set of jobs names, each with the set, or '' for records.

@@ -16,6 +16,7 @@ from core.metrics import LEADS, MESSAGES_SENT
 from core.upkeep_store import UpkeepStore
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
+from dispatcher.telling import tell_ended_jobs
 
 SWEEP = timedelta(seconds=1)  # news wake the loop at once; this finds what no news announce, such as a dead worker
 
@@ -38,6 +39,7 @@ def lead(store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads:
             LEADS.set(1)
             recover_lost_jobs(store)
             MESSAGES_SENT.labels("news" if news else "sweep").inc(scheduler.send_messages(store))
+            tell_ended_jobs(store)
             news = store.wait_for_work(SWEEP)
         except (RedisError, scheduler.ConnectionFailed) as error:
             leads.clear()

@@ -11,6 +11,7 @@ from worker.supervisor import keep_workers
 
 OPTIONS = [
     "--app=worker.celery",
+    "--quiet",  # no banner: each line of the log is one JSON object
     "worker",
     "--pool=prefork",
     "--concurrency=1",  # one process owns the GPU

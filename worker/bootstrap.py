@@ -133,6 +133,7 @@ def start_parent() -> None:
     global _watchdog  # as `_runner`, in the other process
     refuse_to_start_without_model()
     settings = Settings()
+    configure_logging(settings.log_level, settings.log_format)  # Celery asks for it later, after the first lines
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
     _dismiss(worker)  # in a container it bears the name of the one before; what was said of that is not said of this

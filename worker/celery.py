@@ -1,10 +1,12 @@
 """The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here: docs/architecture.md."""
 
+import os
 from datetime import timedelta
 from typing import Any
 
 from celery import Celery
 from celery.signals import (
+    celeryd_after_setup,
     celeryd_init,
     setup_logging,
     worker_process_init,
@@ -50,6 +52,12 @@ def _configure_logging(**_: Any) -> None:
 @celeryd_init.connect
 def _start_parent(**_: Any) -> None:
     bootstrap.start_parent()
+
+
+@celeryd_after_setup.connect
+def _keep_children_silent(**_: Any) -> None:
+    """Until a child has configured its logging, billiard would write lines of a form of its own."""
+    os.environ.pop("_MP_FORK_LOGLEVEL_", None)
 
 
 @worker_process_init.connect

@@ -86,7 +86,9 @@ class Runner:
             self.heartbeat.ended(EMPTY)
             return None
         job = claim.job
-        with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id, attempt=job.attempts):
+        with structlog.contextvars.bound_contextvars(
+            job_id=job.id, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts
+        ):
             self.heartbeat.hold(claim)
             try:
                 self._attempt(claim)
@@ -108,17 +110,17 @@ class Runner:
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
             self.heartbeat.ended("succeeded", timing, self._memory.peak_bytes())
-            log.info("job succeeded", **timing.model_dump())
+            log.info("attempt succeeded", run_seconds=timing.run_seconds)
         except JobFailed as error:
             failure, timing = error, progress.timing(load_seconds)
             self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
             self.heartbeat.ended("failed", timing, self._memory.peak_bytes())
-            log.warning("job failed", code=error.code, detail=error.detail)
+            log.warning("attempt failed", code=error.code, detail=error.detail)
         except CancelRequested:
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.end_canceled(claim, timing, self._model_of_job()))
             self.heartbeat.ended("canceled", timing)
-            log.info("job canceled")
+            log.info("attempt canceled")
         except WorkerStops:
             self._load_seconds = load_seconds
             self._commit(lambda: self._store.give_back(claim))

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 
 import pytest
 import structlog
@@ -33,6 +34,19 @@ def test_level_is_the_least_that_is_written(capsys: pytest.CaptureFixture[str]) 
     logging.getLogger("uvicorn").info("quiet")
     structlog.get_logger("api").warning("loud")
     assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+def test_warning_of_a_library_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python's own form of it would take two, and be none of JSON."""
+    configure_logging("info", "json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("old habit", DeprecationWarning, stacklevel=1)
+        logging.captureWarnings(False)
+    (line,) = lines(capsys)
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "old habit" in str(line["event"])
 
 
 def test_exception_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:

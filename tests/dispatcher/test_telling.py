@@ -1,0 +1,131 @@
+"""Each job that ended has one line in the log, whoever ended it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core import keys
+from core.errors import OutOfMemory
+from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, Timing
+from core.job_store_async import AsyncJobStore
+from core.logging import configure_logging
+from core.upkeep_store import BATCH, UpkeepStore
+from dispatcher.telling import tell_ended_jobs
+from tests.core.steps import claim, expire_lease, submit
+from tests.jobs import MODEL, stored_output
+from tests.servers import RedisServer
+
+TIMING = Timing(
+    queued_seconds=1.5, run_seconds=9.0, encode_seconds=0.5, denoise_seconds=6.0, decode_seconds=1.0,
+    export_seconds=0.75, upload_seconds=0.25,
+)  # fmt: skip
+
+
+def told(upkeep: UpkeepStore, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What a dispatcher writes now."""
+    configure_logging("info", "json")
+    tell_ended_jobs(upkeep)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["event"] for line in lines} <= {"job ended"}
+    return lines
+
+
+async def test_line_says_whose_it_was_and_where_its_time_went(
+    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and nothing of what was written or drawn."""
+    job = await submit(async_store)
+    assert told(upkeep, capsys) == []
+    upkeep.succeed(claim(upkeep, "gpu-1:7"), [stored_output()], TIMING, MODEL)
+    (line,) = told(upkeep, capsys)
+    assert told(upkeep, capsys) == []
+    whose = {"job_id": job.id, "request_id": "req-1", "tenant": "default", "attempt": 1, "worker": "gpu-1:7"}
+    asked = {"priority": "interactive", "canvas": "128x128", "steps": 4, "device": "cpu", "model": "stand-in"}
+    stages = TIMING.model_dump(exclude={"queued_seconds", "run_seconds"})
+    expected = {"level": "info", "status": "succeeded", "code": None, **whose, **asked, **stages}
+    assert {name: line[name] for name in expected} == expected
+    assert line["total_seconds"] == pytest.approx(line["queued_seconds"] + line["run_seconds"])
+    assert not {"prompt", "metadata", "webhook", "request"} & line.keys()
+
+
+async def test_failure_has_its_code(
+    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await submit(async_store)
+    upkeep.fail(claim(upkeep), OutOfMemory("too large"), TIMING, MODEL)
+    (line,) = told(upkeep, capsys)
+    assert (line["level"], line["status"], line["code"]) == ("warning", "failed", "out_of_memory")
+
+
+class TestWhoeverEndsIt:
+    async def test_caller_while_it_waits(
+        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """No worker ever saw it; the record may be gone before the line is written."""
+        job = await submit(async_store)
+        await async_store.cancel(job.id)
+        await async_store.delete(job.id)
+        (line,) = told(upkeep, capsys)
+        assert (line["job_id"], line["status"], line["attempt"], line["worker"]) == (job.id, "canceled", 0, None)
+        assert (line["run_seconds"], line["queued_seconds"]) == (0, line["total_seconds"])
+
+    async def test_lost_leases(
+        self,
+        upkeep: UpkeepStore,
+        async_store: AsyncJobStore,
+        redis_server: RedisServer,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Attempts that are lost have no line of their own: the job has not ended."""
+        job = await submit(async_store)
+        for attempt in range(1, MAX_LOST_LEASES + 1):
+            assert told(upkeep, capsys) == []
+            assert claim(upkeep).job.attempts == attempt
+            expire_lease(redis_server, job.id)
+            upkeep.recover_expired_leases()
+        (line,) = told(upkeep, capsys)
+        assert (line["code"], line["attempt"], line["lost_leases"]) == ("worker_lost", 3, 3)
+
+    async def test_worker_that_gives_a_canceled_job_back(
+        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It meant to let the job wait again; the script knew better."""
+        job = await submit(async_store)
+        held = claim(upkeep)
+        await async_store.cancel(job.id)
+        upkeep.give_back(held)
+        assert [line["status"] for line in told(upkeep, capsys)] == ["canceled"]
+
+    async def test_operator(
+        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """More at once than one look at Redis takes."""
+        jobs = [await submit(async_store) for _ in range(BATCH + 20)]
+        while upkeep.purge():
+            pass
+        lines = told(upkeep, capsys)
+        assert [line["job_id"] for line in lines] == [job.id for job in jobs]
+
+
+async def test_commit_that_is_told_twice(
+    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its first answer was lost on the way; the job ended once."""
+    await submit(async_store)
+    held = claim(upkeep)
+    upkeep.succeed(held, [stored_output()], TIMING, MODEL)
+    upkeep.succeed(held, [stored_output()], TIMING, MODEL)
+    assert len(told(upkeep, capsys)) == 1
+
+
+async def test_job_of_a_version_that_is_no_neighbour(
+    upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What every version writes is told; the dispatcher lives on."""
+    job = await submit(async_store)
+    redis_server.client.hset(keys.JOB + job.id, "schema", SCHEMA_VERSION + 2)
+    redis_server.client.hset(keys.JOB + job.id, "cancel", 1)
+    await async_store._cancel(job.id, "default")
+    (line,) = told(upkeep, capsys)
+    assert (line["job_id"], line["tenant"], line["status"]) == (job.id, "default", "canceled")
