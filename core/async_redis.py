@@ -1,41 +1,28 @@
-"""How the gateway speaks with Redis: one pool of connections, and an answer or `Unavailable` within a second."""
+"""How the gateway speaks with Redis: one connection for all who ask, and an answer or `Unavailable` within a second."""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-import redis.asyncio
-from redis.asyncio.connection import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+import hiredis
 
 from core.errors import Unavailable
+from core.redis_connection import PipelinedConnection, open_connection, pack
 
-SOCKET_TIMEOUT_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
-MAX_CONNECTIONS = 32  # Redis answers one command at a time; when hundreds of clients come at once, they queue here
-MOST_WAITING = 1024  # calls that queue here; beyond that it is kinder to say so at once
+PATIENCE_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
+MOST_WAITING = 1024  # answers that a connection owes; beyond that it is kinder to say so at once
 
-Script = Callable[..., Awaitable[Any]]
+Script = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class AsyncRedis:
-    """The connection that all stores of a gateway share."""
+    """The connection that all calls of a store share. It is opened by the first call, and again after it broke."""
 
     def __init__(self, url: str) -> None:
-        pool = ConnectionPool.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        # redis-py types every answer as bytes or str or more
-        self._client: Any = redis.asyncio.Redis.from_pool(pool)
-        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._waiting = 0
+        self._calls = _Line(url)
+        self._pops = _Line(url)  # apart: while one waits, Redis answers nothing else on its connection
 
     def script(self, source: str) -> Script:
         """A Lua script as a function of its arguments.
@@ -44,15 +31,15 @@ class AsyncRedis:
             Unavailable: Redis does not answer; the script ran or not.
         """
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # Redis's name for it
-
-        async def evaluate(*args: str | int) -> Any:
-            try:
-                return await self._client.evalsha(digest, 0, *args)
-            except NoScriptError:  # a Redis that has just started: the script goes with the call
-                return await self._client.eval(source, 0, *args)
+        ask = self._calls.ask
 
         async def run(*args: str | int) -> Any:
-            return await self._answer(evaluate, *args)
+            answer = await ask("EVALSHA", digest, 0, *args)
+            if isinstance(answer, hiredis.ReplyError):
+                if not str(answer).startswith("NOSCRIPT"):
+                    raise _refused(answer)
+                return await self._command("EVAL", source, 0, *args)  # a Redis that has just started
+            return answer
 
         return run
 
@@ -62,7 +49,7 @@ class AsyncRedis:
         Raises:
             Unavailable: it does not.
         """
-        await self._answer(self._client.ping)
+        await self._command("PING")
 
     async def remove_member(self, sorted_set: str, member: str) -> None:
         """Take a member out of a sorted set, if it is there.
@@ -70,45 +57,81 @@ class AsyncRedis:
         Raises:
             Unavailable: Redis does not answer.
         """
-        await self._answer(self._client.zrem, sorted_set, member)
+        await self._command("ZREM", sorted_set, member)
 
     async def pop(self, waiting_list: str, patience: timedelta) -> None:
-        """Take an element off a list as soon as there is one, or return when patience ends.
+        """Take an element off a list as soon as there is one, or return when patience ends. One caller at a time.
 
         Args:
             waiting_list: its key.
-            patience: less than `SOCKET_TIMEOUT_SECONDS`.
+            patience: less than `PATIENCE_SECONDS`.
 
         Raises:
             Unavailable: Redis does not answer.
         """
-        await self._answer(self._client.blpop, [waiting_list], patience.total_seconds())
+        answer = await self._pops.ask("BLPOP", waiting_list, patience.total_seconds())
+        if isinstance(answer, hiredis.ReplyError):
+            raise _refused(answer)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        self._calls.close()
+        self._pops.close()
 
-    async def _answer(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        if self._turns.locked():
-            await self._wait_for_a_turn()
-        else:
-            await self._turns.acquire()  # at once
+    async def _command(self, *words: str | int) -> Any:
+        answer = await self._calls.ask(*words)
+        if isinstance(answer, hiredis.ReplyError):
+            raise _refused(answer)
+        return answer
+
+
+class _Line:
+    """A connection that is opened when somebody asks."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: PipelinedConnection | None = None
+        self._opening: asyncio.Task[PipelinedConnection] | None = None
+
+    async def ask(self, *words: str | int | float) -> Any:
+        """Redis's answer, which may be a `hiredis.ReplyError`.
+
+        Raises:
+            Unavailable: there is none in time.
+        """
+        command = pack(*words)  # first: words that cannot be sent are the caller's own mistake
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         try:
-            return await command(*args)
-        except RedisError as error:
+            connection = self._connection
+            if connection is None or not connection.is_open:
+                connection = await self._open()
+            if connection.owed >= MOST_WAITING:
+                raise Unavailable("more requests wait for Redis than it can answer soon; try again")
+            return await connection.send(command, deadline)
+        except OSError as error:
             reason = f"Redis does not answer ({type(error).__name__}); nothing is wrong with the request, try again"
             raise Unavailable(reason) from error
-        finally:
-            self._turns.release()
 
-    async def _wait_for_a_turn(self) -> None:
-        if self._waiting >= MOST_WAITING:
-            raise Unavailable("more requests wait for Redis than it can answer soon; try again")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(SOCKET_TIMEOUT_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Unavailable("Redis answers too slowly for all who ask; try again") from None
-        finally:
-            self._waiting -= 1
+    def close(self) -> None:
+        if self._opening:
+            self._opening.cancel()
+        if self._connection:
+            self._connection.close()
+
+    async def _open(self) -> PipelinedConnection:
+        """Connect once for all who ask meanwhile; who gives up leaves the others to it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(open_connection(self._url, PATIENCE_SECONDS), name="connect to Redis")
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
+        self._opening = None
+        if not task.cancelled() and task.exception() is None:
+            self._connection = task.result()
+
+
+def _refused(error: hiredis.ReplyError) -> Unavailable:
+    """By the first word of what Redis says, such as OOM; the rest may name keys."""
+    code = str(error).partition(" ")[0]
+    return Unavailable(f"Redis refuses ({code}); nothing is wrong with the request, try again")

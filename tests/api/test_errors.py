@@ -169,7 +169,7 @@ class TestAway:
             mortal_redis.client.config_set("maxmemory", 1)
             refused = await client.post(URL, files=files())
             assert problems(refused, 503, "unavailable") == {}
-            assert "OutOfMemory" in refused.json()["detail"]
+            assert "OOM" in refused.json()["detail"]
             assert problems(await client.post("/v1/uploads"), 503, "unavailable") == {}
             assert (await client.get(f"{URL}/{job_id}")).status_code == 200
             mortal_redis.client.config_set("maxmemory", 0)

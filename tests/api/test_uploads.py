@@ -361,7 +361,7 @@ class TestVanishing:
         upload_id = await uploaded(client, png())
         answers = []
         for _ in range(20):
-            again = await uploaded(client, png())
+            again = await uploaded(client, png(color="gold"))  # its bytes lie with no other upload
             submission = client.post(URL, json=by_reference(again, upload_id))
             task = asyncio.create_task(submission)
             await asyncio.sleep(0)
