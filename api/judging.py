@@ -1,38 +1,42 @@
-"""What an image is, or what is wrong with it: decoded off the event loop, a few at a time."""
+"""What an image is, or what is wrong with it: decoded a few at a time, in processes that it cannot harm."""
 
 import hashlib
 
 from anyio import CapacityLimiter, to_thread
 
-from core.images import inspect_image
+from core.decoder import DecoderLimits
+from core.decoders import Decoders
 from core.job import StoredImage
-
-# a decoded image of the largest size takes 130 to 260 MB; the others wait, with their bytes only
-DECODERS = 4
+from core.settings import Settings
 
 
 class ImageJudge:
-    """Decodes for all requests of a gateway, so that together they hold at most `DECODERS` decoded images."""
+    """Decodes for all requests of a gateway, in as many processes as the settings say; other images wait."""
 
-    def __init__(self, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
-        self._decoders = CapacityLimiter(DECODERS)
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is started yet."""
+        self._decoders = Decoders(DecoderLimits.of(settings))
+        self._turns = CapacityLimiter(settings.decoders)
 
     async def judge(self, data: bytes) -> StoredImage:
-        """What these bytes are, once the whole image was decoded.
+        """What these bytes are, once the whole image was decoded. Who is canceled meanwhile waits for that as well.
 
         Raises:
-            UnreadableImage: broken, too large, or of another format.
+            UnreadableImage: broken, too large, of another format, or too much for a decoder.
+            Unavailable: no process can be made, or it got no time to compute.
         """
-        return await to_thread.run_sync(_describe, data, self._max_pixels, limiter=self._decoders)
+        return await to_thread.run_sync(self._describe, data, limiter=self._turns)
 
+    async def close(self) -> None:
+        """End all processes."""
+        await to_thread.run_sync(self._decoders.close)
 
-def _describe(data: bytes, max_pixels: int) -> StoredImage:
-    facts = inspect_image(data, max_pixels=max_pixels)
-    return StoredImage(
-        sha256=hashlib.sha256(data).hexdigest(),
-        content_type=facts.content_type,
-        width=facts.width,
-        height=facts.height,
-        bytes=len(data),
-    )
+    def _describe(self, data: bytes) -> StoredImage:
+        facts = self._decoders.inspect(data)
+        return StoredImage(
+            sha256=hashlib.sha256(data).hexdigest(),  # not in the decoder's process, which may lie
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            bytes=len(data),
+        )

@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         redis_url = settings.find_redis()
         store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
         deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
-        storage, judge = open_storage(settings, HURRIED), ImageJudge(settings.max_image_pixels)
+        storage, judge = open_storage(settings, HURRIED), ImageJudge(settings)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
         inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
         api_keys, rates = AsyncApiKeys(redis_url), AsyncRates(redis_url)
@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             "api_keys": api_keys,
             "rates": rates,
         }
+        await judge.close()
         await feed.close()
         await outbound.close()
         await to_receivers.close()

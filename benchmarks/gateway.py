@@ -1,8 +1,8 @@
 """What the gateway costs: `python -m benchmarks.gateway`.
 
-Server CPU per request, from the scheduler's accounting of the server's own process, in interleaved rounds with a bare
-FastAPI endpoint that does one Redis command; then the memory of many event streams, and how long news take to a client
-that waits. Real processes: Redis, the gateway, the bare endpoint. Prints Markdown.
+Server CPU per request, from the scheduler's accounting of the server's process and its children, in interleaved rounds
+with a bare FastAPI endpoint that does one Redis command; then the memory of many event streams, and how long news take
+to a client that waits. Real processes: Redis, the gateway, the bare endpoint. Prints Markdown.
 """
 
 import argparse

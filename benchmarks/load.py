@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 CONNECTIONS = 4
+TICKS = os.sysconf("SC_CLK_TCK")  # a second, in the kernel's accounting of processes that have ended
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Call:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of a process so far, to the nanosecond (Linux's scheduler statistics)."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    """CPU time of a process and its children so far, to the nanosecond for those that run (scheduler statistics)."""
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]  # cutime, cstime
+    children = [child for thread in threads for child in (thread / "children").read_text().split()]
+    return own + sum(map(int, ended)) / TICKS + sum(cpu_seconds(int(child)) for child in children)
 
 
 def resident_bytes(pid: int) -> int:

@@ -4,8 +4,18 @@ import io
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+# Each reader by name, so that Pillow does not look for them among the dozens that it brings
+from PIL import (
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
+_READERS = (PngImagePlugin, JpegImagePlugin, MpoImagePlugin, WebPImagePlugin, TiffImagePlugin)
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 CONTENT_TYPES = {
     "PNG": "image/png",
@@ -16,6 +26,19 @@ CONTENT_TYPES = {
 }
 MAX_ASPECT = 8  # long side to short side; the short one is scaled to the canvas, and the long one grows with it
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
+
+_SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_MODES = _SIXTEEN_BITS | {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
+_ORIENTATION = 0x0112  # of EXIF
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting and is checked below, before anything is decoded
 
@@ -38,24 +61,32 @@ def inspect_image(data: bytes, *, max_pixels: int) -> ImageFacts:
 
     Raises:
         UnreadableImage: broken, too large, or of another format.
+        MemoryError: this process may not have as much as it takes.
     """
     image = _decode(data, max_pixels)
-    return ImageFacts(CONTENT_TYPES[image.format or ""], *_size_as_seen(image))
+    sideways = _orientation(image) in (5, 6, 7, 8)
+    width, height = (image.height, image.width) if sideways else image.size
+    return ImageFacts(CONTENT_TYPES[image.format or ""], width, height)
 
 
 def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
     """The drawing in RGB, 8 bits per channel, upright; what is transparent shows white paper.
 
+    What `inspect_image` accepts can be read, and has the size that it told.
+
     Raises:
         UnreadableImage: broken, too large, or of another format.
+        MemoryError: this process may not have as much as it takes.
     """
-    image = ImageOps.exif_transpose(_decode(data, max_pixels))
-    if image.mode.startswith("I;16"):
+    image = _decode(data, max_pixels)
+    turn = _TO_UPRIGHT.get(_orientation(image))
+    if image.mode in _SIXTEEN_BITS:
         image = _eight_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
+    rgb = image.convert("RGB")
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
@@ -64,12 +95,11 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which harms no drawing
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.width, image.height, max_pixels)
-            if image.mode in ("I", "F"):
-                raise UnreadableImage("has to have 8 or 16 bits per channel but has 32")
+            _check_mode(image.mode)
             image.load()
     except UnidentifiedImageError:
         raise UnreadableImage("has to be a PNG, JPEG, WebP or TIFF image but is none of them") from None
-    except UnreadableImage:
+    except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # decoders raise almost anything on broken bytes
         raise UnreadableImage(f"cannot be decoded, it is broken or truncated ({type(error).__name__})") from None
@@ -85,9 +115,24 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise UnreadableImage(f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})")
 
 
-def _size_as_seen(image: Image.Image) -> tuple[int, int]:
-    sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that turn by a quarter
-    return (image.height, image.width) if sideways else (image.width, image.height)
+def _check_mode(mode: str) -> None:
+    if mode in ("I", "F"):
+        raise UnreadableImage("has to have 8 or 16 bits per channel but has 32")
+    if mode not in _MODES:
+        raise UnreadableImage(f"has to be gray, RGB, CMYK, YCbCr or have a palette but its colours are {mode}")
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the picture is turned, as EXIF counts; 1, which is upright, where that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            orientation = image.getexif().get(_ORIENTATION)
+    except MemoryError:
+        raise
+    except Exception:  # a viewer shows such a picture too
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in _TO_UPRIGHT else 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

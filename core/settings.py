@@ -70,6 +70,17 @@ class Settings(BaseSettings):
         default=ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`."
     )
     max_image_pixels: int = Field(default=33_000_000, gt=0, description="Largest single image, in pixels.")
+    decoders: int = Field(
+        default=2,
+        gt=0,
+        description="Images that a gateway decodes at the same time, each in a process of its own; others wait. Such a "
+        "process takes 20 MB, and up to 20 bytes more for each pixel while it decodes.",
+    )
+    decode_timeout: timedelta = Field(
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        description="CPU time that the decoding of one image may take, in whole seconds; more is refused.",
+    )
     allowed_hosts: list[OwnHost] = Field(
         default=[],
         description="Hosts of your own that URLs in requests may name though they are private, a JSON list such as "
@@ -215,6 +226,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "body_timeout",
+        "decode_timeout",
         "fetch_timeout",
         "result_ttl",
         "presigned_ttl",
