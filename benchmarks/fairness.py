@@ -12,6 +12,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from benchmarks.chart import GREEN, RED, Axis, Line, line_chart
 from core.job import Job, Timing, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
@@ -119,33 +120,15 @@ def table(by_way: dict[str, Waits]) -> str:
 
 def plot(by_way: dict[str, Waits], jobs: int) -> str:
     """An SVG: when the other tenant's jobs came, and how long they waited."""
-    left, top, width, height = 60, 20, 560, 240
     most = max(jobs, *(delay for waits in by_way.values() for _, delay in waits))
-    span = max(jobs, *(at for waits in by_way.values() for at, _ in waits))
-
-    def point(at: float, delay: float) -> str:
-        return f"{left + width * at / span:.1f},{top + height * (1 - delay / most):.1f}"
-
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 330" font-family="sans-serif" font-size="13">',
-        '<rect width="700" height="330" fill="white"/>',
-        f'<path d="M{left},{top} V{top + height} H{left + width}" fill="none" stroke="#444"/>',
-        f'<text x="{left + width / 2}" y="315" text-anchor="middle">submitted, in lengths of a job after a flood of '
-        f"{jobs} jobs</text>",
-        f'<text transform="translate(16,{top + height / 2}) rotate(-90)" text-anchor="middle">waited, in lengths of a '
-        "job</text>",
+    ticks = [jobs * share for share in (0, 0.25, 0.5, 0.75, 1)]
+    styles = ((RED, (jobs / 2, most * 0.83)), (GREEN, (jobs / 14, most * 0.06)))
+    lines = [
+        Line(way, color, waits, label_at)
+        for (way, waits), (color, label_at) in zip(by_way.items(), styles, strict=True)
     ]
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        x, y = point(jobs * share, jobs * share).split(",")
-        parts.append(f'<text x="{left - 6}" y="{y}" dy="4" text-anchor="end">{jobs * share:.0f}</text>')
-        parts.append(f'<text x="{x}" y="{top + height + 18}" text-anchor="middle">{jobs * share:.0f}</text>')
-    styles = (("#b5523b", left + width / 2, top + 40), ("#1f7a6d", left + 40, top + height - 14))
-    for (way, waits), (color, label_x, label_y) in zip(by_way.items(), styles, strict=True):
-        points = [point(*wait) for wait in waits]
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{color}"/>' for x, y in (one.split(",") for one in points)]
-        parts.append(f'<text x="{label_x:.0f}" y="{label_y}" fill="{color}">{way}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+    x = Axis(f"submitted, in lengths of a job after a flood of {jobs} jobs", ticks)
+    return line_chart(x, Axis("waited, in lengths of a job", ticks), lines)
 
 
 def main() -> None:

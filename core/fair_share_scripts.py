@@ -26,17 +26,20 @@ end
 TURNS = (
     METERING
     + f"""
-local function room(tenant)
-  return tonumber(redis.call('HGET', '{MAX_RUNNING}', tenant) or math.huge) - running(tenant)
+local function may_run(tenant) return tonumber(redis.call('HGET', '{MAX_RUNNING}', tenant) or math.huge) end
+-- whose jobs those are that make this demand, if a worker can run them: of its own schema or the one before, and at
+-- most of its `largest` canvas in pixels, or '' for any
+local function tenant_if_fitting(demand, newest, largest)
+  local tenant, schema, pixels = string.match(demand, '^(.+):(%d+):(%d+)$')
+  local known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
+  return known and (largest == '' or tonumber(pixels) <= tonumber(largest)) and tenant
 end
--- what a worker can run: sets of a lane's jobs, by tenant; of its own schema or the one before, and at most of its
--- `largest` canvas in pixels, or '' for any
+-- what a worker can run: sets of a lane's jobs, by tenant
 local function fitting(priority, newest, largest)
   local sets = {{}}
   for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDED}' .. priority)) do
-    local tenant, schema, pixels = string.match(demand, '^(.+):(%d+):(%d+)$')
-    local known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
-    if known and (largest == '' or tonumber(pixels) <= tonumber(largest)) then
+    local tenant = tenant_if_fitting(demand, newest, largest)
+    if tenant then
       sets[tenant] = sets[tenant] or {{}}
       table.insert(sets[tenant], '{READY}' .. priority .. ':' .. demand)
     end
@@ -44,7 +47,7 @@ local function fitting(priority, newest, largest)
   return sets
 end
 local function comes_before(one, other)
-  for i = 1, #one do
+  for i = 1, #other do
     if one[i] ~= other[i] then return one[i] < other[i] end
   end
 end
@@ -52,8 +55,11 @@ end
 local function first_of(priority, newest, largest)
   local first
   for tenant, sets in pairs(fitting(priority, newest, largest)) do
-    local running, metered = room(tenant) > 0 and running(tenant), meter(tenant)
-    for _, set in ipairs(running and sets or {{}}) do
+    local running = running(tenant)
+    -- most tenants cannot be first any more, and are asked no further
+    local metered = (not first or running <= first[1]) and meter(tenant)
+    local candidate = metered and (not first or not comes_before(first, {{running, metered}}))
+    for _, set in ipairs(candidate and running < may_run(tenant) and sets or {{}}) do
       local job = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
       local rank = job[1] and {{running, metered, tonumber(job[2]), job[1], tenant}}
       if rank and (not first or comes_before(rank, first)) then first = rank end
@@ -81,15 +87,20 @@ local function take_turn(newest, largest)
   redis.call('SET', '{CLOCK}', math.max(clock(), job[2]))
   return job[4]
 end
--- how many jobs wait that such a worker can run now
-local function count_turns(newest, largest)
-  local waiting, count = {{}}, 0
+-- how many jobs wait that such a worker can run now; counts to `most` and no further
+local function count_turns(newest, largest, most)
+  local room, count = {{}}, 0
   for _, priority in ipairs({PRIORITIES}) do
-    for tenant, sets in pairs(fitting(priority, newest, largest)) do
-      for _, set in ipairs(sets) do waiting[tenant] = (waiting[tenant] or 0) + redis.call('ZCARD', set) end
+    for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDED}' .. priority)) do
+      local tenant = tenant_if_fitting(demand, newest, largest)
+      if tenant then
+        room[tenant] = room[tenant] or math.max(0, may_run(tenant) - running(tenant))
+        local jobs = math.min(redis.call('ZCARD', '{READY}' .. priority .. ':' .. demand), room[tenant])
+        room[tenant], count = room[tenant] - jobs, count + jobs
+        if count >= most then return most end
+      end
     end
   end
-  for tenant, jobs in pairs(waiting) do count = count + math.max(0, math.min(jobs, room(tenant))) end
   return count
 end
 """

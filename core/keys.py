@@ -29,6 +29,8 @@
 | `tc:forgiven:{place}` | string | the job that was to blame for a breakdown of this device | 1 h |
 | `tc:paused` | string | nobody claims while it is there; since when (ms) | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life (ms) | pruned by the dispatcher |
+| `tc:idle:{kind}` | sorted set | workers that wait, by schema and canvas; score = last sign of life (ms) | the same |
+| `tc:idle_kinds` | set | kinds of workers that wait | the same |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:delivery:{event}` | hash | an event, the job as it was, every attempt | with the job; of progress 1 min |
 | `tc:deliveries:of:{id}` | sorted set | a job's events, score = version | with the job |
@@ -74,6 +76,8 @@ CHANGES = PREFIX + "changes"
 WAKE = PREFIX + "wake"
 WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
+IDLE = PREFIX + "idle:"
+IDLE_KINDS = PREFIX + "idle_kinds"
 HOLD = PREFIX + "hold:"
 FORGIVEN = PREFIX + "forgiven:"
 PAUSED = PREFIX + "paused"

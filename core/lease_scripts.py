@@ -28,20 +28,21 @@ return redis.call('HGETALL', key_of(id))
 
 # ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of these limits can run
 # now; what its tenant's limit lets wait does not count.
-COUNT_READY = COMMON + TURNS + "return count_turns(ARGV[1], ARGV[2])"
+COUNT_READY = COMMON + TURNS + "return count_turns(ARGV[1], ARGV[2], math.huge)"
 
 # ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2 if it is to be
 # canceled, else 1.
 RENEW = (
     COMMON
     + f"""
-if not held(ARGV[1], ARGV[2]) then return 0 end
+local job = redis.call('HMGET', key_of(ARGV[1]), 'status', 'fence', 'cancel', 'webhook')
+if job[1] ~= 'running' or job[2] ~= ARGV[2] then return 0 end
 redis.call('ZADD', '{LEASES}', now() + ARGV[3], ARGV[1])
 if ARGV[4] ~= '' then
   change(ARGV[1], 'progress', ARGV[4])
-  emit(ARGV[1], 'progress')
+  if job[4] then emit(ARGV[1], 'progress') end
 end
-return redis.call('HGET', key_of(ARGV[1]), 'cancel') and 2 or 1
+return job[3] and 2 or 1
 """
 )
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 from redis.lock import Lock
 
-from core import fair_share_scripts, job_scripts, keys, upkeep_scripts
+from core import fair_share_scripts, job_scripts, keys, slot_scripts, upkeep_scripts
 from core.job import JobState
 from core.job_record import milliseconds
 from core.job_store import LEASE, JobStore
+from core.worker_registry import WORKER_LIFE
 
-LEADER_LIFE = timedelta(seconds=3)  # renewed at least every second; another dispatcher takes over after it
+LEADER_LIFE = timedelta(seconds=3)  # renewed every second or two; another dispatcher takes over after it
 SOCKET_TIMEOUT = timedelta(seconds=2)  # longer than any blocking read here; the loop tries again by itself
 SHORTEST_WAIT_SECONDS = 0.02  # a blocking read of 0 s would block for ever
 BATCH = 100  # jobs or keys that one script looks at: about a millisecond of Redis's time
@@ -35,15 +36,24 @@ class UpkeepStore(JobStore):
         self._sweep_expired = self._redis.register_script(job_scripts.SWEEP_EXPIRED)
         self._reconcile = self._redis.register_script(upkeep_scripts.RECONCILE)
         self._tidy_lanes = self._redis.register_script(fair_share_scripts.TIDY)
+        self._count_missing = self._redis.register_script(slot_scripts.COUNT_MISSING)
+        self._recount = self._redis.register_script(slot_scripts.RECOUNT)
         self._condemn = self._redis.register_script(upkeep_scripts.CONDEMN)
 
     def leader_lock(self) -> Lock:
         """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""
         return Lock(self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False)
 
-    def queue_length(self, queue: str) -> int:
-        """How many messages wait in a Celery queue."""
-        return int(self._redis.llen(keys.PREFIX + queue))
+    def count_missing_messages(self, queue: str) -> int:
+        """How many messages to send to this Celery queue: each finds a worker that waits, and another job for it.
+
+        What a tenant's limit lets wait does not count. The answer costs the same however many workers there are.
+        """
+        return int(self._count_missing(args=[milliseconds(WORKER_LIFE), keys.PREFIX + queue]))
+
+    def recount_workers(self) -> None:
+        """Forget dead workers, and count as idle who says so of itself: a look at each, to be taken now and then."""
+        self._recount(args=[milliseconds(WORKER_LIFE)])
 
     def wait_for_work(self, longest: timedelta) -> bool:
         """Whether something changed that the dispatcher should look at: at once if so.

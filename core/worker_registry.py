@@ -22,6 +22,7 @@ class WorkerRegistry:
         self._redis: Any = client  # redis-py types every answer as bytes or str or more
         self._report = client.register_script(worker_scripts.REPORT)
         self._ask_to_stop = client.register_script(worker_scripts.ASK_TO_STOP)
+        self._dismiss = client.register_script(worker_scripts.DISMISS)
         self._quarantine = client.register_script(worker_scripts.QUARANTINE)
         self._drain = client.register_script(worker_scripts.DRAIN)
         self._pause_queue = client.register_script(worker_scripts.PAUSE_QUEUE)
@@ -52,8 +53,7 @@ class WorkerRegistry:
 
     def dismiss(self, worker: str) -> None:
         """The worker is gone in order."""
-        self._redis.delete(keys.WORKER + worker, keys.HOLD + worker)
-        self._redis.zrem(keys.WORKERS, worker)
+        self._dismiss(args=[worker])
 
     def workers(self) -> list[WorkerRecord]:
         """All live workers."""

@@ -3,37 +3,61 @@
 from core.job import MAX_SICK_ATTEMPTS
 from core.keys import FORGIVEN, HOLD, PAUSED, WORKER, WORKERS
 from core.lua_common import COMMON, LANES
+from core.slot_scripts import SLOTS
 
 # ARGV: name, life (ms), life of a hold (ms), state, then field, value, …  Answer: milliseconds that a worker asked to
 # stop has left, or -1.
 REPORT = (
     COMMON
+    + SLOTS
     + f"""
-local key, hold = '{WORKER}' .. ARGV[1], '{HOLD}' .. ARGV[1]
-local before, held = redis.call('HMGET', key, 'state', 'stop_at'), redis.call('HGET', hold, 'state')
-local state = ARGV[4]
-if before[2] then
+local worker, key, hold, state, at = ARGV[1], '{WORKER}' .. ARGV[1], '{HOLD}' .. ARGV[1], ARGV[4], now()
+if #ARGV > 4 then redis.call('HSET', key, unpack(ARGV, 5)) end
+local known = redis.call('HMGET', key, 'state', 'stop_at', 'started', 'schema', 'max_canvas_pixels')
+local was, stop_at, kind = known[1], known[2], kind_of(known[4], known[5])
+local held = redis.call('HGET', hold, 'state')
+if held then redis.call('PEXPIRE', hold, ARGV[3]) end
+if stop_at then
   state = 'stopping'
 elseif held and state ~= 'busy' then
   state = held
 end
-redis.call('HSET', key, 'state', state, unpack(ARGV, 5))
-redis.call('HSETNX', key, 'started', now())
+redis.call('HSET', key, 'state', state, 'started', known[3] or at)
 redis.call('PEXPIRE', key, ARGV[2])
-redis.call('PEXPIRE', hold, ARGV[3])
-redis.call('ZADD', '{WORKERS}', now(), ARGV[1])
-if state == 'idle' and before[1] ~= 'idle' then wake() end  -- a slot became free
-return before[2] and math.max(0, before[2] - now()) or -1
+redis.call('ZADD', '{WORKERS}', at, worker)
+if state == 'idle' then
+  offer_slot(worker, kind, at)
+  if was ~= 'idle' then wake() end  -- a slot became free
+elseif was == 'idle' then
+  withdraw_slot(worker, kind)
+end
+return stop_at and math.max(0, stop_at - at) or -1
 """
 )
 
 # ARGV: name, life (ms), grace (ms). Tells the worker's other process to finish within the grace or give its job back.
 ASK_TO_STOP = (
     COMMON
+    + SLOTS
     + f"""
 local key = '{WORKER}' .. ARGV[1]
+local known = redis.call('HMGET', key, 'schema', 'max_canvas_pixels')
+withdraw_slot(ARGV[1], kind_of(known[1], known[2]))
 redis.call('HSET', key, 'stop_at', now() + ARGV[3], 'state', 'stopping')
 redis.call('PEXPIRE', key, ARGV[2])
+return 1
+"""
+)
+
+# ARGV: name. The worker is gone in order.
+DISMISS = (
+    COMMON
+    + SLOTS
+    + f"""
+local known = redis.call('HMGET', '{WORKER}' .. ARGV[1], 'schema', 'max_canvas_pixels')
+withdraw_slot(ARGV[1], kind_of(known[1], known[2]))
+redis.call('DEL', '{WORKER}' .. ARGV[1], '{HOLD}' .. ARGV[1])
+redis.call('ZREM', '{WORKERS}', ARGV[1])
 return 1
 """
 )

@@ -6,6 +6,7 @@ spares the work of doing everything twice.
 """
 
 import threading
+import time
 from datetime import timedelta
 
 import structlog
@@ -19,6 +20,7 @@ from dispatcher.scheduling import Scheduler
 from dispatcher.telling import tell_ended_jobs
 
 SWEEP = timedelta(seconds=1)  # news wake the loop at once; this finds what no news announce, such as a dead worker
+RENEW_SECONDS = 0.5  # however often news come, the lock is renewed no more often; it lasts for `LEADER_LIFE`
 
 log = structlog.get_logger("dispatcher")
 
@@ -27,21 +29,24 @@ def lead(store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads:
     """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
     leader = store.leader_lock()
     log.info("dispatcher started")
-    news = False
+    news, renew_at = False, 0.0
     while not stop.is_set():
         try:
-            if not _take_the_lead(leader):
-                leads.clear()
-                LEADS.set(0)
-                stop.wait(SWEEP.total_seconds())
-                continue
-            leads.set()
-            LEADS.set(1)
+            if time.monotonic() >= renew_at:
+                if not _take_the_lead(leader):
+                    leads.clear()
+                    LEADS.set(0)
+                    stop.wait(SWEEP.total_seconds())
+                    continue
+                renew_at = time.monotonic() + RENEW_SECONDS
+                leads.set()
+                LEADS.set(1)
             recover_lost_jobs(store)
             MESSAGES_SENT.labels("news" if news else "sweep").inc(scheduler.send_messages(store))
             tell_ended_jobs(store)
             news = store.wait_for_work(SWEEP)
         except (RedisError, scheduler.ConnectionFailed) as error:
+            renew_at = 0.0
             leads.clear()
             LEADS.set(0)
             log.warning("dispatcher waits for Redis", error=str(error))

@@ -48,6 +48,7 @@ class Heartbeat:
         self._ready = False
         self._claim: Claim | None = None
         self._stale = False
+        self._renewed_at = 0.0  # by time.monotonic()
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -77,6 +78,10 @@ class Heartbeat:
         self._stale, self._claim = False, claim
         self._facts = replace(self._facts, job=claim.job.id, fence=claim.job.fence)
         self._tell()
+
+    def renewed(self) -> None:
+        """The job's progress was told and its lease renewed with it; a beat that comes soon after need not do it."""
+        self._renewed_at = time.monotonic()
 
     def reached(self, stage: Stage, step: int) -> None:
         """How far the job is, for the parent, which ends a process that gets no further."""
@@ -129,7 +134,7 @@ class Heartbeat:
             claim = self._claim
             try:
                 self._report()
-                if claim:
+                if claim and time.monotonic() - self._renewed_at > INTERVAL_SECONDS / 2:
                     self._store.renew(claim)
             except CancelRequested:
                 continue  # the computing thread is told at its next step

@@ -88,6 +88,7 @@ class JobProgress:
         progress = Progress(stage=self._stage, step=step, steps=self._steps, percent=round(percent, 1), eta_seconds=eta)
         try:
             self._store.renew(self._claim, progress)
+            self._heartbeat.renewed()
         except RedisError as error:  # news may be lost; the lease tells whether the job still is ours
             log.warning("progress did not reach Redis", error=str(error))
 

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from core import keys
-from core.job import JobState, output_key
+from core.job import JobState, Progress, output_key
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
@@ -193,6 +193,23 @@ class TestLostLease:
         job = read(folder_worker.store, job_id)
         assert (job.status, job.attempts) == (JobState.SUCCEEDED, 1)
         assert folder_worker.store.recover_expired_leases() == ([], [])
+
+    async def test_heartbeat_renews_no_lease_that_progress_renewed(
+        self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Steps of a fifth of a second for three seconds: each is told once, and a beat in between asks Redis less."""
+        renewed, renew = [], folder_worker.store.renew
+
+        def note(claim: Claim, progress: Progress | None = None) -> None:
+            renewed.append(progress)
+            renew(claim, progress)
+
+        monkeypatch.setattr(folder_worker.store, "renew", note)
+        await submit(async_store, folder_worker.storage, steps=15)
+        folder_worker.pipeline.at_step = lambda _: time.sleep(0.2)
+        folder_worker.run()
+        assert renewed.count(None) < 3  # a busy machine may lie still between two steps for as long as a beat
+        assert len(renewed) > 15
 
 
 class TestStop:

@@ -2,7 +2,8 @@
 
 So the real `python -m worker` and `python -m dispatcher` run, with their real children, and only this differs:
 
-* the model is the stand-in of `stand_in_model.py`, unless `CHAOS_MODEL` is unset;
+* the model is the stand-in of `stand_in_model.py`, unless `CHAOS_MODEL` is unset; its steps take
+  `CHAOS_STEP_SECONDS`;
 * `time.time` jumps by the seconds that stand in the file `CHAOS_CLOCK`, as a machine's clock may;
 * one guarantee is broken on purpose where `CHAOS_BREAK` names it, to see that the checker notices.
 """

@@ -1,0 +1,121 @@
+"""A deployment to measure: Redis, one dispatcher and some Celery workers as processes, and jobs for them.
+
+The workers draw with the stand-in of the chaos runs, whose jobs take a fixed time, so what is measured is the way of a
+job and not the model.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from core.job import Job, JobState, StoredImage, input_key, new_job_id
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
+from core.settings import Settings
+from core.storage import open_storage
+from core.tenants import DEFAULT_TENANT
+from core.worker_record import WorkerState
+from tests.jobs import generation_request
+from tests.servers import Process, RedisServer, wait_until
+
+INJECTED = Path(__file__).resolve().parent.parent / "tests" / "chaos" / "injected"
+START_SECONDS = 300.0
+SIDE = 128  # pixels of a drawing, so that encoding the video costs next to nothing
+
+
+class Deployment:
+    """Redis, one dispatcher and some workers, as processes.
+
+    Args:
+        folder: for sockets, logs and stored objects.
+        workers: how many.
+        step_seconds: how long the stand-in takes for a step.
+    """
+
+    def __init__(self, folder: Path, workers: int, step_seconds: float) -> None:
+        self.server = RedisServer(folder)
+        self.settings = Settings(state_dir=folder / "state")
+        self._folder, self._workers, self._step_seconds = folder, workers, step_seconds
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Start all, and return when the workers are idle."""
+        self.server.start()
+        with ExitStack() as processes:
+            processes.callback(self.server.stop)
+            self.dispatcher = processes.enter_context(self._process("dispatcher", "-m", "dispatcher"))
+            for number in range(self._workers):
+                processes.enter_context(self._process(f"worker-{number}", "-m", "worker"))
+            self.store = JobStore(self.server.url)
+            idle = WorkerState.IDLE
+            wait_until(
+                lambda: [worker.state for worker in self.store.workers()] == [idle] * self._workers,
+                "all workers are idle",
+                START_SECONDS,
+            )
+            yield
+
+    def _process(self, name: str, *command: str) -> Process:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TOONCRAFTER_")}
+        environment |= {
+            "TOONCRAFTER_REDIS_URL": self.server.url,
+            "TOONCRAFTER_STATE_DIR": str(self.settings.state_dir),
+            "TOONCRAFTER_MODEL": "tiny",
+            "TOONCRAFTER_DEVICE": "cpu",
+            "TOONCRAFTER_THREADS": "1",
+            "CHAOS_MODEL": "1",
+            "CHAOS_STEP_SECONDS": str(self._step_seconds),
+            "PYTHONPATH": os.pathsep.join([str(INJECTED), str(INJECTED.parents[2])]),
+            "OMP_NUM_THREADS": "1",
+        }
+        return Process([sys.executable, *command], self._folder / f"{name}.log", environment)
+
+
+class Load:
+    """Submits jobs as a gateway does, past HTTP."""
+
+    def __init__(self, deployment: Deployment, steps: int) -> None:
+        self._store = deployment.store
+        self._async = AsyncJobStore(deployment.server.url).of(DEFAULT_TENANT)
+        self._storage = open_storage(deployment.settings)
+        self._steps = steps
+        picture = BytesIO()
+        Image.new("RGB", (SIDE, SIDE), "teal").save(picture, "PNG")
+        self._picture = picture.getvalue()
+
+    async def submit(self) -> str:
+        """One job. Answers its id."""
+        job_id = new_job_id()
+        request = generation_request(steps=self._steps, width=SIDE, height=SIDE)
+        for keyframe in request.keyframes:
+            self._store_image(job_id, keyframe.image)
+        await self._async.submit(job_id, request, metadata={}, ttl=timedelta(hours=1), request_id="")
+        return job_id
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self._async.close()
+
+    def _store_image(self, job_id: str, image: StoredImage) -> None:
+        self._storage.put(input_key(job_id, image), self._picture, "image/png")
+
+    async def wait_for(self, job_id: str, look_seconds: float = 0.02) -> Job:
+        """The job once it has ended.
+
+        Raises:
+            RuntimeError: it did not succeed.
+        """
+        while True:
+            job = self._store.get(job_id)
+            if job and job.status.is_final:
+                if job.status is not JobState.SUCCEEDED:
+                    raise RuntimeError(f"{job_id} is {job.status}: {job.error}")
+                return job
+            await asyncio.sleep(look_seconds)
