@@ -4,10 +4,11 @@ BIN := .venv/bin
 CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check audit format env-example openapi dashboards images-check chaos bench lock setup setup-tests clean
+.PHONY: help demo up test test-long check audit format env-example openapi dashboards dashboards-look images-check \
+  chaos bench lock setup setup-tests clean
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a stack of its own
 	@$(BIN)/python -m scripts.demo
@@ -38,8 +39,11 @@ env-example: setup  ## write .env.example from the settings
 openapi: setup  ## write openapi.yaml from the gateway
 	@$(BIN)/python scripts/export_openapi.py
 
-dashboards: setup  ## write Grafana's dashboards from scripts/export_dashboards.py
-	@$(BIN)/python -m scripts.export_dashboards
+dashboards: setup  ## write Grafana's dashboards from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
+
+dashboards-look: setup-tests  ## draw them without a Grafana: OPTIONS="--fault slow-storage" or "--prometheus URL"
+	@$(BIN)/python -m scripts.dashboards.look $(OPTIONS)
 
 images-check: setup-tests  ## build the images with buildah and see the gateway work: OPTIONS="--gpu --volume …"
 	@$(BIN)/python -m scripts.check_images $(OPTIONS)

@@ -18,6 +18,7 @@ from worker.facts import AttemptEnd, Facts
 
 EMPTY = "empty"  # outcome of a message that found no job
 STAGES = ("encode", "denoise", "decode", "export", "upload")
+DOWNLOAD = "download"  # what comes before them: the keyframes are fetched from the storage and read
 
 
 class WorkerMetrics:
@@ -57,6 +58,8 @@ class WorkerMetrics:
         JOB_RUN_SECONDS.observe(timing.run_seconds)
         if end.outcome == "succeeded":
             JOB_SECONDS.observe(timing.queued_seconds + timing.run_seconds)
-        for stage in STAGES:
-            if seconds := end.seconds[f"{stage}_seconds"]:
+        stages = {stage: end.seconds[f"{stage}_seconds"] for stage in STAGES}
+        stages[DOWNLOAD] = timing.run_seconds - sum(stages.values())
+        for stage, seconds in stages.items():
+            if seconds > 0:
                 STAGE_SECONDS.labels(stage).observe(seconds)

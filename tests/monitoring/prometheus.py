@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from tests.servers import Process, free_port, wait_until
 
 PROGRAM, TOOL = shutil.which("prometheus"), shutil.which("promtool")
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
+ALERTS = MONITORING / "alerts.yml"
+SCRAPE_SECONDS = 1
 
 
 class Prometheus:
     """Scrapes each second what the given file of targets names, and evaluates our alerts."""
 
-    def __init__(self, folder: Path, targets: Path) -> None:
+    def __init__(self, folder: Path, targets: Path, rules: Path = ALERTS) -> None:
         assert PROGRAM
         self.url = f"http://127.0.0.1:{free_port()}"
         configuration = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(MONITORING / "alerts.yml")],
+            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+            "rule_files": [str(rules)],
             "scrape_configs": [
                 {"job_name": "stack", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
             ],
@@ -61,6 +64,16 @@ class Prometheus:
             return httpx.get(f"{self.url}/-/ready").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def without_patience(folder: Path) -> Path:
+    """Our alerts as they are, but that a condition has to hold for seconds where it has to for minutes."""
+    rules = yaml.safe_load(ALERTS.read_text())
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "for" in rule):
+        rule["for"] = "3s"
+    path = folder / "alerts.yml"
+    path.write_text(yaml.safe_dump(rules))
+    return path
 
 
 def promtool(*arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from core import metrics
 from core.queue_metrics import QueueMetrics
-from scripts.export_dashboards import DASHBOARDS, FOLDER, render
+from scripts.dashboards.catalogue import DASHBOARDS, FOLDER, file_of
+from scripts.dashboards.grafana import render
 from worker.gpu_metrics import GpuMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,9 +42,8 @@ def used(text: str) -> set[str]:
 
 def queries() -> Iterator[str]:
     for dashboard in DASHBOARDS:
-        for row in dashboard.rows.values():
-            for panel in row:
-                yield from panel.queries.values()
+        for panel in dashboard.panels:
+            yield from panel.queries.values()
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -83,8 +83,7 @@ class TestNames:
 class TestFiles:
     @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
     def test_dashboard_is_current(self, dashboard: Any) -> None:
-        path = FOLDER / f"{dashboard.uid.removeprefix('tooncrafter-')}.json"
-        assert path.read_text() == render(dashboard), "run `make dashboards`"
+        assert file_of(dashboard).read_text() == render(dashboard), "run `make dashboards`"
 
     @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.name)
     def test_panels_lie_beside_each_other(self, path: Path) -> None:
@@ -105,6 +104,13 @@ class TestFiles:
         for rule in alerts():
             assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
             assert rule["labels"]["severity"] in ("page", "ticket")
+            assert rule["labels"]["service"] == "tooncrafter"  # by which the dashboard finds it among others'
+
+    def test_every_alert_is_seen_to_fire(self) -> None:
+        """In `alert_tests.yml`, which promtool runs in test_live.py."""
+        cases = yaml.safe_load(Path(__file__).with_name("alert_tests.yml").read_text())["tests"]
+        fired = {one["alertname"] for case in cases for one in case["alert_rule_test"] if one["exp_alerts"]}
+        assert fired == {rule["alert"] for rule in alerts()}
 
     def test_every_metric_has_its_line_in_the_docs(self) -> None:
         text = (ROOT / "docs" / "metrics.md").read_text()

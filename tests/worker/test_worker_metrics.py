@@ -81,6 +81,7 @@ class TestNews:
         assert scrape("tooncrafter_job_seconds_sum") == 13
         assert scrape("tooncrafter_job_stage_seconds_sum", stage="denoise") == 8
         assert scrape("tooncrafter_job_stage_seconds_count", stage="encode") == 0  # it never came so far
+        assert scrape("tooncrafter_job_stage_seconds_sum", stage="download") == 1  # what no other stage took
         assert scrape.value("tooncrafter_model_peak_memory_bytes") == 7 * 2**30
 
     def test_message_without_a_job_is_no_attempt(self, scrape: Scrape) -> None:

@@ -1,0 +1,7 @@
+"""Write Grafana's dashboards from what stands beside this: `make dashboards`. Tests compare both."""
+
+from scripts.dashboards.catalogue import DASHBOARDS, file_of
+from scripts.dashboards.grafana import render
+
+for dashboard in DASHBOARDS:
+    file_of(dashboard).write_text(render(dashboard))
