@@ -1,10 +1,12 @@
 """`python -m api`: the gateway in one uvicorn process."""
 
+import math
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.connections import ConnectionLimits, allow_files, protocol_within
 from api.first_key import prepare_keys
 from api.main import create_app
 from core.logging import configure_logging
@@ -36,8 +38,10 @@ def main() -> None:
     prepare_keys(settings)
     app = create_app(settings)
     serve_metrics(settings, gateway_registry(), is_ready=lambda: hasattr(app.state, "watch"))
+    allow_files(settings.max_connections)
     config = uvicorn.Config(
         app,
+        http=protocol_within(ConnectionLimits.of(settings)),
         host=settings.host,
         port=settings.port,
         log_config=None,  # uvicorn's lines go through our format
@@ -46,6 +50,7 @@ def main() -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         ws="none",
+        timeout_keep_alive=math.ceil(settings.keep_alive_timeout.total_seconds()),
         timeout_graceful_shutdown=10,
     )
     Server(config, app).run()

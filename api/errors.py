@@ -33,6 +33,7 @@ STATUS: dict[type[ServiceError], int] = {
     errors.TooManyJobs: 429,
     errors.TooManyUploads: 429,
     errors.RateLimited: 429,
+    errors.HeadTooLarge: 431,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     ServiceError: 500,

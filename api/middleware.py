@@ -14,6 +14,7 @@ from ulid import ULID
 
 from api.auth import Authentication
 from api.caller import Caller
+from api.connections import CrowdGuard
 from api.doorkeeper import Doorkeeper
 from api.errors import unexpected_response
 from api.loopback import LoopbackGuard
@@ -65,6 +66,7 @@ def install_middleware(app: FastAPI, settings: Settings) -> None:
         origins=settings.cors_origins,
         asks_for_no_key=asks_for_no_key,
     )
+    app.add_middleware(CrowdGuard)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
 

@@ -13,7 +13,8 @@ ServiceError
 ├── Forbidden                 the API key or the signed link does not permit this
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
-├── RequestTimeout            the body took too long
+├── RequestTimeout            the head or the body took too long
+├── HeadTooLarge              request line and headers
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
@@ -166,10 +167,17 @@ class UntrustedOrigin(ServiceError):
 
 
 class RequestTimeout(ServiceError):
-    """The body of the request did not arrive in time."""
+    """Head or body of the request did not arrive in time."""
 
     code = "request_timeout"
     title = "The request took too long to arrive"
+
+
+class HeadTooLarge(ServiceError):
+    """Request line and headers have more bytes than the gateway reads."""
+
+    code = "head_too_large"
+    title = "The request's headers are too large"
 
 
 class Unavailable(ServiceError):
