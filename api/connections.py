@@ -13,15 +13,13 @@ from typing import Any
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from ulid import ULID
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors import problem_response
 from api.loopback import PROBES
-from core.errors import HeadTooLarge, RequestTimeout, ServiceError, Unavailable
+from api.strict_http import MAX_HEAD_BYTES, StrictProtocol, too_large
+from core.errors import RequestTimeout, ServiceError, Unavailable
 from core.settings import Settings
 
-MAX_HEAD_BYTES = 64 * 2**10  # of request line and headers; whatever reads them elsewhere takes 8 to 32 KiB
 LEAST_READ_BYTES = 64 * 2**10  # that a reader has to take in each `send_timeout` while an answer waits for it
 SPARE_FILES = 256  # beside connections: Redis, storage, fetched images, files that are sent
 CROWDED = "crowded"  # in a request's state: it came on a connection beyond the limit
@@ -84,7 +82,7 @@ def allow_files(connections: int) -> None:
             log.warning("fewer files may be open than TOONCRAFTER_MAX_CONNECTIONS needs", files=most, needed=wanted)
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(StrictProtocol):
     """One connection. A timer runs only while something is owed: a head, or the reading of an answer."""
 
     limits: ConnectionLimits
@@ -116,7 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         elif not self.transport.is_closing():  # a part of a head, or of a body that nobody wants any more
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(HeadTooLarge(f"request line and headers have to have at most {MAX_HEAD_BYTES} bytes"))
+                self.refuse(too_large())
             elif self._head_timer is None:
                 self._expect_head()
 
@@ -124,6 +122,12 @@ class GuardedProtocol(HttpToolsProtocol):
         """What was not read of the last answer of a connection holds it no longer than it may."""
         super().on_response_complete()
         if self.transport.is_closing() and self._unread():
+            self._expect_reading()
+
+    def refuse(self, error: ServiceError) -> None:
+        """Close behind the answer, which nobody may read."""
+        super().refuse(error)
+        if self._unread():
             self._expect_reading()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -157,25 +161,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         if self._head_bytes:
             seconds = self.limits.head_timeout
-            self._refuse(RequestTimeout(f"request line and headers have to arrive within {seconds:g} s"))
+            self.refuse(RequestTimeout(f"request line and headers have to arrive within {seconds:g} s"))
         else:
             self.transport.close()
-
-    def _refuse(self, error: ServiceError) -> None:
-        """Answer, unless these bytes belong to a request that is answered already, and close."""
-        if self.transport.is_closing():
-            return
-        if self.scope is None or "method" not in self.scope:  # amid a head
-            request_id = str(ULID())
-            answer = problem_response(error, request_id)
-            answer.headers["X-Request-ID"], answer.headers["Connection"] = request_id, "close"
-            lines = [b"HTTP/1.1 %d %s" % (answer.status_code, error.title.encode())]
-            lines += [name + b": " + value for name, value in answer.raw_headers]
-            self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
-            log.info("head refused", request_id=request_id, code=error.code, address=self.client and self.client[0])
-        self.transport.close()
-        if self._unread():
-            self._expect_reading()
 
     def _unread(self) -> int:
         return self.transport.get_write_buffer_size()

@@ -52,7 +52,10 @@ class Doorkeeper:
             RateLimited: too many that are not came from this address.
             Unavailable: Redis does not answer.
         """
-        sent = Headers(scope=scope).get("authorization")
+        values = Headers(scope=scope).getlist("authorization")
+        if len(values) > 1:
+            raise Unauthorized("`Authorization` has to come once: whoever passes a request on might read another one")
+        sent = values[0] if values else None
         if sent is None:
             if await self._is_open(keys):
                 return Caller.without_key(self._usual)

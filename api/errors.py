@@ -17,6 +17,7 @@ from core.errors import ServiceError
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
+    errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.UntrustedOrigin: 403,

@@ -14,6 +14,7 @@ ServiceError
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
 ├── RequestTimeout            the head or the body took too long
+├── MalformedRequest          no HTTP, or HTTP of more than one reading
 ├── HeadTooLarge              request line and headers
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
@@ -171,6 +172,13 @@ class RequestTimeout(ServiceError):
 
     code = "request_timeout"
     title = "The request took too long to arrive"
+
+
+class MalformedRequest(ServiceError):
+    """What came is not HTTP/1.1, or two readers could read it differently; nothing of it was looked at."""
+
+    code = "malformed_request"
+    title = "The request is not HTTP as it should be"
 
 
 class HeadTooLarge(ServiceError):

@@ -125,6 +125,14 @@ class TestPublicGateway:
         for kind, status in [("Token", 401), ("bearer", 200), ("BEARER", 200), ("Token", 401)]:
             assert (await public.get(URL, headers={"Authorization": f"{kind} {key}"})).status_code == status
 
+    async def test_two_keys(self, public: AsyncClient, settings: Settings) -> None:
+        """A proxy may have looked at the other one; even the same one twice is none."""
+        key, other = make_key(settings, "studio"), make_key(settings, "elsewhere")
+        for second in (other, "wrong", key):
+            for pair in ([key, second], [second, key]):
+                headers = [("Authorization", f"Bearer {one}") for one in pair]
+                problems(await public.get(URL, headers=headers), 401, "unauthorized")
+
     async def test_body_of_a_stranger_is_not_read(self, public: AsyncClient) -> None:
         sent = 0
 
