@@ -14,6 +14,7 @@ from core.metrics import gateway_registry
 from core.metrics_server import serve_metrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
+from core.tracing import begin_tracing, end_tracing
 
 
 class Server(uvicorn.Server):
@@ -34,6 +35,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight may end."""
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
+    begin_tracing(settings, "gateway")
     check_redis_in_background(settings.find_redis())
     prepare_keys(settings)
     app = create_app(settings)
@@ -54,6 +56,7 @@ def main() -> None:
         timeout_graceful_shutdown=10,
     )
     Server(config, app).run()
+    end_tracing()
 
 
 if __name__ == "__main__":

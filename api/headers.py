@@ -24,6 +24,10 @@ SeenStateHeader = Annotated[str | None, Header(description="`ETag` of the state 
 IdempotencyKeyHeader = Annotated[
     str | None, Header(description="Up to 255 characters; the same key and body make one job within 24 hours.")
 ]
+TraceparentHeader = Annotated[
+    str | None,
+    Header(description="The caller's trace (W3C Trace Context), in which the job's spans lie; ignored if malformed."),
+]
 
 
 def preferred_wait(headers: Headers) -> timedelta | None:

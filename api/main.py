@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from api.errors import install_error_handlers
 from api.inputs import Inputs
@@ -44,6 +45,9 @@ from core.settings import Settings
 from core.storage import open_storage
 from core.uploads import AsyncUploadStore
 from core.webhook_store import WebhookStore
+
+# FastAPI's own spans would name whole URLs, and with them signed links; ours (`api.tracing`) name none
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -93,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
         docs_url=None,  # FastAPI's own pages load their scripts from a public network; `docs` serves one that does not
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     install_middleware(app, settings)
     install_error_handlers(app)

@@ -21,6 +21,7 @@ from api.loopback import LoopbackGuard
 from api.request_bodies import BodyGuard
 from api.request_metrics import RequestMetrics
 from api.response_headers import ResponseHeaders
+from api.tracing import Tracing
 from core.settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # printable and free of spaces: it is logged and sent back
@@ -69,6 +70,8 @@ def install_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(CrowdGuard)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestId)
+    if settings.traces:
+        app.add_middleware(Tracing)
 
 
 class RequestId:

@@ -12,6 +12,7 @@ from api.caller import Caller
 from api.inputs import Input, Inputs, unstored, uploads_of
 from api.objects import discard
 from api.schemas import InterpolationBody
+from api.tracing import start_sending
 from api.webhooks import JudgedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
@@ -70,8 +71,16 @@ class Submissions:
         other._store = self._store.of(caller.tenant, caller.limits)
         return other
 
-    async def submit(self, submission: Submission, request_id: str, idempotency_key: str | None) -> Accepted:
+    async def submit(
+        self, submission: Submission, request_id: str, idempotency_key: str | None, traceparent: str = ""
+    ) -> Accepted:
         """Accept a job: judge its images, store them, then make it exist in one step.
+
+        Args:
+            submission: as it was read.
+            request_id: of the request that brought it.
+            idempotency_key: the caller's own name for it.
+            traceparent: the span at which the job's trace goes on.
 
         Raises:
             InvalidRequest: an image cannot be used; nothing is left behind.
@@ -93,18 +102,21 @@ class Submissions:
             if reservation.outcome is not Outcome.RESERVED:
                 return _accepted(reservation)
             await self._store_inputs(job_id, inputs)
-        result = await self._store.submit(
-            job_id,
-            request,
-            metadata=body.metadata,
-            ttl=ttl,
-            request_id=request_id,
-            idempotency=key,
-            reserved=stores,
-            uploads=uploads_of(inputs),
-            webhook=webhook.webhook,
-            warnings=webhook.warnings,
-        )
+        with start_sending(job_id, request, traceparent) as sent:
+            result = await self._store.submit(
+                job_id,
+                request,
+                metadata=body.metadata,
+                ttl=ttl,
+                request_id=request_id,
+                idempotency=key,
+                reserved=stores,
+                uploads=uploads_of(inputs),
+                webhook=webhook.webhook,
+                warnings=webhook.warnings,
+                traceparent=sent.traceparent or traceparent,
+            )
+            sent.set({"tooncrafter.outcome": result.outcome.value})
         if stores and result.outcome is not Outcome.CREATED:
             await discard(self._storage, self._store, job_id)
         if result.outcome is Outcome.UPLOAD_GONE:

@@ -193,6 +193,8 @@ class Job(Record):
     lost_leases: int = 0
     fence: int = 0
     request_id: str = ""
+    traceparent: str = ""  # the span at which the job's trace goes on; W3C Trace Context
+    requeued_at: datetime | None = None  # of a job that has waited before
 
     def input_key(self, image: StoredImage) -> str:
         """Object key of one of the request's images, whether it came with the request or was uploaded before."""

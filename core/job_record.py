@@ -23,7 +23,13 @@ _JSON_FIELDS = (
     "webhook",
     "warnings",
 )
-_TIME_FIELDS = {"created": "created_at", "started": "started_at", "finished": "finished_at", "expires": "expires_at"}
+_TIME_FIELDS = {
+    "created": "created_at",
+    "started": "started_at",
+    "requeued": "requeued_at",
+    "finished": "finished_at",
+    "expires": "expires_at",
+}
 
 
 class QueuedView(NamedTuple):
@@ -73,6 +79,7 @@ def submission_fields(
     request_id: str,
     webhook: Webhook | None,
     warnings: Sequence[Caution],
+    traceparent: str,
 ) -> list[str]:
     """What a new record holds beside what the script itself knows."""
     notices = json.dumps([warning.model_dump() for warning in warnings])
@@ -83,6 +90,7 @@ def submission_fields(
         *("canvas_pixels", str(request.width * request.height)),
         *(("webhook", webhook.model_dump_json()) if webhook else ()),
         *(("warnings", notices) if warnings else ()),
+        *(("traceparent", traceparent) if traceparent else ()),
     ]
 
 

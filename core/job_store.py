@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import redis
 
@@ -30,6 +31,14 @@ class Claim:
     def args(self) -> tuple[str, int]:
         """What every later write has to show."""
         return self.job.id, self.job.fence
+
+
+class Recovered(NamedTuple):
+    """What became of jobs whose workers vanished."""
+
+    requeued: list[str]  # ids
+    failed: list[str]
+    attempts: list[dict[str, str]]  # that were lost: the records as they were, of whatever version
 
 
 class JobStore(WorkerRegistry):
@@ -162,14 +171,14 @@ class JobStore(WorkerRegistry):
         times = (milliseconds(HOLD_LIFE), milliseconds(FORGIVEN_FOR))
         return str(self._report_sick(args=[*claim.args, worker, place, reason, *times, failure_field(error)]))
 
-    def recover_expired_leases(self) -> tuple[list[str], list[str]]:
-        """Return the jobs of vanished workers to the ready set; fail those that lost too many. Ids of both.
+    def recover_expired_leases(self) -> Recovered:
+        """Return the jobs of vanished workers to the ready set; fail those that lost too many.
 
         A job that its caller wants no more ends as canceled instead.
         """
         error = WorkerLost(f"{MAX_LOST_LEASES} workers vanished while they ran this job")
-        requeued, failed = self._recover(args=[failure_field(error)])
-        return requeued, failed
+        requeued, failed, attempts = self._recover(args=[failure_field(error)])
+        return Recovered(requeued, failed, [dict(zip(one[::2], one[1::2], strict=True)) for one in attempts])
 
     def count_ready(self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION) -> int:
         """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and schema can run now.

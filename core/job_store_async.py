@@ -131,6 +131,7 @@ class AsyncJobStore:
         uploads: Mapping[str, str] | None = None,
         webhook: Webhook | None = None,
         warnings: Sequence[Caution] = (),
+        traceparent: str = "",
     ) -> Submission:
         """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one step.
 
@@ -145,6 +146,7 @@ class AsyncJobStore:
             uploads: for images that lie with an upload, their digest and that upload.
             webhook: who is told of its events.
             warnings: what the caller should know.
+            traceparent: the span at which the job's trace goes on.
 
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
@@ -155,7 +157,7 @@ class AsyncJobStore:
             *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
             *(milliseconds(IDEMPOTENCY_LIFE), milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
-            *submission_fields(request, metadata, request_id, webhook, warnings),
+            *submission_fields(request, metadata, request_id, webhook, warnings, traceparent),
         )
         if outcome != Outcome.CREATED:
             return Submission(Outcome(outcome), parse_view(answer[0]))
@@ -173,6 +175,7 @@ class AsyncJobStore:
             warnings=list(warnings),
             uploads=dict(uploads or {}),
             request_id=request_id,
+            traceparent=traceparent,
         )
         return Submission(Outcome.CREATED, QueuedView(job, position))
 

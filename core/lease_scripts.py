@@ -91,17 +91,18 @@ return 1
 """
 )
 
-# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, then ids that failed. A job that is
-# to be canceled ends so.
+# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, ids that failed, and the record of
+# each lost attempt as it was. A job that is to be canceled ends so.
 RECOVER = (
     COMMON
     + f"""
-local requeued, failed = {{}}, {{}}
+local requeued, failed, lost_attempts = {{}}, {{}}, {{}}
 for _, id in ipairs(redis.call('ZRANGE', '{LEASES}', '-inf', now(), 'BYSCORE', 'LIMIT', 0, 100)) do
   redis.call('ZREM', '{LEASES}', id)
   local state = redis.call('HMGET', key_of(id), 'status', 'cancel')
   if state[1] == 'running' then
     local lost = redis.call('HINCRBY', key_of(id), 'lost_leases', 1)
+    table.insert(lost_attempts, redis.call('HGETALL', key_of(id)))
     if state[2] then
       finish(id, 'canceled')
     elseif lost >= {MAX_LOST_LEASES} then
@@ -113,6 +114,6 @@ for _, id in ipairs(redis.call('ZRANGE', '{LEASES}', '-inf', now(), 'BYSCORE', '
     end
   end
 end
-return {{requeued, failed}}
+return {{requeued, failed, lost_attempts}}
 """
 )

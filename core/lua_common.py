@@ -119,7 +119,7 @@ local function requeue(id)
   if redis.call('HGET', key_of(id), 'cancel') then return finish(id, 'canceled') end
   charge(id)
   redis.call('HDEL', key_of(id), 'started')
-  move(id, 'queued', 'progress', '')
+  move(id, 'queued', 'progress', '', 'requeued', now())
   enqueue(id)
   wake()
 end

@@ -240,6 +240,12 @@ class Settings(BaseSettings):
         "the workers of one command count on from it. Unset: `make up` chooses free ones, other commands serve none.",
     )
 
+    traces: bool = Field(
+        default=False,
+        description="Send traces, by OTLP over HTTP. Where to and how many, say the usual variables of OpenTelemetry, "
+        "which have to stand in the environment: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and others.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )

@@ -9,7 +9,7 @@ from core import keys
 from core import webhook_scripts as scripts
 from core.async_redis import AsyncRedis
 from core.job import ID_PREFIX, Job, from_milliseconds
-from core.job_record import milliseconds, parse_flat
+from core.job_record import milliseconds, parse_job
 from core.record import Record
 from core.webhook_secret_scripts import VALID_SECRETS
 from core.webhook_secrets import WebhookSecret, parse_secrets
@@ -29,9 +29,14 @@ class ClaimedEvent(NamedTuple):
     snapshot: list[str]  # the job's record as it was, field, value, …
 
     @property
+    def record(self) -> dict[str, str]:
+        """The job as it was when the event happened, as Redis holds it."""
+        return dict(zip(self.snapshot[::2], self.snapshot[1::2], strict=True))
+
+    @property
     def job(self) -> Job:
-        """The job as it was when the event happened."""
-        return parse_flat(self.snapshot)
+        """The same, understood."""
+        return parse_job(self.record)
 
 
 class Delivery(Record):

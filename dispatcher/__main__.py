@@ -12,6 +12,7 @@ from core.queue_metrics import QueueMetrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
+from core.tracing import begin_tracing, end_tracing
 from core.upkeep_store import UpkeepStore
 from dispatcher.audit import Audit
 from dispatcher.duty import Duty
@@ -33,6 +34,7 @@ def main() -> None:
     """
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
+    begin_tracing(settings, "dispatcher")
     stop, leads = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -53,6 +55,7 @@ def main() -> None:
     deadline = time.monotonic() + FAREWELL_SECONDS
     for duty in duties:
         duty.join(max(0.0, deadline - time.monotonic()))
+    end_tracing(FAREWELL_SECONDS / 3)
     sys.exit(any(duty.failed for duty in duties))
 
 

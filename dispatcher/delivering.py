@@ -13,6 +13,7 @@ from core.errors import Unavailable
 from core.job_record import QueuedView
 from core.job_view import OutputLink, job_view
 from core.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
+from core.tracing import Kind, Span, trace_of, tracer
 from core.webhook_sender import WebhookSender
 from core.webhook_store import ClaimedEvent, WebhookStore
 from core.webhooks import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
@@ -84,8 +85,11 @@ class Deliverer:
 
     async def _deliver(self, event: ClaimedEvent) -> None:
         lease_end = time.monotonic() + LEASE.total_seconds()
+        record = event.record
         try:
-            attempt = await self._attempt(event)
+            with _start_trace(event, record.get("traceparent", "")) as span:
+                attempt = await self._attempt(event)
+                _finish_trace(span, attempt)
         except Unavailable as error:
             log.warning("an event cannot be put together, trying again", event_id=event.id, error=error.detail)
             return  # its lease ends, and it is due again
@@ -98,7 +102,10 @@ class Deliverer:
         log.info(
             "webhook attempt",
             event_id=event.id,
+            job_id=record["id"],
+            request_id=record.get("request_id", ""),
             tenant=event.tenant,
+            **trace_of(record.get("traceparent", "")),
             verdict=verdict.value,
             status_code=attempt.status_code,
             error=attempt.error,
@@ -138,3 +145,26 @@ class Deliverer:
             except Unavailable as error:
                 log.warning("the outcome of an attempt cannot be noted yet", event_id=event.id, error=error.detail)
                 await asyncio.sleep(PATIENCE_SECONDS)
+
+
+def _start_trace(event: ClaimedEvent, traceparent: str) -> Span:
+    """An attempt's span, in the trace of the job that it tells of. Where it goes is the tenant's own affair."""
+    return tracer().start(
+        "POST webhook",
+        Kind.CLIENT,
+        parent=traceparent,
+        attributes={
+            "http.request.method": "POST",
+            "http.request.resend_count": event.tries,
+            "tooncrafter.tenant": event.tenant,
+            "tooncrafter.event": event.name,
+            "tooncrafter.event.id": event.id,
+        },
+    )
+
+
+def _finish_trace(span: Span, attempt: Attempt) -> None:
+    if attempt.status_code is not None:
+        span.set({"http.response.status_code": attempt.status_code})
+    if not attempt.delivered:
+        span.fail(str(attempt.status_code or "no_answer"))

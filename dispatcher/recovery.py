@@ -1,8 +1,12 @@
 """Jobs whose worker vanished go back to the ready set, or fail after too many."""
 
+from collections.abc import Mapping
+
 import structlog
 
+from core.job import from_milliseconds
 from core.metrics import LEASES_RECOVERED
+from core.tracing import QUEUE, Kind, on_the_queue, trace_of, tracer
 from core.upkeep_store import UpkeepStore
 
 log = structlog.get_logger("dispatcher")
@@ -10,10 +14,46 @@ log = structlog.get_logger("dispatcher")
 
 def recover_lost_jobs(store: UpkeepStore) -> None:
     """Look once; every change is one atomic script, so two dispatchers may do this at the same time."""
-    requeued, failed = store.recover_expired_leases()
-    LEASES_RECOVERED.labels("requeued").inc(len(requeued))
-    LEASES_RECOVERED.labels("failed").inc(len(failed))
-    for job_id in requeued:
-        log.warning("lease expired, job waits again", job_id=job_id)
-    for job_id in failed:
-        log.error("job lost too many workers: failed for good, its inputs stay until it expires", job_id=job_id)
+    recovered = store.recover_expired_leases()
+    LEASES_RECOVERED.labels("requeued").inc(len(recovered.requeued))
+    LEASES_RECOVERED.labels("failed").inc(len(recovered.failed))
+    for record in recovered.attempts:
+        _trace(record)
+        whose = _whose(record)
+        if record["id"] in recovered.failed:
+            log.error("job lost too many workers: failed for good, its inputs stay until it expires", **whose)
+        elif record["id"] in recovered.requeued:
+            log.warning("lease expired, job waits again", **whose)
+        else:
+            log.info("lease expired, job was to be canceled", **whose)
+
+
+def _whose(record: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "job_id": record["id"],
+        "request_id": record.get("request_id", ""),
+        "tenant": record.get("tenant"),
+        "attempt": int(record["attempts"]),
+        "worker": record.get("worker"),
+        **trace_of(record.get("traceparent", "")),
+    }
+
+
+def _trace(record: Mapping[str, str]) -> None:
+    """The span of a lost attempt, which its worker cannot send any more: from its start until it is known as lost."""
+    sent = record.get("traceparent", "")
+    span = tracer().start(
+        f"process {QUEUE}",
+        Kind.CONSUMER,
+        parent=sent,
+        link=sent,
+        begun=from_milliseconds(int(record["started"])),
+        attributes={
+            **on_the_queue("process", record["id"]),
+            "tooncrafter.attempt": int(record["attempts"]),
+            "tooncrafter.worker": record.get("worker", ""),
+            "tooncrafter.outcome": "lost",
+        },
+    )
+    span.fail("lease_expired")
+    span.end()

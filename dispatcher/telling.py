@@ -8,6 +8,7 @@ import structlog
 from core.errors import Unavailable
 from core.job import Job, JobState
 from core.job_record import parse_job
+from core.tracing import trace_of
 from core.upkeep_store import BATCH, UpkeepStore
 
 log = structlog.get_logger("dispatcher")
@@ -59,6 +60,7 @@ def _facts(job: Job) -> dict[str, Any]:
         **job.timing.model_dump(),
         "queued_seconds": (started - job.created_at).total_seconds(),
         "run_seconds": (ended - started).total_seconds(),
+        **trace_of(job.traceparent),
         "device": job.model.device if job.model else None,
         "model": job.model.name if job.model else None,
     }

@@ -14,6 +14,7 @@ from core.outbound import Outbound, SystemResolver
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
+from core.tracing import begin_tracing, end_tracing
 from core.webhook_sender import WebhookSender
 from core.webhook_store import WebhookStore
 from dispatcher.delivering import MAX_IN_FLIGHT, Deliverer
@@ -25,9 +26,11 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; attempts under way end first, within `TIME_LIMIT`."""
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
+    begin_tracing(settings, "webhooks")
     check_redis_in_background(settings.find_redis())
     serve_metrics(settings, webhooks_registry(), is_ready=lambda: True)
     asyncio.run(deliver(settings))
+    end_tracing()
 
 
 async def deliver(settings: Settings) -> None:

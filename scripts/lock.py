@@ -32,9 +32,9 @@ class Lock(NamedTuple):
 
 
 LOCKS = (
-    Lock("api", ("api",)),
-    Lock("worker", ("worker",)),
-    Lock("desk", ("api", "worker", "dev")),
+    Lock("api", ("api", "traces")),
+    Lock("worker", ("worker", "traces")),
+    Lock("desk", ("api", "worker", "traces", "dev")),
     Lock("servers"),
     Lock("checkers"),
     Lock("auditors"),

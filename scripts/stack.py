@@ -10,6 +10,7 @@ from pathlib import Path
 
 UP = Path(__file__).resolve().parent / "up.py"
 START_LIMIT = timedelta(minutes=2)  # a busy machine may need ten times the usual 3 s
+PREFIXES = ("TOONCRAFTER_", "OTEL_")  # of variables that mean something to the service
 STOP_LIMIT = timedelta(minutes=2)
 
 
@@ -22,14 +23,14 @@ class Stack:
 
     Args:
         state: the state folder; it may hold the state of an earlier stack.
-        settings: `TOONCRAFTER_*` without the prefix, in lower case. No other such variable reaches the stack, nor
-            does a `.env`, so that it touches nothing but its folder.
+        settings: `TOONCRAFTER_*` without the prefix, in lower case. No other variable of `PREFIXES` reaches the stack,
+            nor does a `.env`, so that it touches nothing but its folder.
     """
 
     def __init__(self, state: Path, **settings: str) -> None:
         self.state = state
         own = {"state_dir": str(state), "port": "0", **settings}
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")}
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
         self.environment |= {f"TOONCRAFTER_{name.upper()}": value for name, value in own.items()}
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -15,7 +15,9 @@ from core.job_store_async import AsyncJobStore
 from core.s3_storage import s3_client
 from core.settings import Settings
 from core.storage import ObjectStorage, open_storage
+from core.tracing import end_tracing
 from core.upkeep_store import UpkeepStore
+from tests.otlp import Collector
 from tests.servers import MINISTACK, RedisServer, S3Server
 
 _bucket_numbers = itertools.count(1)
@@ -24,7 +26,7 @@ _bucket_numbers = itertools.count(1)
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What the desk has set for its own stack, in the environment or in `.env`, reaches no test."""
-    for name in [name for name in os.environ if name.startswith("TOONCRAFTER_")]:
+    for name in [name for name in os.environ if name.startswith(("TOONCRAFTER_", "OTEL_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -141,6 +143,21 @@ def any_settings(request: pytest.FixtureRequest, settings: Settings) -> Settings
 @pytest.fixture
 def storage(any_settings: Settings) -> ObjectStorage:
     return open_storage(any_settings)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """It listens for spans."""
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def traces(collector: Collector, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The stack's settings with traces on, and the collector where the usual variable says; what begins, ends."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    yield settings.model_copy(update={"traces": True})
+    end_tracing()
 
 
 @pytest.fixture

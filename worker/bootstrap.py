@@ -20,6 +20,7 @@ from core.metrics_server import serve_metrics
 from core.redis_check import check_redis_in_background
 from core.settings import Settings
 from core.storage import open_storage
+from core.tracing import begin_tracing, end_tracing
 from worker.gpu_metrics import GpuMetrics
 from worker.heartbeat import Heartbeat
 from worker.verdict import Judge
@@ -68,6 +69,7 @@ def start_child() -> None:
     global _runner  # Celery gives a child no other place to keep what it owns
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
+    begin_tracing(settings, "worker")
     try:
         _runner = build_runner(settings, worker_name(os.getppid()))
     except Exception:
@@ -118,6 +120,7 @@ def _about(settings: Settings) -> dict[str, str]:
 
 def leave_broken_child() -> NoReturn:
     """End this process: its device computes nothing more here. Celery starts another, which the quarantine holds."""
+    end_tracing()
     logging.shutdown()
     os._exit(os.EX_SOFTWARE)
 
@@ -126,6 +129,7 @@ def end_child() -> None:
     """This child stops in order."""
     if _runner is not None:
         _runner.heartbeat.end()
+    end_tracing()
 
 
 def start_parent() -> None:

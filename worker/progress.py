@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from core.errors import DeadlineExceeded, StaleClaim
 from core.job import Progress, Stage, Timing
 from core.job_store import Claim, JobStore
+from worker.attempt_trace import AttemptTrace
 from worker.heartbeat import Heartbeat
 from worker.interruptions import WorkerStops
 
@@ -29,11 +30,14 @@ log = structlog.get_logger("worker")
 class JobProgress:
     """Follows one attempt through its stages. `begin` and `step` raise when the attempt may not go on."""
 
-    def __init__(self, store: JobStore, claim: Claim, heartbeat: Heartbeat, timeout: timedelta) -> None:
+    def __init__(
+        self, store: JobStore, claim: Claim, heartbeat: Heartbeat, timeout: timedelta, trace: AttemptTrace
+    ) -> None:
         self._store = store
         self._claim = claim
         self._heartbeat = heartbeat
         self._timeout = timeout
+        self._trace = trace
         self._steps = claim.job.request.steps
         self._started = time.monotonic()
         self._stage = Stage.LOADING
@@ -50,6 +54,7 @@ class JobProgress:
             WorkerStops: the job has to be given back.
         """
         self._close_stage()
+        self._trace.begin(stage)
         self._stage = stage
         self._publish(step=0 if stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING) else self._steps)
 

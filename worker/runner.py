@@ -19,6 +19,7 @@ from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stag
 from core.job_store import Claim, JobStore
 from core.shot import Size
 from core.storage import ObjectStorage
+from worker.attempt_trace import AttemptTrace
 from worker.device import require_working_device
 from worker.export import encode_mp4
 from worker.failures import failures_of_a_job
@@ -86,22 +87,25 @@ class Runner:
             self.heartbeat.ended(EMPTY)
             return None
         job = claim.job
+        trace = AttemptTrace(job, self.heartbeat.worker, self._model.device)
         with structlog.contextvars.bound_contextvars(
-            job_id=job.id, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts
+            job_id=job.id, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts, **trace.ids
         ):
             self.heartbeat.hold(claim)
             try:
-                self._attempt(claim)
+                self._attempt(claim, trace)
             except StaleClaim:
                 self.heartbeat.ended("stale")
+                trace.end("stale")
                 log.warning("job was given to another worker, this attempt's work is dropped")
             finally:
+                trace.end("broken_off")
                 self.heartbeat.release()
         return job.id
 
-    def _attempt(self, claim: Claim) -> None:
+    def _attempt(self, claim: Claim, trace: AttemptTrace) -> None:
         """Raises StaleClaim where the job turns out to be another worker's; every other end is written."""
-        progress = JobProgress(self._store, claim, self.heartbeat, self._limits.job_timeout)
+        progress = JobProgress(self._store, claim, self.heartbeat, self._limits.job_timeout, trace)
         load_seconds, self._load_seconds = self._load_seconds, 0.0
         self._memory.begin_job()
         try:
@@ -110,24 +114,29 @@ class Runner:
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
             self.heartbeat.ended("succeeded", timing, self._memory.peak_bytes())
+            trace.end("succeeded")
             log.info("attempt succeeded", run_seconds=timing.run_seconds)
         except JobFailed as error:
             failure, timing = error, progress.timing(load_seconds)
             self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
             self.heartbeat.ended("failed", timing, self._memory.peak_bytes())
+            trace.end("failed", error.code)
             log.warning("attempt failed", code=error.code, detail=error.detail)
         except CancelRequested:
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.end_canceled(claim, timing, self._model_of_job()))
             self.heartbeat.ended("canceled", timing)
+            trace.end("canceled")
             log.info("attempt canceled")
         except WorkerStops:
             self._load_seconds = load_seconds
             self._commit(lambda: self._store.give_back(claim))
             self.heartbeat.ended("given_back")
+            trace.end("given_back")
             log.info("job given back, the worker stops")
         except DeviceBroken as error:
             self._report_sick(claim, str(error))
+            trace.end("device_broken")
             raise
 
     def _report_sick(self, claim: Claim, reason: str) -> None:

@@ -12,6 +12,7 @@ from api.headers import (
     IdempotencyKeyHeader,
     PreferHeader,
     SeenStateHeader,
+    TraceparentHeader,
     idempotency_key,
     preferred_wait,
     seen_version,
@@ -19,6 +20,7 @@ from api.headers import (
 from api.routers.jobs import JobId
 from api.schemas import PROBLEM_RESPONSE
 from api.submission_doc import SUBMISSION_DOC
+from api.tracing import traceparent_of
 from core.job_record import QueuedView
 from core.job_store_async import Known
 from core.job_view import JobView
@@ -35,7 +37,11 @@ _ENDED_OR_REPLAYED: dict[str, Any] = {
 _UNCHANGED: dict[str, Any] = {"description": "The job is still at the version of `If-None-Match`."}
 
 
-async def _submit_parameters(prefer: PreferHeader = None, idempotency_key: IdempotencyKeyHeader = None) -> None:
+async def _submit_parameters(
+    prefer: PreferHeader = None,
+    idempotency_key: IdempotencyKeyHeader = None,
+    traceparent: TraceparentHeader = None,
+) -> None:
     """For the contract."""
 
 
@@ -51,7 +57,7 @@ async def submit(request: Request) -> Response:
     """Accept two keyframes and animate between them; the answer is the job, to be polled at its `Location`."""
     state, wait, key = request.state, preferred_wait(request.headers), idempotency_key(request.headers)
     submission = await read_submission(request, max_image=state.settings.max_image)
-    view, replayed = await submissions_of(request).submit(submission, state.request_id, key)
+    view, replayed = await submissions_of(request).submit(submission, state.request_id, key, traceparent_of(request))
     jobs = interpolations_of(request)
     headers = {"Location": f"{router.prefix}/{view.job.id}"}
     if replayed:

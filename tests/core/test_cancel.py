@@ -27,7 +27,7 @@ class TestCancel:
         redis_server.client.zadd(keys.LEASES, {unwanted.job.id: 1}, xx=True)
         with pytest.raises(CancelRequested):
             store.renew(unwanted)
-        assert store.recover_expired_leases() == ([], [])
+        assert store.recover_expired_leases()[:2] == ([], [])
 
     @pytest.mark.parametrize("losses_before", range(MAX_LOST_LEASES))
     def test_lost_lease_ends_it(
@@ -36,7 +36,7 @@ class TestCancel:
         """Nobody has to run it again, and the last loss is no failure either."""
         redis_server.client.hset(keys.JOB + unwanted.job.id, "lost_leases", losses_before)
         expire_lease(redis_server, unwanted.job.id)
-        assert store.recover_expired_leases() == ([], [])
+        assert store.recover_expired_leases()[:2] == ([], [])
         self._ended_as_canceled(unwanted.job.id, store, redis_server)
 
     def test_given_back_it_ends(self, unwanted: Claim, store: JobStore, redis_server: RedisServer) -> None:

@@ -163,7 +163,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         silent = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
         for job_id in silent:
             self.server.client.zadd(keys.LEASES, {job_id: 0}, xx=True)
-        requeued, failed = self.store.recover_expired_leases()
+        requeued, failed, _ = self.store.recover_expired_leases()
         assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
             self.lost[job_id] += 1

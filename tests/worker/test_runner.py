@@ -154,7 +154,7 @@ class TestLostLease:
         def lose_lease(index: int) -> None:
             if index == 2:
                 redis_server.client.zadd(keys.LEASES, {job_id: 0})
-                assert folder_worker.store.recover_expired_leases() == ([job_id], [])
+                assert folder_worker.store.recover_expired_leases()[:2] == ([job_id], [])
 
         folder_worker.pipeline.at_step = lose_lease
         assert folder_worker.run() == job_id
@@ -192,7 +192,7 @@ class TestLostLease:
         folder_worker.run()
         job = read(folder_worker.store, job_id)
         assert (job.status, job.attempts) == (JobState.SUCCEEDED, 1)
-        assert folder_worker.store.recover_expired_leases() == ([], [])
+        assert folder_worker.store.recover_expired_leases()[:2] == ([], [])
 
     async def test_heartbeat_renews_no_lease_that_progress_renewed(
         self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
