@@ -19,6 +19,7 @@ from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, U
 
 REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
 MAX_PARTS = 32  # files of one form; a request has two keyframes
+MAX_VALUES = 20_000  # of one JSON text, about; each costs a hundred times its bytes, while all other callers wait
 
 
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
@@ -122,13 +123,39 @@ def _content_type(request: Request) -> str:
 
 
 def _parse_json(text: bytes | str) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON")
+    """Plain values of a text that has one reading.
 
+    Raises:
+        MalformedBody: it is no JSON, says something twice, or has too many values.
+    """
+    if len(text) > MAX_VALUES and _count_marks(text) > MAX_VALUES:
+        raise MalformedBody(f"the JSON has to have at most {MAX_VALUES} values")
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"the JSON cannot be read: {error}") from None
+
+
+def _count_marks(text: bytes | str) -> int:
+    """What parts or opens values; those inside of strings count too, of which an image in base64 has one."""
+    return (
+        text.count(b",") + text.count(b"{") + text.count(b"[")
+        if isinstance(text, bytes)
+        else _count_marks(text.encode())
+    )
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"`{twice[:100]}` stands there twice")
+    return found
 
 
 async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:

@@ -10,7 +10,7 @@ from core.job import Priority
 from core.job_view import JobView
 from core.webhooks import FINAL_EVENTS, WebhookEvent
 
-MAX_METADATA = 16
+MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000  # entries, characters; they lie in Redis
 MAX_STEPS = 60  # as many as the published demo offers
 MIN_EXPIRES_SECONDS = 3600
 
@@ -130,9 +130,9 @@ class InterpolationBody(Body):
         default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."
     )
     webhook: WebhookBody | None = Field(default=None, description="Who is told of the job's events.")
-    metadata: dict[str, str] = Field(
-        default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent."
-    )
+    metadata: dict[
+        Annotated[str, Field(max_length=MAX_METADATA_NAME)], Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
+    ] = Field(default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent.")
     expires_in: int | None = Field(
         default=None,
         ge=MIN_EXPIRES_SECONDS,

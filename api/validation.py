@@ -1,5 +1,6 @@
 """What pydantic found wrong with a body, in the words of the API: pointer, code, what was wanted and what came."""
 
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,6 +44,10 @@ _WANTED = {
     "model_attributes_type": "has to be an object",
 }
 _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
+_SHOWN_NAME = 100  # characters of the name of a field that somebody made up
+_brief = reprlib.Repr()  # looks at little more than is shown
+_brief.maxstring = _brief.maxother = _brief.maxlong = 3 * _SHOWN_CHARACTERS
+_brief.maxlevel = 2
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
@@ -57,12 +62,19 @@ def problems_of_parameters(entries: Iterable[Any]) -> list[Problem]:
 
 def pointer_of(location: Iterable[str | int]) -> str:
     """JSON pointer (RFC 6901) of a field."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join("/" + _name(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _name(part: str | int) -> str:
+    text = str(part)
+    return text if len(text) <= _SHOWN_NAME else text[:_SHOWN_NAME] + "…"
 
 
 def _problem(entry: Any) -> Problem:
     kind, location = entry["type"], entry["loc"]
-    name = f"`{location[-1]}`" if location else "the body"
+    if len(location) > 2 and location[-1] == "[key]":  # pydantic's word for the name of an entry
+        location = location[:-1]
+    name = f"`{_name(location[-1])}`" if location else "the body"
     return Problem(pointer_of(location), _CODES.get(kind, "wrong_type"), _detail(kind, name, entry))
 
 
@@ -83,5 +95,5 @@ def _what_came(kind: str, entry: Any) -> str:
         return f"has {entry['ctx']['actual_length']}"
     if kind == "string_too_long":
         return f"has {len(entry['input'])}"
-    shown = repr(entry["input"])
+    shown = _brief.repr(entry["input"])
     return "is " + (shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…")

@@ -38,6 +38,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+MOST_PROBLEMS = 100  # that one answer lists
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -72,8 +74,11 @@ class InvalidRequest(ServiceError):
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "InvalidRequest":
-        """One error for all problems, in the order in which they were found."""
-        return cls("1 problem" if len(problems) == 1 else f"{len(problems)} problems", problems)
+        """One error for all problems, in the order in which they were found; of very many the first ones."""
+        detail = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        if len(problems) > MOST_PROBLEMS:
+            detail += f", of which these are the first {MOST_PROBLEMS}"
+        return cls(detail, problems[:MOST_PROBLEMS])
 
 
 class MalformedBody(InvalidRequest):

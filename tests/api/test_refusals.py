@@ -50,6 +50,13 @@ class TestFields:
             ({"outputs": []}, "/outputs", "out_of_range", "at least 1"),
             ({"metadata": {str(n): "" for n in range(17)}}, "/metadata", "out_of_range", "at most 16"),
             ({"metadata": {"shot": 12}}, "/metadata/shot", "wrong_type", "has to be a string"),
+            (
+                {"metadata": {"shot": "x" * 1001}},
+                "/metadata/shot",
+                "out_of_range",
+                "at most 1000 characters but has 1001",
+            ),
+            ({"metadata": {"n" * 65: ""}}, "/metadata/" + "n" * 65, "out_of_range", "at most 64 characters but has 65"),
             ({"expires_in": 60}, "/expires_in", "out_of_range", "at least 3600"),
             ({"expires_in": 10**9}, "/expires_in", "out_of_range", "at most 604800"),
             ({"stepps": 5}, "/stepps", "unknown_field", "`stepps` is no field of this request"),
@@ -78,6 +85,14 @@ class TestFields:
             "/colour": "unknown_field",
         }
         assert response.json()["detail"] == "6 problems"
+
+    async def test_answer_is_small_however_large_the_nonsense_is(self, client: AsyncClient) -> None:
+        """Names, values and how many of them."""
+        names = {f"field-{number}": None for number in range(10_000)}
+        response = await client.post(URL, json=body(**{"f" * 10**6: 1, "steps": ["x" * 10**6], **names}))
+        assert problems(response, 422, "invalid_request")["/steps"] == "wrong_type"
+        assert response.json()["detail"] == "10002 problems, of which these are the first 100"
+        assert len(response.content) < 30_000
 
     @pytest.mark.parametrize("fields", [[], "text", 5, None, {}])
     async def test_body_that_is_no_request(self, client: AsyncClient, fields: object) -> None:
@@ -144,6 +159,27 @@ class TestForms:
         assert problems(broken, 400, "malformed_body") == {}
         part = await client.post(URL, files=files(), data={"request": text})
         assert problems(part, 400, "malformed_body") == {}
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('{"steps": 5, "steps": 6}', "`steps` stands there twice"),
+            ('{"metadata": {"a": "", "a": ""}}', "`a` stands there twice"),
+            ('{"keyframes": [' + "{}," * 30_000 + "{}]}", "at most 20000 values"),
+            ("[" * 30_000, "at most 20000 values"),
+        ],
+    )
+    async def test_json_that_costs_or_means_more_than_it_shows(
+        self, client: AsyncClient, text: str, words: str
+    ) -> None:
+        """One reading, and no more values than any request needs, in either form."""
+        headers = {"Content-Type": "application/json"}
+        for refused in (
+            await client.post(URL, content=text, headers=headers),
+            await client.post(URL, files=files(), data={"request": text}),
+        ):
+            assert problems(refused, 400, "malformed_body") == {}
+            assert words in refused.json()["detail"]
 
     @pytest.mark.parametrize(
         ("content", "headers"),

@@ -52,6 +52,12 @@ class TestForms:
         assert (request["prompt"], request["seed"]) == ("a fox jumps", 5)
         assert len(stored_keys()) == 2
 
+    async def test_large_images_are_few_values(self, client: AsyncClient) -> None:
+        """What bounds the values of a body never counts the bytes of its images, nor the commas of a person."""
+        keyframes = [{"image": {"data": data_uri(noise_png(500, 500))}}] * 2
+        response = await client.post(URL, json={"keyframes": keyframes, "prompt": "," * 1000})
+        assert response.status_code == 202, response.text
+
     async def test_fields_of_a_form_stand_in_its_json_part(self, client: AsyncClient) -> None:
         """As a text field or as a file, which is how clients differ; in any order."""
         fields = json.dumps({"steps": 12, "metadata": {"shot": "12a"}})
