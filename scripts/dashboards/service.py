@@ -67,7 +67,7 @@ _CALLERS = [
         "reqps",
         {"{{status}}": f"sum by (status) (rate(tooncrafter_http_requests_total[{RANGE}]))"},
         stacked=True,
-        colors={"^2": WELL, "^3": PLAIN, "^4": WARNING, "^5": BAD},
+        colors={"^4": WARNING, "^5": BAD},
     ),
     Panel(
         "Share of calls that fail",

@@ -1,4 +1,4 @@
-"""What may happen to a service, and the panels by which an operator sees what it was: docs/operations.md tells them."""
+"""What may happen to a service, and the panels by which an operator sees what it was: docs/mornings.md tells them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -19,13 +19,13 @@ class Client:
 
     def submit(self, **request: Any) -> str:
         """A small job from the shipped keyframes; its id."""
-        answer = self._send("/v1/interpolations", request)
+        answer = self.send("/v1/interpolations", request)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
     def estimate(self, **request: Any) -> dict[str, Any]:
         """What the same job would take."""
-        answer = self._send("/v1/interpolations/estimate", request)
+        answer = self.send("/v1/interpolations/estimate", request)
         assert answer.status_code == 200, answer.text
         plan: dict[str, Any] = answer.json()
         return plan
@@ -46,7 +46,8 @@ class Client:
             time.sleep(0.1)
         return job
 
-    def _send(self, path: str, request: dict[str, Any]) -> httpx.Response:
+    def send(self, path: str, request: dict[str, Any]) -> httpx.Response:
+        """A small request with the shipped keyframes, whatever the answer."""
         body = json.dumps({"steps": 2, "width": 128, "height": 128, **request}).encode()
         files = [("keyframe", (key.name, key.read_bytes(), "image/png")) for key in KEYFRAMES]
         return self.http.post(path, files=[*files, ("request", (None, body, "application/json"))])

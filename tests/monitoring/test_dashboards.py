@@ -106,6 +106,18 @@ class TestFiles:
             assert rule["labels"]["severity"] in ("page", "ticket")
             assert rule["labels"]["service"] == "tooncrafter"  # by which the dashboard finds it among others'
 
+    @pytest.mark.parametrize("name", ["runbooks.md", "mornings.md"])
+    def test_pages_send_nobody_to_a_panel_that_is_not_there(self, name: str) -> None:
+        """What stands in italics there is a dashboard, a row or a panel."""
+        text = " ".join((ROOT / "docs" / name).read_text().split())
+        named = set(re.findall(r"(?<![*\w])\*([A-Z][^*]+)\*(?!\*)", text))
+        known = {dashboard.title.removeprefix("ToonCrafter: ") for dashboard in DASHBOARDS}
+        known = {f"{title[0].upper()}{title[1:]}" for title in known}
+        for dashboard in DASHBOARDS:
+            known |= {*dashboard.rows, *(panel.title for panel in dashboard.panels)}
+        assert named
+        assert named <= known
+
     def test_every_alert_is_seen_to_fire(self) -> None:
         """In `alert_tests.yml`, which promtool runs in test_live.py."""
         cases = yaml.safe_load(Path(__file__).with_name("alert_tests.yml").read_text())["tests"]

@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from PIL import Image
 
 from scripts.dashboards.answers import DataSource, Span
 from scripts.dashboards.catalogue import DASHBOARDS, file_of
-from scripts.dashboards.page import render
+from scripts.dashboards.page import LINE, PAGE_WIDTH, render
 from scripts.dashboards.panels import Panel
-from scripts.dashboards.pictures import pages
+from scripts.dashboards.pictures import MARGIN, draw, pages
+from tests.e2e.conftest import CHROMIUM
 from tests.monitoring.prometheus import MONITORING, PROGRAM, SCRAPE_SECONDS, Prometheus, promtool
 from tests.monitoring.scene import scene_in_background
 
@@ -76,6 +78,16 @@ class TestPanels:
         assert [title for title, _ in states] == [panel["title"] for panel in panels]
         empty = {title for title, state in states if state == "empty"}
         assert empty <= {panel["title"] for panel in panels if _without_data(panel)}
+
+    @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: `make setup-tests` installs it where root is")
+    def test_pictures_are_taken(self, scraped: Prometheus, tmp_path: Path) -> None:
+        """As wide as the page and as high as its last panel reaches."""
+        for picture in draw(pages(), source_of(scraped), tmp_path):
+            with Image.open(picture) as image:
+                width, height = image.size
+            lowest = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in pages()[picture.stem]["panels"])
+            assert width == PAGE_WIDTH + MARGIN
+            assert height > lowest * LINE
 
     @pytest.mark.parametrize("panel", [panel for dashboard in DASHBOARDS for panel in dashboard.panels], ids=_title)
     def test_every_query_has_data(self, scraped: Prometheus, panel: Panel) -> None:

@@ -1,4 +1,4 @@
-"""Three faults of docs/operations.md, made for real: the panels and the alert that it names show each of them."""
+"""Three faults of docs/mornings.md, made for real: the panels and the alert that it names show each of them."""
 
 import asyncio
 import tempfile
@@ -18,6 +18,8 @@ from tests.monitoring.scene import Scene, scene_in_background
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Happen = Callable[[str, int], "Seen"]
 
@@ -81,3 +83,14 @@ def test_no_worker(happen: Happen) -> None:
     assert set(seen.values("jobs/Workers").values()) == {0}
     assert seen.values("jobs/Jobs that wait")["interactive"] == 2
     assert seen.values("service/Processes that answer") == {"gateway": 1, "dispatcher": 1, "webhooks": 1, "worker": 0}
+
+
+def test_page_shows_what_is_tested() -> None:
+    """docs/mornings.md names each story's panels, its command and its picture."""
+    text = (ROOT / "docs" / "mornings.md").read_text()
+    for story in ("no-worker", "slow-storage", "dead-receiver"):
+        assert story in text
+        assert f"(images/{story}.png)" in text
+        assert (ROOT / "docs" / "images" / f"{story}.png").stat().st_size < 150_000
+        for panel in STORIES[story].panels[1:]:
+            assert f"*{panel.partition('/')[2]}*" in text
