@@ -196,6 +196,9 @@ async def _read_form(form: FormData, max_image: int) -> tuple[Any, dict[str, byt
     fields: Any = {}
     parts: dict[str, bytes] = {}
     keyframes: list[dict[str, Any]] = []
+    names = [name for name, _ in form.multi_items() if name != KEYFRAME_PART]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InvalidRequest.of([_stray(name, "stands in the form twice") for name in twice])
     for name, value in form.multi_items():
         if name == REQUEST_PART:
             fields = _parse_json(await value.read() if isinstance(value, UploadFile) else value)
@@ -205,6 +208,8 @@ async def _read_form(form: FormData, max_image: int) -> tuple[Any, dict[str, byt
             if name == KEYFRAME_PART:
                 name = f"{KEYFRAME_PART}[{len(keyframes)}]"
                 keyframes.append({"image": {"part": name}})
+                if name in names:
+                    raise InvalidRequest.of([_stray(name, f"is what a file called `{KEYFRAME_PART}` is known by here")])
             parts[name] = await _read_file(name, value, max_image)
     if keyframes and isinstance(fields, dict):
         if "keyframes" in fields:

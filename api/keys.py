@@ -23,6 +23,7 @@ Options = argparse.Namespace
 Done = dict[str, Any] | list[dict[str, Any]]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+MAX_NAME = 100  # characters; lists show it, in whoever's terminal
 _SHOWN_ONCE = "It is shown this once."
 
 
@@ -68,9 +69,12 @@ def _list(redis_url: str, options: Options) -> Done:
 def _revoke(redis_url: str, options: Options) -> Done:
     with closing(ApiKeys(redis_url)) as keys:
         there = keys.list(options.tenant)
-        meant = [key for key in there if _is_meant(key, options)]
+        known = ", ".join(f"{key.id} ({key.name})" if key.name else key.id for key in there) or "none"
+        chosen = options.all or options.id or options.name is not None
+        if not chosen and len(there) > 1:
+            raise _Refused(f"which one? --id, --name or --all; tenant {options.tenant} has {known}")
+        meant = [key for key in there if not chosen or _is_meant(key, options)]
         if not meant:
-            known = ", ".join(f"{key.id} ({key.name})" if key.name else key.id for key in there) or "none"
             raise _Refused(f"tenant {options.tenant} has no such key; it has {known}")
         keys.revoke(key.id for key in meant)
         return [key.model_dump(mode="json") for key in meant]
@@ -83,7 +87,8 @@ def _is_meant(key: KeyInfo, options: Options) -> bool:
 def _usage(redis_url: str, options: Options) -> Done:
     with closing(UsageStore(redis_url)) as usage:
         days = usage.gpu_seconds(options.tenant, days=options.days)
-    return [{"day": day.isoformat(), "gpu_seconds": seconds} for day, seconds in days.items()]
+    by_day = {day.isoformat(): seconds for day, seconds in days.items()}
+    return {"tenant": options.tenant, "gpu_seconds": round(sum(by_day.values()), 3), "days": by_day}
 
 
 def _of_secrets(do: Callable[[WebhookSecrets, str], Done]) -> Callable[[str, Options], Done]:
@@ -107,11 +112,14 @@ def _as_text(done: Done) -> str:
     """A line for each part, or for each of several."""
     if isinstance(done, list):
         return "\n".join("  ".join(f"{name}={_word(value)}" for name, value in one.items()) for one in done) or "none"
-    return "\n".join([*(f"{name}: {_word(value)}" for name, value in done.items()), _SHOWN_ONCE])
+    shown_once = [_SHOWN_ONCE] if {"key", "secret"} & done.keys() else []
+    return "\n".join([*(f"{name}: {_word(value)}" for name, value in done.items()), *shown_once])
 
 
 def _word(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else "-" if value in (None, "", {}) else str(value)
+    if isinstance(value, dict):
+        value = [f"{name}={one}" for name, one in value.items()]
+    return ",".join(map(str, value)) or "-" if isinstance(value, list) else "-" if value in (None, "") else str(value)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     create = _command(commands, "create", _create, "a key, shown once", tenant=DEFAULT_TENANT)
-    create.add_argument("--name", default="", help="what it is for, for lists")
+    create.add_argument("--name", type=_key_name, default="", help="what it is for, for lists")
     create.add_argument(
         "--scopes",
         type=_scopes,
@@ -139,8 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _command(commands, "list", _list, "keys, without what makes them secret", tenant=None)
     revoke = _command(commands, "revoke", _revoke, "end keys for ever, within seconds", tenant=DEFAULT_TENANT)
-    which = revoke.add_mutually_exclusive_group(required=True)
-    which.add_argument("--id", help="the one with this id")
+    which = revoke.add_mutually_exclusive_group()  # none of them: the only key that there is
+    which.add_argument("--id", help="the one with this id; may be left out where there is one alone")
     which.add_argument("--name", help="those with this name")
     which.add_argument("--all", action="store_true", help="all of the tenant")
     usage = _command(commands, "usage", _usage, "seconds of GPU time by day, in UTC", tenant=DEFAULT_TENANT)
@@ -176,6 +184,14 @@ def _tenant(text: str) -> str:
     return text
 
 
+def _key_name(text: str) -> str:
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"has to be at most {MAX_NAME} characters that can be printed, but is {text!r}"
+        )
+    return text
+
+
 def _scopes(text: str) -> list[Scope]:
     try:
         return sorted({Scope(word.strip()) for word in text.split(",")})
@@ -192,7 +208,7 @@ def _life(text: str) -> timedelta:
 
 def _limit(text: str) -> tuple[str, float]:
     name, _, number = text.partition("=")
-    if name not in TenantLimits.model_fields or not re.fullmatch(r"[0-9]+", number):
+    if name not in TenantLimits.model_fields or not re.fullmatch(r"[0-9]{1,15}", number):
         names = ", ".join(TenantLimits.model_fields)
         raise argparse.ArgumentTypeError(f"has to be NAME=NUMBER with one of {names}, but is {text!r}")
     return name, int(number)

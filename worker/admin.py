@@ -9,10 +9,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from core.job_store import JobStore
-from core.lua_common import USAGE_DAYS
 from core.settings import Settings
-from core.tenants import DEFAULT_TENANT
-from core.usage import UsageStore
 from core.worker_record import WorkerRecord
 
 
@@ -78,17 +75,6 @@ def _purge(store: JobStore, options: argparse.Namespace) -> dict[str, Any]:
     return {"canceled": canceled}
 
 
-def _usage(_: JobStore, options: argparse.Namespace) -> dict[str, Any]:
-    usage = UsageStore(Settings().find_redis())
-    by_day = usage.gpu_seconds(options.tenant, days=options.days)
-    usage.close()
-    return {
-        "tenant": options.tenant,
-        "gpu_seconds": round(sum(by_day.values()), 3),
-        "days": {day.isoformat(): seconds for day, seconds in by_day.items()},
-    }
-
-
 _COMMANDS = {
     "status": _status,
     "drain": _drain,
@@ -96,7 +82,6 @@ _COMMANDS = {
     "pause-queue": _pause_queue,
     "resume-queue": _resume_queue,
     "purge": _purge,
-    "usage": _usage,
 }
 
 
@@ -115,9 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("resume-queue", parents=[each], help="start jobs again")
     purge = commands.add_parser("purge", parents=[each], help="cancel all waiting jobs")
     purge.add_argument("--yes", action="store_true", help="do it; there is no way back")
-    usage = commands.add_parser("usage", parents=[each], help="seconds for which a tenant's jobs held a worker")
-    usage.add_argument("--tenant", default=DEFAULT_TENANT, help="%(default)s where left out")
-    usage.add_argument("--days", type=int, default=30, choices=range(1, USAGE_DAYS + 1), metavar="N", help="last days")
     return parser
 
 

@@ -5,14 +5,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api import keys
+from core.api_keys import ApiKeys
+from core.job import new_job_id
+from core.job_store import JobStore
+from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from tests.api.conftest import gateway, problems
+from tests.jobs import generation_request
 from tests.servers import RedisServer, free_port
 
 Ask = Callable[..., Any]
@@ -57,10 +64,36 @@ async def test_a_key_from_its_making_to_its_end(ask: Ask, settings: Settings) ->
     assert ask("list") == []
 
 
-def test_gpu_time_by_day(ask: Ask, redis_server: RedisServer) -> None:
-    today = datetime.now(UTC).date()
-    redis_server.client.set(f"tc:usage:studio:{(today - date(1970, 1, 1)).days}", 61_500)
-    assert ask("usage", "--tenant", "studio") == [{"day": today.isoformat(), "gpu_seconds": 61.5}]
+async def test_the_only_key_needs_no_name(ask: Ask) -> None:
+    """Of several, one has to be chosen."""
+    made = ask("create", "--tenant", "studio")
+    assert [key["id"] for key in ask("revoke", "--tenant", "studio")] == [made["id"]]
+    several = [ask("create", "--tenant", "studio")["id"] for _ in range(2)]
+    with pytest.raises(SystemExit, match=f"which one.*{several[0]}"):
+        ask("revoke", "--tenant", "studio")
+    assert len(ask("list", "--tenant", "studio")) == 2
+    with pytest.raises(SystemExit, match="it has none"):
+        ask("revoke", "--tenant", "other")
+
+
+async def test_gpu_time_by_day(
+    ask: Ask, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+) -> None:
+    """What a tenant's attempts held workers for, whatever came of them; a person is not told to keep it secret."""
+    await async_store.of("studio").submit(
+        new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
+    )
+    claim = store.claim("worker")
+    assert claim
+    store.give_back(claim)
+    used = ask("usage", "--tenant", "studio", "--days", "2")
+    assert used["tenant"] == "studio"
+    assert used["gpu_seconds"] == pytest.approx(sum(used["days"].values()))
+    assert used["gpu_seconds"] > 0
+    assert ask("usage") == {"tenant": "default", "gpu_seconds": 0, "days": {}}
+    told = run_keys("usage", "--tenant", "studio", TOONCRAFTER_REDIS_URL=redis_server.url).stdout
+    assert f"days: {next(iter(used['days']))}=" in told
+    assert "this once" not in told
 
 
 async def test_a_secret_is_effective_at_once(ask: Ask, settings: Settings) -> None:
@@ -89,6 +122,15 @@ def test_replaced_ones_stay_for_a_day_and_nothing_is_shown_twice(ask: Ask) -> No
     assert ask("webhook-secret", "list", "--tenant", "other") == []
 
 
+def test_the_stack_is_found_by_its_folder(redis_server: RedisServer, tmp_path: Path) -> None:
+    """That of `make up`, which says there where its Redis is."""
+    (tmp_path / "redis.url").write_text(redis_server.url)
+    made = run_keys("create", "--tenant", "studio", "--json", TOONCRAFTER_STATE_DIR=str(tmp_path))
+    assert json.loads(made.stdout)["key"].startswith("tck_")
+    with closing(ApiKeys(redis_server.url)) as keys_there:
+        assert [key.id for key in keys_there.list("studio")] == [json.loads(made.stdout)["id"]]
+
+
 def test_a_person_is_told_in_words(redis_server: RedisServer) -> None:
     """The stack is found in the environment; a third secret is refused, and it is said what helps."""
     made = [run_keys("webhook-secret", "create", TOONCRAFTER_REDIS_URL=redis_server.url) for _ in range(3)]
@@ -109,7 +151,9 @@ def test_a_person_is_told_in_words(redis_server: RedisServer) -> None:
         (["create", "--expires", "90"], {}, "such as 90d"),
         (["create", "--limit", "reads=5"], {}, "reads_per_minute"),
         (["create", "--limit", "max_queued=0"], {"TOONCRAFTER_REDIS_URL": "redis://127.0.0.1:1"}, "greater than 0"),
-        (["revoke", "--tenant", "studio"], {}, "--all"),
+        (["create", "--limit", "max_queued=1" + "0" * 15], {}, "NAME=NUMBER"),
+        (["create", "--name", "a\n\x1b[2Jid=1"], {}, "that can be printed"),
+        (["create", "--name", "n" * 101], {}, "at most 100 characters"),
         (["webhook-secret", "create", "--tenant", "a:b"], {}, "1 to 63 of a-z"),
         (["create"], {"TOONCRAFTER_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "Redis does not answer"),
         (["list"], {"TOONCRAFTER_REDIS_URL": "", "TOONCRAFTER_STATE_DIR": "/nowhere"}, "no stack runs in /nowhere"),

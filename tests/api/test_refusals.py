@@ -210,6 +210,14 @@ class TestForms:
         response = await client.post(URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)])
         assert problems(response, 400, "malformed_body") == {}
 
+    @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
+    async def test_two_parts_of_one_name(self, client: AsyncClient, name: str) -> None:
+        """Neither counts: whoever looked at the form before us may have taken the other one."""
+        part = (name, ("c.png", b"{}" if name == "request" else png()))
+        several = [part, part] if name != "keyframe[0]" else [part]
+        response = await client.post(URL, files=[*files(), *several])
+        assert problems(response, 422, "invalid_request") == {f"/{name}": "unknown_field"}
+
     @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""])
     async def test_other_content_types(self, client: AsyncClient, content_type: str) -> None:
         """The body is not even read."""

@@ -49,6 +49,16 @@ def test_warning_of_a_library_is_a_line(capsys: pytest.CaptureFixture[str]) -> N
     assert "old habit" in str(line["event"])
 
 
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_a_caller_sent_forges_no_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    """Line ends of all kinds, and what moves the cursor of a terminal or turns its writing around."""
+    configure_logging("info", log_format)
+    structlog.get_logger("api").info("request", path="/v1\n2026 [info] forged\r\x1b[2J\u202e\x85\u2028\x9b31m")
+    told = capsys.readouterr().err
+    assert told.endswith("\n")
+    assert told[:-1].isprintable()
+
+
 def test_exception_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Its trace is a field; a line per event is what collectors read."""
     configure_logging("info", "json")

@@ -42,17 +42,6 @@ def beat(store: JobStore) -> None:
         store.report(name, state="idle", host="vm", device="cpu", max_canvas_pixels=128 * 128 - 1)
 
 
-async def test_usage_of_a_tenant(ask: Ask, store: JobStore, async_store: AsyncJobStore) -> None:
-    """What its attempts held workers for, whatever came of them."""
-    await submit(async_store.of("acme"))
-    store.give_back(claim(store))
-    used = ask("usage", "--tenant", "acme", "--days", "2")
-    assert used["tenant"] == "acme"
-    assert used["gpu_seconds"] == pytest.approx(sum(used["days"].values()))
-    assert used["gpu_seconds"] > 0
-    assert ask("usage")["gpu_seconds"] == 0
-
-
 @pytest.mark.usefixtures("two_workers")
 class TestWorkers:
     async def test_status_shows_who_lives_and_what_waits_for_nobody(
