@@ -3,21 +3,42 @@
 All names stand here whole, so that a search finds them; base units; each label has a few values that are known ahead,
 never an id. What belongs to one process only is registered there alone, so a gateway shows no empty worker's metrics.
 Jobs, queue and workers as Redis knows them are read at each scrape by `core.queue_metrics`, in the dispatchers; however
-many of those and of gateways run, each tells the same, so queries take their `max`.
+many of those and of gateways run, each tells the same, so queries take their `max`. A card is asked by
+`worker.gpu_metrics` in the same way.
 """
 
 from importlib.metadata import version
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
 
+
+class Scraped(NamedTuple):
+    """A metric that a collector makes anew at each scrape, of what it then finds."""
+
+    name: str
+    says: str
+    labels: tuple[str, ...] = ()
+
+    def gauge(self, value: float | None = None) -> GaugeMetricFamily:
+        """Its family, with its one value where it has no labels."""
+        return GaugeMetricFamily(self.name, self.says, value=value, labels=self.labels or None)
+
+    def counter(self) -> CounterMetricFamily:
+        """Its family, to which values are added by label."""
+        return CounterMetricFamily(self.name, self.says, labels=self.labels)
+
+
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # long polls take up to 60 s
+WAIT_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 JOB_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600)
 STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 STORAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 
 # Every process
-BUILD = Info("tooncrafter_build", "Version of the service.", registry=None)
+BUILD = Gauge("tooncrafter_build_info", "1; what runs, by its version.", ["version", "process"], registry=None)
 STORAGE_SECONDS = Histogram(
     "tooncrafter_storage_operation_seconds",
     "Time that an operation on the object storage took, whether it succeeded or not.",
@@ -45,6 +66,35 @@ REQUEST_SECONDS = Histogram(
 )
 REQUESTS_IN_FLIGHT = Gauge(
     "tooncrafter_http_requests_in_flight", "Requests under way, open event streams included.", registry=None
+)
+
+# Dispatcher: what Redis knows, read by `core.queue_metrics`
+REDIS_UP = Scraped("tooncrafter_redis_up", "1 if Redis answers, else 0.")
+REDIS_DURABLE = Scraped(
+    "tooncrafter_redis_durable", "1 if Redis is set to keep what it was told, else 0; the log says what is wrong."
+)
+READY_JOBS = Scraped("tooncrafter_queue_ready_jobs", "Jobs that wait for a worker.", ("priority",))
+OLDEST_AGE = Scraped(
+    "tooncrafter_queue_oldest_age_seconds",
+    "How long the job that waits longest has waited since it was accepted; 0 where none waits.",
+    ("priority",),
+)
+RUNNING_JOBS = Scraped("tooncrafter_queue_running_jobs", "Jobs that a worker holds.")
+EXPIRED_LEASES = Scraped(
+    "tooncrafter_queue_expired_leases",
+    "Running jobs whose worker was not heard of in time; the next sweep takes them back.",
+)
+QUEUE_PAUSED = Scraped("tooncrafter_queue_paused", "1 while an operator keeps the queue still.")
+WORKERS_BY_STATE = Scraped("tooncrafter_workers", "Live workers by what they do.", ("state",))
+JOBS_ACCEPTED = Scraped("tooncrafter_jobs_accepted_total", "Jobs that were accepted.", ("priority",))
+JOBS_ENDED = Scraped("tooncrafter_jobs_ended_total", "Jobs that ended; `code` says why one failed.", ("status", "code"))
+WEBHOOK_EVENTS = Scraped(
+    "tooncrafter_webhook_events",
+    "Events to deliver. `waiting`: until their next attempt. `due`: now, if somebody did. `in_flight`: under way.",
+    ("state",),
+)
+WEBHOOK_OLDEST_DUE = Scraped(
+    "tooncrafter_webhook_oldest_due_seconds", "For how long the oldest event has been due; 0 where none is."
 )
 
 # Dispatcher: what it does itself
@@ -79,7 +129,7 @@ ATTEMPTS = Counter(
     registry=None,
 )
 JOB_QUEUE_SECONDS = Histogram(
-    "tooncrafter_job_queue_seconds", "From accepted to started.", buckets=JOB_BUCKETS, registry=None
+    "tooncrafter_job_queue_seconds", "From accepted to started.", buckets=WAIT_BUCKETS, registry=None
 )
 JOB_RUN_SECONDS = Histogram(
     "tooncrafter_job_run_seconds", "From started to the end of the attempt.", buckets=JOB_BUCKETS, registry=None
@@ -95,6 +145,18 @@ EMPTY_MESSAGES = Counter(
     "tooncrafter_messages_without_job_total",
     "Messages for which no job waited: they came twice or late, and changed nothing.",
     registry=None,
+)
+
+# Worker: its card, asked by `worker.gpu_metrics`
+GPU_MEMORY_USED = Scraped("tooncrafter_gpu_memory_used_bytes", "Memory of the card in use, by whomever.")
+GPU_MEMORY_TOTAL = Scraped("tooncrafter_gpu_memory_total_bytes", "Memory of the card.")
+GPU_UTILIZATION = Scraped(
+    "tooncrafter_gpu_utilization_ratio", "Share of the last moment in which the card computed, 0 to 1."
+)
+GPU_POWER = Scraped("tooncrafter_gpu_power_watts", "What the card draws.")
+GPU_TEMPERATURE = Scraped("tooncrafter_gpu_temperature_celsius", "Temperature of the card.")
+GPU_THROTTLED = Scraped(
+    "tooncrafter_gpu_throttled", "1 while the card is slowed down for this reason, else 0.", ("reason",)
 )
 
 # Webhook deliverer
@@ -147,7 +209,8 @@ def worker_registry() -> CollectorRegistry:
 
 def _registry(process: str, *metrics: MetricWrapperBase) -> CollectorRegistry:
     registry = CollectorRegistry()
-    BUILD.info({"version": version("tooncrafter-service"), "process": process})
+    BUILD.clear()
+    BUILD.labels(version("tooncrafter-service"), process).set(1)
     for metric in (BUILD, *metrics):
         registry.register(metric)
     return registry

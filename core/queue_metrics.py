@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import redis
 import structlog
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from core import metrics
 from core.job import Priority
 from core.keys import LEASES, PAUSED, TOTALS, WORKER, WORKERS
 from core.lua_common import COMMON, LANES
@@ -66,34 +67,21 @@ class QueueMetrics(Collector):
             durable = not shortcomings(self._redis)
         except RedisError as error:
             log.warning("no metrics of the queue, Redis does not answer", error=str(error))
-            yield GaugeMetricFamily("tooncrafter_redis_up", "1 if Redis answers, else 0.", value=0)
+            yield metrics.REDIS_UP.gauge(0)
             return
-        yield GaugeMetricFamily("tooncrafter_redis_up", "1 if Redis answers, else 0.", value=1)
-        yield GaugeMetricFamily(
-            "tooncrafter_redis_durable",
-            "1 if Redis is set to keep what it was told, else 0; the log says what is wrong.",
-            value=durable,
-        )
+        yield metrics.REDIS_UP.gauge(1)
+        yield metrics.REDIS_DURABLE.gauge(durable)
         yield from _of_lanes(lanes, now)
-        yield GaugeMetricFamily("tooncrafter_queue_running_jobs", "Jobs that a worker holds.", value=running)
-        yield GaugeMetricFamily(
-            "tooncrafter_queue_expired_leases",
-            "Running jobs whose worker was not heard of in time; the next sweep takes them back.",
-            value=expired,
-        )
-        yield GaugeMetricFamily("tooncrafter_queue_paused", "1 while an operator keeps the queue still.", value=paused)
+        yield metrics.RUNNING_JOBS.gauge(running)
+        yield metrics.EXPIRED_LEASES.gauge(expired)
+        yield metrics.QUEUE_PAUSED.gauge(paused)
         yield _of_workers(workers)
         yield from _of_webhooks(*backlog)
         yield from _of_totals(dict(zip(totals[::2], totals[1::2], strict=True)))
 
 
 def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
-    ready = GaugeMetricFamily("tooncrafter_queue_ready_jobs", "Jobs that wait for a worker.", labels=["priority"])
-    oldest = GaugeMetricFamily(
-        "tooncrafter_queue_oldest_age_seconds",
-        "How long the job that waits longest has waited since it was accepted; 0 where none waits.",
-        labels=["priority"],
-    )
+    ready, oldest = metrics.READY_JOBS.gauge(), metrics.OLDEST_AGE.gauge()
     for priority, (waiting, since) in zip(Priority, lanes, strict=True):
         ready.add_metric([priority], waiting)
         oldest.add_metric([priority], max(0, now - since) / 1000 if since >= 0 else 0)
@@ -102,35 +90,24 @@ def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
 
 
 def _of_workers(states: list[str]) -> Metric:
-    counted = GaugeMetricFamily("tooncrafter_workers", "Live workers by what they do.", labels=["state"])
+    counted = metrics.WORKERS_BY_STATE.gauge()
     for state in WorkerState:
         counted.add_metric([state], states.count(state))
     return counted
 
 
 def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) -> Iterator[Metric]:
-    events = GaugeMetricFamily(
-        "tooncrafter_webhook_events",
-        "Events to deliver. `waiting`: until their next attempt. `due`: now, if somebody did. `in_flight`: under way.",
-        labels=["state"],
-    )
+    events = metrics.WEBHOOK_EVENTS.gauge()
     events.add_metric(["waiting"], waiting - due)
     events.add_metric(["due"], due)
     events.add_metric(["in_flight"], in_flight)
     yield events
-    yield GaugeMetricFamily(
-        "tooncrafter_webhook_oldest_due_seconds",
-        "For how long the oldest event has been due; 0 where none is.",
-        value=(now - oldest) / 1000 if oldest else 0,
-    )
+    yield metrics.WEBHOOK_OLDEST_DUE.gauge((now - oldest) / 1000 if oldest else 0)
 
 
 def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:
     """Counted by the scripts that change jobs, so nothing is missed and nothing is counted twice."""
-    accepted = CounterMetricFamily("tooncrafter_jobs_accepted", "Jobs that were accepted.", labels=["priority"])
-    ended = CounterMetricFamily(
-        "tooncrafter_jobs_ended", "Jobs that ended; `code` says why one failed.", labels=["status", "code"]
-    )
+    accepted, ended = metrics.JOBS_ACCEPTED.counter(), metrics.JOBS_ENDED.counter()
     for field, count in totals.items():
         kind, *labels = field.split(":")
         if kind == "accepted":

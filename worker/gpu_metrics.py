@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pynvml
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from core import metrics
 
 Answer = TypeVar("Answer")
 
@@ -45,34 +47,27 @@ class GpuMetrics(Collector):
             return
         memory = _asked(lambda: pynvml.nvmlDeviceGetMemoryInfo(card))
         if memory:
-            yield _gauge("tooncrafter_gpu_memory_used_bytes", "Memory of the card in use, by whomever.", memory.used)
-            yield _gauge("tooncrafter_gpu_memory_total_bytes", "Memory of the card.", memory.total)
+            yield metrics.GPU_MEMORY_USED.gauge(memory.used)
+            yield metrics.GPU_MEMORY_TOTAL.gauge(memory.total)
         rates = _asked(lambda: pynvml.nvmlDeviceGetUtilizationRates(card))
         if rates:
-            words = "Share of the last moment in which the card computed, 0 to 1."
-            yield _gauge("tooncrafter_gpu_utilization_ratio", words, rates.gpu / 100)
+            yield metrics.GPU_UTILIZATION.gauge(rates.gpu / 100)
         milliwatts = _asked(lambda: pynvml.nvmlDeviceGetPowerUsage(card))
         if milliwatts is not None:
-            yield _gauge("tooncrafter_gpu_power_watts", "What the card draws.", milliwatts / 1000)
+            yield metrics.GPU_POWER.gauge(milliwatts / 1000)
         celsius = _asked(lambda: pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU))
         if celsius is not None:
-            yield _gauge("tooncrafter_gpu_temperature_celsius", "Temperature of the card.", celsius)
+            yield metrics.GPU_TEMPERATURE.gauge(celsius)
         reasons = _asked(lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))
         if reasons is not None:
             yield _throttled(reasons)
 
 
 def _throttled(reasons: int) -> Metric:
-    family = GaugeMetricFamily(
-        "tooncrafter_gpu_throttled", "1 while the card is slowed down for this reason, else 0.", labels=["reason"]
-    )
+    family = metrics.GPU_THROTTLED.gauge()
     for reason, bit in THROTTLE_REASONS.items():
         family.add_metric([reason], bool(reasons & bit))
     return family
-
-
-def _gauge(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, words, value=value)
 
 
 def _asked(question: Callable[[], Answer]) -> Answer | None:

@@ -1,8 +1,12 @@
 """What a scrape tells of queue and jobs, read from Redis."""
 
+from collections.abc import Iterable
+
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
+from core import metrics
 from core.errors import OutOfMemory
 from core.job import Priority, Timing
 from core.job_store import JobStore
@@ -19,6 +23,37 @@ def registry(redis_server: RedisServer) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(QueueMetrics(redis_server.url))
     return registry
+
+
+def names(families: Iterable[Metric]) -> set[str]:
+    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+
+
+def test_all_that_is_declared_is_told(registry: CollectorRegistry) -> None:
+    """By the collector that asks Redis: everything that is made anew at a scrape, but for the card's."""
+    declared = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
+    assert names(registry.collect()) == {name for name in declared if not name.startswith("tooncrafter_gpu_")}
+
+
+async def test_however_many_gateways_and_dispatchers_there_are(
+    redis_server: RedisServer, async_store: AsyncJobStore, store: JobStore
+) -> None:
+    """Each dispatcher tells of all jobs, whichever gateway took them; none has to be told of another."""
+    other_gateway, dispatchers = AsyncJobStore(redis_server.url), [CollectorRegistry() for _ in range(3)]
+    for dispatcher in dispatchers:
+        dispatcher.register(QueueMetrics(redis_server.url))
+    for gateway in (async_store, other_gateway, other_gateway):
+        await submit(gateway)
+    store.succeed(claim(store), [stored_output()], Timing(), MODEL)
+    canceled = await submit(async_store)
+    await other_gateway.cancel(canceled.id)
+    await other_gateway.close()
+    for dispatcher in dispatchers:
+        lane = {"priority": "interactive"}
+        assert dispatcher.get_sample_value("tooncrafter_jobs_accepted_total", lane) == 4
+        assert dispatcher.get_sample_value("tooncrafter_queue_ready_jobs", lane) == 2
+        for status in ("succeeded", "canceled"):
+            assert dispatcher.get_sample_value("tooncrafter_jobs_ended_total", {"status": status, "code": ""}) == 1
 
 
 class TestQueue:

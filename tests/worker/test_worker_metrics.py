@@ -7,6 +7,7 @@ import pynvml
 import pytest
 from prometheus_client import CollectorRegistry
 
+from core import metrics
 from core.job import Timing
 from core.metrics import worker_registry
 from worker.facts import AttemptEnd, Facts, FactsReceiver, FactsSender
@@ -122,6 +123,12 @@ class TestGpu:
         assert registry.get_sample_value("tooncrafter_gpu_temperature_celsius") == 71
         assert registry.get_sample_value("tooncrafter_gpu_throttled", {"reason": "power_cap"}) == 1
         assert registry.get_sample_value("tooncrafter_gpu_throttled", {"reason": "thermal"}) == 0
+
+    @pytest.mark.usefixtures("card")
+    def test_all_that_is_declared_is_told(self) -> None:
+        told = {family.name for family in self.registry(CARD).collect()}
+        declared = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
+        assert told == {name for name in declared if name.startswith("tooncrafter_gpu_")}
 
     @pytest.mark.usefixtures("card")
     def test_what_a_card_does_not_tell_is_absent(self, monkeypatch: pytest.MonkeyPatch) -> None:
