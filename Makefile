@@ -45,8 +45,8 @@ dashboards: setup  ## write Grafana's dashboards from scripts/dashboards
 dashboards-look: setup-tests  ## draw them without a Grafana: OPTIONS="--fault slow-storage" or "--prometheus URL"
 	@$(BIN)/python -m scripts.dashboards.look $(OPTIONS)
 
-images-check: setup-tests  ## build the images with buildah and see the gateway work: OPTIONS="--gpu --volume …"
-	@$(BIN)/python -m scripts.check_images $(OPTIONS)
+images-check: setup-tests  ## build the images with buildah and see them work: OPTIONS="--gpu --volume …"
+	@$(BIN)/python -m scripts.images $(OPTIONS)
 
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
 	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)

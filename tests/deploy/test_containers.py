@@ -79,13 +79,51 @@ class TestCompose:
         assert cards == [["0"], ["1"], ["2"], ["3"]]
 
     @pytest.mark.parametrize("name", OURS)
-    def test_our_processes_own_nothing_that_they_need_not(self, services: dict[str, dict[str, Any]], name: str) -> None:
-        service = services[name]
-        assert service["read_only"] is True
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["deploy"]["resources"]["limits"]["memory"]
-        assert not service["environment"].get("GRAFANA_PASSWORD")
+    def test_our_processes_see_no_secret_of_others(self, services: dict[str, dict[str, Any]], name: str) -> None:
+        assert not services[name]["environment"].get("GRAFANA_PASSWORD")
+
+    def test_nobody_owns_more_than_it_needs(self, services: dict[str, dict[str, Any]]) -> None:
+        """The others' images likewise; NVIDIA's exporter alone writes where it likes and keeps one capability."""
+        for name, service in services.items():
+            assert service.get("read_only", False) is (name != "dcgm-exporter"), name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service.get("cap_add", []) == (["SYS_ADMIN"] if name == "dcgm-exporter" else []), name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert service["deploy"]["resources"]["limits"]["memory"], name
+            assert service.get("privileged", False) is False, name
+
+    def test_everybody_says_how_it_is(self, services: dict[str, dict[str, Any]]) -> None:
+        """Whoever stays has a health check, and Grafana waits for the one whom it asks."""
+        unchecked = {name for name, service in services.items() if "test" not in service.get("healthcheck", {})}
+        assert unchecked == {"bucket"}  # ends once the bucket is there
+        assert services["grafana"]["depends_on"]["prometheus"]["condition"] == "service_healthy"
+
+    def test_checks_ask_no_other_service(self, services: dict[str, dict[str, Any]]) -> None:
+        """A Redis that hangs makes no process of ours unhealthy: a new one would wait for it just so."""
+        for name in set(OURS) - {"bucket"}:
+            path = "readyz" if name.startswith("worker") else "healthz"  # a worker's: whether it has its model
+            assert f"/{path}'" in services[name]["healthcheck"]["test"][-1], name
+
+    def test_converted_weights_are_kept(self, services: dict[str, dict[str, Any]]) -> None:
+        """In a volume that the image's user may write, while the published file cannot be harmed."""
+        folder = services["worker"]["environment"]["TOONCRAFTER_MODEL_CACHE"]
+        assert re.search(
+            rf"install -d -o 10001 -g 10001 {folder}$", (ROOT / "Dockerfile.gpu").read_text(), re.MULTILINE
+        )
+        for name in (name for name in OURS if name.startswith("worker")):
+            mounts = {mount["target"]: mount for mount in services[name]["volumes"]}
+            assert mounts[folder]["type"] == "volume"
+            assert mounts.get("/models", {"read_only": True})["read_only"] is True
+
+    def test_prometheus_asks_those_who_are_there(self, services: dict[str, dict[str, Any]]) -> None:
+        """By the names that compose gives them, and Grafana finds what it shows where it is mounted."""
+        jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())["scrape_configs"]
+        targets = {target for job in jobs for group in job["static_configs"] for target in group["targets"]}
+        scraped = {name for name in OURS if name != "bucket"}
+        assert targets == {f"{name}:9100" for name in scraped} | {"dcgm-exporter:9400"}
+        providers = ROOT / "monitoring" / "grafana" / "provisioning" / "dashboards" / "tooncrafter.yml"
+        (provider,) = yaml.safe_load(providers.read_text())["providers"]
+        assert provider["options"]["path"] in {mount["target"] for mount in services["grafana"]["volumes"]}
 
     def test_first_key_is_the_gateways_alone(self, services: dict[str, dict[str, Any]]) -> None:
         """It finds it where it looks; a file, since a read-only container takes no other secret."""
