@@ -5,7 +5,7 @@ CHECKED := api core dispatcher model worker scripts tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-long check audit format env-example openapi dashboards dashboards-look images-check \
-  chaos bench lock setup setup-tests clean
+  chaos fuzz bench lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ images-check: setup-tests  ## build the images with buildah and see them work: O
 
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
 	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
+
+fuzz: setup-tests  ## call a gateway by its contract with generated calls: EXAMPLES=500 SEED=1, else by chance
+	@$(BIN)/python -m tests.contract --examples $(or $(EXAMPLES),500) $(if $(SEED),--seed $(SEED))
 
 bench: setup  ## measure the model: seconds and peak memory of each stage
 	@$(BIN)/python -m benchmarks.model

@@ -22,7 +22,12 @@ PreferHeader = Annotated[
 ]
 SeenStateHeader = Annotated[str | None, Header(description="`ETag` of the state that the caller has.")]
 IdempotencyKeyHeader = Annotated[
-    str | None, Header(description="Up to 255 characters; the same key and body make one job within 24 hours.")
+    str | None,
+    Header(
+        min_length=1,
+        max_length=MAX_IDEMPOTENCY_KEY,
+        description="Up to 255 characters; the same key and body make one job within 24 hours.",
+    ),
 ]
 TraceparentHeader = Annotated[
     str | None,

@@ -88,6 +88,7 @@ _STEPS_WITH_A_JOB = {
     "events": "Its progress.",
     "cancel": "End it.",
     "delete": "Remove it once it has ended.",
+    "list_deliveries": "What its webhook was told.",
 }
 _JOB_ID_IN = {
     "submit": "$response.body#/id",
@@ -132,8 +133,8 @@ def complete_answers(path: str, operation: Operation) -> None:
             answer["content"] = {media: content | {"examples": examples} for media, content in PROBLEM_CONTENT.items()}
             headers += ["Retry-After"] if any(kind in RETRY_AFTER_SECONDS for kind in kinds) else []
         answer["headers"] = {header: {"$ref": f"#/components/headers/{header}"} for header in headers}
-        if status < "300" and name in _JOB_ID_IN:
-            answer["links"] = _links(name)
+        if status < "300" and (links := _links(name)):
+            answer["links"] = links
     operation["responses"] = dict(sorted(answers.items()))
 
 
@@ -153,23 +154,22 @@ def _refused_before(path: str, operation: Operation) -> Iterator[type[ServiceErr
 
 
 def _links(name: str) -> dict[str, Any]:
-    links: dict[str, Any] = {
-        step: {"operationId": step, "parameters": {"job_id": _JOB_ID_IN[name]}, "description": meaning}
-        for step, meaning in _STEPS_WITH_A_JOB.items()
-        if step != name
-    }
+    """Where one may go from an answer of this operation."""
+    if name == "list_deliveries":
+        number = {"job_id": "$request.path.job_id", "n": "$response.body#/data/0/n"}
+        return {"redeliver": _link("redeliver", "Tell the oldest event anew.", **number)}
+    if name not in _JOB_ID_IN:
+        return {}
+    job_id = _JOB_ID_IN[name]
+    links = {step: _link(step, text, job_id=job_id) for step, text in _STEPS_WITH_A_JOB.items() if step != name}
     if name == "read":
-        output = {"job_id": "$response.body#/id", "name": "$response.body#/outputs/0/name"}
-        links["download"] = {
-            "operationId": "download",
-            "parameters": output,
-            "description": "Its result, if it has one.",
-        }
+        links["download"] = _link(
+            "download", "Its result, if it has one.", job_id=job_id, name="$response.body#/outputs/0/name"
+        )
     if name == "list_jobs":
-        cursor = {"cursor": "$response.body#/next_cursor"}
-        links["next"] = {
-            "operationId": "list_jobs",
-            "parameters": cursor,
-            "description": "Older jobs, if there are more.",
-        }
+        links["next"] = _link("list_jobs", "Older jobs, if there are more.", cursor="$response.body#/next_cursor")
     return links
+
+
+def _link(operation: str, description: str, **parameters: str) -> dict[str, Any]:
+    return {"operationId": operation, "parameters": parameters, "description": description}

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from core import shot
 from core.job import Priority
@@ -13,6 +14,13 @@ from core.webhooks import FINAL_EVENTS, WebhookEvent
 MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000  # entries, characters; they lie in Redis
 MAX_STEPS = 60  # as many as the published demo offers
 MIN_EXPIRES_SECONDS = 3600
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Describe a field that may be left out but not be null."""
+    schema.pop("default")
+    schema |= next(way for way in schema.pop("anyOf") if way != {"type": "null"})
+
 
 Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
 
@@ -26,26 +34,41 @@ class Body(BaseModel):
 class ImageSource(Body):
     """Where an image comes from; exactly one of the fields. PNG, JPEG, WebP or TIFF, 8 or 16 bit, gray, RGB or RGBA."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     data: str | None = Field(
         default=None,
+        json_schema_extra=_never_null,
         description="The image itself as a base64 data URI.",
         examples=["data:image/png;base64,iVBORw0KGgo…"],
         pattern=r"^data:image/[a-z.+-]+;base64,",
     )
     part: str | None = Field(
-        default=None, description="Name of the multipart file that holds the image.", examples=["first"]
+        default=None,
+        json_schema_extra=_never_null,
+        description="Name of the multipart file that holds the image.",
+        examples=["first"],
     )
     url: str | None = Field(
         default=None,
+        json_schema_extra=_never_null,
         description="An https address at which the image lies. It is fetched before the request is answered; up to 3 "
         "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
         examples=["https://images.example.com/shots/12a/first.png"],
     )
     upload: str | None = Field(
         default=None,
+        json_schema_extra=_never_null,
         description="Id of an upload whose bytes have arrived.",
         examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticKnownError("string_type")
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -87,6 +110,10 @@ class WebhookBody(Body):
 class InterpolationBody(Body):
     """What to animate, and how."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"width": ["height"], "height": ["width"]}},
+    )
+
     keyframes: list[KeyframeBody] = Field(
         min_length=2, max_length=2, description="The first and the last drawing of the clip, in this order."
     )
@@ -118,10 +145,15 @@ class InterpolationBody(Body):
     )
     width: Side | None = Field(
         default=None,
+        json_schema_extra=_never_null,
         description="Width of the canvas in pixels. Left out: by the first keyframe's aspect ratio. Keyframes are "
         "fitted into the canvas, and what fills it up is cut away again: a result has the first one's aspect ratio.",
     )
-    height: Side | None = Field(default=None, description="Height of the canvas in pixels; goes with `width`.")
+    height: Side | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="Height of the canvas in pixels; goes with `width`.",
+    )
     fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
     outputs: list[OutputBody] = Field(
         default=[OutputBody()], min_length=1, max_length=1, description="The files that are wanted."
@@ -138,6 +170,19 @@ class InterpolationBody(Body):
         ge=MIN_EXPIRES_SECONDS,
         description="Seconds until record and objects are deleted. Left out: as long as the operator keeps jobs.",
     )
+
+    @field_validator("frame_stride", "steps", "seed", "width", "height", "fps", "expires_in", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """For JSON Schema 5.0 is an integer, and some languages write it so."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @field_validator("width", "height", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticKnownError("int_type")
+        return value
 
     @model_validator(mode="after")
     def _width_and_height_together(self) -> Self:

@@ -16,12 +16,23 @@ SUBMISSION_DOC: dict[str, Any] = {
                         KEYFRAME_PART: {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
+                            "minItems": 2,
+                            "maxItems": 2,
                             "description": "The keyframes, in order.",
                         },
                         REQUEST_PART: {"$ref": "#/components/schemas/InterpolationFields"},
                     },
+                    "additionalProperties": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "A file to which a `part` of the request refers.",
+                    },
+                    "anyOf": [{"required": [KEYFRAME_PART]}, {"required": [REQUEST_PART]}],
                 },
-                "encoding": {REQUEST_PART: {"contentType": "application/json"}},
+                "encoding": {
+                    KEYFRAME_PART: {"contentType": "image/png, image/jpeg, image/webp, image/tiff"},
+                    REQUEST_PART: {"contentType": "application/json"},
+                },
             },
         },
     }

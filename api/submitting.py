@@ -13,6 +13,7 @@ from api.inputs import Input, Inputs, unstored, uploads_of
 from api.objects import discard
 from api.schemas import InterpolationBody
 from api.tracing import start_sending
+from api.validation import shown
 from api.webhooks import JudgedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
@@ -139,10 +140,11 @@ class Submissions:
         webhook = await self._webhooks.judge(body.webhook if body else None, self._tenant)
         problems += webhook.problems
         if body and body.expires_in:
-            ttl = timedelta(seconds=body.expires_in)
-            problems += self._too_long(ttl)
+            problems += self._too_long(body.expires_in)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
+        if body.expires_in:
+            ttl = timedelta(seconds=body.expires_in)
         return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
 
     async def _recall(self, submission: Submission, idempotency_key: str) -> SubmissionResult | None:
@@ -153,11 +155,14 @@ class Submissions:
         identities = await self._inputs.identify(submission.images, self._tenant)
         return await self._store.recall(_idempotency(self._tenant, idempotency_key, submission.body, identities))
 
-    def _too_long(self, ttl: timedelta) -> list[Problem]:
-        if ttl <= self._limits.max_retention:
+    def _too_long(self, seconds: int) -> list[Problem]:
+        """Compares whole numbers: a request may name one that no duration can hold."""
+        most = int(self._limits.max_retention.total_seconds())
+        if seconds <= most:
             return []
-        most, came = (int(duration.total_seconds()) for duration in (self._limits.max_retention, ttl))
-        return [Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {came}")]
+        return [
+            Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {shown(seconds)}")
+        ]
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
         try:

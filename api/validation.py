@@ -95,5 +95,10 @@ def _what_came(kind: str, entry: Any) -> str:
         return f"has {entry['ctx']['actual_length']}"
     if kind == "string_too_long":
         return f"has {len(entry['input'])}"
-    shown = _brief.repr(entry["input"])
-    return "is " + (shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…")
+    return f"is {shown(entry['input'])}"
+
+
+def shown(value: object) -> str:
+    """A value as problems tell it: cut where it is long."""
+    text = _brief.repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

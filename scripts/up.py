@@ -42,7 +42,8 @@ def main() -> None:
     _wait_for_earlier_processes(state)
     port = _require_port(settings.host, settings.port)
     gateway = f"http://{settings.host}:{port}"
-    (state / "gateway.url").write_text(gateway)
+    (state / "gateway.url.new").write_text(gateway)
+    (state / "gateway.url.new").rename(state / "gateway.url")  # who waits for it never reads the half of it
     redis = _find_redis()
     if not settings.redis_url:
         _configure_redis(state)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from api.dependencies import CurrentWebhooks, InterpolationsService
-from api.routers.jobs import JobId
+from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE
 from api.schemas_webhooks import DeliveryList
 
@@ -20,14 +20,14 @@ ExistingJob = Annotated[str, Depends(_existing_job)]
 DeliveryNumber = Annotated[int, Path(ge=1, le=2**53, description="`n` of the delivery.", examples=[9])]
 
 
-@router.get("/{job_id}/deliveries", responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE))
+@router.get(f"{JOB}/deliveries", responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE))
 async def list_deliveries(job_id: ExistingJob, webhooks: CurrentWebhooks) -> DeliveryList:
     """Every event that the job's webhook was or is to be told, with every attempt; `progress` leaves no trace."""
     return DeliveryList(data=await webhooks.deliveries(job_id))
 
 
 @router.post(
-    "/{job_id}/deliveries/{n}/redeliver", status_code=202, responses=dict.fromkeys((404, 422, 503), PROBLEM_RESPONSE)
+    f"{JOB}/deliveries/{{n}}/redeliver", status_code=202, responses=dict.fromkeys((404, 422, 503), PROBLEM_RESPONSE)
 )
 async def redeliver(job_id: ExistingJob, n: DeliveryNumber, webhooks: CurrentWebhooks) -> DeliveryList:
     """Tell an event anew, at once, under the same `webhook-id`; also to a receiver that is switched off."""

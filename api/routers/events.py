@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import BaseUrl, InterpolationsService
 from api.headers import LastEventVersion
-from api.routers.jobs import JobId
+from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE
 from api.views import job_view
 
@@ -24,7 +24,7 @@ async def _existing_job(job_id: JobId, interpolations: InterpolationsService) ->
 
 
 @router.get(
-    "/{job_id}/events",
+    f"{JOB}/events",
     response_class=EventSourceResponse,
     responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE),
 )

@@ -3,11 +3,12 @@
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import BaseUrl, InterpolationsService
 from api.headers import is_known
+from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE, JobPage
 from api.views import job_view
 from core.job import ID_PATTERN, JobState
@@ -21,8 +22,6 @@ _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
     404: PROBLEM_RESPONSE,
     503: PROBLEM_RESPONSE,
 }
-
-JobId = Annotated[str, Path(description="`itp_` and a ULID.", examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])]
 
 
 @router.get("", response_model=JobPage, responses=dict.fromkeys((422, 503), PROBLEM_RESPONSE))
@@ -44,20 +43,20 @@ async def list_jobs(
     return Response(page.model_dump_json(), headers=headers, media_type="application/json")
 
 
-@router.post("/{job_id}/cancel", response_model=JobView, responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE))
+@router.post(f"{JOB}/cancel", response_model=JobView, responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE))
 async def cancel(job_id: JobId, interpolations: InterpolationsService, base_url: BaseUrl) -> JobView:
     """End a queued job at once and a running one within a denoising step; an ended job is returned as it is."""
     return job_view(await interpolations.cancel(job_id), interpolations, base_url)
 
 
-@router.delete("/{job_id}", status_code=204, responses=dict.fromkeys((404, 409, 503), PROBLEM_RESPONSE))
+@router.delete(JOB, status_code=204, responses=dict.fromkeys((404, 409, 503), PROBLEM_RESPONSE))
 async def delete(job_id: JobId, interpolations: InterpolationsService) -> None:
     """Remove an ended job: its record and every stored object."""
     await interpolations.delete(job_id)
 
 
 @router.get(
-    "/{job_id}/outputs/{name}",
+    f"{JOB}/outputs/{{name}}",
     response_class=FileResponse,
     responses=_DOWNLOAD_ANSWERS,
 )

@@ -17,7 +17,7 @@ from api.headers import (
     preferred_wait,
     seen_version,
 )
-from api.routers.jobs import JobId
+from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE
 from api.submission_doc import SUBMISSION_DOC
 from api.tracing import traceparent_of
@@ -78,7 +78,7 @@ async def _read_parameters(job_id: JobId, prefer: PreferHeader = None, if_none_m
 
 
 @router.get(
-    "/{job_id}",
+    JOB,
     response_model=JobView,
     responses={304: _UNCHANGED, **dict.fromkeys((404, 503), PROBLEM_RESPONSE)},
     dependencies=[Depends(_read_parameters)],

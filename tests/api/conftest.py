@@ -79,15 +79,15 @@ async def any_client(any_settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 @contextmanager
-def gateway_process(settings: Settings, log: Path, **limits: float) -> Iterator[tuple[Process, str]]:
-    """`python -m api` as it runs, and its address: for what only a real socket shows. `limits`: further settings."""
+def gateway_process(settings: Settings, log: Path, **more: object) -> Iterator[tuple[Process, str]]:
+    """`python -m api` as it runs, and its address: for what only a real socket shows. `more`: further settings."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")} | {
         "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
         "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
         "TOONCRAFTER_PORT": str(port),
         "TOONCRAFTER_MAX_BODY": str(int(settings.max_body)),
-        **{f"TOONCRAFTER_{name.upper()}": str(value) for name, value in limits.items()},
+        **{f"TOONCRAFTER_{name.upper()}": str(value) for name, value in more.items()},
     }
     with Process([sys.executable, "-m", "api"], log, environment) as process:
         address = f"http://127.0.0.1:{port}"

@@ -10,6 +10,7 @@ from httpx import AsyncClient
 
 from core import errors
 from core.errors import ServiceError
+from core.job import new_job_id
 from core.keys import JOB
 from core.logging import configure_logging
 from core.settings import Settings
@@ -29,7 +30,8 @@ class TestForm:
         response = await client.put(URL)
         assert problems(response, 405, "method_not_allowed") == {}
         assert response.headers["allow"] == "GET, POST"
-        assert (await client.post(f"{URL}/x")).headers["allow"] == "GET, DELETE"
+        assert (await client.post(f"{URL}/{new_job_id()}")).headers["allow"] == "GET, DELETE"
+        assert (await client.get(f"{URL}/estimate")).headers["allow"] == "POST"
 
     async def test_mistake_of_ours(
         self, client: AsyncClient, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]

@@ -84,7 +84,7 @@ class TestForm:
         """From a job to all that can be done with it."""
         names = {one["operationId"]: one for _, one in operations(document)}
         links = names["submit"]["responses"]["202"]["links"].values()
-        assert {link["operationId"] for link in links} == {"read", "events", "cancel", "delete"}
+        assert {link["operationId"] for link in links} == {"read", "events", "cancel", "delete", "list_deliveries"}
         for _, one in operations(document):
             for answer in one["responses"].values():
                 for link in answer.get("links", {}).values():

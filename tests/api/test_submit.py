@@ -123,6 +123,7 @@ class TestUnderstood:
             {"frame_stride": 30},
             {"steps": 1},
             {"steps": 60},
+            {"steps": 50.0, "seed": 7.0},
             {"eta": 0},
             {"guidance_scale": 1},
             {"guidance_scale": 15.0},

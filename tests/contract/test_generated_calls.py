@@ -1,0 +1,39 @@
+"""A machine that knows only the contract calls a gateway that runs: every answer is one that the contract names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.contract.deployment import Deployment, deployment
+from tests.contract.run import generated_calls
+from tests.servers import ROOT
+
+CHECKS = {
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
+    "response_schema_conformance", "negative_data_rejection", "positive_data_acceptance", "missing_required_header",
+    "unsupported_method", "allow_header_conformance", "use_after_free", "ensure_resource_availability", "ignored_auth",
+    "object_level_authorization", "events_are_whole",
+}  # fmt: skip
+
+
+@pytest.fixture
+def running(short_folder: Path) -> Iterator[Deployment]:
+    with deployment(short_folder) as running:
+        yield running
+
+
+@pytest.mark.timeout(900)  # half a minute where nothing else runs
+def test_no_generated_call_is_answered_otherwise_than_the_contract_says(running: Deployment, tmp_path: Path) -> None:
+    """Good and bad calls of two tenants, alone and in chains of links: no 5xx, nothing undocumented, no foreign job."""
+    report = generated_calls(running, tmp_path, "--seed=1", "--no-shrink")
+    assert report.passed, report.text
+    assert report.cases.total() >= 2_000, report
+    assert report.followed >= 20, report
+    assert report.checks.keys() == CHECKS
+    assert not [answer for answer in report.answers if answer[1] >= 500]
+    assert "unexpected error" not in running.gateway.output
+    succeeded = {operation for operation, status in report.answers if status < 300}
+    paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
+    assert succeeded == {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
