@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from weakref import WeakValueDictionary
 
 import structlog
 
+from api.turns import Turns
 from core.errors import Problem
 from core.outbound import Outbound, TooLarge
 from core.outbound_urls import UnreachableUrl, UrlRefused
@@ -28,13 +28,12 @@ class RemoteImages:
         self._outbound = outbound
         self._max_image = settings.max_image
         self._patience = settings.fetch_timeout  # all images of a request begin at once, so it bounds them together
-        self._turns_of_each = settings.tenant_fetch_concurrency
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of tenants that fetch now
+        self._turns = Turns(settings.tenant_fetch_concurrency)
 
     async def fetch(self, urls: Iterable[str], tenant: str) -> Fetched:
         """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched once."""
         distinct = list(dict.fromkeys(urls))
-        turns = self._turns.setdefault(tenant, asyncio.Semaphore(self._turns_of_each))
+        turns = self._turns.of(tenant)
         answers = await asyncio.gather(*(self._fetch(url, turns) for url in distinct))
         return dict(zip(distinct, answers, strict=True))
 

@@ -6,16 +6,19 @@ from typing import NamedTuple
 from ulid import ULID
 
 from api.schemas import WebhookBody
-from core.errors import InvalidRequest, NotFound, Problem
+from api.turns import Turns
+from core.errors import InvalidRequest, NotFound, Problem, RateLimited
 from core.job import Caution
 from core.outbound import Outbound
 from core.outbound_urls import UrlRefused
 from core.settings import Settings
 from core.webhook_sender import WebhookSender
 from core.webhook_store import Delivery, WebhookStore
-from core.webhooks import EVENT_PREFIX, TEST_EVENT, Attempt, Webhook, WebhookEvent, compose
+from core.webhooks import EVENT_PREFIX, TEST_EVENT, TIME_LIMIT, Attempt, Webhook, WebhookEvent, compose
 
 MAX_TESTS = 32  # test events of one gateway at the same time; a socket each, for as long as an attempt may take
+TESTS_OF_A_TENANT = 4  # of those; whoever tests names hosts of its own, which may hang
+CHECKS_OF_A_TENANT = 4  # names of receivers that are looked up at the same time; its name server may hang
 
 _UNSIGNED = (
     "webhooks are signed, and this tenant has no secret to sign with; the operator makes one with "
@@ -50,6 +53,7 @@ class Webhooks:
         self._store = store
         self._outbound = outbound
         self._sender = WebhookSender(outbound)
+        self._checks, self._tests = Turns(CHECKS_OF_A_TENANT), Turns(TESTS_OF_A_TENANT)
 
     async def judge(self, body: WebhookBody | None, tenant: str) -> JudgedWebhook:
         """Whether a job may have this webhook, by the rules for URLs and by whether it could be signed.
@@ -59,7 +63,7 @@ class Webhooks:
         """
         if body is None:
             return NO_WEBHOOK
-        webhook = await self._read(body.url, list(map(WebhookEvent, body.events)), "/webhook/url")
+        webhook = await self._read(body.url, tenant, list(map(WebhookEvent, body.events)), "/webhook/url")
         if isinstance(webhook, Problem):
             return JudgedWebhook(None, [webhook], [])
         if not await self._store.secrets(tenant):
@@ -89,9 +93,19 @@ class Webhooks:
 
         Raises:
             InvalidRequest: the URL breaks a rule, or there is nothing to sign with.
+            RateLimited: as many are under way as may be.
             Unavailable: Redis does not answer.
         """
-        webhook = await self._read(url, [], "/url")
+        turns = self._tests.of(tenant)
+        if turns.locked():
+            raise RateLimited(
+                f"{TESTS_OF_A_TENANT} test events are under way, as many as may be", TIME_LIMIT.total_seconds()
+            )
+        async with turns:
+            return await self._test(url, tenant)
+
+    async def _test(self, url: str, tenant: str) -> TestOutcome:
+        webhook = await self._read(url, tenant, [], "/url")
         if isinstance(webhook, Problem):
             raise InvalidRequest.of([webhook])
         secrets = await self._store.secrets(tenant)
@@ -103,9 +117,10 @@ class Webhooks:
         switched_on = attempt.delivered and await self._store.switch_on(tenant, webhook)
         return TestOutcome(event_id, attempt, switched_on)
 
-    async def _read(self, url: str, events: list[WebhookEvent], pointer: str) -> Webhook | Problem:
+    async def _read(self, url: str, tenant: str, events: list[WebhookEvent], pointer: str) -> Webhook | Problem:
         try:
-            await self._outbound.check(url)
+            async with self._checks.of(tenant):
+                await self._outbound.check(url)
             return Webhook.of(url, self._outbound.parse(url), events)
         except UrlRefused as refused:
             return Problem(pointer, refused.code, str(refused))

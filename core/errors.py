@@ -21,7 +21,7 @@ ServiceError
 ├── Unavailable               Redis or storage does not answer
 ├── TooManyJobs               as many of the tenant's jobs wait as may wait
 ├── TooManyUploads            the tenant's uploads are as large as they may be together
-├── RateLimited               more calls in a minute than the tenant may make
+├── RateLimited               more calls than the tenant may make
 ├── QueueFull                 as many jobs wait as may wait
 └── JobFailed                 what ends a job: its code is stored in the record
     ├── WorkerLost            three workers vanished while they ran it
@@ -215,10 +215,10 @@ class TooManyUploads(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """The tenant, or the key, made as many calls in this minute as it may; or many wrong keys came from the address."""
+    """The tenant, or the key, made as many calls as it may for now; or many wrong keys came from the address."""
 
     code = "rate_limited"
-    title = "Too many calls in a minute"
+    title = "Too many calls"
 
     def __init__(self, detail: str, retry_after_seconds: float = 60, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)

@@ -24,7 +24,7 @@ from core.public_addresses import is_public
 CONNECT_SECONDS = 5.0  # for the name, the connection and the TLS handshake, each
 SILENCE = timedelta(seconds=5)  # of a host that was asked
 MAX_REDIRECTS = 3
-RESOLVER_THREADS = 8  # a name server that hangs holds these, and nothing else of the process
+RESOLVER_THREADS = 64  # a name server that hangs holds some of these for half a minute, and nothing else of the process
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 Resolver = Callable[[str, int], Awaitable[list[str]]]

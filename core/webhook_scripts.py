@@ -19,6 +19,7 @@ from core.webhooks import (
 )
 
 RECEIVERS_PER_CLAIM, EVENTS_PER_CLAIM = 100, 100  # at which one script looks: about a millisecond of Redis's time
+LATER_MILLISECONDS = 500  # until a tenant's receivers are looked at again, where it has as many attempts as it may
 FAILING_MILLISECONDS = 10 * 60 * 1000
 
 RECEIVERS = f"""
@@ -43,13 +44,17 @@ end
 local function address_of(tenant, digest) return '{keys.RECEIVER}' .. tenant .. ':' .. digest end
 """
 
-# ARGV: how many. Answer: the records of events that this process is to deliver, each under a lease. What a dead process
-# left is due again; what goes to an address that is switched off is skipped, unless somebody asked for it.
+# ARGV: how many, how many of one tenant, and by twos the tenants with attempts of this process under way and how many.
+# Answer: the records of events that this process is to deliver, each under a lease. What a dead process left is due
+# again; what goes to an address that is switched off is skipped, unless somebody asked for it. Where a tenant has as
+# many as it may, its receivers are looked at later, so that those of others come into sight.
 CLAIM_EVENTS = (
     COMMON
     + RECEIVERS
     + f"""
-local claimed, limit, at = {{}}, tonumber(ARGV[1]), now()
+local claimed, limit, most, at = {{}}, tonumber(ARGV[1]), tonumber(ARGV[2]), now()
+local of_tenant = {{}}
+for i = 3, #ARGV, 2 do of_tenant[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local function take_back(receiver)
   for _, event in ipairs(redis.call('ZRANGE', '{keys.FLYING}' .. receiver, '-inf', at, 'BYSCORE')) do
     redis.call('ZREM', '{keys.FLYING}' .. receiver, event)
@@ -60,23 +65,28 @@ local function is_off(key)
   local event = redis.call('HMGET', key, 'tenant', 'digest', 'forced')
   return not event[3] and redis.call('HEXISTS', address_of(event[1], event[2]), 'off') == 1
 end
-local function take(receiver, event)
+local function take(receiver, tenant, event)
   local key = '{keys.DELIVERY}' .. event
   redis.call('ZREM', '{keys.DUE_EVENTS}' .. receiver, event)
   if redis.call('EXISTS', key) == 0 then return end
   if is_off(key) then return redis.call('HSET', key, 'state', 'skipped') end
   redis.call('HINCRBY', key, 'claims', 1)
   redis.call('ZADD', '{keys.FLYING}' .. receiver, at + {milliseconds(LEASE)}, event)
+  of_tenant[tenant] = (of_tenant[tenant] or 0) + 1
   table.insert(claimed, redis.call('HGETALL', key))
 end
 local due = redis.call('ZRANGE', '{keys.DUE_RECEIVERS}', '-inf', at, 'BYSCORE', 'LIMIT', 0, {RECEIVERS_PER_CLAIM})
 for _, receiver in ipairs(due) do
   take_back(receiver)
-  local waiting = '{keys.DUE_EVENTS}' .. receiver
+  local waiting, tenant = '{keys.DUE_EVENTS}' .. receiver, string.match(receiver, '^[^:]*')
   for _, event in ipairs(redis.call('ZRANGE', waiting, '-inf', at, 'BYSCORE', 'LIMIT', 0, {EVENTS_PER_CLAIM})) do
-    if #claimed < limit and free_places(receiver) > 0 then take(receiver, event) end
+    local may = #claimed < limit and (of_tenant[tenant] or 0) < most and free_places(receiver) > 0
+    if may then take(receiver, tenant, event) end
   end
   reschedule(receiver)
+  if (of_tenant[tenant] or 0) >= most then
+    redis.call('ZADD', '{keys.DUE_RECEIVERS}', 'XX', 'GT', at + {LATER_MILLISECONDS}, receiver)
+  end
 end
 return claimed
 """

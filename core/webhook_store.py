@@ -81,9 +81,19 @@ class WebhookStore:
         self._backlog = self._redis.script(scripts.BACKLOG)
         self._secrets = self._redis.script(VALID_SECRETS)
 
-    async def claim(self, limit: int) -> list[ClaimedEvent]:
-        """Up to so many due events, as many of each receiver as may be in flight; each has a lease of `LEASE`."""
-        return [_claimed(_fields(flat)) for flat in await self._claim(limit)]
+    async def claim(
+        self, limit: int, of_each: int | None = None, under_way: Mapping[str, int] | None = None
+    ) -> list[ClaimedEvent]:
+        """Due events, as many of each receiver as may be in flight; each has a lease of `LEASE`.
+
+        Args:
+            limit: so many at most.
+            of_each: so many attempts of one tenant may be under way in this process, the new ones included.
+            under_way: how many there are already, by tenant.
+        """
+        held = [part for tenant_and_count in (under_way or {}).items() for part in tenant_and_count]
+        found = await self._claim(limit, limit if of_each is None else of_each, *held)
+        return [_claimed(_fields(flat)) for flat in found]
 
     async def settle(self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta) -> bool:
         """Log an attempt and end its lease; `wait` is the time to the next one, where the verdict is to retry.

@@ -3,8 +3,10 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from anyio import to_thread
@@ -19,6 +21,7 @@ from core.webhook_store import ClaimedEvent, WebhookStore
 from core.webhooks import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
 
 MAX_IN_FLIGHT = 400  # attempts of one process; each holds a socket, of which a process usually has 1024
+OF_ONE_TENANT = MAX_IN_FLIGHT * 3 // 4  # it may have any number of hosts, which may all hang
 LOOK = timedelta(seconds=0.4)  # news wake the loop at once; this finds what no news announce: waits that end
 PATIENCE_SECONDS = 1.0  # with a Redis that does not answer
 
@@ -51,6 +54,7 @@ class Deliverer:
         self._base_url = base_url
         self._waits = waits
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._of_tenants: Counter[str] = Counter()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -75,13 +79,18 @@ class Deliverer:
         if free == 0:
             await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
             return
-        claimed = await self._store.claim(free)
+        claimed = await self._store.claim(free, OF_ONE_TENANT, self._of_tenants)
         for event in claimed:
             task = asyncio.create_task(self._deliver(event), name=event.id)
             self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            self._of_tenants[event.tenant] += 1
+            task.add_done_callback(partial(self._ended, event.tenant))
         if not claimed:
             await self._store.wait_for_work(LOOK)
+
+    def _ended(self, tenant: str, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._of_tenants -= Counter([tenant])  # forgets those that have none
 
     async def _deliver(self, event: ClaimedEvent) -> None:
         lease_end = time.monotonic() + LEASE.total_seconds()

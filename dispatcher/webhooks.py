@@ -19,8 +19,6 @@ from core.webhook_sender import WebhookSender
 from core.webhook_store import WebhookStore
 from dispatcher.delivering import MAX_IN_FLIGHT, Deliverer
 
-RESOLVER_THREADS = 128  # a receiver whose name server hangs holds as many as it may have attempts in flight, no more
-
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; attempts under way end first, within `TIME_LIMIT`."""
@@ -36,7 +34,7 @@ def main() -> None:
 async def deliver(settings: Settings) -> None:
     """Deliver the events of a deployment until the process is told to stop."""
     store = WebhookStore(settings.find_redis())
-    resolver = SystemResolver(RESOLVER_THREADS)
+    resolver = SystemResolver(MAX_IN_FLIGHT)  # name servers may hang as receivers do
     outbound = Outbound(settings.allowed_hosts, max_connections=MAX_IN_FLIGHT, resolve=resolver)
     link = partial(output_link, open_storage(settings), settings.presigned_ttl)
     deliverer = Deliverer(store, WebhookSender(outbound), link, settings.gateway_url)

@@ -19,7 +19,7 @@ _BODY_DOC: dict[str, Any] = {
 }
 
 
-@router.post("/test", openapi_extra=_BODY_DOC, responses=dict.fromkeys((400, 415, 422, 503), PROBLEM_RESPONSE))
+@router.post("/test", openapi_extra=_BODY_DOC, responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE))
 async def test_webhook(request: Request, webhooks: CurrentWebhooks, caller: CurrentCaller) -> WebhookTestView:
     """Send a signed `webhook.test` event now, once, and say what came of it.
 

@@ -1,5 +1,6 @@
 """Webhooks as callers ask for them: judged at once, hidden afterwards, logged, tried out."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,13 +9,17 @@ import pytest
 from httpx import AsyncClient, Response
 from standardwebhooks import Webhook as StandardWebhook
 
+from api.webhooks import Webhooks
 from core import keys
+from core.errors import RateLimited
+from core.outbound import Outbound
 from core.settings import Settings
 from core.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.webhook_store import WebhookStore
 from tests.api.conftest import files, gateway, problems
 from tests.api.test_submit import URL
-from tests.servers import RedisServer
-from tests.web import Answer, WebServer, always, http, web_server
+from tests.servers import RedisServer, wait_until
+from tests.web import Answer, Visit, WebServer, always, http, web_server
 
 TEST_URL = "/v1/webhooks/test"
 FINE, BROKEN = always(http()), always(http(status="500 Internal Server Error"))
@@ -158,6 +163,34 @@ class TestTestEvent:
         async with studio(BROKEN) as (client, server):
             outcome = (await client.post(TEST_URL, json={"url": server.url})).json()
         assert (outcome["delivered"], outcome["status_code"], len(server.visits)) == (False, 500, 1)
+
+    async def test_receivers_that_hang_hold_up_their_own_tenant_alone(
+        self, settings: Settings, secrets: WebhookSecrets
+    ) -> None:
+        """It has so many tests at a time, far fewer than the gateway."""
+        release = asyncio.Event()
+
+        async def by_path(visit: Visit) -> AsyncIterator[bytes]:
+            if visit.resource == "/hangs":
+                await release.wait()
+            yield http()
+
+        async with web_server(by_path) as server:
+            outbound = Outbound([f"127.0.0.1:{server.port}"])
+            store = WebhookStore(settings.find_redis())
+            webhooks = Webhooks(store, outbound)
+            for tenant in ("slow", "other"):
+                secrets.create(tenant)
+            hanging = [asyncio.create_task(webhooks.test(f"{server.url}/hangs", "slow")) for _ in range(4)]
+            await asyncio.to_thread(wait_until, lambda: len(server.visits) == 4, "all are under way")
+            with pytest.raises(RateLimited, match="4 test events are under way"):
+                await webhooks.test(f"{server.url}/fine", "slow")
+            assert (await webhooks.test(f"{server.url}/fine", "other")).attempt.delivered
+            release.set()
+            assert all(outcome.attempt.delivered for outcome in await asyncio.gather(*hanging))
+            assert (await webhooks.test(f"{server.url}/fine", "slow")).attempt.delivered
+            await store.close()
+            await outbound.close()
 
     async def test_it_leads_nowhere_inside(self, client: AsyncClient, secret: WebhookSecret) -> None:
         refused = await client.post(TEST_URL, json={"url": "https://127.0.0.1/"})

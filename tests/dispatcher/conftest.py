@@ -57,11 +57,13 @@ def secret(secrets: WebhookSecrets) -> WebhookSecret:
 def submit(async_store: AsyncJobStore, secret: WebhookSecret) -> Submit:
     """Makes a job whose events go to a URL."""
 
-    async def submit(url: str, *events: str, ttl: timedelta = timedelta(days=1)) -> str:
+    async def submit(
+        url: str, *events: str, ttl: timedelta = timedelta(days=1), store: AsyncJobStore = async_store
+    ) -> str:
         with_checked = Outbound([url.split("/")[2]] if url.startswith("http:") else [])
         webhook = Webhook.of(url, with_checked.parse(url), list(map(WebhookEvent, events)) or FINAL_EVENTS)
         job_id = new_job_id()
-        await async_store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="", webhook=webhook)
+        await store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="", webhook=webhook)
         return job_id
 
     return submit

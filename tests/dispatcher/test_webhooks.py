@@ -16,6 +16,7 @@ from core.job import Progress, Stage, Timing
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from core.outbound import Outbound
+from core.webhook_scripts import RECEIVERS_PER_CLAIM
 from core.webhook_secrets import WebhookSecret, WebhookSecrets
 from core.webhook_store import WebhookStore
 from core.webhooks import JITTER, RETRY_WAITS, Attempt, DeliveryState, Verdict
@@ -32,6 +33,11 @@ SHORT = timedelta(seconds=0.2)  # of a receiver's time, where a test waits for i
 async def hanging(_: Visit) -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
     yield b""
+
+
+async def anywhere(host: str, port: int) -> list[str]:
+    """A name server that knows every name."""
+    return ["93.184.215.14"]
 
 
 def failing_first(times: int) -> Answer:
@@ -373,6 +379,39 @@ class TestReceivers:
             (delivery,) = await settled(webhook_store, job_id)
             assert (delivery.status, len(dead.visits)) == ("delivered", 10)
             assert await webhook_store.backlog() == (40, 40, 10, pytest.approx(0, abs=60))
+
+    async def test_a_tenant_whose_hosts_all_hang_leaves_places_to_others(
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
+        secrets: WebhookSecrets,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It has far more hosts than a look at the queue sees, each of them due before any of another tenant's."""
+        monkeypatch.setattr("dispatcher.delivering.MAX_IN_FLIGHT", 4)
+        monkeypatch.setattr("dispatcher.delivering.OF_ONE_TENANT", 3)
+        secrets.create("crowd")
+        crowd, fine = async_store.of("crowd"), "fine.example.com:80"
+        names = [f"h{number}.example.com:80" for number in range(RECEIVERS_PER_CLAIM + 20)]
+
+        async def by_host(visit: Visit) -> AsyncIterator[bytes]:
+            if visit.headers["host"].startswith("h"):
+                await asyncio.Event().wait()
+            yield http(status="204 No Content")
+
+        async with web_server(by_host) as server:
+            for name in names:
+                await crowd.cancel(await submit(f"http://{name}/", store=crowd))
+            outbound = Outbound([*names, fine], resolve=anywhere, network=Internet(server.port))
+            async with delivering(outbound=outbound):
+                await eventually(lambda: len(server.visits) == 3, "as many hang as may")
+                for done in range(3):
+                    job_id = await submit(f"http://{fine}/")
+                    await async_store.cancel(job_id)
+                    (delivery,) = await settled(webhook_store, job_id)
+                    assert (delivery.status, len(server.visits)) == ("delivered", 3 + done + 1)
 
     async def test_two_deliverers_send_nothing_twice(
         self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
