@@ -105,15 +105,20 @@ class RequestId:
                     path=scope["path"],
                     status=status,
                     seconds=round(metrics.end(scope, status), 4),
-                    **_who(scope),
+                    **_whose(scope),
                 )
         return None
 
 
-def _who(scope: Scope) -> dict[str, str]:
-    """The caller, by names that are no secret."""
+def _whose(scope: Scope) -> dict[str, str]:
+    """The caller, by names that are no secret, and the job that it brought."""
     caller: Caller | None = scope["state"].get("caller")
-    return {"tenant": caller.tenant, "key": caller.key.id} if caller and caller.key else {}
+    who = {"tenant": caller.tenant} if caller else {}
+    if caller and caller.key:
+        who["key"] = caller.key.id
+    if job_id := scope["state"].get("job_id"):
+        who["job_id"] = job_id
+    return who
 
 
 class UnexpectedErrors:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import structlog
 
 from core.job import from_milliseconds
+from core.lost_attempts import trace_lost_attempt
 from core.metrics import LEASES_RECOVERED
-from core.tracing import QUEUE, Kind, on_the_queue, trace_of, tracer
+from core.tracing import trace_of
 from core.upkeep_store import UpkeepStore
 
 log = structlog.get_logger("dispatcher")
@@ -40,20 +41,12 @@ def _whose(record: Mapping[str, str]) -> dict[str, object]:
 
 
 def _trace(record: Mapping[str, str]) -> None:
-    """The span of a lost attempt, which its worker cannot send any more: from its start until it is known as lost."""
-    sent = record.get("traceparent", "")
-    span = tracer().start(
-        f"process {QUEUE}",
-        Kind.CONSUMER,
-        parent=sent,
-        link=sent,
-        begun=from_milliseconds(int(record["started"])),
-        attributes={
-            **on_the_queue("process", record["id"]),
-            "tooncrafter.attempt": int(record["attempts"]),
-            "tooncrafter.worker": record.get("worker", ""),
-            "tooncrafter.outcome": "lost",
-        },
+    trace_lost_attempt(
+        record["id"],
+        record.get("traceparent", ""),
+        int(record["attempts"]),
+        record.get("worker", ""),
+        from_milliseconds(int(record["started"])),
+        outcome="lost",
+        code="lease_expired",
     )
-    span.fail("lease_expired")
-    span.end()

@@ -138,6 +138,7 @@ def start_parent() -> None:
     refuse_to_start_without_model()
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)  # Celery asks for it later, after the first lines
+    begin_tracing(settings, "worker")
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
     _dismiss(worker)  # in a container it bears the name of the one before; what was said of that is not said of this
@@ -153,6 +154,7 @@ def end_parent() -> None:
     """The child has ended, in order or not, and so does this process."""
     if _watchdog is not None:
         _watchdog.end()
+    end_tracing()
     _dismiss(worker_name(os.getpid()))
 
 

@@ -30,8 +30,18 @@ class Facts:
     fence: int = 0
     stage: str = ""
     step: int = 0
+    request_id: str = ""  # of the job, and so are the next two: for the parent's lines in the log
+    tenant: str = ""
+    attempt: int = 0
     model_loaded: bool = False
     load_seconds: float = 0.0
+
+    @property
+    def whose(self) -> dict[str, str | int]:
+        """What a line in the log says of the job, as the child's own lines do; nothing where there is none."""
+        if not self.job:
+            return {}
+        return {"job_id": self.job, "request_id": self.request_id, "tenant": self.tenant, "attempt": self.attempt}
 
     @property
     def place(self) -> str:

@@ -76,7 +76,9 @@ class Heartbeat:
     def hold(self, claim: Claim) -> None:
         """From now on renew this job's lease too."""
         self._stale, self._claim = False, claim
-        self._facts = replace(self._facts, job=claim.job.id, fence=claim.job.fence)
+        job = claim.job
+        facts = replace(self._facts, job=job.id, fence=job.fence)
+        self._facts = replace(facts, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts)
         self._tell()
 
     def renewed(self) -> None:
@@ -95,7 +97,7 @@ class Heartbeat:
     def release(self) -> None:
         """The job has ended; the slot is free."""
         self._claim = None
-        self._facts = replace(self._facts, job="", fence=0, stage="", step=0)
+        self._facts = replace(self._facts, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0)
         self._tell()
 
     @property

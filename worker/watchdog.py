@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from core.errors import DeadlineExceeded, StaleClaim
 from core.job import Timing
 from core.job_store import Claim, JobStore
+from core.lost_attempts import trace_lost_attempt
 from worker.facts import AttemptEnd, Facts, FactsReceiver
 from worker.gpu_faults import GpuFaults
 from worker.verdict import Judge, Trouble, Verdict
@@ -86,13 +87,13 @@ class Watchdog:
         facts = verdict.facts
         if not _kill_child(facts.pid):
             return
-        log.error("child ended", reason=verdict.words, job_id=facts.job, stage=facts.stage, device=facts.device)
+        log.error("child ended", reason=verdict.words, stage=facts.stage, device=facts.device, **facts.whose)
         while not self._try_to_write(facts, lambda: self._write(verdict)) and not self._ended.wait(LOOK_SECONDS):
             pass
 
     def _mourn(self, facts: Facts) -> None:
         """A child died with a job: its lease need not run out first. If this is not told, it does."""
-        log.error("child died", job_id=facts.job, stage=facts.stage, device=facts.device)
+        log.error("child died", stage=facts.stage, device=facts.device, **facts.whose)
         self._try_to_write(facts, lambda: self._end_lease(facts))
 
     def _end_lease(self, facts: Facts) -> None:
@@ -105,25 +106,29 @@ class Watchdog:
         try:
             write()
         except StaleClaim:
-            log.info("the job was another worker's already", job_id=facts.job)
+            log.info("the job was another worker's already", **facts.whose)
         except RedisError as error:
-            log.warning("cannot say what became of the job, trying again", error=str(error))
+            log.warning("cannot say what became of the job, trying again", error=str(error), **facts.whose)
             return False
         return True
 
     def _write(self, verdict: Verdict) -> None:
         store, facts = self._open_store(), verdict.facts
         job = store.get(facts.job) if facts.job else None
-        claim = Claim(job.model_copy(update={"fence": facts.fence})) if job else None
-        if claim is None:
+        if job is None:
             if verdict.is_sick:
                 store.quarantine(self._worker, verdict.words)
-        elif verdict.is_sick:
+            return
+        claim = Claim(job.model_copy(update={"fence": facts.fence}))
+        if verdict.is_sick:
             store.report_sick(claim, self._worker, facts.place, verdict.words)
         elif verdict.trouble is Trouble.OVERDUE:
             store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
         else:
             store.give_back(claim)
+        if job.fence == facts.fence:  # else it is another attempt's by now
+            begun, code = job.started_at, verdict.trouble.value
+            trace_lost_attempt(job.id, job.traceparent, job.attempts, self._worker, begun, outcome="ended", code=code)
 
 
 def _has_died(pid: int) -> bool:

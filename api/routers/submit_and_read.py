@@ -58,6 +58,7 @@ async def submit(request: Request) -> Response:
     state, wait, key = request.state, preferred_wait(request.headers), idempotency_key(request.headers)
     submission = await read_submission(request, max_image=state.settings.max_image)
     view, replayed = await submissions_of(request).submit(submission, state.request_id, key, traceparent_of(request))
+    state.job_id = view.job.id  # for the request's line in the log
     jobs = interpolations_of(request)
     headers = {"Location": f"{router.prefix}/{view.job.id}"}
     if replayed:

@@ -31,6 +31,8 @@ def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) ->
     assert {f"{stage}_seconds": line[f"{stage}_seconds"] for stage in stages} == {
         f"{stage}_seconds": job["timing"][f"{stage}_seconds"] for stage in stages
     }
+    brought = [one for one in lines(stack, "gateway") if one.get("request_id") == request_id and "job_id" in one]
+    assert [(one["event"], one["job_id"], one["tenant"]) for one in brought] == [("request", job["id"], "default")]
     assert line["total_seconds"] >= line["run_seconds"] >= sum(line[f"{stage}_seconds"] for stage in stages)
 
 

@@ -1,5 +1,6 @@
 """The parent's watchdog with a real child process that only sleeps, and a real Redis."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,12 @@ from core.job import JobState, Stage
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from core.keys import LEASES
+from core.logging import configure_logging
+from core.settings import Settings
+from core.tracing import begin_tracing, end_tracing
 from tests.core.steps import claim, now_ms, submit
 from tests.jobs import MODEL
+from tests.otlp import Collector
 from tests.servers import RedisServer, wait_until
 from worker.facts import Facts, FactsSender
 from worker.verdict import Judge
@@ -80,7 +85,8 @@ async def start_job(store: JobStore, gateway: AsyncJobStore, watch: Watch, stage
     store.report_load(WORKER, MODEL, load_seconds=1.0)
     await submit(gateway)
     job = claim(store, WORKER).job
-    watch.tell(replace(watch.idle, job=job.id, fence=job.fence, stage=stage, step=1))
+    whose = {"request_id": job.request_id, "tenant": job.tenant, "attempt": job.attempts}
+    watch.tell(replace(watch.idle, job=job.id, fence=job.fence, stage=stage, step=1, **whose))
     watch.wait_until_killed()
     wait_until(lambda: job_of(store, job.id)[0] is not JobState.RUNNING, "the job is told")
     return job.id
@@ -98,6 +104,28 @@ async def test_hung_device(impatient: Watch, store: JobStore, async_store: Async
     assert job_of(store, job_id) == (JobState.QUEUED, 0, None)
     assert store.claim(WORKER) is None
     assert store.claim("gpu-2:8") is not None
+
+
+async def test_attempt_of_a_killed_child_is_told_like_others(
+    impatient: Watch,
+    store: JobStore,
+    async_store: AsyncJobStore,
+    traces: Settings,
+    collector: Collector,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the log with all that the child's own lines have, and in the trace from its start on."""
+    configure_logging("info", "json")
+    begin_tracing(traces, "worker")
+    job_id = await start_job(store, async_store, impatient, Stage.DENOISING)
+    impatient.end()  # it has written all that it knows
+    end_tracing()
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"child ended"' in line]
+    assert (line["job_id"], line["request_id"], line["tenant"], line["attempt"]) == (job_id, "req-1", "default", 1)
+    (span,) = collector.spans
+    assert span.attributes["tooncrafter.job.id"] == job_id
+    assert span.attributes["error.type"] in ("stalled", "silent")  # it is not heard of either
+    assert span.ended > span.begun
 
 
 async def test_process_that_hangs_elsewhere(impatient: Watch, store: JobStore, async_store: AsyncJobStore) -> None:
