@@ -46,7 +46,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "const": CHALLENGE},
     },
     "RateLimit": {
-        "description": "Calls left in this minute (`r`), and the seconds until all is anew (`t`); with API keys only.",
+        "description": "Calls left for now (`r`), and the seconds until more may be made (`t`); with API keys only.",
         "schema": {"type": "string", "examples": ['"reads";r=5998;t=41']},
     },
     "RateLimit-Policy": {

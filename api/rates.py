@@ -14,6 +14,7 @@ from core.errors import RateLimited
 from core.rates import WINDOW_SECONDS, AsyncRates, Lease
 
 MOST_REMEMBERED = 4096  # tenants and keys, twice
+KEPT_SECONDS = 10.0  # so long calls that were taken ahead may be made
 SUBMISSIONS, READS = "submissions", "reads"
 
 
@@ -22,7 +23,8 @@ class _Share:
     """What is left of a lease."""
 
     lease: Lease = field(default_factory=lambda: Lease(0, 0, 0.0))
-    ends: float = 0.0  # by time.monotonic()
+    ends: float = 0.0  # by time.monotonic(): when Redis is asked anew
+    frees: float = 0.0  # when some more calls may be made than now
     left: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -37,7 +39,7 @@ class Rates:
         """Count a call; answers the headers that tell how many more there may be. None for callers without a key.
 
         Raises:
-            RateLimited: as many came in this minute as may.
+            RateLimited: as many came in the last minute as may.
             Unavailable: Redis does not answer.
         """
         if caller.key is None:
@@ -50,11 +52,12 @@ class Rates:
             now = time.monotonic()
             if now >= share.ends or (share.left == 0 and share.lease.given):
                 share.lease = await rates.lease(whose, limit)
-                share.ends, share.left = now + share.lease.seconds, share.lease.given
-            seconds = max(1, math.ceil(share.ends - now))
+                share.left, share.frees = share.lease.given, now + share.lease.seconds
+                share.ends = now + KEPT_SECONDS if share.left else share.frees
+            seconds = min(WINDOW_SECONDS, max(1, math.ceil(share.frees - now)))
             if share.left == 0:
                 headers = _headers(policy, limit, 0, seconds)
-                raise RateLimited(f"{limit} {policy} were made in this minute, as many as may be", seconds, headers)
+                raise RateLimited(f"{limit} {policy} were made in the last minute, as many as may be", seconds, headers)
             share.left -= 1
             return _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
 

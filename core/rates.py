@@ -1,4 +1,4 @@
-"""How often a tenant may call, counted in Redis for all gateways together, by the minute of Redis's clock.
+"""How often a tenant may call in any minute, counted in Redis for all gateways together, second by second of its clock.
 
 A gateway takes calls ahead, a hundredth of the limit at a time, so that most of them need no trip of their own. What is
 taken is counted, so the limit holds however many gateways there are; each may keep up to a hundredth unused.
@@ -13,19 +13,31 @@ from core.lua_common import COMMON
 
 WINDOW_SECONDS = 60
 
-# ARGV: whose calls, limit, how many are wanted. Answer: how many were given, are taken now, ms until all is anew.
+# A second's calls count until the same second of the next minute has ended: so no minute, wherever it begins, has more
+# than the limit, and a caller that never pauses has sixty of sixty-one.
+#
+# ARGV: whose calls, limit, how many are wanted. Answer: how many were given, are taken now, ms until some of these are
+# free again.
 _LEASE = (
     COMMON
     + f"""
-local length, at = {WINDOW_SECONDS * 1000}, now()
-local key = '{RATE}' .. ARGV[1] .. ':' .. math.floor(at / length)
-local taken = tonumber(redis.call('GET', key) or 0)
+local at, key, taken = now(), '{RATE}' .. ARGV[1], 0
+local second = math.floor(at / 1000)
+local oldest, seconds = second, redis.call('HGETALL', key)
+for i = 1, #seconds, 2 do
+  local past = tonumber(seconds[i])
+  if past < second - {WINDOW_SECONDS} then
+    redis.call('HDEL', key, seconds[i])
+  else
+    taken, oldest = taken + seconds[i + 1], math.min(oldest, past)
+  end
+end
 local given = math.max(0, math.min(tonumber(ARGV[3]), ARGV[2] - taken))
 if given > 0 then
-  redis.call('INCRBY', key, given)
-  redis.call('PEXPIRE', key, 2 * length)
+  redis.call('HINCRBY', key, second, given)
+  redis.call('EXPIRE', key, {WINDOW_SECONDS + 1})
 end
-return {{given, taken + given, length - at % length}}
+return {{given, taken + given, (oldest + {WINDOW_SECONDS + 1}) * 1000 - at}}
 """
 )
 
@@ -34,8 +46,8 @@ class Lease(NamedTuple):
     """Calls that a gateway may let through."""
 
     given: int
-    taken: int  # by all gateways in this minute, these included
-    seconds: float  # until the minute ends, and with it this lease
+    taken: int  # by all gateways in the last minute, these included
+    seconds: float  # until the oldest of those count no more
 
 
 class AsyncRates:
@@ -46,7 +58,7 @@ class AsyncRates:
         self._lease = self._redis.script(_LEASE)
 
     async def lease(self, whose: str, limit: int) -> Lease:
-        """Take up to a hundredth of what is left to this minute's calls."""
+        """Take up to a hundredth of the limit."""
         given, taken, left = await self._lease(whose, limit, math.ceil(limit / 100))
         return Lease(given, taken, left / 1000)
 
