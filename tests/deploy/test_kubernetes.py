@@ -1,14 +1,24 @@
 """The manifests of a cluster, against the schemas of Kubernetes and against the settings."""
 
+import json
 import os
+import re
+import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 
+from core.queue_metrics import QueueMetrics
 from core.settings import Settings
+from core.webhooks import TIME_LIMIT
+from core.worker_record import WorkerState
+from dispatcher.__main__ import FAREWELL_SECONDS
+from tests.servers import RedisServer
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 VALIDATE = Path(__file__).resolve().parents[2] / ".venv" / "checkers" / "bin" / "kubernetes-validate"
@@ -76,23 +86,100 @@ def test_a_drained_node_takes_not_all_at_once(name: str) -> None:
     assert budget["selector"] == the("Deployment", name)["spec"]["selector"]
 
 
+def grace(name: str) -> timedelta:
+    """Until the pod is killed."""
+    return timedelta(seconds=pod(name)["terminationGracePeriodSeconds"])
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("dispatcher", timedelta(seconds=FAREWELL_SECONDS)),
+        ("webhooks", TIME_LIMIT),
+        ("gateway", timedelta(seconds=5 + 10)),  # the balancer learns of the end; then what is in flight ends
+    ],
+)
+def test_pod_lives_until_its_process_has_ended_in_order(name: str, needs: timedelta) -> None:
+    """A process that is killed on the way leaves work to others that it could have ended."""
+    assert grace(name) >= needs + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_probes_ask_what_the_process_serves(name: str) -> None:
+    """A probe of a path or port that is not there would restart a healthy pod for ever."""
+    container = pod(name)["containers"][0]
+    ports = {port["name"] for port in container["ports"]}
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        if probe := container.get(kind):
+            assert probe["httpGet"]["port"] in ports
+            assert probe["httpGet"]["path"] in {"/healthz", "/readyz", "/metrics"}
+    assert {port["containerPort"] for port in container["ports"]} <= {9100, Settings.model_fields["port"].default}
+
+
 class TestWorker:
     def test_job_may_end_before_the_pod_is_killed(self) -> None:
         """What the worker grants a job, and time to give it back."""
         grace = float(settings_of_the_cluster()["TOONCRAFTER_SHUTDOWN_GRACE"])
         assert pod("worker")["terminationGracePeriodSeconds"] >= grace + 15
 
-    def test_loading_has_its_time(self) -> None:
-        """Ten gigabytes from a slow volume take minutes; a probe that gave up would restart the pod for ever."""
+    def test_loading_has_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As much as Celery gives it; a probe that gave up earlier would restart the pod for ever."""
+        monkeypatch.setenv("TOONCRAFTER_REDIS_URL", "redis://127.0.0.1:1/0")  # an app is made when this is imported
+        from worker.celery import MODEL_LOAD_SECONDS
+
         probe = pod("worker")["containers"][0]["startupProbe"]
-        assert probe["periodSeconds"] * probe["failureThreshold"] >= 20 * 60
+        assert probe["httpGet"]["path"] == "/readyz"
+        assert probe["periodSeconds"] * probe["failureThreshold"] >= 2 * MODEL_LOAD_SECONDS
 
     def test_weights_are_read_only(self) -> None:
         (mount,) = [one for one in pod("worker")["containers"][0]["volumeMounts"] if one["name"] == "weights"]
-        assert mount["readOnly"] is True
+        (volume,) = [one for one in pod("worker")["volumes"] if one["name"] == "weights"]
+        assert (mount["readOnly"], volume["persistentVolumeClaim"]["readOnly"]) == (True, True)
+        the("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
         assert settings_of_the_cluster()["TOONCRAFTER_MODEL"].startswith(mount["mountPath"])
 
     def test_scaling_chooses_the_number_alone(self) -> None:
         """A number in the deployment would be set back by each `kubectl apply`."""
         assert "replicas" not in the("Deployment", "worker")["spec"]
         assert the("ScaledObject", "worker")["spec"]["scaleTargetRef"] == {"name": "worker"}
+
+
+def scaling_query() -> str:
+    (trigger,) = the("ScaledObject", "worker")["spec"]["triggers"]
+    assert trigger["metadata"]["threshold"] == "1"  # one worker for each of what the query counts
+    return str(trigger["metadata"]["query"])
+
+
+class TestScaling:
+    def test_query_names_metrics_and_states_that_exist(self, redis_server: RedisServer) -> None:
+        """One that is misspelt would count as nothing, and the deployment would shrink to its least."""
+        registry = CollectorRegistry()
+        registry.register(QueueMetrics(redis_server.url))
+        served = set(re.findall(r"^(tooncrafter_\w+)", generate_latest(registry).decode(), re.MULTILINE))
+        assert set(re.findall(r"tooncrafter_\w+", scaling_query())) <= served
+        (states,) = re.findall(r'state=~"([^"]+)"', scaling_query())
+        assert set(states.split("|")) <= {state.value for state in WorkerState}
+
+    @pytest.mark.skipif(
+        not shutil.which("promtool") and not os.environ.get("CI"), reason="`make setup-tests` installs it"
+    )
+    def test_waiting_running_and_held_count_once_with_two_dispatchers(self, tmp_path: Path) -> None:
+        """Both tell the same; 3 + 1 jobs wait, 2 run, one worker is quarantined: 7 workers."""
+        told = {
+            'tooncrafter_queue_ready_jobs{priority="interactive"': 3,
+            'tooncrafter_queue_ready_jobs{priority="batch"': 1,
+            "tooncrafter_queue_running_jobs{": 2,
+            'tooncrafter_workers{state="quarantined"': 1,
+            'tooncrafter_workers{state="busy"': 2,
+            'tooncrafter_workers{state="paused"': 0,
+        }
+        series = [
+            {"series": f'{name}{"," if name[-1] != "{" else ""}instance="{one}"}}', "values": str(value)}
+            for name, value in told.items()
+            for one in ("dispatcher-1", "dispatcher-2")
+        ]
+        expected = {"expr": scaling_query(), "eval_time": "0s", "exp_samples": [{"labels": "{}", "value": 7}]}
+        path = tmp_path / "test.yml"
+        path.write_text(json.dumps({"tests": [{"input_series": series, "promql_expr_test": [expected]}]}))
+        checked = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
