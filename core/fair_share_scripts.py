@@ -34,36 +34,28 @@ local function tenant_if_fitting(demand, newest, largest)
   local known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
   return known and (largest == '' or tonumber(pixels) <= tonumber(largest)) and tenant
 end
--- what a worker can run: sets of a lane's jobs, by tenant
-local function fitting(priority, newest, largest)
-  local sets = {{}}
-  for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDED}' .. priority)) do
-    local tenant = tenant_if_fitting(demand, newest, largest)
-    if tenant then
-      sets[tenant] = sets[tenant] or {{}}
-      table.insert(sets[tenant], '{READY}' .. priority .. ':' .. demand)
-    end
-  end
-  return sets
-end
 local function comes_before(one, other)
-  for i = 1, #other do
+  for i = 1, #one do
     if one[i] ~= other[i] then return one[i] < other[i] end
   end
 end
--- the first of a lane: of the tenant with the fewest running jobs, then the lowest meter, the job that waits longest
+-- the first of a lane: of the tenant with the fewest running jobs, then the lowest meter, the job that waits longest.
+-- Hundreds of tenants may wait: whoever cannot be first any more is asked no further.
 local function first_of(priority, newest, largest)
-  local first
-  for tenant, sets in pairs(fitting(priority, newest, largest)) do
-    local running = running(tenant)
-    -- most tenants cannot be first any more, and are asked no further
-    local metered = (not first or running <= first[1]) and meter(tenant)
-    local candidate = metered and (not first or not comes_before(first, {{running, metered}}))
-    for _, set in ipairs(candidate and running < may_run(tenant) and sets or {{}}) do
-      local job = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-      local rank = job[1] and {{running, metered, tonumber(job[2]), job[1], tenant}}
-      if rank and (not first or comes_before(rank, first)) then first = rank end
+  local first, counts = nil, {{}}
+  for _, demand in ipairs(redis.call('SMEMBERS', '{DEMANDED}' .. priority)) do
+    local tenant = tenant_if_fitting(demand, newest, largest)
+    local count = tenant and (counts[tenant] or running(tenant))
+    if tenant and (not first or count <= first[1]) then
+      local metered = meter(tenant)
+      local may_come_first = not first or count < first[1] or metered <= first[2]
+      if may_come_first and count < may_run(tenant) then
+        local job = redis.call('ZRANGE', '{READY}' .. priority .. ':' .. demand, 0, 0, 'WITHSCORES')
+        local rank = job[1] and {{count, metered, tonumber(job[2]), job[1], tenant}}
+        if rank and (not first or comes_before(rank, first)) then first = rank end
+      end
     end
+    if tenant then counts[tenant] = count end
   end
   return first
 end

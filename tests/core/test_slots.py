@@ -72,13 +72,14 @@ class TestCost:
     async def test_of_a_claim_hardly_grows_with_tenants_that_cannot_be_first(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """Those with more running jobs than another are not asked for their oldest job."""
+        """Those with more running jobs than another, or more GPU time, are not asked for their oldest job."""
         for number in range(40):
             await submit(async_store.of(f"busy-{number}"))
         for _ in range(40):
             assert upkeep.claim("gpu-0")
         for number in range(40):
             await submit(async_store.of(f"busy-{number}"))
+        redis_server.client.hset(keys.METERS, mapping={f"busy-{number}": number for number in range(40)})
         first = await submit(async_store.of("new"))
         redis_server.client.config_resetstat()
         held = upkeep.claim("gpu-0")
