@@ -54,8 +54,8 @@ chaos: setup-tests  ## harm a running service and prove that no job is lost: JOB
 fuzz: setup-tests  ## call a gateway by its contract with generated calls: EXAMPLES=500 SEED=1, else by chance
 	@$(BIN)/python -m tests.contract --examples $(or $(EXAMPLES),500) $(if $(SEED),--seed $(SEED))
 
-bench: setup  ## measure the model: seconds and peak memory of each stage
-	@$(BIN)/python -m benchmarks.model
+bench: setup  ## measure gateway, queue, fairness, fleet and model into one table, out/bench.md: OPTIONS="queue --full"
+	@$(BIN)/python -m benchmarks $(OPTIONS)
 
 audit:  ## ask which of the locked versions have known holes, where a network is there
 	@$(PYTHON) scripts/setup.py auditors

@@ -51,8 +51,10 @@ class Deployment:
         with ExitStack() as processes:
             processes.callback(self.server.stop)
             self.dispatcher = processes.enter_context(self._process("dispatcher", "-m", "dispatcher"))
-            for number in range(self._workers):
+            self.workers = [
                 processes.enter_context(self._process(f"worker-{number}", "-m", "worker"))
+                for number in range(self._workers)
+            ]
             self.store = JobStore(self.server.url)
             idle = WorkerState.IDLE
             wait_until(

@@ -9,10 +9,12 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.chart import GREEN, RED, Axis, Line, line_chart
+from benchmarks.figures import Figure
 from core.job import Job, Timing, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
@@ -131,6 +133,34 @@ def plot(by_way: dict[str, Waits], jobs: int) -> str:
     return line_chart(x, Axis("waited, in lengths of a job", ticks), lines)
 
 
+def measure(jobs: int, others: int, tenants: Sequence[int]) -> tuple[dict[str, Waits], dict[int, float]]:
+    """What a flood does, by the way in which jobs take turns; what a claim costs, by how many tenants wait.
+
+    Args:
+        jobs: of the flood.
+        others: jobs of the other tenant.
+        tenants: numbers of tenants that wait.
+    """
+    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            ways = {"one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT), "tenants take turns": (FLOODER, OTHER)}
+            waits = {way: asyncio.run(flood(server, names, jobs, others)) for way, names in ways.items()}
+            costs = {number: asyncio.run(claim_cost(server, number)) for number in tenants}
+        finally:
+            server.stop()
+    return waits, costs
+
+
+def figures(jobs: int, others: int, tenants: Sequence[int]) -> list[Figure]:
+    """For one table of everything; the arguments are `measure`'s."""
+    waits, costs = measure(jobs, others, tenants)
+    longest = max(delay for _, delay in waits["tenants take turns"])
+    found = [Figure("fairness", f"longest wait beside a flood of {jobs} jobs", longest, "jobs")]
+    return found + [Figure("fairness", f"a claim while {one} tenants wait", ms, "ms") for one, ms in costs.items()]
+
+
 def main() -> None:
     """Measure, print tables, draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -138,18 +168,7 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=25, help="jobs of the other tenant")
     parser.add_argument("--plot", type=Path, default=PLOT)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
-        server = RedisServer(Path(folder))
-        server.start()
-        try:
-            ways = {"one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT), "tenants take turns": (FLOODER, OTHER)}
-            waits = {
-                way: asyncio.run(flood(server, tenants, arguments.jobs, arguments.others))
-                for way, tenants in ways.items()
-            }
-            costs = {tenants: asyncio.run(claim_cost(server, tenants)) for tenants in TENANTS_THAT_WAIT}
-        finally:
-            server.stop()
+    waits, costs = measure(arguments.jobs, arguments.others, TENANTS_THAT_WAIT)
     arguments.plot.write_text(plot(waits, arguments.jobs))
     print(table(waits))
     print("\n| tenants that wait | a claim, ms |\n| --- | --- |")

@@ -1,4 +1,6 @@
-"""Many simulated workers in one process: `python -m benchmarks.fleet_workers REDIS_URL NAME COUNT JOB_SECONDS STEPS`.
+"""Many simulated workers in one process.
+
+`python -m benchmarks.fleet_workers REDIS_URL NAME COUNT JOB_SECONDS STEPS BEAT_SECONDS`
 
 Each does to Redis what a worker does, by the same code: messages through kombu, claims, heartbeats, progress and
 commits through `core` and `worker`. Only the drawing is a sleep, and a thread stands for the two processes of a worker.
@@ -21,6 +23,7 @@ from core.job import Stage
 from core.job_store import Claim, JobStore
 from core.queue import QUEUE, broker_url, transport_options
 from tests.jobs import MODEL, stored_output
+from worker import heartbeat
 from worker.heartbeat import Heartbeat
 from worker.progress import JobProgress
 
@@ -92,7 +95,8 @@ class SimulatedWorker(threading.Thread):
 
 def main() -> None:
     """Work until SIGTERM."""
-    url, name, count, job_seconds, steps = sys.argv[1:]
+    url, name, count, job_seconds, steps, beat_seconds = sys.argv[1:]
+    heartbeat.INTERVAL_SECONDS = float(beat_seconds)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.stack_size(STACK_BYTES)

@@ -14,8 +14,8 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,25 +23,21 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file: the packages lie beside `benchmarks`
 
+from benchmarks.figures import Figure
 from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request, run_load
+from benchmarks.servers import Server, bare_server, gateway_server, redis_server
+from benchmarks.tables import head, row
 from benchmarks.waiting_clients import measure_memory, measure_news
 from core.job import new_job_id
 from core.job_store_async import AsyncJobStore
 from tests.jobs import generation_request
-from tests.servers import Process, RedisServer, free_port, wait_until
+from tests.servers import RedisServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MANY_JOBS = 10_000  # in the index while lists are measured
 FEW_JOBS = 100
 STREAMS = 500
-
-
-@dataclass(frozen=True)
-class Server:
-    """A process that answers HTTP on this machine."""
-
-    pid: int
-    port: int
+NEWS_GOAL = 100  # milliseconds until a change has reached all but one of a hundred who wait
 
 
 @dataclass(frozen=True)
@@ -54,21 +50,87 @@ class Row:
     goal: float | None
 
 
+@dataclass(frozen=True)
+class Cost:
+    """A request's CPU time beside the bare one's, in microseconds; the ratio is the median of those of all rounds."""
+
+    row: Row
+    ours: float
+    least: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured.
+
+    Attributes:
+        pages: CPU microseconds of a page of 20 jobs, by how many jobs there are.
+        memory: of the process without and with `STREAMS` open event streams, in bytes.
+        news: milliseconds until a waiting client has a change, by the way in which it waits: median, 99th percentile.
+    """
+
+    costs: list[Cost]
+    pages: dict[int, float]
+    memory: tuple[int, int]
+    news: dict[str, tuple[float, float]]
+
+
 def main() -> None:
     """Measure and print."""
     options = _options()
+    report = measure(options.rounds, options.requests, options.changes)
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores: ", end="")
+    print(f"median of {options.rounds} interleaved rounds of {options.requests} requests.\n")
+    print(head("request", "CPU, µs", "bare endpoint, µs", "bare / ours", "goal"))
+    for cost in report.costs:
+        cells = (f"{cost.ours:.0f}", f"{cost.least:.0f}", f"{cost.ratio:.2f}", str(cost.row.goal or ""))
+        print(row((cost.row.name, *cells)))
+    (few, cheap), (many, dear) = report.pages.items()
+    print(f"\nA page of 20 jobs: {cheap:.0f} µs where there are {few}, ", end="")
+    print(f"{dear:.0f} µs where there are {many:,}: ratio {dear / cheap:.2f}.")
+    before, during = (size / 2**20 for size in report.memory)
+    print(f"\n{STREAMS} open event streams: {during:.0f} MiB in the process, {before:.0f} MiB before.\n")
+    print(head("state change to", "p50, ms", "p99, ms", "goal for p99"))
+    for way, (p50, p99) in report.news.items():
+        print(row((way, f"{p50:.1f}", f"{p99:.1f}", str(NEWS_GOAL))))
+
+
+def measure(rounds: int, requests: int, changes: int, many_jobs: int = MANY_JOBS) -> Report:
+    """Everything, with processes of its own.
+
+    Args:
+        rounds: of each kind of request, taken in turn with the bare one.
+        requests: of each kind in each round.
+        changes: whose way to a waiting client is timed.
+        many_jobs: of which a page is read.
+    """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        redis = stack.enter_context(_redis(folder))
-        gateway = stack.enter_context(_gateway(folder, redis.url))
-        bare = stack.enter_context(_bare(folder, redis.url))
-        print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores: ", end="")
-        print(f"median of {options.rounds} interleaved rounds of {options.requests} requests.\n")
-        _print_costs(gateway, bare, _rows(gateway), options.rounds, options.requests)
-        _print_lists(gateway, redis, options.rounds, options.requests)
-        print(f"\n{measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)}")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tc-")))
+        redis = stack.enter_context(redis_server(folder))
+        gateway = stack.enter_context(gateway_server(folder, redis.url))
+        bare = stack.enter_context(bare_server(folder, redis.url))
+        costs = _measure_costs(gateway, bare, _rows(gateway), rounds, requests)
+        pages = {count: _measure_page(gateway, redis, count, rounds, requests // 4) for count in (FEW_JOBS, many_jobs)}
+        memory = measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)
         redis.client.flushdb()
-        print(f"\n{measure_news(redis.url, gateway.port, options.changes)}")
+        return Report(costs, pages, memory, measure_news(redis.url, gateway.port, changes))
+
+
+def figures(rounds: int, requests: int, changes: int, many_jobs: int) -> list[Figure]:
+    """For one table of everything; the arguments are `measure`'s."""
+    report = measure(rounds, requests, changes, many_jobs)
+    found = [
+        Figure("gateway", f"{cost.row.name}: bare endpoint's CPU / ours", cost.ratio, goal=str(cost.row.goal or ""))
+        for cost in report.costs
+    ]
+    few, many = report.pages.values()
+    found.append(Figure("gateway", f"page of 20 jobs of {many_jobs}: CPU beside that of {FEW_JOBS}", many / few))
+    grown = (report.memory[1] - report.memory[0]) / 1024 / STREAMS
+    found.append(Figure("gateway", "memory of an open event stream", grown, "KiB"))
+    for way, (_, p99) in report.news.items():
+        found.append(Figure("gateway", f"change to {way}, p99", p99, "ms", f"{NEWS_GOAL}"))
+    return found
 
 
 def _options() -> argparse.Namespace:
@@ -77,47 +139,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=400, help="of each kind in each round")
     parser.add_argument("--changes", type=int, default=300, help="whose way to a waiting client is timed")
     return parser.parse_args()
-
-
-@contextmanager
-def _redis(folder: Path) -> Iterator[RedisServer]:
-    (folder / "redis").mkdir()
-    server = RedisServer(folder / "redis")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
-def _gateway(folder: Path, redis_url: str) -> Iterator[Server]:
-    port = free_port()
-    settings = {"STATE_DIR": str(folder), "REDIS_URL": redis_url, "PORT": str(port), "LOG_LEVEL": "warning"}
-    settings |= {"MAX_QUEUED": "1000000", "TENANT_MAX_QUEUED": "1000000"}
-    environment = {**os.environ, **{f"TOONCRAFTER_{name}": value for name, value in settings.items()}}
-    yield from _serve([sys.executable, "-m", "api"], port, "/healthz", folder / "gateway.log", environment)
-
-
-@contextmanager
-def _bare(folder: Path, redis_url: str) -> Iterator[Server]:
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.bare_gateway", str(port), redis_url]
-    yield from _serve(command, port, "/openapi.json", folder / "bare.log", dict(os.environ))
-
-
-def _serve(command: list[str | Path], port: int, path: str, log: Path, env: dict[str, str]) -> Iterator[Server]:
-    with Process(command, log, env) as process:
-        wait_until(lambda: _answers(port, path), f"{path} answers")
-        yield Server(process.pid, port)
-
-
-def _answers(port: int, path: str) -> bool:
-    try:
-        answer(port, Call("GET", path, expects=200))
-    except OSError:
-        return False
-    return True
 
 
 def _rows(gateway: Server) -> list[Row]:
@@ -154,36 +175,30 @@ def _upload(gateway: Server, data: bytes) -> str:
     return str(upload["id"])
 
 
-def _print_costs(gateway: Server, bare: Server, rows: list[Row], rounds: int, requests: int) -> None:
-    costs: Mapping[str, list[tuple[float, float]]] = {row.name: [] for row in rows}
-    for row in rows:
-        run_load(gateway.port, row.call, CONNECTIONS * 10)
-        run_load(bare.port, row.bare, CONNECTIONS * 10)
+def _measure_costs(gateway: Server, bare: Server, rows: list[Row], rounds: int, requests: int) -> list[Cost]:
+    costs: Mapping[str, list[tuple[float, float]]] = {one.name: [] for one in rows}
+    for one in rows:
+        run_load(gateway.port, one.call, CONNECTIONS * 10)
+        run_load(bare.port, one.bare, CONNECTIONS * 10)
     for _ in range(rounds):
-        for row in rows:
-            ours = microseconds_per_request(gateway.pid, gateway.port, row.call, requests)
-            least = microseconds_per_request(bare.pid, bare.port, row.bare, requests)
-            costs[row.name].append((ours, least))
-    print("| request | CPU, µs | bare endpoint, µs | bare / ours | goal |\n| --- | --- | --- | --- | --- |")
-    for row in rows:
-        ours, least = (statistics.median(column) for column in zip(*costs[row.name], strict=True))
-        ratio = statistics.median(b / o for o, b in costs[row.name])
-        print(f"| {row.name} | {ours:.0f} | {least:.0f} | {ratio:.2f} | {row.goal or ''} |")
+        for one in rows:
+            ours = microseconds_per_request(gateway.pid, gateway.port, one.call, requests)
+            least = microseconds_per_request(bare.pid, bare.port, one.bare, requests)
+            costs[one.name].append((ours, least))
+    measured = []
+    for one in rows:
+        ours, least = (statistics.median(column) for column in zip(*costs[one.name], strict=True))
+        measured.append(Cost(one, ours, least, statistics.median(b / o for o, b in costs[one.name])))
+    return measured
 
 
-def _print_lists(gateway: Server, redis: RedisServer, rounds: int, requests: int) -> None:
-    """A page of 20 while few and while many jobs are there."""
+def _measure_page(gateway: Server, redis: RedisServer, jobs: int, rounds: int, requests: int) -> float:
+    """CPU microseconds of a page of 20 where there are so many jobs."""
     call = Call("GET", "/v1/interpolations?limit=20", expects=200)
-    costs = {}
-    for count in (FEW_JOBS, MANY_JOBS):
-        redis.client.flushdb()
-        _queued(redis, count)
-        run_load(gateway.port, call, CONNECTIONS * 5)
-        measured = [microseconds_per_request(gateway.pid, gateway.port, call, requests // 4) for _ in range(rounds)]
-        costs[count] = statistics.median(measured)
-    ratio = costs[MANY_JOBS] / costs[FEW_JOBS]
-    print(f"\nA page of 20 jobs: {costs[FEW_JOBS]:.0f} µs where there are {FEW_JOBS}, ", end="")
-    print(f"{costs[MANY_JOBS]:.0f} µs where there are {MANY_JOBS:,}: ratio {ratio:.2f}.")
+    redis.client.flushdb()
+    _queued(redis, jobs)
+    run_load(gateway.port, call, CONNECTIONS * 5)
+    return statistics.median(microseconds_per_request(gateway.pid, gateway.port, call, requests) for _ in range(rounds))
 
 
 def _queued(redis: RedisServer, count: int) -> list[str]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file: the packages lie beside `benchmarks`
 
+from benchmarks.figures import Figure
 from benchmarks.plain_pipeline import PlainPipeline
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 
@@ -167,8 +168,17 @@ def table(rows: dict[str, Measured], rates: dict[str, float], reference: Tensor 
     return "\n".join(lines)
 
 
-def measure(arguments: argparse.Namespace) -> str:
-    """Every variant that the command line asks for, as a Markdown section."""
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Every variant, the rate of a matrix multiplication beside it, and the frames that others are compared with."""
+
+    rows: dict[str, Measured]
+    rates: dict[str, float]
+    reference: Tensor | None
+
+
+def measure(arguments: argparse.Namespace) -> Report:
+    """Every variant that the command line asks for."""
     rows: dict[str, Measured] = {}
     rates: dict[str, float] = {}
     reference = None
@@ -186,17 +196,35 @@ def measure(arguments: argparse.Namespace) -> str:
                 rows |= rounds({f"{name}, compiled": lambda pipe=pipe: run(pipe, arguments)}, arguments.rounds)
         rates |= {row: rates.get(row, rate) for row in rows}
         reference = rows["fp32"].frames if "fp32" in rows else None
+    return Report(rows, rates, reference)
+
+
+def section(arguments: argparse.Namespace, report: Report) -> str:
+    """The report in Markdown."""
     machine = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or platform.machine()
     head = (
         f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}: "
         f"preset {arguments.preset}, 16 frames of {arguments.width}x{arguments.height}, {arguments.steps} steps, "
         f"median of {arguments.rounds} interleaved rounds."
     )
-    return f"{head}\n\n{table(rows, rates, reference)}\n"
+    return f"{head}\n\n{table(report.rows, report.rates, report.reference)}\n"
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Measure and print."""
+def figures(argv: list[str]) -> list[Figure]:
+    """For one table of everything; the arguments are the command line's."""
+    asked = options(argv)
+    report = measure(asked)
+    size = f"{asked.preset}, {asked.width}x{asked.height}, {asked.steps} steps"
+    found = []
+    for name, one in report.rows.items():
+        found += [Figure("model", f"{size}, {name}: {stage}", taken, "s") for stage, taken in one.seconds.items()]
+        found.append(Figure("model", f"{size}, {name}: peak memory", one.peak_bytes / 2**30, "GiB"))
+        found.append(Figure("model", f"matrix multiplication, {name}", report.rates[name] / 1e9, "GFLOP/s"))
+    return found
+
+
+def options(argv: list[str] | None = None) -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(description="Measure the model's stages; prints a Markdown table.")
     parser.add_argument("--preset", default="tiny", help="tiny or tooncrafter-512")
     parser.add_argument("--device", default="cpu", choices=sorted(MATRIX))
@@ -207,7 +235,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plain", action="store_true", help="also without the savings")
     parser.add_argument("--compile", action="store_true", help="also with the UNet compiled")
-    print(measure(parser.parse_args(argv)))
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = options()
+    print(section(asked, measure(asked)))
 
 
 if __name__ == "__main__":
