@@ -17,8 +17,8 @@ from core.settings import Settings
 
 TRUST = timedelta(seconds=3)  # a verdict is asked for anew after that: so long a revoked key may still work
 MOST_REMEMBERED = 4096  # keys, and addresses that failed
-MOST_FAILURES = 30  # of one address in a minute; after that keys that were never valid are not looked up
-MINUTE = timedelta(minutes=1)
+MOST_FAILURES = 30  # of one address in so long; after that keys that were not valid just now are not looked up,
+FAILURES_COUNT_FOR = timedelta(seconds=3)  # and no longer: others with good keys may have the same address
 
 
 def is_loopback(host: str) -> bool:
@@ -119,6 +119,6 @@ class _Failures:
         """One more."""
         until, count = self._seen.pop(address, (0.0, 0))
         now = time.monotonic()
-        self._seen[address] = (until, count + 1) if until > now else (now + MINUTE.total_seconds(), 1)
+        self._seen[address] = (until, count + 1) if until > now else (now + FAILURES_COUNT_FOR.total_seconds(), 1)
         if len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)

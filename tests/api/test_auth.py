@@ -249,8 +249,11 @@ def looked(redis_server: RedisServer) -> int:
 
 
 class TestGuesses:
-    async def test_many_wrong_ones_stop_reaching_redis(self, public: AsyncClient, settings: Settings) -> None:
+    async def test_many_wrong_ones_stop_reaching_redis(
+        self, public: AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """From that address; who was let in before stays in."""
+        monkeypatch.setattr(doorkeeper, "FAILURES_COUNT_FOR", timedelta(minutes=1))  # however slow the machine
         known = bearer(make_key(settings, "studio"))
         assert (await public.get(URL, headers=known)).is_success
         answers = [await public.get(URL, headers=bearer(f"wrong-{n}")) for n in range(doorkeeper.MOST_FAILURES + 5)]
@@ -258,6 +261,12 @@ class TestGuesses:
         problems(answers[-1], 429, "rate_limited")
         assert 0 < int(answers[-1].headers["retry-after"]) <= 60
         assert (await public.get(URL, headers=known)).is_success
+        new = bearer(make_key(settings, "elsewhere"))
+        problems(await public.get(URL, headers=new), 429, "rate_limited")
+
+    async def test_wrong_keys_of_a_neighbour_lock_nobody_out_for_long(self) -> None:
+        """Behind one proxy or router all have one address, and thirty wrong keys cost nothing."""
+        assert timedelta(seconds=5) >= doorkeeper.FAILURES_COUNT_FOR
 
     async def test_nothing_grows_without_end(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         monkeypatch.setattr(doorkeeper, "MOST_REMEMBERED", 3)
