@@ -1,21 +1,27 @@
 """The deployment at one moment, as the gateway sees it: who works, what waits, and what a job has to expect."""
 
+import asyncio
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
 from core.async_redis import AsyncRedis
-from core.deployment_scripts import LOOK
+from core.deployment_scripts import LOOK_AT_QUEUE, LOOK_AT_WORKERS
 from core.job import Priority, Progress
 from core.recent_runs import RecentRun, expected_seconds, maker_of, typical_seconds
 from core.tenants import DEFAULT_TENANT
 from core.worker_record import SERVING, WorkerRecord
 
+LARGE_FLEET = 200  # workers and running jobs; what is seen of fewer is never older than the question
+KEPT_SECONDS_FOR_EACH = 0.0005  # so a thousand workers with as many jobs are looked at once a second by each gateway
+
 _RUNS = TypeAdapter(list[RecentRun])
+_SEEN = ("state", "model", "max_canvas_pixels")  # of a worker, as the script answers them
 
 
 class Unknown(StrEnum):
@@ -101,12 +107,24 @@ def wait_behind(free_in: Sequence[float], work: float) -> float:
     return level + work / workers
 
 
+class Fleet(NamedTuple):
+    """The part of a look that costs more the more workers and running jobs there are."""
+
+    workers: Sequence[WorkerRecord]  # state, model and limit of each; nothing else is asked for
+    remaining_seconds: Sequence[float | None]
+    runs: Sequence[RecentRun]
+
+
 class AsyncDeployment:
-    """Looks at the deployment, in one round trip."""
+    """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within a moment."""
 
     def __init__(self, url: str) -> None:
         self._redis = AsyncRedis(url)
-        self._look = self._redis.script(LOOK)
+        self._look_at_queue = self._redis.script(LOOK_AT_QUEUE)
+        self._look_at_workers = self._redis.script(LOOK_AT_WORKERS)
+        self._kept: Fleet | None = None
+        self._kept_until = 0.0  # by time.monotonic()
+        self._one_looks = asyncio.Lock()
 
     async def look(self, tenant: str = DEFAULT_TENANT) -> Deployment:
         """What is there now, and how long a job of this tenant would wait.
@@ -114,14 +132,34 @@ class AsyncDeployment:
         Raises:
             Unavailable: Redis does not answer.
         """
-        workers, lanes, running, runs, paused, now = await self._look(tenant)
+        fleet, (lanes, paused, now) = await asyncio.gather(self._fleet(), self._look_at_queue(tenant))
         return Deployment(
-            workers=[WorkerRecord.parse(name, _pairs(flat)) for name, *flat in workers],
+            workers=fleet.workers,
             lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
-            remaining_seconds=[Progress.model_validate_json(news).eta_seconds if news else None for news in running],
-            all_runs=_RUNS.validate_json(f"[{','.join(runs)}]"),
+            remaining_seconds=fleet.remaining_seconds,
+            all_runs=fleet.runs,
             is_paused=bool(paused),
         )
+
+    async def _fleet(self) -> Fleet:
+        if self._kept is None:  # a small one, or the first look: nobody waits for another's
+            return await self._see_fleet()
+        async with self._one_looks:
+            if self._kept is not None and time.monotonic() < self._kept_until:
+                return self._kept
+            return await self._see_fleet()
+
+    async def _see_fleet(self) -> Fleet:
+        workers, running, runs = await self._look_at_workers()
+        fleet = Fleet(
+            [WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True))) for name, *seen in workers],
+            [Progress.model_validate_json(news).eta_seconds if news else None for news in running],
+            _RUNS.validate_json(f"[{','.join(runs)}]"),
+        )
+        members = len(workers) + len(running)
+        self._kept = fleet if members >= LARGE_FLEET else None
+        self._kept_until = time.monotonic() + members * KEPT_SECONDS_FOR_EACH
+        return fleet
 
     async def close(self) -> None:
         """Close all connections."""
@@ -131,9 +169,3 @@ class AsyncDeployment:
 def _lane(priority: Priority, answer: Sequence[int], now: int) -> Lane:
     waiting, since, ahead = answer
     return Lane(priority, waiting, ahead, None if since < 0 else max(0, now - since) / 1000)
-
-
-def _pairs(flat: Iterable[Any]) -> dict[str, Any]:
-    """Field, value, field, value to a mapping."""
-    fields = iter(flat)
-    return dict(zip(fields, fields, strict=True))

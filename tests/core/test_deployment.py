@@ -1,5 +1,6 @@
 """What a job has to expect: from the workers, the lanes, the running jobs and the last runs, in a real Redis."""
 
+import asyncio
 import heapq
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import keys
-from core.deployment import AsyncDeployment, Deployment, Lane, Unknown, wait_behind
+from core.deployment import LARGE_FLEET, AsyncDeployment, Deployment, Lane, Unknown, wait_behind
 from core.job import ModelInfo, Priority, Progress, Stage, Timing, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from core.recent_runs import RecentRun
 from core.worker_record import WorkerRecord, WorkerState
+from tests.core.steps import submit
 from tests.jobs import MODEL, generation_request
 from tests.servers import RedisServer
 
@@ -157,3 +159,30 @@ class TestLook:
         assert seen.lanes[1].oldest_seconds is not None
         assert sorted(seen.remaining_seconds, key=str) == [7.5, None]
         assert [found.seconds for found in seen.runs] == [10.0]
+
+    async def test_hundreds_of_workers_are_looked_at_once_for_all_who_ask(
+        self,
+        reader: AsyncDeployment,
+        redis_server: RedisServer,
+        store: JobStore,
+        async_store: AsyncJobStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A look at each holds Redis up; what waits is told fresh nevertheless, and the workers again in a moment."""
+
+        def looks() -> int:
+            return int(redis_server.client.info("commandstats").get("cmdstat_lrange", {"calls": 0})["calls"])
+
+        monkeypatch.setattr("core.deployment.KEPT_SECONDS_FOR_EACH", 1.0)  # for longer than any stall of this test
+        for number in range(LARGE_FLEET):
+            store.report(f"gpu-{number}", state=WorkerState.IDLE)
+        await reader.look()
+        before = looks()
+        await submit(async_store)
+        seen = await asyncio.gather(*(reader.look() for _ in range(5)))
+        assert [len(one.workers) for one in seen] == [LARGE_FLEET] * 5
+        assert [one.lanes[0].waiting for one in seen] == [1] * 5
+        assert looks() == before
+        store.dismiss("gpu-0")
+        reader._kept_until = 0.0
+        assert len((await reader.look()).workers) == LARGE_FLEET - 1
