@@ -125,6 +125,16 @@ class TestCompose:
         (provider,) = yaml.safe_load(providers.read_text())["providers"]
         assert provider["options"]["path"] in {mount["target"] for mount in services["grafana"]["volumes"]}
 
+    @pytest.mark.parametrize("name", ["redis", "prometheus", "grafana"])
+    def test_neither_do_those_of_others_as_far_as_their_images_let_them(
+        self, services: dict[str, dict[str, Any]], name: str
+    ) -> None:
+        """The storage and NVIDIA's exporter do not, which docs/security.md tells."""
+        service = services[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
     def test_first_key_is_the_gateways_alone(self, services: dict[str, dict[str, Any]]) -> None:
         """It finds it where it looks; a file, since a read-only container takes no other secret."""
         assert [name for name, service in services.items() if service.get("secrets")] == ["gateway"]
