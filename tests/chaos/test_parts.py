@@ -1,10 +1,12 @@
 """The parts of the harness that could fool it: what the seed decides, and a network that only seems to be harmed."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.chaos.injected.sitecustomize import BREAKS
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Kind, draw_faults
 from tests.chaos.stories import draw_stories
@@ -90,3 +92,9 @@ async def test_answer_stands_in_for_the_servers(proxy: Proxy, client: Client) ->
     async with asyncio.timeout(LIMIT_SECONDS):
         assert await ask(*client) == b"no"
         assert await client[0].read() == b""
+
+
+@pytest.mark.parametrize(("module", "script", "after", "line"), BREAKS.values(), ids=BREAKS.keys())
+def test_each_guarantee_can_still_be_broken(module: str, script: str, after: str, line: str) -> None:
+    """A script that is worded anew would leave its break without a hold, and the proof without its counterproof."""
+    assert getattr(importlib.import_module(module), script).count(after) == 1

@@ -25,7 +25,7 @@ REPLACED = ("model.checkpoint", "model.pipeline_tooncrafter")  # what bootstrap 
 # module -> name of a script in it, what to look for, what to write instead
 BREAKS = {
     "fencing": ("core.lua_common", "COMMON", "local function held(id, fence)", "\n  do return true end"),
-    "sweep": ("core.lease_scripts", "RECOVER", "local requeued, failed = {}, {}", "\ndo return {requeued, failed} end"),
+    "sweep": ("core.lease_scripts", "RECOVER", "lost_attempts = {}, {}, {}", "\ndo return {{}, {}, {}} end"),
 }
 
 
