@@ -29,6 +29,7 @@ STATUS: dict[type[ServiceError], int] = {
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    errors.RangeNotSatisfiable: 416,
     errors.UntrustedHost: 421,
     errors.InvalidRequest: 422,
     errors.TooManyJobs: 429,
@@ -87,6 +88,8 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.RateLimited):
         headers |= error.headers | {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    if isinstance(error, errors.RangeNotSatisfiable):
+        headers["Content-Range"] = error.content_range
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = CHALLENGE
     return JSONResponse(
@@ -119,6 +122,8 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def framework_error(request: Request, error: HTTPException) -> Response:
         translated: ServiceError
+        if error.status_code < 400:
+            return Response(status_code=error.status_code, headers=error.headers)
         if error.status_code == 405:
             translated = errors.MethodNotAllowed(f"{request.method} is not possible at {request.url.path}")
             error.headers = {"Allow": ", ".join(_methods_at(request))}  # the framework names those of one route only

@@ -15,12 +15,16 @@ MAX_IDEMPOTENCY_KEY = 255
 # at most 18 digits: what follows from more means nothing, and Python refuses to read thousands
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,18})"?(?=$|[,;\s])', re.IGNORECASE)
 _VERSION = re.compile(r"[0-9]{1,18}")
-_VERSION_TAG = re.compile(rf'(?:W/)?"({_VERSION.pattern})"')
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')  # RFC 9110, section 8.8.3; compared weakly (13.1.2)
+ANY_STATE = "*"
 
 PreferHeader = Annotated[
     str | None, Header(description="`wait=N` holds the answer for up to N seconds, at most 60 (RFC 7240).")
 ]
-SeenStateHeader = Annotated[str | None, Header(description="`ETag` of the state that the caller has.")]
+SeenStateHeader = Annotated[
+    str | None,
+    Header(alias="If-None-Match", description="`ETag` of the state that the caller has, several of them, or `*`."),
+]
 IdempotencyKeyHeader = Annotated[
     str | None,
     Header(
@@ -42,10 +46,30 @@ def preferred_wait(headers: Headers) -> timedelta | None:
     return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
 
 
-def seen_version(headers: Headers) -> int | None:
-    """The state of a job that the caller has, if it names one."""
-    tag = _VERSION_TAG.fullmatch(headers.get("if-none-match", "").strip())
-    return int(tag[1]) if tag else None
+def seen_tags(headers: Headers) -> frozenset[str]:
+    """The states that the caller has, each as its quoted tag without `W/`; `*` stands for any."""
+    if "if-none-match" not in headers:
+        return frozenset()
+    values = headers.getlist("if-none-match")
+    if [value.strip() for value in values] == [ANY_STATE]:
+        return frozenset({ANY_STATE})
+    return frozenset(tag for value in values for tag in _TAG.findall(value))
+
+
+def is_known(etag: str, headers: Headers) -> bool:
+    """Whether the caller has this state already (RFC 9110, section 13.1.2)."""
+    return not seen_tags(headers).isdisjoint((etag, ANY_STATE))
+
+
+def version_tag(version: int) -> str:
+    """`ETag` of a job."""
+    return f'"{version}"'
+
+
+def newest_version(tags: frozenset[str]) -> int | None:
+    """The newest state of a job among these, if there is one."""
+    versions = [int(tag[1:-1]) for tag in tags if _VERSION.fullmatch(tag[1:-1])]
+    return max(versions, default=None)
 
 
 def idempotency_key(headers: Headers) -> str | None:
@@ -67,10 +91,20 @@ async def _last_event_version(
     return int(last_event_id) if last_event_id and _VERSION.fullmatch(last_event_id) else 0
 
 
-def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the caller has this state already (RFC 9110, section 13.1.2)."""
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    return bool(known & {"*", etag})
+async def _file_parameters(
+    if_none_match: Annotated[str | None, Header(description="`ETag` of the file that the caller has already.")] = None,
+    range_: Annotated[
+        str | None,
+        Header(
+            alias="Range", title="Range", description="`bytes=0-99`: the part that is wanted (RFC 9110, section 14.2)."
+        ),
+    ] = None,
+    if_range: Annotated[
+        str | None, Header(description="`ETag` of the file of which `Range` names a part; of another all is sent.")
+    ] = None,
+) -> None:
+    """For the contract; the answer reads them itself."""
 
 
+FileParameters = Annotated[None, Depends(_file_parameters)]
 LastEventVersion = Annotated[int, Depends(_last_event_version)]

@@ -53,6 +53,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Calls that the tenant may make (`q`) in a window of seconds (`w`); with API keys only.",
         "schema": {"type": "string", "examples": ['"reads";q=6000;w=60']},
     },
+    "Content-Range": {
+        "description": "Which bytes of how many: `bytes 0-99/1234`, or `bytes */1234` where none could be meant.",
+        "schema": {"type": "string", "examples": ["bytes 0-99/1234"]},
+    },
     "Accept-Ranges": {"description": "`Range` is understood.", "schema": {"type": "string", "const": "bytes"}},
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -73,6 +77,12 @@ _OF_ANSWER: dict[tuple[str, str], tuple[str, ...]] = {
     ("read", "200"): ("ETag", "Preference-Applied"),
     ("read", "304"): ("ETag", "Preference-Applied"),
     ("download", "200"): ("ETag", "Accept-Ranges"),
+    ("download", "206"): ("ETag", "Accept-Ranges", "Content-Range"),
+    ("download", "416"): ("Content-Range",),
+    ("read_file", "200"): ("ETag", "Accept-Ranges"),
+    ("read_file", "206"): ("ETag", "Accept-Ranges", "Content-Range"),
+    ("read_file", "304"): ("ETag",),
+    ("read_file", "416"): ("Content-Range",),
     ("download", "304"): ("ETag",),
     ("download", "307"): ("Location",),
 }

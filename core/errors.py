@@ -16,6 +16,7 @@ ServiceError
 ├── RequestTimeout            the head or the body took too long
 ├── MalformedRequest          no HTTP, or HTTP of more than one reading
 ├── HeadTooLarge              request line and headers
+├── RangeNotSatisfiable       `Range` names nothing that the file has
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
@@ -191,6 +192,17 @@ class HeadTooLarge(ServiceError):
 
     code = "head_too_large"
     title = "The request's headers are too large"
+
+
+class RangeNotSatisfiable(ServiceError):
+    """`Range` begins past the end of the file; `Content-Range` of the answer says how long it is."""
+
+    code = "range_not_satisfiable"
+    title = "The file has no such part"
+
+    def __init__(self, detail: str, content_range: str = "bytes */0") -> None:
+        super().__init__(detail)
+        self.content_range = content_range
 
 
 class Unavailable(ServiceError):

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import BaseUrl, InterpolationsService
@@ -18,18 +18,27 @@ router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 RETRY = timedelta(seconds=2)  # a client whose stream broke waits so long; the gateway is back by then
 
 
-async def _existing_job(job_id: JobId, interpolations: InterpolationsService) -> str:
-    """A stream cannot answer 404 once it has begun, so the job is looked up before."""
-    return (await interpolations.get(job_id)).job.id
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "The job has ended and the caller has its last event; an `EventSource` does not come back."},
+    **dict.fromkeys((404, 503), PROBLEM_RESPONSE),
+}
+
+
+async def _job_with_news(job_id: JobId, interpolations: InterpolationsService, seen: LastEventVersion) -> str:
+    """Look the job up before: a stream that has begun can answer neither 404 nor 204 (WHATWG HTML, section 9.2.3)."""
+    job = (await interpolations.get(job_id)).job
+    if job.status.is_final and seen >= job.version:
+        raise HTTPException(204)
+    return job.id
 
 
 @router.get(
     f"{JOB}/events",
     response_class=EventSourceResponse,
-    responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE),
+    responses=_ANSWERS,
 )
 async def events(
-    job_id: Annotated[str, Depends(_existing_job)],
+    job_id: Annotated[str, Depends(_job_with_news)],
     interpolations: InterpolationsService,
     base_url: BaseUrl,
     seen: LastEventVersion,
@@ -37,6 +46,7 @@ async def events(
     """`status` events with the whole job, `progress` events with its progress; the id of each is the job's version.
 
     It begins with the current `status`, or with what is newer than `Last-Event-ID`, and ends after the final one.
+    Who has that one already is answered with 204.
     """
     status = None
     yield ServerSentEvent(retry=round(RETRY / timedelta(milliseconds=1)), comment="events of this job follow")

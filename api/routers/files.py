@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.bodies import read_limited
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
-from api.headers import is_known
+from api.headers import FileParameters, is_known
 from api.schemas import PROBLEM_RESPONSE
+from api.stored_file import RANGE_ANSWERS, StoredFile
 from core.errors import NotFound
 from core.job import StoredImage
 from core.signed_links import PATH
@@ -18,9 +19,9 @@ router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
 
 _READ_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
-    206: {"description": "The part that `Range` names."},
+    **RANGE_ANSWERS,
     304: {"description": "The caller has the file already."},
-    **dict.fromkeys((403, 404, 503), PROBLEM_RESPONSE),
+    **dict.fromkeys((403, 404, 416, 503), PROBLEM_RESPONSE),
 }
 _WRITE_DOC: dict[str, Any] = {
     "requestBody": {
@@ -45,19 +46,20 @@ SignedFields = Annotated[dict[str, str], Depends(_signed_fields)]
 @router.get("/{key:path}", response_class=FileResponse, responses=_READ_ANSWERS)
 @router.head("/{key:path}", include_in_schema=False)
 async def read_file(
+    request: Request,
     key: str,
     folder: ServedFolder,
     fields: SignedFields,
-    if_none_match: Annotated[str | None, Header(description="`ETag` of the file that the caller has already.")] = None,
+    _: FileParameters,
 ) -> Response:
     """The file of a link that the service gave out, with `Range`."""
     folder.links.check("GET", key, fields)
     path = folder.local_path(key)
     if not path.is_file():
         raise NotFound(f"nothing is stored under {key} (any more)")
-    answer = FileResponse(path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat())
+    answer = StoredFile(path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat())
     etag = answer.headers["etag"]
-    return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, if_none_match) else answer
+    return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, request.headers) else answer
 
 
 @router.put(

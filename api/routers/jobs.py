@@ -3,13 +3,14 @@
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import BaseUrl, InterpolationsService
-from api.headers import is_known
+from api.headers import FileParameters, is_known
 from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE, JobPage
+from api.stored_file import RANGE_ANSWERS, StoredFile
 from api.views import job_view
 from core.job import ID_PATTERN, JobState
 from core.job_view import JobView
@@ -17,10 +18,10 @@ from core.job_view import JobView
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 
 _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **RANGE_ANSWERS,
     304: {"description": "The caller has the file already."},
     307: {"description": "The file lies at `Location`."},
-    404: PROBLEM_RESPONSE,
-    503: PROBLEM_RESPONSE,
+    **dict.fromkeys((404, 416, 503), PROBLEM_RESPONSE),
 }
 
 
@@ -60,17 +61,22 @@ async def delete(job_id: JobId, interpolations: InterpolationsService) -> None:
     response_class=FileResponse,
     responses=_DOWNLOAD_ANSWERS,
 )
+@router.head(f"{JOB}/outputs/{{name}}", include_in_schema=False)
 async def download(
+    request: Request,
     job_id: JobId,
     name: str,
     interpolations: InterpolationsService,
-    if_none_match: Annotated[str | None, Header(description="`ETag` of the file that the caller has already.")] = None,
+    _: FileParameters,
 ) -> Response:
     """A result: the bytes, with `Range`, or a redirect to where they lie."""
     place, output = await interpolations.open_output(job_id, name)
+    headers = {"ETag": f'"{output.sha256}"'}
     if not isinstance(place, FilePath):
-        return RedirectResponse(place, status_code=307)
-    etag = f'"{output.sha256}"'
-    if is_known(etag, if_none_match):
-        return Response(status_code=304, headers={"ETag": etag})
-    return FileResponse(place, media_type=output.content_type, headers={"ETag": etag})
+        if request.method == "GET":
+            return RedirectResponse(place, status_code=307)
+        headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}  # its link is signed for GET alone
+        return Response(headers=headers, media_type=output.content_type)
+    if is_known(headers["ETag"], request.headers):
+        return Response(status_code=304, headers=headers)
+    return StoredFile(place, media_type=output.content_type, headers=headers)

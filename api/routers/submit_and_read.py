@@ -9,13 +9,16 @@ from api.bodies import read_submission
 from api.dependencies import base_url_of, interpolations_of, job_bodies_of, submissions_of
 from api.direct import DirectRoute
 from api.headers import (
+    ANY_STATE,
     IdempotencyKeyHeader,
     PreferHeader,
     SeenStateHeader,
     TraceparentHeader,
     idempotency_key,
+    newest_version,
     preferred_wait,
-    seen_version,
+    seen_tags,
+    version_tag,
 )
 from api.job_path import JOB, JobId
 from api.schemas import PROBLEM_RESPONSE
@@ -69,7 +72,7 @@ async def submit(request: Request) -> Response:
     has_news = replayed or view.job.status.is_final
     if not has_news:
         headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    headers["ETag"] = _etag(view.job.version)
+    headers["ETag"] = version_tag(view.job.version)
     body = job_bodies_of(request).render(view, jobs.link, base_url_of(request))
     return Response(body, 200 if has_news else 202, headers, media_type=JSON)
 
@@ -88,7 +91,10 @@ async def read(request: Request) -> Response:
     """The job as it stands now, or with `Prefer: wait=N` as soon as it changes."""
     job_id: str = request.path_params["job_id"]
     jobs, bodies = interpolations_of(request), job_bodies_of(request)
-    wait, seen = preferred_wait(request.headers), seen_version(request.headers)
+    wait, tags = preferred_wait(request.headers), seen_tags(request.headers)
+    if ANY_STATE in tags:
+        tags = frozenset({version_tag((await jobs.get(job_id)).job.version)})
+    seen = newest_version(tags) if tags else None
     headers = {"Preference-Applied": _applied(wait)} if wait else {}
     kept = bodies.find(job_id) if seen is None and not wait else None
     if wait:
@@ -100,15 +106,11 @@ async def read(request: Request) -> Response:
     else:
         view = await jobs.get(job_id)
     if view is None and kept:
-        return Response(kept.json, headers={"ETag": _etag(kept.known.version)}, media_type=JSON)
-    if view is None or view.job.version == seen:
-        return Response(status_code=304, headers=headers | {"ETag": _etag(seen)})
-    headers["ETag"] = _etag(view.job.version)
+        return Response(kept.json, headers={"ETag": version_tag(kept.known.version)}, media_type=JSON)
+    headers["ETag"] = version_tag(view.job.version if view else seen or 0)
+    if view is None or headers["ETag"] in tags:
+        return Response(status_code=304, headers=headers)
     return Response(bodies.render(view, jobs.link, base_url_of(request)), headers=headers, media_type=JSON)
-
-
-def _etag(version: int | None) -> str:
-    return f'"{version}"'
 
 
 def _applied(wait: timedelta) -> str:

@@ -118,6 +118,17 @@ async def test_resumed_stream_repeats_and_loses_nothing(remote: AsyncClient, sto
     assert (last.version, last.data["status"]) == (5, "succeeded")
 
 
+async def test_who_has_heard_the_end_is_told_not_to_come_back(remote: AsyncClient, store: JobStore) -> None:
+    """A browser's `EventSource` connects anew whenever a stream ends, until it is answered with 204."""
+    job_id = await ended(remote, store)
+    async with stream(remote, job_id) as events:
+        (last,) = await everything(events)
+    again = await remote.get(f"{URL}/{job_id}/events", headers={"Last-Event-ID": str(last.version)})
+    assert (again.status_code, again.content) == (204, b"")
+    before = await remote.get(f"{URL}/{job_id}/events", headers={"Last-Event-ID": str(last.version - 1)})
+    assert '"status":"succeeded"' in before.text
+
+
 @pytest.mark.parametrize("odd", ["abc", "-1", "9" * 5000, "²"])
 async def test_odd_last_event_id_begins_anew(remote: AsyncClient, store: JobStore, odd: str) -> None:
     """It is none that we gave."""

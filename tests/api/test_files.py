@@ -45,6 +45,12 @@ class TestRead:
         assert (response.status_code, response.content) == (206, VIDEO[10:20])
         assert response.headers["content-range"] == f"bytes 10-19/{len(VIDEO)}"
 
+    async def test_part_that_is_not_there(self, client: AsyncClient, link: str) -> None:
+        """Refused as everything is."""
+        response = await client.get(link, headers={"Range": f"bytes={len(VIDEO)}-"})
+        assert problems(response, 416, "range_not_satisfiable") == {}
+        assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
+
     async def test_what_the_caller_has_is_not_sent_again(self, client: AsyncClient, link: str) -> None:
         """Even under a link that was made later."""
         etag = (await client.get(link)).headers["etag"]

@@ -101,10 +101,34 @@ class TestDownload:
         assert (response.status_code, response.content) == (206, content)
         assert response.headers["content-range"].endswith(f"/{len(VIDEO)}")
 
-    async def test_part_that_is_not_there(self, client: AsyncClient, address: str) -> None:
-        """Past the end."""
-        response = await client.get(address, headers={"Range": "bytes=999999-"})
-        assert response.status_code == 416
+    @pytest.mark.parametrize("asked", ["bytes=999999-", "bytes=999999-1000000", "bytes=0-1, 999999-"])
+    async def test_part_that_is_not_there(self, client: AsyncClient, address: str, asked: str) -> None:
+        """Past the end: refused as everything is, with the length that there is."""
+        response = await client.get(address, headers={"Range": asked})
+        assert problems(response, 416, "range_not_satisfiable") == {}
+        assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
+
+    @pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=a-b", "bytes", "bytes=", "items=0-5", "=", "bytes=-"])
+    async def test_range_that_says_nothing_is_ignored(self, client: AsyncClient, address: str, asked: str) -> None:
+        """Units of others too, as RFC 9110 demands."""
+        response = await client.get(address, headers={"Range": asked})
+        assert (response.status_code, response.content) == (200, VIDEO)
+
+    async def test_part_of_another_file_is_not_sent(self, client: AsyncClient, address: str) -> None:
+        """A download goes on where it broke off only if the file is the same."""
+        etag = (await client.get(address)).headers["etag"]
+        same = await client.get(address, headers={"Range": "bytes=10-19", "If-Range": etag})
+        assert (same.status_code, same.content) == (206, VIDEO[10:20])
+        other = await client.get(address, headers={"Range": "bytes=10-19", "If-Range": '"other"'})
+        assert (other.status_code, other.content) == (200, VIDEO)
+
+    async def test_head_says_how_much_it_is(self, client: AsyncClient, address: str) -> None:
+        """As GET would, without the bytes."""
+        head, whole = await client.head(address), await client.get(address)
+        assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(VIDEO)))
+        for header in ("content-type", "etag", "accept-ranges"):
+            assert head.headers[header] == whole.headers[header]
+        assert (await client.head(address.replace("video.mp4", "none.mp4"))).status_code == 404
 
     @pytest.mark.parametrize("form", ["{etag}", "W/{etag}", '"other", {etag}', "*"])
     async def test_file_that_the_caller_has_already(self, client: AsyncClient, address: str, form: str) -> None:
@@ -137,6 +161,15 @@ class TestDownload:
 
 
 class TestDownloadFromBucket:
+    async def test_head_says_how_much_it_is(self, s3_settings: Settings, store: JobStore) -> None:
+        """Without a redirect: the link that a bucket would be asked by is signed for GET alone."""
+        async with gateway(s3_settings) as client:
+            job_id = await finished_job(client, open_storage(s3_settings), store)
+            head = await client.head(f"{URL}/{job_id}/outputs/video.mp4")
+        assert (head.status_code, head.content) == (200, b"")
+        assert (head.headers["content-length"], head.headers["content-type"]) == (str(len(VIDEO)), "video/mp4")
+        assert head.headers["etag"] == f'"{hashlib.sha256(VIDEO).hexdigest()}"'
+
     async def test_redirect_to_a_link_of_its_own(self, s3_settings: Settings, store: JobStore) -> None:
         """The bytes do not pass the gateway; the link lives as long as the operator says."""
         brief = s3_settings.model_copy(update={"presigned_ttl": timedelta(minutes=5)})

@@ -29,6 +29,8 @@ async def begun(client: AsyncClient, store: JobStore, method: str, path: str, **
     """A request that waits: it has reached the gateway, and its answer is still to come."""
     task = asyncio.create_task(client.request(method, path, **arguments))
     await asyncio.sleep(0.3)
+    while not (await client.get(URL)).json()["data"]:  # noqa: ASYNC110  # the job may still be in the making
+        await asyncio.sleep(0.05)
     assert not task.done()
     return task
 
@@ -59,10 +61,29 @@ class TestETag:
         job_id = await queued(client)
         assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tag})).status_code == 200
 
-    async def test_weak_form_of_a_tag(self, client: AsyncClient) -> None:
-        """A proxy that compresses answers makes it so."""
+    @pytest.mark.parametrize("tags", ['W/"1"', '"0", W/"1"', '"1","9"', '"abc",\t"1" , "2"', "*", " * "])
+    async def test_other_forms_that_name_the_state(self, client: AsyncClient, tags: str) -> None:
+        """Weak, as a proxy that compresses makes it; in a list, as a cache keeps several; or any state."""
         job_id = await queued(client)
-        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": 'W/"1"'})).status_code == 304
+        answer = await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+
+    @pytest.mark.parametrize("tags", ['"0", "2"', 'W/"2"', '"x*"', '"1, 1"'])
+    async def test_other_forms_that_name_other_states(self, client: AsyncClient, tags: str) -> None:
+        """Then it is sent."""
+        job_id = await queued(client)
+        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})).status_code == 200
+
+    async def test_tags_in_several_headers(self, client: AsyncClient) -> None:
+        """They are one list."""
+        job_id = await queued(client)
+        headers = [("If-None-Match", '"0"'), ("If-None-Match", '"1"')]
+        assert (await client.get(f"{URL}/{job_id}", headers=headers)).status_code == 304
+
+    async def test_any_state_of_a_job_that_is_not_there(self, client: AsyncClient) -> None:
+        """There is none."""
+        answer = await client.get(f"{URL}/{new_job_id()}", headers={"If-None-Match": "*"})
+        assert problems(answer, 404, "not_found") == {}
 
 
 class TestUnchangedJob:
@@ -106,6 +127,15 @@ class TestLongPoll:
         headers = {"Prefer": "wait=50", "If-None-Match": '"1"'}
         response = await asyncio.wait_for(client.get(f"{URL}/{job_id}", headers=headers), 10)
         assert response.json()["status"] == "running"
+
+    async def test_with_any_state_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
+        """Whatever the caller has, it is not more than what is there now."""
+        job_id = await queued(client)
+        headers = {"Prefer": "wait=30", "If-None-Match": "*"}
+        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers=headers)
+        claimed(store)
+        answer: Response = await asyncio.wait_for(waiting, 10)
+        assert (answer.status_code, answer.json()["status"]) == (200, "running")
 
     async def test_without_a_tag_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
         """From the state at which the request arrives."""

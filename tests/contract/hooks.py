@@ -30,6 +30,7 @@ MAX_EXPIRES_IN = 604_800  # the operator's, which the schema cannot know
 
 _CONTRACT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 _turns = itertools.count()
+_ranges = itertools.cycle(["bytes=0-1", "bytes=99-", "bytes=-2", "bytes=0-0,2-3", "bytes=3-1"])
 
 
 @schemathesis.hook
@@ -54,6 +55,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         case.body["url"] = f"{FRIEND}/hook"
     elif operation in ("read_file", "write_file") and next(_turns) % 2:
         _use_real_link(case, kwargs, operation)
+    elif operation == "download" and next(_turns) % 2:
+        case.headers["Range"] = next(_ranges)
     elif operation == "redeliver" and next(_turns) % 2:
         case.path_parameters |= _delivery(case.headers["Authorization"])
 
