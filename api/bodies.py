@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -160,6 +161,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:
     """The fields of the `request` part, and the files by part name; files called `keyframe` by their order."""
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8").lower()
+    if charset not in (b"utf-8", b"us-ascii"):  # else callers choose among Python's codecs, some of which take hours
+        raise UnsupportedMediaType("the charset of a form has to be utf-8")
     async with aclosing(request.stream()) as stream:
         parser = WholeForm(
             request.headers, stream, max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_image * 3

@@ -69,6 +69,13 @@ class TestForms:
             assert response.status_code == 202, response.text
             assert (response.json()["request"]["steps"], response.json()["metadata"]) == (12, {"shot": "12a"})
 
+    async def test_form_that_names_its_charset(self, client: AsyncClient) -> None:
+        """Some clients do; it is the only one anyway."""
+        request = client.build_request("POST", URL, files=files(), data={"request": '{"prompt": "日本"}'})
+        request.headers["Content-Type"] += "; charset=UTF-8"
+        response = await client.send(request)
+        assert (response.status_code, response.json()["request"]["prompt"]) == (202, "日本")
+
     async def test_parts_by_name(self, client: AsyncClient) -> None:
         """Where the fields say which file is which."""
         keyframes = [{"image": {"part": "last"}}, {"image": {"part": "first"}}]
