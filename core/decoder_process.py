@@ -7,33 +7,30 @@ object, says that the process is ready. It imports as little as it can, holds no
 
 import json
 import os
-import resource
 import signal
 import struct
 import sys
-from contextlib import suppress
-from math import ceil
-from pathlib import Path
-from time import process_time
 from typing import BinaryIO
 
+from core.confinement import allow_cpu_time, confine
 from core.images import UnreadableImage, inspect_image, read_drawing
 
 ORDER = struct.Struct(">cQ")
 ANSWER = struct.Struct(">IQ")
 INSPECT, DRAW = b"i", b"d"
-FILES = 16  # descriptors: three, and what a late import opens
 
 
 def main() -> None:
     """Arguments: pixels that an image may have, bytes of memory, seconds of CPU time for one image."""
     max_pixels, memory, cpu_seconds = map(int, sys.argv[1:])
-    _confine(memory)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+    _say_nothing()
+    confine(memory)
     with open(0, "rb") as orders, open(1, "wb") as answers:
         _answer(answers, b"{}")
         while order := orders.read(ORDER.size):
             wanted, length = ORDER.unpack(order)
-            _allow_cpu_time(cpu_seconds)
+            allow_cpu_time(cpu_seconds)
             _answer(answers, *_carry_out(wanted, orders, length, max_pixels))
 
 
@@ -57,23 +54,10 @@ def _answer(answers: BinaryIO, head: bytes, pixels: bytes = b"") -> None:
     answers.flush()
 
 
-def _confine(memory: int) -> None:
-    """From here on: no file written, no core dumped, few files open, so much memory; and the first to go without it."""
-    with suppress(OSError):  # only Linux has it
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-    if sys.platform == "linux":  # macOS counts what all processes share, and refuses
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+def _say_nothing() -> None:
+    """Standard error led to the parent's log until now; a decoder may print what it decodes."""
     with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # until now it led to the parent's log; a decoder may print what it decodes
-
-
-def _allow_cpu_time(seconds: int) -> None:
-    """The kernel ends the process (SIGXCPU) once it has computed so long from now on."""
-    resource.setrlimit(resource.RLIMIT_CPU, (ceil(process_time()) + seconds, resource.RLIM_INFINITY))
+        os.dup2(nowhere.fileno(), 2)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import io
 import warnings
 from dataclasses import dataclass
 
-# Each reader by name, so that Pillow does not look for them among the dozens that it brings
+# Each reader by name, so that Pillow finds them imported: it would look among the dozens that it brings, and amid the
+# first image, where a confined process can import nothing any more
 from PIL import (
     Image,
     JpegImagePlugin,
@@ -40,6 +41,7 @@ _TO_UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+Image.preinit()  # Pillow imports some formats with the first image, whatever that is
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting and is checked below, before anything is decoded
 
 

@@ -13,6 +13,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from core import shot
+from core.decoder import DecoderLimits
+from core.decoders import Decoders
 from core.job_store import JobStore
 from core.logging import configure_logging
 from core.metrics import worker_registry
@@ -107,9 +109,10 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     model = describe(loaded, device)
     heartbeat.ready(model, load_seconds, gpu_uuid(device))
     log.info("model loaded", **model.model_dump(exclude={"peak_memory_bytes"}), seconds=round(load_seconds, 2))
-    limits = Limits(settings.max_image_pixels, settings.max_canvas_pixels, settings.job_timeout)
+    limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
-    return Runner(store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory)
+    decoders = Decoders(DecoderLimits.of(settings))
+    return Runner(store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory, decoders)
 
 
 def _about(settings: Settings) -> dict[str, str]:

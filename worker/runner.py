@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
+from core.decoders import Decoders
 from core.errors import CancelRequested, JobFailed, StaleClaim
-from core.images import read_drawing
 from core.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, output_key
 from core.job_store import Claim, JobStore
 from core.shot import Size
@@ -26,6 +26,7 @@ from worker.failures import failures_of_a_job
 from worker.framing import cut_out, lay_on_canvas
 from worker.heartbeat import Heartbeat
 from worker.interruptions import DeviceBroken, WorkerStops
+from worker.keyframes import read_keyframes
 from worker.memory import DeviceMemory
 from worker.progress import JobProgress
 from worker.worker_metrics import EMPTY
@@ -43,12 +44,10 @@ class Limits:
     """What one worker takes.
 
     Attributes:
-        max_image_pixels: of a keyframe as it was sent.
         max_canvas_pixels: of the canvas; larger jobs are left to other workers. None for any.
         job_timeout: of one attempt.
     """
 
-    max_image_pixels: int
     max_canvas_pixels: int | None
     job_timeout: timedelta
 
@@ -66,6 +65,7 @@ class Runner:
         load_seconds: float,
         limits: Limits,
         memory: DeviceMemory,
+        decoders: Decoders,
     ) -> None:
         self.heartbeat = heartbeat
         self._store = store
@@ -75,6 +75,7 @@ class Runner:
         self._load_seconds = load_seconds  # 0 once a job has told them
         self._limits = limits
         self._memory = memory
+        self._decoders = decoders
 
     def run_next(self) -> str | None:
         """Run the best ready job that fits to its end, whatever that is. Answers its id, or None where none waits.
@@ -147,11 +148,7 @@ class Runner:
 
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:
         progress.begin(Stage.LOADING)
-        most = self._limits.max_image_pixels
-        keyframes = [
-            np.asarray(read_drawing(self._storage.get(job.input_key(key.image)), max_pixels=most))
-            for key in job.request.keyframes
-        ]
+        keyframes = read_keyframes(job, self._storage, self._decoders)
         canvas = Size(job.request.width, job.request.height)
         canvases, picture = lay_on_canvas(keyframes, canvas)
         frames = self._memory.fit(canvas, lambda: self._interpolate(canvases, job.request, progress))

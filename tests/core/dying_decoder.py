@@ -1,22 +1,27 @@
 """The real process that decodes, but an image may say what is done instead: a word, and what belongs to it."""
 
 import ctypes
+import errno
 import json
 import os
 import resource
 import signal
+import socket
+import stat
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from core import decoder_process
 from core.images import ImageFacts, UnreadableImage, inspect_image
 
+is_spoiled = False
 HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "numpy"}
 
 
 def inspect_or_act(data: bytes, *, max_pixels: int) -> ImageFacts:
+    if is_spoiled:
+        os.abort()
     word, _, rest = data.partition(b" ")
     if word not in ACTIONS:
         return inspect_image(data, max_pixels=max_pixels)
@@ -24,11 +29,10 @@ def inspect_or_act(data: bytes, *, max_pixels: int) -> ImageFacts:
     return ImageFacts("image/png", 1, 1)
 
 
-def die_once(marker: str) -> None:
-    """The first process dies of it, the second one does not."""
-    if not Path(marker).exists():
-        os.mkfifo(marker)
-        os.abort()
+def spoil(_: str) -> None:
+    """Damage the process so that the next image is its end."""
+    global is_spoiled
+    is_spoiled = True
 
 
 def compute(_: str) -> None:
@@ -42,11 +46,9 @@ def answer(text: str) -> None:
 
 
 def tell(_: str) -> None:
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     state = {
         "environment": sorted(os.environ),
-        "descriptors": [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()],
-        "resident_kib": int(status["VmRSS"].split()[0]),
+        "descriptors": dict(filter(None, map(kind_of, range(1024)))),
         "heavy": sorted(HEAVY & set(sys.modules)),
         "core_bytes": resource.getrlimit(resource.RLIMIT_CORE)[0],
         "pid": os.getpid(),
@@ -54,10 +56,42 @@ def tell(_: str) -> None:
     raise UnreadableImage(json.dumps(state))
 
 
+def kind_of(descriptor: int) -> tuple[int, str] | None:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return None
+    return descriptor, "socket" if stat.S_ISSOCK(mode) else "device" if stat.S_ISCHR(mode) else "other"
+
+
+def attempt(_: str) -> None:
+    """What code would try that a hole in a decoder lets run."""
+    raise UnreadableImage(json.dumps({name: outcome(deed) for name, deed in DEEDS.items()}))
+
+
+def outcome(deed: Callable[[], object]) -> str:
+    try:
+        deed()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "done"
+
+
 def fail(_: str) -> None:
     raise RuntimeError
 
 
+DEEDS: dict[str, Callable[[], object]] = {
+    "read a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "list a folder": lambda: os.listdir("/"),
+    "write a file": lambda: os.open("/tmp/written", os.O_WRONLY | os.O_CREAT),
+    "read the gateway's variables": lambda: os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY),
+    "read the gateway's memory": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
+    "start a program": lambda: os.execv("/bin/true", ["true"]),
+    "make a socket": lambda: socket.socket(),
+    "make a unix socket": lambda: socket.socket(socket.AF_UNIX),
+    "kill the gateway": lambda: os.kill(os.getppid(), signal.SIGTERM),
+}
 ACTIONS: dict[bytes, Callable[[str], object]] = {
     b"segfault": lambda _: ctypes.string_at(0),
     b"abort": lambda _: os.abort(),
@@ -67,11 +101,11 @@ ACTIONS: dict[bytes, Callable[[str], object]] = {
     b"memory": lambda _: bytearray(2**40),
     b"compute": compute,
     b"sleep": lambda _: time.sleep(3600),
-    b"once": die_once,
+    b"spoil": spoil,
     b"answer": answer,
     b"print": lambda words: os.write(2, words.encode()),
-    b"write": lambda path: Path(path).write_bytes(b"x"),
     b"tell": tell,
+    b"attempt": attempt,
 }
 
 if __name__ == "__main__":

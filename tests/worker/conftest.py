@@ -7,12 +7,15 @@ the end-to-end tests.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.decoder import DecoderLimits
+from core.decoders import Decoders
 from core.job import Job, Keyframe, StoredImage, input_key, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
@@ -24,7 +27,15 @@ from worker.memory import DeviceMemory
 from worker.runner import Limits, Runner
 
 TTL = timedelta(hours=1)
-IMAGE = StoredImage(sha256="a" * 64, content_type="image/png", width=64, height=40, bytes=len(png()))
+IMAGE = StoredImage(sha256=sha256(png()).hexdigest(), content_type="image/png", width=64, height=40, bytes=len(png()))
+DECODERS = Decoders(DecoderLimits(max_pixels=1_000_000, max_bytes=2**20, cpu_time=timedelta(seconds=10)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_decoders() -> Iterator[None]:
+    """All workers of the tests share them."""
+    yield
+    DECODERS.close()
 
 
 @dataclass
@@ -65,9 +76,11 @@ class Worker:
         self.heartbeat = Heartbeat(self.store, self.name)
         self.heartbeat.start()
         self.heartbeat.ready(MODEL, load_seconds=2.5)
-        limits = Limits(1_000_000, self.max_canvas_pixels, self.job_timeout)
+        limits = Limits(self.max_canvas_pixels, self.job_timeout)
         memory = DeviceMemory(self.pipeline, "cpu", "none")
-        self.runner = Runner(self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, limits, memory)
+        self.runner = Runner(
+            self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, limits, memory, DECODERS
+        )
 
     def run(self) -> str | None:
         return self.runner.run_next()

@@ -10,15 +10,15 @@ import av
 import pytest
 
 from core import keys
-from core.job import JobState, Progress, output_key
+from core.job import JobState, Progress, input_key, output_key
 from core.job_store import Claim, JobStore
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import open_storage
 from model.pipeline_tooncrafter import NumericalError
-from tests.jobs import MODEL
+from tests.jobs import MODEL, png
 from tests.servers import RedisServer, wait_until
-from tests.worker.conftest import StandInPipeline, Worker, read, submit
+from tests.worker.conftest import IMAGE, StandInPipeline, Worker, read, submit
 from worker.interruptions import DeviceBroken
 
 
@@ -123,6 +123,15 @@ class TestFailure:
         assert job.error is not None
         assert job.error.code == "storage_failed"
         assert worker.pipeline.seen == []
+
+    async def test_keyframe_that_was_exchanged(self, worker: Worker, async_store: AsyncJobStore) -> None:
+        """Who writes into the storage past the gateway brings no bytes here that nobody has judged."""
+        job_id = await submit(async_store, worker.storage)
+        worker.storage.put(input_key(job_id, IMAGE), png(color="red"), IMAGE.content_type)
+        worker.run()
+        job = read(worker.store, job_id)
+        assert job.error is not None
+        assert (job.error.code, worker.pipeline.seen) == ("storage_failed", [])
 
     async def test_result_that_cannot_be_written(
         self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
