@@ -22,7 +22,7 @@ from core.settings import Settings
 BASE_BYTES = 128 * 2**20
 BYTES_PER_PIXEL = 20
 COPIES = 2  # of the file: as it came, and what a decoder keeps of it
-WALL_PER_CPU = 6  # a decoder only computes: one that had a smaller share of a core was kept from it by others
+SPARE_SECONDS = 50.0  # a decoder only computes: one that has not used up its CPU time by then was kept from it
 START_SECONDS = 30.0  # until a process is ready: 0.1 on an idle machine
 LAST_SECONDS = 5.0  # from the end of its answers to its own end
 LONGEST_HEAD = 1_000  # bytes of an answer's JSON object
@@ -122,8 +122,10 @@ class Decoder:
 
     def _carry_out(self, wanted: bytes, data: bytes) -> tuple[dict[str, Any], bytearray]:
         """The JSON object and the pixels of the answer; they deserve no more trust than the image."""
+        if len(data) > self._limits.max_bytes:
+            raise UnreadableImage(f"has to have at most {self._limits.max_bytes} bytes but has {len(data)}")
         self.images += 1
-        deadline = time.monotonic() + WALL_PER_CPU * self._limits.cpu_seconds
+        deadline = time.monotonic() + self._limits.cpu_seconds + SPARE_SECONDS
         try:
             self._send(ORDER.pack(wanted, len(data)), deadline)
             self._send(data, deadline)

@@ -25,6 +25,7 @@ CONTENT_TYPES = {
     "WEBP": "image/webp",
     "TIFF": "image/tiff",
 }
+_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_ASPECT = 8  # long side to short side; the short one is scaled to the canvas, and the long one grows with it
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
 
@@ -99,7 +100,11 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
             _check_size(image.width, image.height, max_pixels)
             _check_mode(image.mode)
             image.load()
+            if image.mode in ("P", "PA") and image.palette is None:
+                raise UnreadableImage("cannot be decoded, its palette is missing")
     except UnidentifiedImageError:
+        if any(data.startswith(beginning) for beginning in _BEGINNINGS):
+            raise UnreadableImage("cannot be decoded, its beginning is broken") from None
         raise UnreadableImage("has to be a PNG, JPEG, WebP or TIFF image but is none of them") from None
     except (UnreadableImage, MemoryError):
         raise

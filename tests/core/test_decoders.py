@@ -166,7 +166,7 @@ class TestDeaths:
 
     def test_no_time_to_compute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process that hardly runs has no verdict either, and is not waited for without end."""
-        monkeypatch.setattr(decoder, "WALL_PER_CPU", 1)
+        monkeypatch.setattr(decoder, "SPARE_SECONDS", 0)
         decoders = Decoders(HURRIED, DYING)
         try:
             with pytest.raises(Unavailable, match="too busy"):
