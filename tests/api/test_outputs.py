@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from httpx import AsyncClient
@@ -13,6 +14,7 @@ from core.settings import Settings
 from core.storage import ObjectStorage, open_storage
 from tests.api.conftest import BASE_URL, files, gateway, problems
 from tests.api.test_submit import URL
+from tests.core.test_object_keys import NASTY
 from tests.jobs import MODEL, stored_output
 
 VIDEO = bytes(range(256)) * 40
@@ -153,6 +155,18 @@ class TestDownload:
         """Only what the record lists is ever opened."""
         response = await client.get(address.replace("video.mp4", name))
         assert problems(response, 404, "not_found") == {}
+
+    async def test_no_name_leads_elsewhere(self, client: AsyncClient, settings: Settings, address: str) -> None:
+        """Neither a result's name nor a link's key, however it is written, though what it leads to exists."""
+        (settings.state_dir / "secret").write_text("secret")
+        (settings.state_dir / "objects" / "jobs" / "secret").write_text("secret")
+        signed = "expires=99999999999&signature=" + "0" * 64
+        for name in NASTY:
+            for safe in ("", "/"):
+                written = quote(name, safe=safe, errors="replace").replace(".", "%2e")  # else httpx would resolve dots
+                for place in (address.replace("video.mp4", written), f"/files/{written}?{signed}"):
+                    response = await client.get(place)
+                    assert response.status_code in (307, 403, 404), (place, response.text)
 
     async def test_file_that_is_gone(self, client: AsyncClient, settings: Settings, address: str) -> None:
         """Somebody tidied up by hand."""
