@@ -43,6 +43,9 @@ _WANTED = {
     "model_type": "has to be an object",
     "model_attributes_type": "has to be an object",
 }
+# Where numbers and words of a list are wanted. Elsewhere a string may be an image, a prompt or a URL with a key in it,
+# and problems are what callers log.
+_SHOW_STRINGS = {"int_type", "int_parsing", "float_type", "float_parsing", "literal_error", "enum"}
 _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
 _SHOWN_NAME = 100  # characters of the name of a field that somebody made up
 _brief = reprlib.Repr()  # looks at little more than is shown
@@ -95,7 +98,12 @@ def _what_came(kind: str, entry: Any) -> str:
         return f"has {entry['ctx']['actual_length']}"
     if kind == "string_too_long":
         return f"has {len(entry['input'])}"
-    return f"is {shown(entry['input'])}"
+    value = entry["input"]
+    if isinstance(value, dict | list):
+        return "is an object" if isinstance(value, dict) else "is a list"
+    if isinstance(value, str) and kind not in _SHOW_STRINGS:
+        return f"is a string of {len(value)} characters"
+    return f"is {shown(value)}"
 
 
 def shown(value: object) -> str:

@@ -43,4 +43,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    logging.getLogger("httpcore").setLevel(logging.INFO)  # below that it writes headers, and with them signed links
+    for library in ("httpcore", "botocore"):
+        logging.getLogger(library).setLevel(logging.INFO)  # below that they write headers and signed links
