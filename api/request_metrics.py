@@ -10,6 +10,12 @@ UNKNOWN_ROUTE = "none"  # what no route takes: a path of the caller's invention 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
+def template_of(scope: Scope) -> str | None:
+    """The path of the route that took a request, as the contract spells it; None where none did."""
+    template: str | None = getattr(scope.get("route"), "path_format", None)  # `path` also names converters
+    return template
+
+
 class RequestMetrics:
     """Around one request: made when its head is there, told its status when its answer has ended."""
 
@@ -20,7 +26,7 @@ class RequestMetrics:
     def end(self, scope: Scope, status: int) -> float:
         """Count it; answers the seconds that it took."""
         seconds = time.perf_counter() - self._begun
-        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        route = template_of(scope) or UNKNOWN_ROUTE
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
         REQUESTS_IN_FLIGHT.dec()
         REQUESTS.labels(method, route, str(status)).inc()

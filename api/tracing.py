@@ -5,7 +5,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.request_metrics import KNOWN_METHODS
+from api.request_metrics import KNOWN_METHODS, template_of
 from core.job import GenerationRequest
 from core.tracing import QUEUE, Kind, Span, on_the_queue, read_traceparent, trace_ids, tracer
 
@@ -32,9 +32,11 @@ class Tracing:
         state = scope.setdefault("state", {})
         state["traceparent"] = span.traceparent
 
+        known: dict[str, str | int] = {}  # told at once, in the end: each call of the SDK takes a lock
+
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                span.set({"http.response.status_code": message["status"]})
+                known["http.response.status_code"] = message["status"]
                 if message["status"] >= SERVER_ERROR:
                     span.fail(str(message["status"]))
             await send(message)
@@ -43,13 +45,13 @@ class Tracing:
             try:
                 await self._app(scope, receive, send_noting)
             finally:
-                route, caller = getattr(scope.get("route"), "path", None), state.get("caller")
+                route, caller = template_of(scope), state.get("caller")
                 if route:
                     span.rename(f"{method} {route}")
-                    span.set({"http.route": route})
+                    known["http.route"] = route
                 if caller:
-                    span.set({"tooncrafter.tenant": caller.tenant})
-                span.set({"tooncrafter.request_id": state.get("request_id", "")})
+                    known["tooncrafter.tenant"] = caller.tenant
+                span.set(known | {"tooncrafter.request_id": state.get("request_id", "")})
         return None
 
 

@@ -144,8 +144,7 @@ def _options() -> argparse.Namespace:
 def _rows(gateway: Server) -> list[Row]:
     keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
     inline = [{"data": f"data:image/png;base64,{base64.b64encode(data).decode()}"} for data in keyframes]
-    uploads = [{"upload": _upload(gateway, data)} for data in keyframes]
-    by_reference, by_value = _submission(uploads), _submission(inline)
+    by_reference, by_value = submission_by_uploads(gateway), _submission(inline)
     job = answer(gateway.port, by_reference)["id"]
     write = Call.json("/write", json.loads(by_reference.body or b""), expects=202)
     read = Call("GET", "/read", expects=200)
@@ -160,6 +159,12 @@ def _rows(gateway: Server) -> list[Row]:
             goal=None,
         ),
     ]
+
+
+def submission_by_uploads(gateway: Server) -> Call:
+    """A submission of images that the gateway's storage holds already."""
+    keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
+    return _submission([{"upload": _upload(gateway, data)} for data in keyframes])
 
 
 def _submission(images: list[dict[str, str]]) -> Call:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,16 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def gateway_server(folder: Path, redis_url: str) -> Iterator[Server]:
-    """The gateway, which refuses nobody for having too many jobs."""
+def gateway_server(folder: Path, redis_url: str, variables: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """The gateway, which refuses nobody for having too many jobs; with further variables of its environment."""
     port = free_port()
     settings = {"STATE_DIR": str(folder), "REDIS_URL": redis_url, "PORT": str(port), "LOG_LEVEL": "warning"}
     settings |= {"MAX_QUEUED": "1000000", "TENANT_MAX_QUEUED": "1000000"}
-    environment = {**os.environ, **{f"TOONCRAFTER_{name}": value for name, value in settings.items()}}
+    environment = {
+        **os.environ,
+        **{f"TOONCRAFTER_{name}": value for name, value in settings.items()},
+        **(variables or {}),
+    }
     yield from _serve([sys.executable, "-m", "api"], port, "/healthz", folder / "gateway.log", environment)
 
 
