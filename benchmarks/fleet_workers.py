@@ -8,11 +8,13 @@ Runs until SIGTERM, then prints what it saw as JSON.
 """
 
 import json
+import os
 import random
 import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -24,6 +26,7 @@ from core.job_store import Claim, JobStore
 from core.queue import QUEUE, broker_url, transport_options
 from tests.jobs import MODEL, stored_output
 from worker import heartbeat
+from worker.attempt_trace import AttemptTrace
 from worker.heartbeat import Heartbeat
 from worker.progress import JobProgress
 
@@ -48,7 +51,14 @@ class SimulatedWorker(threading.Thread):
         self._url, self._job_seconds, self._steps, self._stop_all = url, job_seconds, steps, stop
 
     def run(self) -> None:
-        """The thread's life."""
+        """The thread's life; one that fails ends the process, else a fleet would be measured that is none."""
+        try:
+            self._work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    def _work(self) -> None:
         self._store = JobStore(self._url)
         self._heartbeat = Heartbeat(self._store, self.name, "cpu", {"host": "fleet", "max_canvas_pixels": ""})
         self._heartbeat.start()
@@ -80,7 +90,8 @@ class SimulatedWorker(threading.Thread):
         self.starts.append((now, waited, now - self._free_since))
 
     def _draw(self, claim: Claim) -> None:
-        progress = JobProgress(self._store, claim, self._heartbeat, TIMEOUT)
+        trace = AttemptTrace(claim.job, self.name, MODEL.device)
+        progress = JobProgress(self._store, claim, self._heartbeat, TIMEOUT, trace)
         seconds = self._job_seconds * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311  # spreads load, guards nothing
         for stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING):
             progress.begin(stage)
@@ -91,6 +102,7 @@ class SimulatedWorker(threading.Thread):
         for stage in (Stage.DECODING, Stage.EXPORTING, Stage.UPLOADING):
             progress.begin(stage)
         self._store.succeed(claim, [stored_output()], progress.timing(0.0), MODEL)
+        trace.end("succeeded")
 
 
 def main() -> None:

@@ -50,6 +50,16 @@ def test_quick_and_full_measure_the_same_areas() -> None:
     assert list(QUICK) == list(FULL) == list(TINY)
 
 
+def test_simulated_workers_run_jobs_as_real_ones_do() -> None:
+    """They are made of the worker's own parts: what changes there has to reach them, or a dead fleet is measured."""
+    asked = ["--workers", "2", "--job-seconds", "1", "--steps", "2", "--seconds", "3", "--tenants", "2"]
+    command = [sys.executable, "-m", "benchmarks.fleet", *asked]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    busy = printed.split("more jobs than workers")[1].splitlines()[-1]
+    jobs_per_second = float(busy.split("|")[2].split(",")[0])
+    assert jobs_per_second > 0
+
+
 @pytest.mark.long
 def test_everything_is_measured(tmp_path: Path) -> None:
     """Every benchmark for real, each as short as it can be: all areas come out, with positive figures."""
