@@ -1,4 +1,4 @@
-"""Every call proves who makes it, before its body is read. Plain ASGI.
+"""Every call proves who makes it, before its body is read.
 
 What is open to all tells nothing of anybody: health, the contract, error pages, and files, where a signature stands for
 a key. Everything else needs a scope, addresses that do not exist included.
@@ -6,12 +6,11 @@ a key. Everything else needs a scope, addresses that do not exist included.
 
 import time
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Message
 from starlette.types import Scope as AsgiScope
 
+from api.caller import Caller
 from api.doorkeeper import TRUST, Doorkeeper
-from api.errors import problem_response
 from api.rates import READS, SUBMISSIONS, Rates
 from core.api_keys import Scope
 from core.errors import ServiceError, Unavailable
@@ -37,74 +36,67 @@ def rate_policy(method: str, path: str) -> str:
     return SUBMISSIONS if (method, path) == _SUBMISSION else READS
 
 
-class _KeyEnded(OSError):
+class KeyEnded(OSError):
     """To whoever sends: nobody may hear it any more. As where a connection broke."""
 
 
 class Authentication:
-    """Refuses who may not call (401, 403, 429) and tells requests who calls; a long answer ends with its key."""
+    """Refuses who may not call, and tells requests who calls."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
-        self._app = app
+    def __init__(self, doorkeeper: Doorkeeper) -> None:
         self._doorkeeper = doorkeeper
         self._rates = Rates()
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_open(scope["path"]):
-            return await self._app(scope, receive, send)
+    async def admit(self, scope: AsgiScope) -> list[tuple[bytes, bytes]]:
+        """Note in the request's state who calls, and count the call. Answers headers for its answer, in ASGI's form.
+
+        Raises:
+            Unauthorized: no valid key came (401).
+            Forbidden: the key has other scopes (403).
+            RateLimited: the tenant calls too often (429).
+            Unavailable: Redis does not answer.
+        """
         state, method, path = scope["state"], scope["method"], scope["path"]
-        try:
-            caller = state["caller"] = await self._doorkeeper.identify(scope, state["api_keys"])
-            caller.need(needed_scope(method, path))
-            headers = await self._rates.admit(caller, rate_policy(method, path), state["rates"])
-        except ServiceError as error:
-            return await problem_response(error, state["request_id"])(scope, receive, send)
-        answer = _Answer(scope, send, headers, self._doorkeeper)
-        try:
-            await self._app(scope, receive, answer.send)
-        except Exception:
-            if not answer.ended:
-                raise
-        return None
+        caller = state["caller"] = await self.identify(scope)
+        if caller.key is None:
+            return []
+        caller.need(needed_scope(method, path))
+        return await self._rates.admit(caller, rate_policy(method, path), state["rates"])
+
+    async def identify(self, scope: AsgiScope) -> Caller:
+        """Who calls.
+
+        Raises:
+            Unauthorized: no valid key came, or it is valid no longer.
+            Unavailable: Redis does not answer.
+        """
+        return await self._doorkeeper.identify(scope, scope["state"]["api_keys"])
 
 
-class _Answer:
-    """An answer that may take long: it ends soon after its caller's key."""
+class KeyWatch:
+    """Looks now and then whether a key is still valid, while an answer takes long."""
 
-    def __init__(self, scope: AsgiScope, send: Send, headers: dict[str, str], doorkeeper: Doorkeeper) -> None:
-        self._scope, self._send, self._headers, self._doorkeeper = scope, send, headers, doorkeeper
+    def __init__(self, scope: AsgiScope, authentication: Authentication) -> None:
+        self._scope, self._authentication = scope, authentication
         self._looked = time.monotonic()
-        self._begun = self._counted = False
-        self.ended = False
 
-    async def send(self, message: Message) -> None:
-        """Pass a part on, or end the answer."""
-        if self.ended:
-            raise _KeyEnded
-        if not self._counted and time.monotonic() - self._looked > TRUST.total_seconds():
-            await self._look_again()
-        if message["type"] == "http.response.start":
-            self._begun = True
-            headers = MutableHeaders(scope=message)
-            headers.update(self._headers)
-            self._counted = "content-length" in headers and message["status"] < 300  # begun with a valid key
-        await self._send(message)
+    @property
+    def is_due(self) -> bool:
+        """Whether the last look was long ago."""
+        return time.monotonic() - self._looked > TRUST.total_seconds()
 
-    async def _look_again(self) -> None:
-        state = self._scope["state"]
+    async def look(self) -> ServiceError | None:
+        """Why the caller may hear no more; None where it may, or where nobody can tell."""
         try:
-            await self._doorkeeper.identify(self._scope, state["api_keys"])
+            await self._authentication.identify(self._scope)
         except Unavailable:
             pass
         except ServiceError as error:
-            self.ended = True
-            if self._begun:
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-            else:
-                await problem_response(error, state["request_id"])(self._scope, _nothing_comes, self._send)
-            raise _KeyEnded from error
+            return error
         self._looked = time.monotonic()
+        return None
 
 
-async def _nothing_comes() -> Message:
+async def nothing_comes() -> Message:
+    """From a caller to whom nobody listens any more."""
     return {"type": "http.disconnect"}

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
@@ -13,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
+from api.raw_headers import header
 from api.schemas import ImageSource, InterpolationBody, UploadBody
 from api.validation import pointer_of, problems_of
 from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, UnsupportedMediaType
@@ -63,7 +66,7 @@ async def read_submission(request: Request, *, max_image: int) -> Submission:
     """
     content_type = _content_type(request)
     if content_type == "application/json":
-        fields: Any = _parse_json(await request.body())
+        fields: Any = _parse_json(await _whole_body(request))
         parts: dict[str, bytes] = {}
     elif content_type == "multipart/form-data":
         fields, parts = await _parse_form(request, max_image)
@@ -119,8 +122,20 @@ async def read_limited(request: Request, max_bytes: int) -> bytes:
     return bytes(data)
 
 
+async def _whole_body(request: Request) -> bytes:
+    """As `request.body`, which goes through a generator and keeps what nobody asks for again."""
+    parts = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def _content_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower()
 
 
 def _parse_json(text: bytes | str) -> Any:
@@ -132,7 +147,9 @@ def _parse_json(text: bytes | str) -> Any:
     if len(text) > MAX_VALUES and _count_marks(text) > MAX_VALUES:
         raise MalformedBody(f"the JSON has to have at most {MAX_VALUES} values")
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"the JSON cannot be read: {error}") from None
 
@@ -157,6 +174,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"`{twice[:100]}` stands there twice")
     return found
+
+
+# `json.loads` would make one for each text
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:
@@ -238,8 +259,8 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
     except ValidationError as error:
         problems += problems_of(error)
     unused = set(parts)
-    for index, source in _image_sources(fields):
-        pointer = pointer_of(["keyframes", index, "image"])
+    for index, source in enumerate(frame.image for frame in body.keyframes) if body else _image_sources(fields):
+        pointer = _image_pointer(index)
         try:
             images[pointer] = _source_of(source, parts, max_image)
         except ValueError as error:
@@ -249,8 +270,13 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
     return Submission(body, images, problems)
 
 
+@lru_cache(maxsize=16)
+def _image_pointer(index: int) -> str:
+    return pointer_of(["keyframes", index, "image"])
+
+
 def _image_sources(fields: Any) -> Iterator[tuple[int, ImageSource]]:
-    """The images that can be found in a body, whatever else is wrong with it."""
+    """The images that can be found in a body in which something else is wrong."""
     keyframes = fields.get("keyframes") if isinstance(fields, dict) else None
     for index, keyframe in enumerate(keyframes if isinstance(keyframes, list) else []):
         if isinstance(keyframe, dict):

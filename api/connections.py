@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.errors import problem_response
 from api.loopback import PROBES
 from api.strict_http import MAX_HEAD_BYTES, StrictProtocol, too_large
 from core.errors import RequestTimeout, ServiceError, Unavailable
@@ -42,28 +40,19 @@ class ConnectionLimits:
         return cls(head, send, settings.max_connections)
 
 
-class CrowdGuard:
-    """Answers on connections beyond the limit that there are too many; probes of a cluster are answered as ever.
+def is_crowded(scope: Scope) -> bool:
+    """Whether a request came on a connection beyond the limit; its answer is the last thing on it."""
+    return CROWDED in scope.get("state", ())
 
-    Plain ASGI.
+
+def refuse_crowds(scope: Scope) -> None:
+    """Return if a request may be served; probes of a cluster always are.
+
+    Raises:
+        Unavailable: it came on a connection beyond the limit.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if CROWDED not in scope.get("state", ()):
-            return await self._app(scope, receive, send)
-
-        async def send_and_close(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
-
-        if scope["path"] in PROBES:
-            return await self._app(scope, receive, send_and_close)
-        error = Unavailable("the gateway holds as many connections as it may; try again")
-        return await problem_response(error, scope["state"]["request_id"])(scope, receive, send_and_close)
+    if is_crowded(scope) and scope["path"] not in PROBES:
+        raise Unavailable("the gateway holds as many connections as it may; try again")
 
 
 def protocol_within(limits: ConnectionLimits) -> type[asyncio.Protocol]:

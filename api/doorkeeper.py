@@ -7,11 +7,11 @@ from collections import OrderedDict
 from contextlib import suppress
 from datetime import timedelta
 
-from starlette.datastructures import Headers
 from starlette.types import Scope as AsgiScope
 
 from api.caller import Caller
-from core.api_keys import BEARER_TOKEN, AsyncApiKeys, KeyInfo
+from api.raw_headers import headers
+from core.api_keys import BEARER_TOKEN, AsyncApiKeys
 from core.errors import RateLimited, Unauthorized, Unavailable
 from core.settings import Settings
 
@@ -33,8 +33,9 @@ class Doorkeeper:
 
     def __init__(self, settings: Settings) -> None:
         self._usual = settings.tenant_limits
+        self._nobody = Caller.without_key(self._usual)
         self._for_this_machine = is_loopback(settings.host)
-        self._valid: OrderedDict[bytes, tuple[float, KeyInfo]] = OrderedDict()  # by SHA-256: until when, and which
+        self._valid: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()  # by SHA-256 of the key: until when
         self._failures = _Failures()
         self._any_key, self._any_key_until = False, 0.0
 
@@ -52,25 +53,24 @@ class Doorkeeper:
             RateLimited: too many that are not came from this address.
             Unavailable: Redis does not answer.
         """
-        values = Headers(scope=scope).getlist("authorization")
+        values = headers(scope, b"authorization")
         if len(values) > 1:
             raise Unauthorized("`Authorization` has to come once: whoever passes a request on might read another one")
         sent = values[0] if values else None
         if sent is None:
             if await self._is_open(keys):
-                return Caller.without_key(self._usual)
+                return self._nobody
             raise Unauthorized("`Authorization` has to be `Bearer ` and an API key but is missing")
         kind, _, token = sent.partition(" ")
         if kind.lower() != "bearer" or not BEARER_TOKEN.fullmatch(token := token.strip()):
             token = ""  # nobody's
         digest = hashlib.sha256(token.encode()).digest()  # no key stays in memory
-        until, key = self._valid.get(digest, (0.0, None))
-        if key is None or time.monotonic() >= until:
-            key = await self._look_up(token, digest, scope, keys)
-        return Caller.with_key(key, self._usual) if key else Caller.without_key(self._usual)
+        until, caller = self._valid.get(digest, (0.0, None))
+        if caller is None or time.monotonic() >= until:
+            return await self._look_up(token, digest, scope, keys)
+        return caller
 
-    async def _look_up(self, token: str, digest: bytes, scope: AsgiScope, keys: AsyncApiKeys) -> KeyInfo | None:
-        """The key, or None where none is asked."""
+    async def _look_up(self, token: str, digest: bytes, scope: AsgiScope, keys: AsyncApiKeys) -> Caller:
         address = (scope.get("client") or ("",))[0]
         if digest not in self._valid:
             self._failures.refuse(address)
@@ -79,18 +79,19 @@ class Doorkeeper:
         if found.key is None or found.expired:
             self._valid.pop(digest, None)
             if not found.any_key and self._for_this_machine:
-                return None
+                return self._nobody
             self._failures.note(address)
             if found.key and found.key.expires_at:
                 raise Unauthorized(f"the key expired at {found.key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
             raise Unauthorized(
                 "`Authorization` has to be `Bearer ` and a valid API key; this one is unknown or revoked"
             )
-        self._valid[digest] = (time.monotonic() + TRUST.total_seconds(), found.key)
+        caller = Caller.with_key(found.key, self._usual)
+        self._valid[digest] = (time.monotonic() + TRUST.total_seconds(), caller)
         self._valid.move_to_end(digest)
         if len(self._valid) > MOST_REMEMBERED:
             self._valid.popitem(last=False)
-        return found.key
+        return caller
 
     async def _is_open(self, keys: AsyncApiKeys) -> bool:
         if not self._for_this_machine:

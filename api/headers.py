@@ -4,9 +4,9 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Header
-from starlette.datastructures import Headers
+from fastapi import Depends, Header, Request
 
+from api.raw_headers import header, headers
 from core.errors import InvalidRequest, Problem
 
 MAX_WAIT_SECONDS = 60
@@ -39,26 +39,26 @@ TraceparentHeader = Annotated[
 ]
 
 
-def preferred_wait(headers: Headers) -> timedelta | None:
+def preferred_wait(request: Request) -> timedelta | None:
     """How long the caller would like to wait; a preference may be shortened, never refused."""
-    prefer = headers.get("prefer")
+    prefer = header(request.scope, b"prefer")
     wanted = _WAIT.search(prefer) if prefer else None
     return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
 
 
-def seen_tags(headers: Headers) -> frozenset[str]:
+def seen_tags(request: Request) -> frozenset[str]:
     """The states that the caller has, each as its quoted tag without `W/`; `*` stands for any."""
-    if "if-none-match" not in headers:
+    values = headers(request.scope, b"if-none-match")
+    if not values:
         return frozenset()
-    values = headers.getlist("if-none-match")
     if [value.strip() for value in values] == [ANY_STATE]:
         return frozenset({ANY_STATE})
     return frozenset(tag for value in values for tag in _TAG.findall(value))
 
 
-def is_known(etag: str, headers: Headers) -> bool:
+def is_known(etag: str, request: Request) -> bool:
     """Whether the caller has this state already (RFC 9110, section 13.1.2)."""
-    return not seen_tags(headers).isdisjoint((etag, ANY_STATE))
+    return not seen_tags(request).isdisjoint((etag, ANY_STATE))
 
 
 def version_tag(version: int) -> str:
@@ -72,13 +72,13 @@ def newest_version(tags: frozenset[str]) -> int | None:
     return max(versions, default=None)
 
 
-def idempotency_key(headers: Headers) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """The caller's own name for what it asks for.
 
     Raises:
         InvalidRequest: it is empty or too long.
     """
-    key = headers.get("idempotency-key")
+    key = header(request.scope, b"idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
         detail = f"`Idempotency-Key` has to have 1 to {MAX_IDEMPOTENCY_KEY} characters but has {len(key)}"
         raise InvalidRequest.of([Problem("/Idempotency-Key", "out_of_range", detail)])

@@ -1,6 +1,7 @@
 """Jobs as JSON. One that many ask for is rendered once for each of its states."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from core.job_record import QueuedView
@@ -31,15 +32,15 @@ class JobBodies:
         """What was rendered last of a job."""
         return self._kept.get(job_id)
 
-    def render(self, view: QueuedView, link: OutputLink, base_url: str) -> bytes:
+    def render(self, view: QueuedView, link: OutputLink, base_url: Callable[[], str]) -> bytes:
         """The JSON of a job.
 
         Args:
             view: its record.
             link: to an output, and until when it answers.
-            base_url: the gateway's address, where a link that is only a path leads.
+            base_url: the gateway's address, where a link that is only a path leads; asked for where there is a link.
         """
-        json = job_view(view, link, base_url).model_dump_json().encode()
+        json = job_view(view, link, base_url() if view.job.outputs else "").model_dump_json().encode()
         if not view.job.outputs:
             self._kept[view.job.id] = KeptBody(Known(view.job.version, view.queue_position), json)
             self._kept.move_to_end(view.job.id)

@@ -1,4 +1,4 @@
-"""Who may call a gateway that asks for no key: this machine, and web pages that the operator named. Plain ASGI.
+"""Who may call a gateway that asks for no key: this machine, and web pages that the operator named.
 
 Without keys the browser of whoever works here is the danger. A page from elsewhere can make it send requests to a
 loopback address (so `Origin` is looked at), and can give its own name that address, whereupon the browser takes the
@@ -7,15 +7,15 @@ gateway for a part of the page's own site (DNS rebinding; so `Host` is looked at
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.errors import problem_response
-from core.errors import ServiceError, UntrustedHost, UntrustedOrigin
+from api.doorkeeper import Doorkeeper
+from api.raw_headers import header
+from core.errors import UntrustedHost, UntrustedOrigin
+from core.settings import Settings
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)  # RFC 9110, section 7.2
 _SHOWN_CHARACTERS = 100  # of what came
@@ -30,47 +30,42 @@ def proves_nothing(path: str) -> bool:
 
 
 class LoopbackGuard:
-    """Refuses requests under a name that is not the gateway's (421), and those of web pages of elsewhere (403)."""
+    """Refuses requests under a name that is not the gateway's, and those of web pages of elsewhere."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        hosts: Iterable[str],
-        origins: Iterable[str],
-        asks_for_no_key: Callable[[Scope], Awaitable[bool]],
-    ) -> None:
-        """Guard an app.
+    def __init__(self, settings: Settings, doorkeeper: Doorkeeper) -> None:
+        """Guard a gateway.
 
         Args:
-            app: what is called if nothing is wrong.
-            hosts: names without port under which the gateway may be called, beside those of the loopback interface.
-            origins: `scheme://host[:port]` of web pages that may call it, beside its own.
-            asks_for_no_key: whether the gateway asks for none now; a key proves more than a name does.
+            settings: names beside those of the loopback interface under which the gateway may be called, and web pages
+                beside its own that may call it.
+            doorkeeper: knows whether the gateway asks for no key now; a key proves more than a name does.
         """
-        self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
-        self._origins = frozenset(origin.lower() for origin in origins)
-        self._asks_for_no_key = asks_for_no_key
+        public_host = settings.public_url.host if settings.public_url else None
+        self._hosts = frozenset(name.lower() for name in [*settings.gateway_names, public_host] if name)
+        self._origins = frozenset(origin.lower() for origin in settings.cors_origins)
+        self._doorkeeper = doorkeeper
         self._is_ours = lru_cache(maxsize=256)(self._is_one_of_ours)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and proves_nothing(scope["path"]) and await self._asks_for_no_key(scope):
-            try:
-                self._check(scope["method"], Headers(scope=scope))
-            except ServiceError as error:
-                return await problem_response(error, scope["state"]["request_id"])(scope, receive, send)
-        return await self._app(scope, receive, send)
+    async def check(self, scope: Scope) -> None:
+        """Return if nothing is wrong.
 
-    def _check(self, method: str, headers: Headers) -> None:
-        host = headers.get("host", "")
+        Raises:
+            UntrustedHost: the name is not the gateway's (421).
+            UntrustedOrigin: the page is of elsewhere (403).
+        """
+        if proves_nothing(scope["path"]) and await self._doorkeeper.asks_for_no_key(scope["state"]["api_keys"]):
+            self._check(scope)
+
+    def _check(self, scope: Scope) -> None:
+        host = header(scope, b"host") or ""
         if not self._is_ours(host):
             raise UntrustedHost(
                 f"`Host` has to be a name of this gateway but is {host[:_SHOWN_CHARACTERS]!r}; "
                 "TOONCRAFTER_GATEWAY_NAMES may name more"
             )
-        origin = headers.get("origin")
+        origin = header(scope, b"origin")
         if origin is None:
-            trusted = headers.get("sec-fetch-site") != "cross-site" or _is_followed_link(method, headers)
+            trusted = header(scope, b"sec-fetch-site") != "cross-site" or _is_followed_link(scope)
         else:  # its scheme says nothing: TLS may end before the gateway
             trusted = origin.lower() in self._origins or origin.lower().partition("://")[2] == host.lower()
         if not trusted:
@@ -91,8 +86,8 @@ class LoopbackGuard:
         return False
 
 
-def _is_followed_link(method: str, headers: Headers) -> bool:
+def _is_followed_link(scope: Scope) -> bool:
     """A person came from another site to look: that page learns nothing of the answer."""
-    return (
-        method == "GET" and headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    )
+    if scope["method"] != "GET" or header(scope, b"sec-fetch-mode") != "navigate":
+        return False
+    return header(scope, b"sec-fetch-dest") == "document"

@@ -35,15 +35,17 @@ class Rates:
     def __init__(self) -> None:
         self._shares: OrderedDict[str, _Share] = OrderedDict()
 
-    async def admit(self, caller: Caller, policy: str, rates: AsyncRates) -> dict[str, str]:
-        """Count a call; answers the headers that tell how many more there may be. None for callers without a key.
+    async def admit(self, caller: Caller, policy: str, rates: AsyncRates) -> list[tuple[bytes, bytes]]:
+        """Count a call; answers the headers that tell how many more there may be, in ASGI's form.
+
+        Callers without a key are not counted.
 
         Raises:
             RateLimited: as many came in the last minute as may.
             Unavailable: Redis does not answer.
         """
         if caller.key is None:
-            return {}
+            return []
         field_name = f"{policy}_per_minute"
         limit: int = getattr(caller.limits, field_name)
         whose = f"{caller.tenant}:{caller.key.id if field_name in caller.key.limits else ''}:{policy}"
@@ -59,7 +61,8 @@ class Rates:
                 headers = _headers(policy, limit, 0, seconds)
                 raise RateLimited(f"{limit} {policy} were made in the last minute, as many as may be", seconds, headers)
             share.left -= 1
-            return _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
+            headers = _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
+            return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def _share(self, whose: str) -> _Share:
         share = self._shares.setdefault(whose, _Share())

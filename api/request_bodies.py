@@ -1,12 +1,11 @@
-"""Limits of what comes in: the size of one body, the time it takes, and the bytes of all at once. Plain ASGI."""
+"""Limits of what comes in: the size of one body, the time it takes, and the bytes of all at once."""
 
 import asyncio
 from datetime import timedelta
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
-from api.errors import problem_response
+from api.raw_headers import header
 from core.errors import BodyTooLarge, RequestTimeout, ServiceError, Unavailable
 
 
@@ -17,38 +16,36 @@ class BodyGuard:
     before a byte is read. What has come counts until the request is answered, since somebody may hold it so long.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_bytes_of_all: int, patience: timedelta) -> None:
-        """Guard an app.
+    def __init__(self, max_bytes: int, max_bytes_of_all: int, patience: timedelta) -> None:
+        """A guard of all requests of a gateway.
 
         Args:
-            app: reads the bodies.
             max_bytes: of one body.
             max_bytes_of_all: of the bodies of all requests that are not answered yet.
             patience: with one body, from the first look at it to its end.
         """
-        self._app = app
         self._max_bytes = max_bytes
         self._max_bytes_of_all = max_bytes_of_all
         self.patience = patience
         self._bytes_of_all = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
-        announced = headers.get("content-length")
+    def watch(self, scope: Scope, receive: Receive) -> "GuardedBody | None":
+        """The body of a request, if it has one; to be read instead of the server's, and to be forgotten at the end.
+
+        Raises:
+            BodyTooLarge: it is announced as too large.
+        """
+        announced = header(scope, b"content-length")
         if announced is None:
-            if "transfer-encoding" not in headers:  # then there is no body (RFC 9112, section 6.3)
-                return await self._app(scope, receive, send)
+            if header(scope, b"transfer-encoding") is None:  # then there is no body (RFC 9112, section 6.3)
+                return None
         elif announced.isdigit() and int(announced) > self._max_bytes:
-            response = problem_response(self._too_large(), scope["state"]["request_id"])
-            response.headers["Connection"] = "close"  # nobody will read what comes nevertheless
-            return await response(scope, receive, send)
-        body = _Body(self, receive, send)
-        try:
-            return await self._app(scope, body.receive, body.send)
-        finally:
-            self._bytes_of_all -= body.received
+            raise self._too_large()
+        return GuardedBody(self, receive)
+
+    def forget(self, received: int) -> None:
+        """So many bytes are held no longer."""
+        self._bytes_of_all -= received
 
     async def next_part(self, receive: Receive, deadline: float) -> Message:
         """A part of a body, counted with all others.
@@ -75,16 +72,20 @@ class BodyGuard:
         return BodyTooLarge(f"the body has to have at most {self._max_bytes} bytes")
 
 
-class _Body:
-    """One body as it comes, and what is sent in answer to it."""
+class GuardedBody:
+    """One body as it comes.
 
-    def __init__(self, guard: BodyGuard, receive: Receive, send: Send) -> None:
+    `answered`: the endpoint has begun to answer. `refused`: the body was; the connection has to be closed behind the
+    answer, since the server would go on reading, and forgetting, whatever comes.
+    """
+
+    def __init__(self, guard: BodyGuard, receive: Receive) -> None:
         self._guard = guard
         self._receive = receive
-        self._send = send
-        self.received = 0
+        self._received = 0
         self._deadline: float | None = None
-        self._complete = self._refused = self._answered = False
+        self._complete = False
+        self.answered = self.refused = False
 
     async def receive(self) -> Message:
         """The next part; after the last one, whether somebody still listens."""
@@ -94,20 +95,16 @@ class _Body:
             self._deadline = asyncio.get_running_loop().time() + self._guard.patience.total_seconds()
         try:
             message = await self._guard.next_part(self._receive, self._deadline)
-            self.received += len(message.get("body", b""))
-            self._guard.check(self.received)
+            self._received += len(message.get("body", b""))
+            self._guard.check(self._received)
         except ServiceError:
-            self._refused = True
-            if self._answered:  # by an endpoint that wants no body and only looks whether somebody still listens
+            self.refused = True
+            if self.answered:  # by an endpoint that wants no body and only looks whether somebody still listens
                 return {"type": "http.disconnect"}
             raise
         self._complete = not message.get("more_body", False)
         return message
 
-    async def send(self, message: Message) -> None:
-        """Close the connection behind a refusal: the server would go on reading, and forgetting, whatever comes."""
-        if message["type"] == "http.response.start":
-            self._answered = True
-            if self._refused:
-                MutableHeaders(scope=message)["Connection"] = "close"
-        await self._send(message)
+    def forget(self) -> None:
+        """The request is answered: its bytes count no longer."""
+        self._guard.forget(self._received)

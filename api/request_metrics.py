@@ -1,7 +1,9 @@
 """Counts requests by the template of their route, of which there are few, never by their path."""
 
 import time
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.types import Scope
 
 from core.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
@@ -29,6 +31,12 @@ class RequestMetrics:
         route = template_of(scope) or UNKNOWN_ROUTE
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
         REQUESTS_IN_FLIGHT.dec()
-        REQUESTS.labels(method, route, str(status)).inc()
-        REQUEST_SECONDS.labels(method, route).observe(seconds)
+        count, duration = _metrics_of(method, route, status)
+        count.inc()
+        duration.observe(seconds)
         return seconds
+
+
+@lru_cache(maxsize=1024)  # of the few that there are; finding them by their labels takes longer than counting
+def _metrics_of(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(method, route)

@@ -1,6 +1,4 @@
-"""What every answer says to browsers and caches, unless an endpoint said it already. Plain ASGI."""
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+"""What every answer says to browsers and caches, unless an endpoint said it already."""
 
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -11,19 +9,16 @@ DEFAULTS = {
     "Cache-Control": "no-store",  # a job's state is old at once, and nobody else's business
 }
 
+# what scripts of other sites may read of an answer, beside what browsers show them anyway
+EXPOSED_HEADERS = (
+    "Accept-Ranges", "Content-Range", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied",
+    "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID",
+)  # fmt: skip
 
-class ResponseHeaders:
-    """Adds the defaults to every answer."""
+_RAW = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._defaults = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_defaults(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                said = {name for name, _ in message["headers"]}
-                message["headers"] += [default for default in self._defaults if default[0] not in said]
-            await send(message)
-
-        await self._app(scope, receive, send_with_defaults if scope["type"] == "http" else send)
+def add_defaults(headers: list[tuple[bytes, bytes]]) -> None:
+    """Say it, in ASGI's form."""
+    said = {name for name, _ in headers}
+    headers += [default for default in _RAW if default[0] not in said]

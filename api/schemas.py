@@ -72,7 +72,7 @@ class ImageSource(Body):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len([name for name in type(self).model_fields if getattr(self, name) is not None]) != 1:
+        if [self.data, self.part, self.url, self.upload].count(None) != 3:
             names = ", ".join(f"`{name}`" for name in type(self).model_fields)
             raise ValueError(f"has to have exactly one of {names}")
         return self
@@ -156,7 +156,11 @@ class InterpolationBody(Body):
     )
     fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
     outputs: list[OutputBody] = Field(
-        default=[OutputBody()], min_length=1, max_length=1, description="The files that are wanted."
+        default_factory=lambda: [OutputBody()],  # a plain default would be copied deeply for each request
+        min_length=1,
+        max_length=1,
+        json_schema_extra={"default": [{"format": "mp4"}]},
+        description="The files that are wanted.",
     )
     priority: Literal["interactive", "batch"] = Field(
         default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."

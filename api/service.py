@@ -1,6 +1,5 @@
 """What each operation does with jobs that exist, free of HTTP."""
 
-from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -17,6 +16,7 @@ from core.job_store_async import AsyncJobStore, Deletion, Known
 from core.job_view import output_link
 from core.settings import Settings
 from core.storage import ObjectStorage
+from core.variants import variant
 
 PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a transfer may take longer
 
@@ -47,9 +47,7 @@ class Interpolations:
 
     def of(self, caller: Caller) -> Self:
         """The jobs of this caller's tenant; another tenant's are not there."""
-        other = copy(self)
-        other._store = self._store.of(caller.tenant)
-        return other
+        return variant(self, _store=self._store.of(caller.tenant))
 
     @property
     def watch(self) -> JobWatch:

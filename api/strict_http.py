@@ -9,11 +9,11 @@ from typing import Any
 
 import httptools
 import structlog
-from ulid import ULID
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors import problem_response
 from core.errors import HeadTooLarge, MalformedRequest, ServiceError
+from core.ulids import new_ulid
 
 MAX_HEAD_BYTES = 64 * 2**10  # of request line and headers; whatever reads them elsewhere takes 8 to 32 KiB
 MAX_HEAD_LINES = 100
@@ -86,7 +86,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _answer(self, error: ServiceError) -> None:
         """Past the app, which has heard of no request."""
-        answer = problem_response(error, request_id := str(ULID()))
+        answer = problem_response(error, request_id := new_ulid())
         answer.headers["X-Request-ID"], answer.headers["Connection"] = request_id, "close"
         lines = [b"HTTP/1.1 %d %s" % (answer.status_code, error.title.encode())]
         lines += [name + b": " + value for name, value in answer.raw_headers]

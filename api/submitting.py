@@ -3,7 +3,6 @@
 import hashlib
 import json
 import secrets
-from copy import copy
 from datetime import timedelta
 from typing import NamedTuple, Self
 
@@ -32,6 +31,7 @@ from core.settings import Settings
 from core.shot import canvas_for
 from core.storage import ObjectStorage
 from core.tenants import DEFAULT_TENANT
+from core.variants import variant
 
 
 class Accepted(NamedTuple):
@@ -67,10 +67,8 @@ class Submissions:
 
     def of(self, caller: Caller) -> Self:
         """The submissions of this caller's tenant, within its limits."""
-        other = copy(self)
-        other._tenant, other._limits = caller.tenant, caller.limits
-        other._store = self._store.of(caller.tenant, caller.limits)
-        return other
+        store = self._store.of(caller.tenant, caller.limits)
+        return variant(self, _tenant=caller.tenant, _limits=caller.limits, _store=store)
 
     async def submit(
         self, submission: Submission, request_id: str, idempotency_key: str | None, traceparent: str = ""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from copy import copy
 from datetime import timedelta
 from typing import Self
 
@@ -12,6 +11,7 @@ from core.job import Job
 from core.job_changes import ChangeFeed
 from core.job_record import QueuedView
 from core.job_store_async import AsyncJobStore
+from core.variants import variant
 
 REREAD = timedelta(seconds=15)  # a waiter looks by itself after so long, should news have been lost
 AWAY = timedelta(seconds=1)  # a stream asks again after so long while Redis does not answer
@@ -27,9 +27,7 @@ class JobWatch:
 
     def of(self, store: AsyncJobStore) -> Self:
         """The same for the jobs of this store: one tenant's."""
-        other = copy(self)
-        other._store = store
-        return other
+        return variant(self, _store=store)
 
     def close(self) -> None:
         """End all waiting: long polls answer what they have, streams end."""

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ulid import ULID
-
 from api.schemas import WebhookBody
 from api.turns import Turns
 from core.errors import InvalidRequest, NotFound, Problem, RateLimited
@@ -12,6 +10,7 @@ from core.job import Caution
 from core.outbound import Outbound
 from core.outbound_urls import UrlRefused
 from core.settings import Settings
+from core.ulids import new_ulid
 from core.webhook_sender import WebhookSender
 from core.webhook_store import Delivery, WebhookStore
 from core.webhooks import EVENT_PREFIX, TEST_EVENT, TIME_LIMIT, Attempt, Webhook, WebhookEvent, compose
@@ -111,7 +110,7 @@ class Webhooks:
         secrets = await self._store.secrets(tenant)
         if not secrets:
             raise InvalidRequest.of([_no_secret("/url", tenant)])
-        event_id = f"{EVENT_PREFIX}{ULID()}"
+        event_id = f"{EVENT_PREFIX}{new_ulid()}"
         body = compose(TEST_EVENT, datetime.now(UTC), {"message": "the webhook works"})
         attempt = await self._sender.send(url, event_id, body, secrets)
         switched_on = attempt.delivered and await self._store.switch_on(tenant, webhook)

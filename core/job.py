@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
-from ulid import ULID
 
 from core.record import Record
 from core.tenants import DEFAULT_TENANT
+from core.ulids import new_ulid
 from core.webhooks import Webhook
 
 SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0004
@@ -204,7 +204,7 @@ class Job(Record):
 
 def new_job_id() -> str:
     """A fresh id; ids sort by the time at which they were made."""
-    return f"{ID_PREFIX}{ULID()}"
+    return f"{ID_PREFIX}{new_ulid()}"
 
 
 def as_milliseconds(moment: datetime) -> int:

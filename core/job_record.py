@@ -32,6 +32,9 @@ _TIME_FIELDS = {
 }
 
 
+_MILLISECOND = timedelta(milliseconds=1)
+
+
 class QueuedView(NamedTuple):
     """A record and its place in the queue; None once it no longer waits."""
 
@@ -82,14 +85,13 @@ def submission_fields(
     traceparent: str,
 ) -> list[str]:
     """What a new record holds beside what the script itself knows."""
-    notices = json.dumps([warning.model_dump() for warning in warnings])
     return [
         *("request", request.model_dump_json()),
         *("metadata", json.dumps(dict(metadata))),
         *("request_id", request_id),
         *("canvas_pixels", str(request.width * request.height)),
         *(("webhook", webhook.model_dump_json()) if webhook else ()),
-        *(("warnings", notices) if warnings else ()),
+        *(("warnings", json.dumps([warning.model_dump() for warning in warnings])) if warnings else ()),
         *(("traceparent", traceparent) if traceparent else ()),
     ]
 
@@ -101,4 +103,4 @@ def failure_field(error: JobFailed) -> str:
 
 def milliseconds(duration: timedelta) -> int:
     """A duration as the scripts take it."""
-    return round(duration / timedelta(milliseconds=1))
+    return round(duration / _MILLISECOND)

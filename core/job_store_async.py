@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,6 +13,7 @@ from core.job import Caution, GenerationRequest, Job, JobState, from_millisecond
 from core.job_record import QueuedView, milliseconds, parse_view, submission_fields
 from core.keys import TRASH
 from core.tenants import DEFAULT_TENANT, TenantLimits
+from core.variants import variant
 from core.webhooks import Webhook
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
@@ -96,9 +96,7 @@ class AsyncJobStore:
 
     def of(self, tenant: str, limits: TenantLimits | None = None) -> Self:
         """The jobs of this tenant, on the same connections; `limits` count for what is submitted through it."""
-        other = copy(self)
-        other._tenant, other._limits = tenant, limits
-        return other
+        return variant(self, _tenant=tenant, _limits=limits)
 
     async def recall(self, idempotency: IdempotencyKey) -> Submission | None:
         """What an idempotency key came to before, without using it up; None where it is new."""

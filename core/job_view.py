@@ -67,9 +67,12 @@ class JobView(BaseModel):
     @classmethod
     def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:
         """The record with what is known only at the moment of reading."""
-        shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
+        shown = {name: getattr(job, name) for name in _SHOWN}
         webhook = WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
-        return cls(**(shown | {"queue_position": queue_position, "outputs": outputs, "webhook": webhook}))
+        return cls(**shown, queue_position=queue_position, outputs=outputs, webhook=webhook)
+
+
+_SHOWN = (JobView.model_fields.keys() & Job.model_fields.keys()) - {"outputs", "webhook"}  # as the record has them
 
 
 def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:

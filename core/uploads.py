@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ulid import ULID
-
 from core import upload_scripts as scripts
 from core.async_redis import AsyncRedis
 from core.job import StoredImage, from_milliseconds, job_prefix, upload_prefix
 from core.job_record import milliseconds
+from core.ulids import new_ulid
 
 ID_PREFIX = "upl_"
 ID_PATTERN = r"upl_[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID in Crockford's base 32
@@ -86,7 +85,7 @@ class AsyncUploadStore:
 
 def new_upload_id() -> str:
     """A fresh id; ids sort by the time at which they were made."""
-    return f"{ID_PREFIX}{ULID()}"
+    return f"{ID_PREFIX}{new_ulid()}"
 
 
 def incoming_prefix(upload_id: str) -> str:

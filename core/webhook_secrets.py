@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import redis
 from pydantic import Field
-from ulid import ULID
 
 from core import webhook_secret_scripts as scripts
 from core.job import from_milliseconds
 from core.job_record import milliseconds
 from core.record import Record
+from core.ulids import new_ulid
 
 MARK = "whsec_"  # what tells a secret of Standard Webhooks from other ones
 SECRET_BYTES = 32
@@ -102,4 +102,4 @@ def parse_secrets(text: str) -> list[WebhookSecret]:
 
 def _fresh() -> tuple[str, str]:
     """Id and secret. The ids sort by age."""
-    return f"whs_{ULID()}", MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    return f"whs_{new_ulid()}", MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()

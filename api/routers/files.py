@@ -59,7 +59,7 @@ async def read_file(
         raise NotFound(f"nothing is stored under {key} (any more)")
     answer = StoredFile(path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat())
     etag = answer.headers["etag"]
-    return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, request.headers) else answer
+    return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, request) else answer
 
 
 @router.put(

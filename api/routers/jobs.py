@@ -77,6 +77,6 @@ async def download(
             return RedirectResponse(place, status_code=307)
         headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}  # its link is signed for GET alone
         return Response(headers=headers, media_type=output.content_type)
-    if is_known(headers["ETag"], request.headers):
+    if is_known(headers["ETag"], request):
         return Response(status_code=304, headers=headers)
     return StoredFile(place, media_type=output.content_type, headers=headers)

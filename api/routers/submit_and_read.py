@@ -58,7 +58,7 @@ async def _submit_parameters(
 )
 async def submit(request: Request) -> Response:
     """Accept two keyframes and animate between them; the answer is the job, to be polled at its `Location`."""
-    state, wait, key = request.state, preferred_wait(request.headers), idempotency_key(request.headers)
+    state, wait, key = request.state, preferred_wait(request), idempotency_key(request)
     submission = await read_submission(request, max_image=state.settings.max_image)
     view, replayed = await submissions_of(request).submit(submission, state.request_id, key, traceparent_of(request))
     state.job_id = view.job.id  # for the request's line in the log
@@ -73,7 +73,7 @@ async def submit(request: Request) -> Response:
     if not has_news:
         headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     headers["ETag"] = version_tag(view.job.version)
-    body = job_bodies_of(request).render(view, jobs.link, base_url_of(request))
+    body = job_bodies_of(request).render(view, jobs.link, lambda: base_url_of(request))
     return Response(body, 200 if has_news else 202, headers, media_type=JSON)
 
 
@@ -91,7 +91,7 @@ async def read(request: Request) -> Response:
     """The job as it stands now, or with `Prefer: wait=N` as soon as it changes."""
     job_id: str = request.path_params["job_id"]
     jobs, bodies = interpolations_of(request), job_bodies_of(request)
-    wait, tags = preferred_wait(request.headers), seen_tags(request.headers)
+    wait, tags = preferred_wait(request), seen_tags(request)
     if ANY_STATE in tags:
         tags = frozenset({version_tag((await jobs.get(job_id)).job.version)})
     seen = newest_version(tags) if tags else None
@@ -110,7 +110,8 @@ async def read(request: Request) -> Response:
     headers["ETag"] = version_tag(view.job.version if view else seen or 0)
     if view is None or headers["ETag"] in tags:
         return Response(status_code=304, headers=headers)
-    return Response(bodies.render(view, jobs.link, base_url_of(request)), headers=headers, media_type=JSON)
+    body = bodies.render(view, jobs.link, lambda: base_url_of(request))
+    return Response(body, headers=headers, media_type=JSON)
 
 
 def _applied(wait: timedelta) -> str:
