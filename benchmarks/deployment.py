@@ -5,24 +5,22 @@ job and not the model.
 """
 
 import asyncio
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
-
-from core.job import Job, JobState, StoredImage, input_key, new_job_id
+from core.job import Job, JobState, Keyframe, StoredImage, input_key, new_job_id
 from core.job_store import JobStore
 from core.job_store_async import AsyncJobStore
 from core.settings import Settings
 from core.storage import open_storage
 from core.tenants import DEFAULT_TENANT
 from core.worker_record import WorkerState
-from tests.jobs import generation_request
+from tests.jobs import generation_request, png
 from tests.servers import Process, RedisServer, wait_until
 
 INJECTED = Path(__file__).resolve().parent.parent / "tests" / "chaos" / "injected"
@@ -88,25 +86,26 @@ class Load:
         self._async = AsyncJobStore(deployment.server.url).of(DEFAULT_TENANT)
         self._storage = open_storage(deployment.settings)
         self._steps = steps
-        picture = BytesIO()
-        Image.new("RGB", (SIDE, SIDE), "teal").save(picture, "PNG")
-        self._picture = picture.getvalue()
+        self._picture = png(SIDE, SIDE)
+        digest = hashlib.sha256(self._picture).hexdigest()
+        self._keyframe = Keyframe(
+            image=StoredImage(
+                sha256=digest, content_type="image/png", width=SIDE, height=SIDE, bytes=len(self._picture)
+            )
+        )
 
     async def submit(self) -> str:
         """One job. Answers its id."""
         job_id = new_job_id()
-        request = generation_request(steps=self._steps, width=SIDE, height=SIDE)
-        for keyframe in request.keyframes:
-            self._store_image(job_id, keyframe.image)
+        keyframes = [self._keyframe, self._keyframe]
+        request = generation_request(keyframes=keyframes, steps=self._steps, width=SIDE, height=SIDE)
+        self._storage.put(input_key(job_id, self._keyframe.image), self._picture, "image/png")
         await self._async.submit(job_id, request, metadata={}, ttl=timedelta(hours=1), request_id="")
         return job_id
 
     async def close(self) -> None:
         """Let go of Redis."""
         await self._async.close()
-
-    def _store_image(self, job_id: str, image: StoredImage) -> None:
-        self._storage.put(input_key(job_id, image), self._picture, "image/png")
 
     async def wait_for(self, job_id: str, look_seconds: float = 0.02) -> Job:
         """The job once it has ended.
