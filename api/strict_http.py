@@ -12,6 +12,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors import problem_response
+from api.response_headers import DEFAULTS
 from core.errors import HeadTooLarge, MalformedRequest, ServiceError
 from core.ulids import new_ulid
 
@@ -88,6 +89,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Past the app, which has heard of no request."""
         answer = problem_response(error, request_id := new_ulid())
         answer.headers["X-Request-ID"], answer.headers["Connection"] = request_id, "close"
+        answer.headers.update(DEFAULTS)
         lines = [b"HTTP/1.1 %d %s" % (answer.status_code, error.title.encode())]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))

@@ -94,6 +94,7 @@ def refusal(answer: bytes, status: int) -> dict[str, Any]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), answer[:200]
     assert b"connection: close" in head.lower()
+    assert b"x-content-type-options: nosniff" in head.lower()
     assert b"content-type: application/problem+json" in head.lower()
     assert len(re.findall(rb"HTTP/1\.1 \d{3} ", answer)) == 1
     return json.loads(body)
