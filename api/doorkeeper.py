@@ -3,13 +3,13 @@
 import hashlib
 import ipaddress
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from datetime import timedelta
 
 from starlette.types import Scope as AsgiScope
 
 from api.caller import Caller
+from api.newest import Newest
 from api.raw_headers import headers
 from core.api_keys import BEARER_TOKEN, AsyncApiKeys
 from core.errors import RateLimited, Unauthorized, Unavailable
@@ -35,7 +35,7 @@ class Doorkeeper:
         self._usual = settings.tenant_limits
         self._nobody = Caller.without_key(self._usual)
         self._for_this_machine = is_loopback(settings.host)
-        self._valid: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()  # by SHA-256 of the key: until when
+        self._valid: Newest[bytes, tuple[float, Caller]] = Newest(MOST_REMEMBERED)  # by SHA-256 of the key: until when
         self._failures = _Failures()
         self._any_key, self._any_key_until = False, 0.0
 
@@ -87,10 +87,7 @@ class Doorkeeper:
                 "`Authorization` has to be `Bearer ` and a valid API key; this one is unknown or revoked"
             )
         caller = Caller.with_key(found.key, self._usual)
-        self._valid[digest] = (time.monotonic() + TRUST.total_seconds(), caller)
-        self._valid.move_to_end(digest)
-        if len(self._valid) > MOST_REMEMBERED:
-            self._valid.popitem(last=False)
+        self._valid.keep(digest, (time.monotonic() + TRUST.total_seconds(), caller))
         return caller
 
     async def _is_open(self, keys: AsyncApiKeys) -> bool:
@@ -108,7 +105,7 @@ class _Failures:
     """Wrong keys by address, so that not each costs a trip to Redis. No key can be guessed anyway."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()  # until when they count, how many
+        self._seen: Newest[str, tuple[float, int]] = Newest(MOST_REMEMBERED)  # until when they count, how many
 
     def refuse(self, address: str) -> None:
         """Raises RateLimited where too many came."""
@@ -118,8 +115,7 @@ class _Failures:
 
     def note(self, address: str) -> None:
         """One more."""
-        until, count = self._seen.pop(address, (0.0, 0))
+        until, count = self._seen.get(address, (0.0, 0))
         now = time.monotonic()
-        self._seen[address] = (until, count + 1) if until > now else (now + FAILURES_COUNT_FOR.total_seconds(), 1)
-        if len(self._seen) > MOST_REMEMBERED:
-            self._seen.popitem(last=False)
+        fresh = (now + FAILURES_COUNT_FOR.total_seconds(), 1)
+        self._seen.keep(address, (until, count + 1) if until > now else fresh)

@@ -1,9 +1,9 @@
 """Jobs as JSON. One that many ask for is rendered once for each of its states."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from api.newest import Newest
 from core.job_record import QueuedView
 from core.job_store_async import Known
 from core.job_view import OutputLink, job_view
@@ -26,7 +26,7 @@ class JobBodies:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, KeptBody] = OrderedDict()
+        self._kept: Newest[str, KeptBody] = Newest(MOST_KEPT)
 
     def find(self, job_id: str) -> KeptBody | None:
         """What was rendered last of a job."""
@@ -42,8 +42,5 @@ class JobBodies:
         """
         json = job_view(view, link, base_url() if view.job.outputs else "").model_dump_json().encode()
         if not view.job.outputs:
-            self._kept[view.job.id] = KeptBody(Known(view.job.version, view.queue_position), json)
-            self._kept.move_to_end(view.job.id)
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._kept.keep(view.job.id, KeptBody(Known(view.job.version, view.queue_position), json))
         return json

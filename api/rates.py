@@ -6,10 +6,10 @@ Headers: draft-ietf-httpapi-ratelimit-headers-10.
 import asyncio
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from api.caller import Caller
+from api.newest import Newest
 from core.errors import RateLimited
 from core.rates import WINDOW_SECONDS, AsyncRates, Lease
 
@@ -33,7 +33,7 @@ class Rates:
     """Lets calls through or refuses them."""
 
     def __init__(self) -> None:
-        self._shares: OrderedDict[str, _Share] = OrderedDict()
+        self._shares: Newest[str, _Share] = Newest(MOST_REMEMBERED)
 
     async def admit(self, caller: Caller, policy: str, rates: AsyncRates) -> list[tuple[bytes, bytes]]:
         """Count a call; answers the headers that tell how many more there may be, in ASGI's form.
@@ -65,10 +65,8 @@ class Rates:
             return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def _share(self, whose: str) -> _Share:
-        share = self._shares.setdefault(whose, _Share())
-        self._shares.move_to_end(whose)
-        if len(self._shares) > MOST_REMEMBERED:
-            self._shares.popitem(last=False)
+        share = self._shares.get(whose) or _Share()
+        self._shares.keep(whose, share)
         return share
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from anyio import to_thread
 
 from api.caller import Caller
 from api.judging import ImageJudge
+from api.newest import Newest
 from core.errors import AlreadyUploaded, InvalidRequest, NotFound, Problem, TooManyUploads, Unavailable
 from core.images import UnreadableImage
 from core.job import StoredImage, upload_key
@@ -51,7 +51,9 @@ class Uploads:
         self._judge = judge
         self._life = settings.upload_ttl
         self._max_bytes = settings.max_image
-        self._seen_good: OrderedDict[tuple[str, str], StoredImage] = OrderedDict()  # by tenant and id; never changes
+        self._seen_good: Newest[tuple[str, str], StoredImage] = Newest(
+            MOST_REMEMBERED
+        )  # by tenant and id; never changes
 
     async def create(self, caller: Caller) -> NewUpload:
         """Make an upload and a link to which its bytes are sent.
@@ -117,11 +119,10 @@ class Uploads:
 
     def _remember(self, verdicts: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
         for upload_id, verdict in verdicts.items():
-            self._seen_good.pop((tenant, upload_id), None)
             if isinstance(verdict, StoredImage):
-                self._seen_good[tenant, upload_id] = verdict
-        while len(self._seen_good) > MOST_REMEMBERED:
-            self._seen_good.popitem(last=False)
+                self._seen_good.keep((tenant, upload_id), verdict)
+            else:
+                self._seen_good.pop((tenant, upload_id), None)
 
     async def _look_at(self, upload_id: str) -> UploadRecord | None:
         """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged key afterwards."""
