@@ -46,7 +46,7 @@
 | `tc:api_keys:revoked` | set | SHA-256 of keys that never come back | for ever |
 | `tc:rate:{tenant}:{key}:{policy}:{minute}` | string | calls taken; `key` where its rate is its own | 2 min |
 | `tc:totals` | hash | how many jobs were accepted and how they ended, `ended:failed:out_of_memory` | for ever |
-| `tc:ended` | stream | records of jobs that ended, until the dispatcher has logged them | capped at 10,000 |
+| `tc:ended` | stream | what the log says of jobs that ended, until it does | capped at 10,000 |
 | `tc:dispatcher` | string | name of the leading dispatcher | 3 s, renewed each second |
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
 """

@@ -28,6 +28,8 @@ from core.webhook_event_scripts import EVENTS
 LANES = "{'" + "', '".join(READY_KEYS) + "'}"
 PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
 DAY_MS = 86_400_000
+TOLD = """{'id', 'tenant', 'request_id', 'traceparent', 'status', 'priority', 'attempts', 'lost_leases', 'created',
+    'started', 'finished', 'timing', 'model', 'worker'}"""  # of a record, once it has ended
 MAX_UNTOLD = 10_000  # ended jobs that no dispatcher has logged yet; where none lives, the oldest go unlogged
 USAGE_DAYS = 400  # so long is known what a tenant used on a day: a year, and time to look at it
 
@@ -101,6 +103,25 @@ local function charge(id)
   redis.call('INCRBY', usage, spent)
   redis.call('PEXPIRE', usage, {USAGE_DAYS * DAY_MS})
 end
+-- for a job's line in the log: the record itself may be deleted before that is written, and what the caller wrote and
+-- drew goes with it
+local function note_end(id, code)
+  local names, facts = {TOLD}, {{'code', code}}
+  for place, value in ipairs(redis.call('HMGET', key_of(id), unpack(names))) do
+    if value then
+      table.insert(facts, names[place])
+      table.insert(facts, value)
+    end
+  end
+  local whole, request = pcall(cjson.decode, redis.call('HGET', key_of(id), 'request') or '')
+  for _, name in ipairs({{'width', 'height', 'steps'}}) do
+    if whole and type(request) == 'table' and request[name] then
+      table.insert(facts, name)
+      table.insert(facts, request[name])
+    end
+  end
+  redis.call('XADD', '{ENDED}', 'MAXLEN', '~', {MAX_UNTOLD}, '*', unpack(facts))
+end
 local function finish(id, status, ...)
   charge(id)
   move(id, status, 'finished', now(), 'progress', '', ...)
@@ -111,8 +132,7 @@ local function finish(id, status, ...)
   redis.call('ZREM', '{LEASES}', id)
   redis.call('ZADD', '{EXPIRY}', redis.call('HGET', key_of(id), 'expires'), id)
   emit(id, status)
-  -- as it was, for its line in the log: the record itself may be deleted before that is written
-  redis.call('XADD', '{ENDED}', 'MAXLEN', '~', {MAX_UNTOLD}, '*', unpack(redis.call('HGETALL', key_of(id))))
+  note_end(id, code)
 end
 local function requeue(id)
   redis.call('ZREM', '{LEASES}', id)

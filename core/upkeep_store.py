@@ -88,7 +88,10 @@ class UpkeepStore(JobStore):
         self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
 
     def untold_ends(self, limit: int = BATCH) -> list[tuple[str, dict[str, str]]]:
-        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and the record as it was."""
+        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and what the line will say.
+
+        Names and values are the record's, with the request's `width`, `height`, `steps` and the failure's `code`.
+        """
         entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(keys.ENDED, count=limit)
         return entries
 
