@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from benchmarks import fairness, fleet, gateway, model, queue
+from benchmarks import decoding, fairness, fleet, gateway, model, queue
 from benchmarks.figures import Figure
 from benchmarks.tables import head, row
 
@@ -22,6 +22,7 @@ Areas = Mapping[str, Callable[[], list[Figure]]]
 
 QUICK: Areas = {
     "gateway": partial(gateway.figures, rounds=3, requests=120, changes=60, many_jobs=3_000),
+    "decoding": partial(decoding.figures, rounds=3),
     "queue": partial(queue.figures, workers=[1, 2], jobs=10, job_seconds=0.4),
     "fairness": partial(fairness.figures, jobs=200, others=10, tenants=(1, 100, 1_000)),
     "fleet": partial(fleet.figures, ["--workers", "100", "--job-seconds", "4", "--steps", "8", "--seconds", "8"]),
@@ -29,6 +30,7 @@ QUICK: Areas = {
 }
 FULL: Areas = {
     "gateway": partial(gateway.figures, rounds=9, requests=400, changes=300, many_jobs=10_000),
+    "decoding": partial(decoding.figures, rounds=9),
     "queue": partial(queue.figures, workers=[1, 2, 4, 8], jobs=25, job_seconds=1.0),
     "fairness": partial(fairness.figures, jobs=1_000, others=25, tenants=(1, 10, 100, 1_000)),
     "fleet": partial(fleet.figures, ["--workers", "100", "300", "1000"]),

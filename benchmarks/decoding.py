@@ -9,11 +9,14 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.figures import Figure
+from benchmarks.tables import head, row
 from core.decoder import DecoderLimits
 from core.decoders import Decoders
 from core.images import inspect_image
@@ -23,37 +26,72 @@ KEYFRAME = Path(__file__).parents[1] / "examples" / "keyframe_a.png"
 LARGEST = (6_600, 5_000)  # 33 megapixels
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """One image, judged here and there: milliseconds, and their ratio's median."""
+
+    name: str
+    megabytes: float
+    here: float
+    there: float
+    ratio: float
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
-    noise = Image.effect_noise((LARGEST[0] // 4, LARGEST[1] // 4), 30).convert("RGB").resize(LARGEST)
-    images = {
-        "PNG, 512x320": (KEYFRAME.read_bytes(), 50),
-        "PNG, 33 megapixels": (encoded(noise, compress_level=3), 1),
-        "JPEG, 33 megapixels": (encoded(noise, "JPEG", quality=90), 1),
-    }
-    limits = DecoderLimits(33_000_000, max(len(data) for data, _ in images.values()), timedelta(minutes=1))
+    comparisons, first = measure(rounds)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores: ", end="")
     print(f"median of {rounds} interleaved rounds.\n")
-    print("| image | MB | in the process, ms | in one of its own, ms | ratio |\n| --- | --- | --- | --- | --- |")
+    print(head("image", "MB", "in the process, ms", "in one of its own, ms", "ratio"))
+    for one in comparisons:
+        cells = (f"{one.megabytes:.2f}", f"{one.here:.2f}", f"{one.there:.2f}", f"{one.ratio:.2f}")
+        print(row((one.name, *cells)))
+    print(f"\nThe first image of a process: {first:.0f} ms.")
+
+
+def figures(rounds: int, largest: tuple[int, int] = LARGEST) -> list[Figure]:
+    """For one table of everything; the arguments are `measure`'s."""
+    comparisons, first = measure(rounds, largest)
+    ratios = [Figure("decoding", f"{one.name}: own process / in the process", one.ratio) for one in comparisons]
+    return [*ratios, Figure("decoding", "first image of a process", first, "ms")]
+
+
+def measure(rounds: int, largest: tuple[int, int] = LARGEST) -> tuple[list[Comparison], float]:
+    """Each image here and there in turn, and milliseconds from nothing to a process's first verdict.
+
+    Args:
+        rounds: of each image.
+        largest: width and height of those that are not a keyframe.
+    """
+    noise = Image.effect_noise((largest[0] // 4, largest[1] // 4), 30).convert("RGB").resize(largest)
+    megapixels = largest[0] * largest[1] // 1_000_000
+    images = {
+        "PNG, 512x320": (KEYFRAME.read_bytes(), 50),
+        f"PNG, {megapixels} megapixels": (encoded(noise, compress_level=3), 1),
+        f"JPEG, {megapixels} megapixels": (encoded(noise, "JPEG", quality=90), 1),
+    }
+    limits = DecoderLimits(33_000_000, max(len(data) for data, _ in images.values()), timedelta(minutes=1))
     decoders = Decoders(limits)
     try:
-        for name, (data, count) in images.items():
-            times = [
-                (
-                    _milliseconds(lambda d=data: inspect_image(d, max_pixels=limits.max_pixels), count),
-                    _milliseconds(lambda d=data: decoders.inspect(d), count),
-                )
-                for _ in range(rounds)
-            ]
-            here, there = (statistics.median(column) for column in zip(*times, strict=True))
-            ratio = statistics.median(there / here for here, there in times)
-            print(f"| {name} | {len(data) / 1e6:.1f} | {here:.2f} | {there:.2f} | {ratio:.2f} |")
+        found = [_compare(name, data, count, decoders, rounds) for name, (data, count) in images.items()]
     finally:
         decoders.close()
-    print(f"\nThe first image of a process: {_first_image(limits, rounds):.0f} ms.")
+    return found, _first_image(limits, rounds)
+
+
+def _compare(name: str, data: bytes, count: int, decoders: Decoders, rounds: int) -> Comparison:
+    times = [
+        (
+            _milliseconds(lambda: inspect_image(data, max_pixels=33_000_000), count),
+            _milliseconds(lambda: decoders.inspect(data), count),
+        )
+        for _ in range(rounds)
+    ]
+    here, there = (statistics.median(column) for column in zip(*times, strict=True))
+    return Comparison(name, len(data) / 1e6, here, there, statistics.median(b / a for a, b in times))
 
 
 def _first_image(limits: DecoderLimits, rounds: int) -> float:
