@@ -74,6 +74,25 @@ class TestFields:
         assert problems(response, 422, "invalid_request") == {pointer: code}
         assert words in response.json()["errors"][0]["detail"]
 
+    @pytest.mark.parametrize(
+        ("fields", "what_came"),
+        [
+            ({"prompt": ["hunter2"]}, "but is a list"),
+            ({"metadata": {"shot": {"key": "hunter2"}}}, "but is an object"),
+            ({"keyframes": ["https://host/?sig=hunter2"] * 2}, "but is a string of 25 characters"),
+            ({"webhook": "https://host/?token=hunter2"}, "but is a string of 27 characters"),
+            ({"keyframes": [{"image": {"data": "hunter2"}}] * 2}, "but is a string of 7 characters"),
+        ],
+    )
+    async def test_what_may_be_a_secret_is_not_repeated(
+        self, client: AsyncClient, fields: dict[str, object], what_came: str
+    ) -> None:
+        """Clients log what they are told; where a number or a word of a list is wanted, the value is shown."""
+        response = await client.post(URL, json=body(**fields))
+        assert response.status_code == 422
+        assert what_came in response.json()["errors"][0]["detail"]
+        assert "hunter2" not in response.text
+
     async def test_all_problems_at_once(self, client: AsyncClient) -> None:
         """Nobody has to correct a request seven times."""
         keyframes = [{"image": {"data": data_uri(b"no image")}}, {"image": {}, "when": 1}]

@@ -43,7 +43,7 @@ def test_one_area_alone(tmp_path: Path) -> None:
 def test_area_that_is_none_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["gatway"])
-    assert "no benchmark is named gatway; there are gateway, queue" in capsys.readouterr().err
+    assert "no benchmark is named gatway; there are gateway, decoding, queue" in capsys.readouterr().err
 
 
 def test_quick_and_full_measure_the_same_areas() -> None:
