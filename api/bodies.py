@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from api.raw_headers import header
 from api.schemas import ImageSource, InterpolationBody, UploadBody
 from api.validation import pointer_of, problems_of
-from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, UnsupportedMediaType
+from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, Unavailable, UnsupportedMediaType
 
 REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
 MAX_PARTS = 32  # files of one form; a request has two keyframes
@@ -193,6 +193,8 @@ async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, 
             form = await parser.parse()
         except MultiPartException as error:
             raise MalformedBody(f"the multipart form cannot be read: {error.message}") from None
+        except OSError as error:  # large files of a form pass through the temporary folder
+            raise Unavailable(f"the gateway has no room for the form ({type(error).__name__}); try again") from error
     try:
         return await _read_form(form, max_image)
     finally:

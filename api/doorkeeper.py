@@ -11,11 +11,12 @@ from starlette.types import Scope as AsgiScope
 from api.caller import Caller
 from api.newest import Newest
 from api.raw_headers import headers
-from core.api_keys import BEARER_TOKEN, AsyncApiKeys
+from core.api_keys import BEARER_TOKEN, AsyncApiKeys, Found
 from core.errors import RateLimited, Unauthorized, Unavailable
 from core.settings import Settings
 
 TRUST = timedelta(seconds=3)  # a verdict is asked for anew after that: so long a revoked key may still work
+BREATHER_SECONDS = 0.3  # so long a Redis that did not answer is not asked again: a request waits for it once, not twice
 MOST_REMEMBERED = 4096  # keys, and addresses that failed
 MOST_FAILURES = 30  # of one address in so long; after that keys that were not valid just now are not looked up,
 FAILURES_COUNT_FOR = timedelta(seconds=3)  # and no longer: others with good keys may have the same address
@@ -38,6 +39,7 @@ class Doorkeeper:
         self._valid: Newest[bytes, tuple[float, Caller]] = Newest(MOST_REMEMBERED)  # by SHA-256 of the key: until when
         self._failures = _Failures()
         self._any_key, self._any_key_until = False, 0.0
+        self._away, self._away_until = "", 0.0  # why Redis did not answer
 
     async def asks_for_no_key(self, keys: AsyncApiKeys) -> bool:
         """Whether anybody may call. Where Redis does not answer: as it was."""
@@ -74,7 +76,7 @@ class Doorkeeper:
         address = (scope.get("client") or ("",))[0]
         if digest not in self._valid:
             self._failures.refuse(address)
-        found = await keys.find(token)
+        found = await self._ask(token, keys)
         self._note(any_key=found.any_key)
         if found.key is None or found.expired:
             self._valid.pop(digest, None)
@@ -94,8 +96,17 @@ class Doorkeeper:
         if not self._for_this_machine:
             return False
         if time.monotonic() >= self._any_key_until:
-            self._note(any_key=(await keys.find("")).any_key)
+            self._note(any_key=(await self._ask("", keys)).any_key)
         return not self._any_key
+
+    async def _ask(self, token: str, keys: AsyncApiKeys) -> Found:
+        if time.monotonic() < self._away_until:
+            raise Unavailable(self._away)
+        try:
+            return await keys.find(token)
+        except Unavailable as error:
+            self._away, self._away_until = error.detail, time.monotonic() + BREATHER_SECONDS
+            raise
 
     def _note(self, *, any_key: bool) -> None:
         self._any_key, self._any_key_until = any_key, time.monotonic() + TRUST.total_seconds()

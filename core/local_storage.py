@@ -15,6 +15,7 @@ from core.object_keys import StoredObject, checked_key, checked_prefix, demand_s
 from core.signed_links import SignedLinks
 from core.storage_metrics import measured
 
+BLOCK = 4096  # bytes; file systems give room in blocks
 INCOMING = ".incoming-"  # how files begin while they are written; no key does
 
 
@@ -100,8 +101,8 @@ class LocalStorage:
         """The folder exists or can be made, and takes files."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._root):
-                pass
+            with tempfile.TemporaryFile(dir=self._root) as file:
+                file.write(bytes(BLOCK))  # a full disk still takes empty files
         except OSError as error:
             raise storage_unavailable(error) from error
 

@@ -77,29 +77,6 @@ class TestAway:
         assert (await any_client.get("/healthz")).json() == {"status": "alive"}
         assert (await any_client.get("/readyz")).json() == {"status": "ready"}
 
-    @pytest.mark.parametrize("away", ["frozen", "killed"])
-    async def test_redis(self, mortal_redis: RedisServer, settings: Settings, away: str) -> None:
-        """503 from every call, named by readyz, and normal again afterwards without a restart."""
-        async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
-            job_id = (await client.post(URL, files=files())).json()["id"]
-            mortal_redis.freeze() if away == "frozen" else mortal_redis.kill()
-            assert (await client.get("/healthz")).status_code == 200
-            for method, path in (
-                ("GET", f"{URL}/{job_id}"),
-                ("GET", f"{URL}/{job_id}/outputs/video.mp4"),
-                ("GET", "/readyz"),
-                ("POST", URL),
-            ):
-                begun = time.monotonic()
-                response = await client.request(method, path, files=files() if method == "POST" else None)
-                assert time.monotonic() - begun < 5
-                assert problems(response, 503, "unavailable") == {}
-                assert int(response.headers["retry-after"]) > 0
-                assert "redis" in response.json()["detail"].lower()
-                assert str(mortal_redis.socket) not in response.text
-            mortal_redis.thaw() if away == "frozen" else mortal_redis.start()
-            assert (await client.get(f"{URL}/{job_id}")).status_code == 200
-
     async def test_nothing_is_stored_while_redis_is_away(self, mortal_redis: RedisServer, settings: Settings) -> None:
         """Objects of a job that never was would stay for ever."""
         async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
