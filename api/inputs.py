@@ -63,7 +63,7 @@ class Inputs:
             )
         else:
             verdicts, fetched = await self._verdicts(sources, tenant, anew=anew), {}
-        looks = [self._judge_one(*item, verdicts, fetched) for item in sources.items()]
+        looks = [self._judge_one(*item, verdicts, fetched, tenant) for item in sources.items()]
         only_uploads = all(isinstance(source, UploadedImage) for source in sources.values())  # nothing to wait for
         found = [await look for look in looks] if only_uploads else await asyncio.gather(*looks)
         inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
@@ -92,24 +92,26 @@ class Inputs:
         uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
         return await self._uploads.verdicts(uploaded, tenant, anew=anew) if uploaded else {}
 
-    async def _judge_one(self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched) -> Input | Problem:
+    async def _judge_one(
+        self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched, tenant: str
+    ) -> Input | Problem:
         match source:
             case bytes():
-                return await self._judge_bytes(pointer, source)
+                return await self._judge_bytes(pointer, source, tenant)
             case RemoteImage(url):
                 answer = fetched[url]
                 if isinstance(answer, Exception):
                     return problem_of(pointer, answer)
-                return await self._judge_bytes(pointer, answer, url)
+                return await self._judge_bytes(pointer, answer, tenant, url)
             case UploadedImage(upload_id):
                 verdict = verdicts[upload_id]
                 if isinstance(verdict, Unusable):
                     return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
                 return Input(verdict, upload_id=upload_id)
 
-    async def _judge_bytes(self, pointer: str, data: bytes, url: str | None = None) -> Input | Problem:
+    async def _judge_bytes(self, pointer: str, data: bytes, tenant: str, url: str | None = None) -> Input | Problem:
         try:
-            return Input(await self._judge.judge(data), data=data, url=url)
+            return Input(await self._judge.judge(data, tenant), data=data, url=url)
         except UnreadableImage as error:
             return Problem(pointer, "unreadable_image", f"the image {error}")
 

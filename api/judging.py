@@ -4,6 +4,7 @@ import hashlib
 
 from anyio import CapacityLimiter, to_thread
 
+from api.fair_turns import FairTurns
 from core.decoder import DecoderLimits
 from core.decoders import Decoders
 from core.job import StoredImage
@@ -11,21 +12,30 @@ from core.settings import Settings
 
 
 class ImageJudge:
-    """Decodes for all requests of a gateway, in as many processes as the settings say; other images wait."""
+    """Decodes for all requests of a gateway, in as many processes as the settings say.
+
+    Other images wait; the next is that of another tenant, if one waits, so that nobody waits for all images of a flood.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is started yet."""
         self._decoders = Decoders(DecoderLimits.of(settings))
-        self._turns = CapacityLimiter(settings.decoders)
+        self._turns = FairTurns(settings.decoders)
+        self._threads = CapacityLimiter(settings.decoders)
 
-    async def judge(self, data: bytes) -> StoredImage:
-        """What these bytes are, once the whole image was decoded. Who is canceled meanwhile waits for that as well.
+    async def judge(self, data: bytes, tenant: str) -> StoredImage:
+        """What these bytes are, once the whole image was decoded. Who is canceled amid that waits for it as well.
+
+        Args:
+            data: the file.
+            tenant: in whose turn it is decoded.
 
         Raises:
             UnreadableImage: broken, too large, of another format, or too much for a decoder.
             Unavailable: no process can be made, or it got no time to compute.
         """
-        return await to_thread.run_sync(self._describe, data, limiter=self._turns)
+        async with self._turns.turn(tenant):
+            return await to_thread.run_sync(self._describe, data, limiter=self._threads)
 
     async def close(self) -> None:
         """End all processes."""

@@ -22,6 +22,7 @@ from core.storage import ObjectStorage
 from core.uploads import ID_PATTERN, AsyncUploadStore, UploadRecord, incoming_key, incoming_prefix, new_upload_id
 
 MOST_REMEMBERED = 4096  # verdicts
+LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
 
 log = structlog.get_logger("api")
 
@@ -83,7 +84,7 @@ class Uploads:
         if not await self._store.read([upload_id], tenant=None):
             raise _gone(upload_id)
         try:
-            image = await self._judge.judge(data)
+            image = await self._judge.judge(data, LINKS)
         except UnreadableImage as error:
             raise InvalidRequest.of([Problem("", "unreadable_image", f"the image {error}")]) from None
         standing = await self._keep(upload_id, image, data)
@@ -111,7 +112,11 @@ class Uploads:
         wellformed = [upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)]
         known = await self._store.read(wellformed, tenant)
         unseen = [upload_id for upload_id, record in known.items() if not record.judged]
-        seen = dict(zip(unseen, await asyncio.gather(*map(self._look_at, unseen)), strict=True)) if unseen else {}
+        seen = (
+            dict(zip(unseen, await asyncio.gather(*(self._look_at(one, tenant) for one in unseen)), strict=True))
+            if unseen
+            else {}
+        )
         records: dict[str, UploadRecord | None] = {**known, **seen}
         verdicts = {upload_id: _verdict(upload_id, records.get(upload_id)) for upload_id in asked}
         self._remember(verdicts, tenant)
@@ -124,11 +129,11 @@ class Uploads:
             else:
                 self._seen_good.pop((tenant, upload_id), None)
 
-    async def _look_at(self, upload_id: str) -> UploadRecord | None:
+    async def _look_at(self, upload_id: str, tenant: str) -> UploadRecord | None:
         """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged key afterwards."""
         try:
             data = await to_thread.run_sync(self._storage.get, incoming_key(upload_id), self._max_bytes)
-            image = await self._judge.judge(data)
+            image = await self._judge.judge(data, tenant)
         except NotFound:
             return UploadRecord(image=None, problem=None)
         except (ObjectTooLarge, UnreadableImage) as error:

@@ -77,14 +77,14 @@ class Decoders:
         return self._start()
 
     def _start(self) -> Decoder:
-        decoder = Decoder(self._limits, self._module)
-        with self._lock:
-            self._all.add(decoder)
-            closed = self._closed
-        if closed:
+        if not self._closed:
+            decoder = Decoder(self._limits, self._module)
+            with self._lock:
+                self._all.add(decoder)
+                if not self._closed:
+                    return decoder
             decoder.end()
-            raise Unavailable("no image is decoded any more, the service stops")
-        return decoder
+        raise Unavailable("no image is decoded any more, the service stops")
 
     def _give_back(self, decoder: Decoder) -> None:
         with self._lock:
