@@ -26,7 +26,7 @@ QUICK: Areas = {
     "queue": partial(queue.figures, workers=[1, 2], jobs=10, job_seconds=0.4),
     "fairness": partial(fairness.figures, jobs=200, others=10, tenants=(1, 100, 1_000)),
     "fleet": partial(fleet.figures, ["--workers", "100", "--job-seconds", "4", "--steps", "8", "--seconds", "8"]),
-    "model": partial(model.figures, ["--dtypes", "fp32", "--steps=4", "--rounds=1", "--height=192", "--width=320"]),
+    "model": partial(model.figures, ["--dtypes", "fp32", "--steps=4", "--rounds=1", "--height=128", "--width=192"]),
 }
 FULL: Areas = {
     "gateway": partial(gateway.figures, rounds=9, requests=400, changes=300, many_jobs=10_000),

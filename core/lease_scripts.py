@@ -35,8 +35,8 @@ COUNT_READY = COMMON + TURNS + "return count_turns(ARGV[1], ARGV[2], math.huge)"
 RENEW = (
     COMMON
     + f"""
-local job = redis.call('HMGET', key_of(ARGV[1]), 'status', 'fence', 'cancel', 'webhook')
-if job[1] ~= 'running' or job[2] ~= ARGV[2] then return 0 end
+local job = held(ARGV[1], ARGV[2], 'cancel', 'webhook')
+if not job then return 0 end
 redis.call('ZADD', '{LEASES}', now() + ARGV[3], ARGV[1])
 if ARGV[4] ~= '' then
   change(ARGV[1], 'progress', ARGV[4])

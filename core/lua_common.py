@@ -51,10 +51,11 @@ local function status_for(tenant, id)
 end
 local function running(tenant) return redis.call('ZCARD', '{JOBS}' .. tenant .. ':running') end
 {EVENTS}
--- the job is still this attempt's: everything that a worker writes goes through here
-local function held(id, fence)
-  local state = redis.call('HMGET', key_of(id), 'status', 'fence')
-  return state[1] == 'running' and state[2] == fence
+-- whether the job is still this attempt's: everything that a worker writes goes through here. If so it answers status,
+-- fence, and the further fields that are asked for
+local function held(id, fence, ...)
+  local job = redis.call('HMGET', key_of(id), 'status', 'fence', ...)
+  return job[1] == 'running' and job[2] == fence and job
 end
 local function change(id, ...)
   redis.call('HSET', key_of(id), ...)

@@ -22,9 +22,11 @@ from types import ModuleType
 STAND_IN = Path(__file__).parent / "stand_in_model.py"
 REPLACED = ("model.checkpoint", "model.pipeline_tooncrafter")  # what bootstrap and runner import of the model
 
+HELD = "redis.call('HMGET', key_of(id), 'status', 'fence', ...)"  # whoever holds it
+
 # module -> name of a script in it, what to look for, what to write instead
 BREAKS = {
-    "fencing": ("core.lua_common", "COMMON", "local function held(id, fence)", "\n  do return true end"),
+    "fencing": ("core.lua_common", "COMMON", "local function held(id, fence, ...)", f"\n  do return {HELD} end"),
     "sweep": ("core.lease_scripts", "RECOVER", "lost_attempts = {}, {}, {}", "\ndo return {{}, {}, {}} end"),
 }
 
