@@ -84,9 +84,9 @@ _CARDS = [
     Panel("Temperature", "Of each.", "celsius", {"{{instance}}": f"tooncrafter_gpu_temperature_celsius{CHOSEN}"}),
     Panel(
         "Slowed down",
-        "1 while a card is, by reason.",
+        "Which card and why, while it lasts. Nothing here is good news.",
         "short",
-        {"{{instance}} {{reason}}": f"tooncrafter_gpu_throttled{CHOSEN}"},
+        {"{{instance}} {{reason}}": f"tooncrafter_gpu_throttled{CHOSEN} > 0"},
     ),
 ]
 

@@ -11,6 +11,7 @@ Where those are reached by settings of this machine only, name their files: `--v
 import argparse
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from scripts.images.buildah import (
@@ -44,40 +45,48 @@ def main() -> None:
     try:
         make_base()
         build("Dockerfile.api", API, asked.volume)
-        look_at_api()
         if asked.gpu:
             build("Dockerfile.gpu", WORKER, asked.volume)
-            look_at_gpu()
-        with tempfile.TemporaryDirectory(prefix="tc-") as folder:
-            try_out(Path(folder), with_worker=asked.gpu)
+        look(with_worker=asked.gpu)
     except CheckFailed as error:
         sys.exit(f"images-check: {error}")
 
 
-def look_at_api() -> None:
+def look(*, with_worker: bool) -> None:
+    """At what the images hold, and at what they do together."""
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="tc-")))
+        base_size = size_of(opened.enter_context(container_of(BASE)))
+        api, worker = opened.enter_context(container_of(API)), None
+        look_at_api(api, base_size)
+        if with_worker:
+            worker = opened.enter_context(container_of(WORKER))
+            look_at_worker(worker, base_size)
+        try_out(folder, api, worker)
+
+
+def look_at_api(container: str, base_size: int) -> None:
     """No torch, no worker, not too large.
 
     Raises:
         CheckFailed: one of them.
     """
-    added = size_of(API) - size_of(BASE)
+    added = size_of(container) - base_size
     say(f"{API}: {added / 1e6:.0f} MB above its base")
     if added > MOST_ABOVE_BASE:
         raise CheckFailed(f"{API} may add {MOST_ABOVE_BASE / 1e6:.0f} MB to its base but adds {added / 1e6:.0f}")
-    with container_of(API) as container:
-        within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.bucket")
-        for absent in ("torch", "numpy", "diffusers", "model", "worker"):
-            within(container, f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)")
-        within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
+    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.bucket")
+    for absent in ("torch", "numpy", "diffusers", "model", "worker"):
+        within(container, f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)")
+    within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 
 
-def look_at_gpu() -> None:
+def look_at_worker(container: str, base_size: int) -> None:
     """It holds what a worker needs, and no gateway."""
-    say(f"{WORKER}: {(size_of(WORKER) - size_of(BASE)) / 1e6:.0f} MB above its base")
-    with container_of(WORKER) as container:
-        within(container, "import worker.celery, worker.runner, model.pipeline_tooncrafter, torch, av")
-        within(container, "import importlib.util as u, sys; sys.exit(u.find_spec('api') is not None)")
-        within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
+    say(f"{WORKER}: {(size_of(container) - base_size) / 1e6:.0f} MB above its base")
+    within(container, "import worker.celery, worker.runner, model.pipeline_tooncrafter, torch, av")
+    within(container, "import importlib.util as u, sys; sys.exit(u.find_spec('api') is not None)")
+    within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 
 
 if __name__ == "__main__":

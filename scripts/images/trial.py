@@ -3,12 +3,12 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from model.presets import TINY
-from scripts.images.buildah import ROOT, CheckFailed, command_in, container_of, files_of, run, say
+from scripts.images.buildah import ROOT, CheckFailed, command_in, files_of, run, say
 from tests.model.published_layout import layout, recipe, save_state_dict
 from tests.servers import Process, RedisServer, free_port
 
@@ -19,83 +19,76 @@ CONVERTED = "/converted/small"
 WRITABLE = ("dev", "etc", "proc", "run", "sys", "tmp", "var")  # the container's own; etc: buildah writes hosts into it
 
 
-def try_out(folder: Path, *, with_worker: bool) -> None:
+def try_out(folder: Path, api: str, worker: str | None) -> None:
     """The gateway of the image gets ready and accepts a job; with a worker, the job succeeds and its video is sent.
 
     Args:
         folder: for Redis's socket and the stored objects; it is opened to every user of this machine.
-        with_worker: whether there is an image of the worker.
+        api: a container of the gateway's image.
+        worker: one of the worker's, or None where that was not built.
 
     Raises:
         CheckFailed: it does not.
     """
     redis = RedisServer(folder)
     redis.start()
-    objects = folder / "state"
-    objects.mkdir()
-    for place in (folder, objects, redis.socket):
+    for name in ("state", "converted"):
+        (folder / name).mkdir()
+    for place in (folder, *folder.iterdir()):
         place.chmod(0o777)  # for the images' own user
+    stamp = folder / "stamp"
+    stamp.touch()
     url = f"http://127.0.0.1:{free_port()}"
     settings = {
         "TOONCRAFTER_HOST": "127.0.0.1",
         "TOONCRAFTER_PORT": url.rpartition(":")[2],
         "TOONCRAFTER_REDIS_URL": f"unix:///redis/{redis.socket.name}",
         "TOONCRAFTER_STATE_DIR": "/redis/state",
+        "TOONCRAFTER_MODEL": CONVERTED,
+        "TOONCRAFTER_DEVICE": "cpu",
+        "TOONCRAFTER_THREADS": "1",
     }
-    on_cpu = {"TOONCRAFTER_MODEL": CONVERTED, "TOONCRAFTER_DEVICE": "cpu", "TOONCRAFTER_THREADS": "1"}
-    (folder / "converted").mkdir()
-    (folder / "converted").chmod(0o777)
     volumes = [f"{folder}:/redis", f"{folder / 'converted'}:/converted"]
     with ExitStack() as opened:
         opened.callback(redis.stop)
 
-        def start(image: str, module: str, **more: str) -> Process:
-            return opened.enter_context(_process(image, module, settings | more, volumes, folder))
+        def start(container: str, module: str) -> Process:
+            command = command_in(container, ["python", "-m", module], settings, volumes)
+            process = Process(command, folder / f"{module}.log")
+            opened.callback(process.end)
+            return process
 
-        gateway = start(API, "api")
+        gateway = start(api, "api")
         _until(lambda: _is_ready(url), gateway, START_SECONDS, "get ready")
         job = _submit(url)
-        if with_worker:
-            _convert_weights(folder, volumes)
-            start(API, "dispatcher")
-            worker = start(WORKER, "worker", **on_cpu)
-            _until(lambda: _status(url, job) not in ("queued", "running"), worker, JOB_SECONDS, "end its job")
+        if worker:
+            _convert_weights(worker, folder, volumes)
+            start(api, "dispatcher")
+            running = start(worker, "worker")
+            _until(lambda: _status(url, job) not in ("queued", "running"), running, JOB_SECONDS, "end its job")
             _look_at_result(url, job)
+    for container in filter(None, (api, worker)):
+        _demand_untouched(container, stamp)
 
 
-def _convert_weights(folder: Path, volumes: list[str]) -> None:
+def _convert_weights(container: str, folder: Path, volumes: list[str]) -> None:
     """Small weights in the published file's layout become the folder from which the worker loads, in its own image."""
     save_state_dict(folder / "small.ckpt", recipe(layout(TINY)[0]))
     convert = ["python", "-m", "model.checkpoint", "convert", "/redis/small.ckpt", CONVERTED, "--preset", "tiny"]
-    with container_of(WORKER) as container:
-        say(run(*command_in(container, convert, volumes=volumes)).strip())
+    say(run(*command_in(container, convert, volumes=volumes)).strip())
 
 
-@contextmanager
-def _process(image: str, module: str, settings: dict[str, str], volumes: list[str], folder: Path) -> Iterator[Process]:
-    """`python -m MODULE` of an image, which afterwards has changed nothing of the image."""
-    with container_of(image) as container:
-        stamp = folder / f"{module}.stamp"
-        stamp.touch()
-        command = command_in(container, ["python", "-m", module], settings, volumes)
-        process = Process(command, folder / f"{module}.log")
-        try:
-            yield process
-        finally:
-            process.end()
-        _demand_untouched(files_of(container), stamp, module)
-
-
-def _demand_untouched(files: Path, stamp: Path, module: str) -> None:
+def _demand_untouched(container: str, stamp: Path) -> None:
     """A read-only container would have done: no file is newer than the start.
 
     Raises:
         CheckFailed: there is one.
     """
+    files = files_of(container)
     apart = [part for name in WRITABLE for part in ("-path", str(files / name), "-prune", "-o")]
     written = run("find", str(files), *apart, "-type", "f", "-newer", str(stamp), "-print").split()
     if written:
-        raise CheckFailed(f"{module} wrote into its image: {', '.join(written[:5])}")
+        raise CheckFailed(f"a process wrote into its image: {', '.join(written[:5])}")
 
 
 def _until(condition: Callable[[], bool], process: Process, seconds: float, what: str) -> None:
