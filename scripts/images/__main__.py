@@ -84,7 +84,7 @@ def look_at_api(container: str, base_size: int) -> None:
 def look_at_worker(container: str, base_size: int) -> None:
     """It holds what a worker needs, and no gateway."""
     say(f"{WORKER}: {(size_of(container) - base_size) / 1e6:.0f} MB above its base")
-    within(container, "import worker.celery, worker.runner, model.pipeline_tooncrafter, torch, av")
+    within(container, "import worker.bootstrap, worker.runner, model.pipeline_tooncrafter, torch, av")
     within(container, "import importlib.util as u, sys; sys.exit(u.find_spec('api') is not None)")
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 
