@@ -27,7 +27,8 @@ SUBMISSION_DOC: dict[str, Any] = {
                         "format": "binary",
                         "description": "A file to which a `part` of the request refers.",
                     },
-                    "anyOf": [{"required": [KEYFRAME_PART]}, {"required": [REQUEST_PART]}],
+                    "description": "Files called `keyframe`, or the part `request`, or both.",
+                    "minProperties": 1,  # `anyOf` would say which, and generators make no type of such a form
                 },
                 "encoding": {
                     KEYFRAME_PART: {"contentType": "image/png, image/jpeg, image/webp, image/tiff"},
