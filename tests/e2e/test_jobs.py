@@ -102,17 +102,30 @@ def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -
     assert seen["colours"] > 100
 
 
-def test_readme_example_works_as_pasted(stack: Stack, tmp_path: Path) -> None:
+def readme_commands() -> list[str]:
+    """The blocks that call a gateway, in the order in which a new user pastes them."""
+    blocks = [block.split("```")[0] for block in README.read_text().split("```sh\n")[1:]]
+    return [block for block in blocks if "curl" in block]
+
+
+def test_readme_examples_work_as_pasted(stack: Stack, tmp_path: Path) -> None:
     """Only the address differs, since the stack of the tests listens on another port."""
-    script = next(block for block in README.read_text().split("```sh\n") if "curl" in block).split("```")[0]
-    assert "http://127.0.0.1:8000" in script
+    commands = readme_commands()
+    shown = "\n".join(commands)
+    for what in ("-F keyframe=@", "/events", "/outputs/video.mp4", "/cancel", "Idempotency-Key", "-X DELETE"):
+        assert what in shown
+    (tmp_path / "examples").mkdir()
     for key in KEYFRAMES:
-        (tmp_path / "examples").mkdir(exist_ok=True)
         (tmp_path / "examples" / key.name).write_bytes(key.read_bytes())
-    subprocess.run(
-        ["sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", stack.url)],
-        cwd=tmp_path,
-        env={**os.environ, "no_proxy": "127.0.0.1"},
-        check=True,
-    )
+    for script in [*commands, commands[-1]]:
+        assert "http://127.0.0.1:8000" in script
+        said = subprocess.run(
+            ["sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", stack.url)],
+            cwd=tmp_path,
+            env={**os.environ, "no_proxy": "127.0.0.1"},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert "Idempotency-Key" not in script or "the same job again" in said
     assert (tmp_path / "between.mp4").read_bytes()[4:8] == b"ftyp"
