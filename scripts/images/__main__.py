@@ -75,7 +75,7 @@ def look_at_api(container: str, base_size: int) -> None:
     say(f"{API}: {added / 1e6:.0f} MB above its base")
     if added > MOST_ABOVE_BASE:
         raise CheckFailed(f"{API} may add {MOST_ABOVE_BASE / 1e6:.0f} MB to its base but adds {added / 1e6:.0f}")
-    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.bucket")
+    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.bucket, kombu.transport.redis")
     for absent in ("torch", "numpy", "diffusers", "model", "worker"):
         within(container, f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)")
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")

@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -117,3 +119,22 @@ def test_images_install_nothing_without_its_hash(dockerfile: str, lock: str) -> 
     assert sum(f"--require-hashes --no-deps --requirement {lock}.txt" in part for part in installs) == 1
     others = [part for part in installs if "--require-hashes" not in part]
     assert all(" torch" in part or "--no-deps --no-build-isolation --editable ." in part for part in others)
+
+
+PROCESSES = {
+    "api": "api.main, api.keys, dispatcher.scheduling, dispatcher.webhooks, core.bucket, kombu.transport.redis",
+    "worker": "worker.bootstrap, worker.runner, model.checkpoint, kombu.transport.redis",
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_an_image_can_import_what_its_processes_do(name: str) -> None:
+    """With its lock alone; kombu's Redis transport, which Celery imports by its name, needs what it does not say."""
+    locked = read(next(lock for lock in LOCKS if lock.name == name)).keys() | ASIDE | {"tooncrafter-service"}
+    owners = metadata.packages_distributions()
+    absent = {module for module, all_of in owners.items() if not locked & set(map(canonicalize_name, all_of))}
+    # a module that is None there is not found, whatever is installed
+    program = f"import sys; sys.modules.update(dict.fromkeys({sorted(absent)})); import {PROCESSES[name]}"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert "pytest" in absent
