@@ -41,13 +41,12 @@ def commands(one: Row) -> str:
 
 def plot(rows: Sequence[Row]) -> str:
     """An SVG: which share of the ideal is reached with how many workers."""
-    most = max(one.workers for one in rows)
+    most, lengths = max(one.workers for one in rows), dict.fromkeys(one.job_seconds for one in rows)
     lines = [Line("ideal", GREY, [(0, 1), (most, 1)], (most * 0.02, 1.03), dashed=True)]
-    for color, seconds in zip((GREEN, RED), dict.fromkeys(one.job_seconds for one in rows), strict=False):
-        points = [
-            (row.workers, row.jobs_per_second * seconds / row.workers) for row in rows if row.job_seconds == seconds
-        ]
-        lines.append(Line(f"jobs of {seconds:g} s", color, points, (points[0][0] + most * 0.02, points[0][1] - 0.08)))
+    for color, above, seconds in zip((GREEN, RED), (0.04, -0.08), lengths, strict=False):
+        of_length = [one for one in rows if one.job_seconds == seconds]
+        points = [(one.workers, one.jobs_per_second * seconds / one.workers) for one in of_length]
+        lines.append(Line(f"jobs of {seconds:g} s", color, points, (points[0][0] * 0.5, points[0][1] + above)))
     x = Axis("workers", sorted({one.workers for one in rows}))
     return line_chart(x, Axis("jobs per second, share of the ideal", (0, 0.25, 0.5, 0.75, 1), most=1.1), lines)
 
