@@ -14,8 +14,8 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request,
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
 from benchmarks.tables import head, row
 from benchmarks.waiting_clients import measure_memory, measure_news
+from core.api_keys import ApiKeys
 from core.job import new_job_id
 from core.job_store_async import AsyncJobStore
 from tests.jobs import generation_request
@@ -37,14 +38,16 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 MANY_JOBS = 10_000  # in the index while lists are measured
 FEW_JOBS = 100
 STREAMS = 500
+RATE = 600_000  # calls that a tenant may make each minute: more than it makes here
 NEWS_GOAL = 100  # milliseconds until a change has reached all but one of a hundred who wait
 
 
 @dataclass(frozen=True)
 class Row:
-    """A request, the bare request that does the least a service could do for it, and the ratio that is aimed at."""
+    """A request, who answers it, the bare request that does the least a service could do, and the ratio aimed at."""
 
     name: str
+    server: Server
     call: Call
     bare: Call
     goal: float | None
@@ -110,7 +113,9 @@ def measure(rounds: int, requests: int, changes: int, many_jobs: int = MANY_JOBS
         redis = stack.enter_context(redis_server(folder))
         gateway = stack.enter_context(gateway_server(folder, redis.url))
         bare = stack.enter_context(bare_server(folder, redis.url))
-        costs = _measure_costs(gateway, bare, _rows(gateway), rounds, requests)
+        with_key, caller = stack.enter_context(_gateway_with_key(folder, redis))
+        rows = [*_rows(gateway), *_rows_with_key(with_key, caller)]
+        costs = _measure_costs(bare, rows, rounds, requests)
         pages = {count: _measure_page(gateway, redis, count, rounds, requests // 4) for count in (FEW_JOBS, many_jobs)}
         memory = measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)
         redis.client.flushdb()
@@ -149,11 +154,12 @@ def _rows(gateway: Server) -> list[Row]:
     write = Call.json("/write", json.loads(by_reference.body or b""), expects=202)
     read = Call("GET", "/read", expects=200)
     return [
-        Row("submit, two uploads already judged", by_reference, write, goal=0.60),
-        Row("submit, two 512x320 PNGs inline", by_value, write, goal=None),
-        Row("poll", Call("GET", f"/v1/interpolations/{job}", expects=200), read, goal=0.90),
+        Row("submit, two uploads already judged", gateway, by_reference, write, goal=0.60),
+        Row("submit, two 512x320 PNGs inline", gateway, by_value, write, goal=None),
+        Row("poll", gateway, Call("GET", f"/v1/interpolations/{job}", expects=200), read, goal=0.90),
         Row(
             "poll, unchanged (304)",
+            gateway,
             Call("GET", f"/v1/interpolations/{job}", expects=304, headers={"If-None-Match": '"1"'}),
             read,
             goal=None,
@@ -161,10 +167,35 @@ def _rows(gateway: Server) -> list[Row]:
     ]
 
 
-def submission_by_uploads(gateway: Server) -> Call:
-    """A submission of images that the gateway's storage holds already."""
+@contextmanager
+def _gateway_with_key(folder: Path, redis: RedisServer) -> Iterator[tuple[Server, dict[str, str]]]:
+    """A gateway as a studio runs it, on another database of the same Redis, and what a caller sends with each call."""
+    (own := folder / "with-key").mkdir()
+    url = f"{redis.url}?db=1"
+    with closing(ApiKeys(url)) as keys:
+        caller = {"Authorization": f"Bearer {keys.create('studio').key}"}
+    rates = dict.fromkeys(("TENANT_SUBMISSIONS_PER_MINUTE", "TENANT_READS_PER_MINUTE"), str(RATE))
+    with gateway_server(own, url, {f"TOONCRAFTER_{name}": value for name, value in rates.items()}) as gateway:
+        yield gateway, caller
+
+
+def _rows_with_key(gateway: Server, caller: Mapping[str, str]) -> list[Row]:
+    """The calls with a goal, where they are proven, counted and answered with what is left."""
+    submit = submission_by_uploads(gateway, caller)
+    job = answer(gateway.port, submit)["id"]
+    poll = Call("GET", f"/v1/interpolations/{job}", expects=200).sent_with(caller)
+    write = Call.json("/write", json.loads(submit.body or b""), expects=202)
+    return [
+        Row("submit, the same with an API key", gateway, submit, write, goal=0.60),
+        Row("poll with an API key", gateway, poll, Call("GET", "/read", expects=200), goal=0.90),
+    ]
+
+
+def submission_by_uploads(gateway: Server, caller: Mapping[str, str] | None = None) -> Call:
+    """A submission of images that the gateway's storage holds already; `caller` are headers that every call needs."""
     keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
-    return _submission([{"upload": _upload(gateway, data)} for data in keyframes])
+    uploads = [{"upload": _upload(gateway, data, caller or {})} for data in keyframes]
+    return _submission(uploads).sent_with(caller or {})
 
 
 def _submission(images: list[dict[str, str]]) -> Call:
@@ -172,22 +203,22 @@ def _submission(images: list[dict[str, str]]) -> Call:
     return Call.json("/v1/interpolations", fields, expects=202)
 
 
-def _upload(gateway: Server, data: bytes) -> str:
+def _upload(gateway: Server, data: bytes, caller: Mapping[str, str]) -> str:
     """The id of an upload that has its bytes and, since a job used it, its verdict."""
-    upload = answer(gateway.port, Call("POST", "/v1/uploads", expects=201))
+    upload = answer(gateway.port, Call("POST", "/v1/uploads", expects=201).sent_with(caller))
     address = urlsplit(upload["upload_url"])
     answer(gateway.port, Call("PUT", f"{address.path}?{address.query}", expects=201, body=data))
     return str(upload["id"])
 
 
-def _measure_costs(gateway: Server, bare: Server, rows: list[Row], rounds: int, requests: int) -> list[Cost]:
+def _measure_costs(bare: Server, rows: list[Row], rounds: int, requests: int) -> list[Cost]:
     costs: Mapping[str, list[tuple[float, float]]] = {one.name: [] for one in rows}
     for one in rows:
-        run_load(gateway.port, one.call, CONNECTIONS * 10)
+        run_load(one.server.port, one.call, CONNECTIONS * 10)
         run_load(bare.port, one.bare, CONNECTIONS * 10)
     for _ in range(rounds):
         for one in rows:
-            ours = microseconds_per_request(gateway.pid, gateway.port, one.call, requests)
+            ours = microseconds_per_request(one.server.pid, one.server.port, one.call, requests)
             least = microseconds_per_request(bare.pid, bare.port, one.bare, requests)
             costs[one.name].append((ours, least))
     measured = []

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class Call:
     def json(cls, path: str, fields: Any, expects: int) -> "Call":
         """A POST of a JSON document."""
         return cls("POST", path, expects, json.dumps(fields).encode(), {"Content-Type": "application/json"})
+
+    def sent_with(self, headers: Mapping[str, str]) -> "Call":
+        """The same with further headers."""
+        return replace(self, headers={**self.headers, **headers})
 
 
 def cpu_seconds(pid: int) -> float:
