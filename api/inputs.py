@@ -63,11 +63,17 @@ class Inputs:
             )
         else:
             verdicts, fetched = await self._verdicts(sources, tenant, anew=anew), {}
-        looks = [self._judge_one(*item, verdicts, fetched, tenant) for item in sources.items()]
-        only_uploads = all(isinstance(source, UploadedImage) for source in sources.values())  # nothing to wait for
-        found = [await look for look in looks] if only_uploads else await asyncio.gather(*looks)
-        inputs = {pointer: one for pointer, one in zip(sources, found, strict=True) if isinstance(one, Input)}
-        return inputs, [one for one in found if isinstance(one, Problem)]
+        found: dict[str, Input | Problem] = {}
+        looks = {}
+        for pointer, source in sources.items():
+            if isinstance(source, UploadedImage):  # of which nothing is to be waited for
+                found[pointer] = _judge_upload(pointer, source.upload_id, verdicts)
+            else:
+                looks[pointer] = self._judge_one(pointer, source, fetched, tenant)
+        if looks:
+            found.update(zip(looks, await asyncio.gather(*looks.values()), strict=True))
+        inputs = {pointer: one for pointer in sources if isinstance(one := found[pointer], Input)}
+        return inputs, [one for pointer in sources if isinstance(one := found[pointer], Problem)]
 
     async def identify(self, sources: Mapping[str, Source], tenant: str) -> list[str]:
         """The `identity` of each image, without fetching or decoding any; of an unusable upload its id.
@@ -93,27 +99,27 @@ class Inputs:
         return await self._uploads.verdicts(uploaded, tenant, anew=anew) if uploaded else {}
 
     async def _judge_one(
-        self, pointer: str, source: Source, verdicts: Verdicts, fetched: Fetched, tenant: str
+        self, pointer: str, source: bytes | RemoteImage, fetched: Fetched, tenant: str
     ) -> Input | Problem:
-        match source:
-            case bytes():
-                return await self._judge_bytes(pointer, source, tenant)
-            case RemoteImage(url):
-                answer = fetched[url]
-                if isinstance(answer, Exception):
-                    return problem_of(pointer, answer)
-                return await self._judge_bytes(pointer, answer, tenant, url)
-            case UploadedImage(upload_id):
-                verdict = verdicts[upload_id]
-                if isinstance(verdict, Unusable):
-                    return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
-                return Input(verdict, upload_id=upload_id)
+        if isinstance(source, bytes):
+            return await self._judge_bytes(pointer, source, tenant)
+        answer = fetched[source.url]
+        if isinstance(answer, Exception):
+            return problem_of(pointer, answer)
+        return await self._judge_bytes(pointer, answer, tenant, source.url)
 
     async def _judge_bytes(self, pointer: str, data: bytes, tenant: str, url: str | None = None) -> Input | Problem:
         try:
             return Input(await self._judge.judge(data, tenant), data=data, url=url)
         except UnreadableImage as error:
             return Problem(pointer, "unreadable_image", f"the image {error}")
+
+
+def _judge_upload(pointer: str, upload_id: str, verdicts: Verdicts) -> Input | Problem:
+    verdict = verdicts[upload_id]
+    if isinstance(verdict, Unusable):
+        return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
+    return Input(verdict, upload_id=upload_id)
 
 
 async def _identity(source: Source, verdicts: Verdicts) -> str:

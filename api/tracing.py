@@ -5,6 +5,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.raw_headers import header
 from api.request_metrics import KNOWN_METHODS, template_of
 from core.job import GenerationRequest
 from core.tracing import QUEUE, Kind, Span, on_the_queue, read_traceparent, trace_ids, tracer
@@ -67,5 +68,8 @@ def start_sending(job_id: str, request: GenerationRequest, traceparent: str) -> 
 
 def traceparent_of(request: Request) -> str:
     """Where a trace of what this request brings about goes on: at its span, or at the caller's where traces are off."""
-    here: str = getattr(request.state, "traceparent", "")
-    return here or read_traceparent(request.headers.get("traceparent", ""))
+    here: str = request.scope["state"].get("traceparent", "")
+    if here:
+        return here
+    sent = header(request.scope, b"traceparent")
+    return read_traceparent(sent) if sent else ""

@@ -62,18 +62,17 @@ async def submit(request: Request) -> Response:
     submission = await read_submission(request, max_image=state.settings.max_image)
     view, replayed = await submissions_of(request).submit(submission, state.request_id, key, traceparent_of(request))
     state.job_id = view.job.id  # for the request's line in the log
-    jobs = interpolations_of(request)
     headers = {"Location": f"{router.prefix}/{view.job.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     if wait:
-        view = await jobs.wait_for_end(view.job.id, wait)
+        view = await interpolations_of(request).wait_for_end(view.job.id, wait)
         headers["Preference-Applied"] = _applied(wait)
     has_news = replayed or view.job.status.is_final
     if not has_news:
         headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     headers["ETag"] = version_tag(view.job.version)
-    body = job_bodies_of(request).render(view, jobs.link, lambda: base_url_of(request))
+    body = job_bodies_of(request).render(view, state.interpolations.link, lambda: base_url_of(request))
     return Response(body, 200 if has_news else 202, headers, media_type=JSON)
 
 
