@@ -31,8 +31,9 @@ async def _service(request: Request) -> Interpolations:
 
 def interpolations_of(request: Request) -> Interpolations:
     """The jobs of whoever calls."""
-    service: Interpolations = request.state.interpolations
-    return service.of(request.state.caller)
+    state = request.scope["state"]
+    service: Interpolations = state["interpolations"]
+    return service.of(state["caller"])
 
 
 async def _interpolations(request: Request) -> Interpolations:
@@ -41,8 +42,9 @@ async def _interpolations(request: Request) -> Interpolations:
 
 def submissions_of(request: Request) -> Submissions:
     """What whoever calls may submit."""
-    submissions: Submissions = request.state.submissions
-    return submissions.of(request.state.caller)
+    state = request.scope["state"]
+    submissions: Submissions = state["submissions"]
+    return submissions.of(state["caller"])
 
 
 async def _submissions(request: Request) -> Submissions:
@@ -51,7 +53,7 @@ async def _submissions(request: Request) -> Submissions:
 
 def job_bodies_of(request: Request) -> JobBodies:
     """Jobs as JSON."""
-    bodies: JobBodies = request.state.job_bodies
+    bodies: JobBodies = request.scope["state"]["job_bodies"]
     return bodies
 
 

@@ -1,6 +1,6 @@
 """What every request passes, once: its id and one line in the log, what every answer says, which web pages may ask, who
 asks, limits for the body, and errors that nobody else caught. Each guard stands in a module of its own; as middlewares
-around one another they cost more than all our own work (docs/decisions/0009).
+around one another they cost more than all our own work (docs/decisions/0011).
 """
 
 import re

@@ -28,6 +28,15 @@ class _Share:
     left: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def is_used_up(self, now: float) -> bool:
+        """Whether Redis is to be asked for more."""
+        return now >= self.ends or (self.left == 0 and self.lease.given > 0)
+
+    def take(self, lease: Lease, now: float) -> None:
+        """What Redis gave."""
+        self.lease, self.left, self.frees = lease, lease.given, now + lease.seconds
+        self.ends = now + KEPT_SECONDS if self.left else self.frees
+
 
 class Rates:
     """Lets calls through or refuses them."""
@@ -50,19 +59,17 @@ class Rates:
         limit: int = getattr(caller.limits, field_name)
         whose = f"{caller.tenant}:{caller.key.id if field_name in caller.key.limits else ''}:{policy}"
         share = self._share(whose)
-        async with share.lock:
-            now = time.monotonic()
-            if now >= share.ends or (share.left == 0 and share.lease.given):
-                share.lease = await rates.lease(whose, limit)
-                share.left, share.frees = share.lease.given, now + share.lease.seconds
-                share.ends = now + KEPT_SECONDS if share.left else share.frees
-            seconds = min(WINDOW_SECONDS, max(1, math.ceil(share.frees - now)))
-            if share.left == 0:
-                headers = _headers(policy, limit, 0, seconds)
-                raise RateLimited(f"{limit} {policy} were made in the last minute, as many as may be", seconds, headers)
-            share.left -= 1
-            headers = _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
-            return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        if share.is_used_up(time.monotonic()):
+            async with share.lock:
+                if share.is_used_up(now := time.monotonic()):  # still, after whoever was before us
+                    share.take(await rates.lease(whose, limit), now)
+        seconds = min(WINDOW_SECONDS, max(1, math.ceil(share.frees - time.monotonic())))
+        if share.left == 0:
+            headers = _headers(policy, limit, 0, seconds)
+            raise RateLimited(f"{limit} {policy} were made in the last minute, as many as may be", seconds, headers)
+        share.left -= 1
+        headers = _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def _share(self, whose: str) -> _Share:
         share = self._shares.get(whose) or _Share()

@@ -17,6 +17,7 @@ from core.variants import variant
 from core.webhooks import Webhook
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
+_IDEMPOTENCY_MILLISECONDS = milliseconds(IDEMPOTENCY_LIFE)
 STORING_PATIENCE = timedelta(minutes=10)  # a gateway that has not stored a job's images by then will not any more
 
 
@@ -153,7 +154,7 @@ class AsyncJobStore:
         outcome, *answer = await self._submit(
             *(job_id, self._tenant, key.digest, key.fingerprint),
             *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
-            *(milliseconds(IDEMPOTENCY_LIFE), milliseconds(ttl), request.priority.value),
+            *(_IDEMPOTENCY_MILLISECONDS, life := milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id, webhook, warnings, traceparent),
         )
@@ -166,7 +167,7 @@ class AsyncJobStore:
             version=1,
             status=JobState.QUEUED,
             created_at=from_milliseconds(created),
-            expires_at=from_milliseconds(created + milliseconds(ttl)),
+            expires_at=from_milliseconds(created + life),
             request=request,
             metadata=dict(metadata),
             webhook=webhook,

@@ -58,10 +58,10 @@ async def _submit_parameters(
 )
 async def submit(request: Request) -> Response:
     """Accept two keyframes and animate between them; the answer is the job, to be polled at its `Location`."""
-    state, wait, key = request.state, preferred_wait(request), idempotency_key(request)
-    submission = await read_submission(request, max_image=state.settings.max_image)
-    view, replayed = await submissions_of(request).submit(submission, state.request_id, key, traceparent_of(request))
-    state.job_id = view.job.id  # for the request's line in the log
+    state, wait, key = request.scope["state"], preferred_wait(request), idempotency_key(request)
+    submission = await read_submission(request, max_image=state["settings"].max_image)
+    view, replayed = await submissions_of(request).submit(submission, state["request_id"], key, traceparent_of(request))
+    state["job_id"] = view.job.id  # for the request's line in the log
     headers = {"Location": f"{router.prefix}/{view.job.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -72,7 +72,7 @@ async def submit(request: Request) -> Response:
     if not has_news:
         headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     headers["ETag"] = version_tag(view.job.version)
-    body = job_bodies_of(request).render(view, state.interpolations.link, lambda: base_url_of(request))
+    body = job_bodies_of(request).render(view, state["interpolations"].link, lambda: base_url_of(request))
     return Response(body, 200 if has_news else 202, headers, media_type=JSON)
 
 
