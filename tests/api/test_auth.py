@@ -17,6 +17,7 @@ from api.auth import is_open, needed_scope
 from api.main import create_app
 from core.api_keys import ApiKeys, AsyncApiKeys, KeyInfo, Scope
 from core.errors import Unauthorized
+from core.logging import configure_logging
 from core.settings import Settings
 from tests.api.conftest import BASE_URL, bearer, files, gateway, make_key, problems, running_app
 from tests.servers import RedisServer
@@ -312,6 +313,7 @@ async def test_no_key_in_logs_or_answers(
     settings: Settings, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log names the key by its id, and the tenant."""
+    configure_logging("info", "json")
     key = make_key(settings, "studio-a")
     async with gateway(settings) as client:
         headers = bearer(key)
