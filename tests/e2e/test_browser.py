@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.stack import Stack
-from tests.e2e.client import KEYFRAMES
+from tests.e2e.client import KEYFRAMES, Client
 from tests.e2e.test_jobs import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
@@ -32,6 +32,19 @@ ATTACKS = """async (gateway) => {
     await image('/v1/interpolations'),
   ];
 }"""
+
+
+FOLLOW = """(address) => new Promise((done) => {
+  const source = new EventSource(address);
+  let last = null, finals = 0;
+  source.addEventListener('status', (event) => {
+    last = JSON.parse(event.data).status;
+    finals += last === 'succeeded';
+  });
+  source.addEventListener('error', () => {
+    if (source.readyState === EventSource.CLOSED) done({last, finals, state: 'closed'});
+  });
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +82,7 @@ def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser:
     assert page.locator(".opblock").count() == sum(len(item) for item in described)
 
     submit.locator(".opblock-section-request-body select.content-type").select_option("multipart/form-data")
-    submit.get_by_role("button", name="Add string item").click()
+    assert submit.locator("input[type=file]").count() == len(KEYFRAMES)  # as many places as a form has to have
     for number, keyframe in enumerate(KEYFRAMES):
         submit.locator("input[type=file]").nth(number).set_input_files(keyframe)
     submit.locator("textarea").fill(json.dumps({"steps": 1, "width": 128, "height": 128}))
@@ -98,3 +111,14 @@ def test_page_of_elsewhere_reaches_nothing(stack: Stack, browser: Browser, elsew
 def jobs_of(page: Page, stack: Stack) -> list[str]:
     """Their ids; what else a job shows may change meanwhile."""
     return [job["id"] for job in page.request.get(f"{stack.url}/v1/interpolations").json()["data"]]
+
+
+def test_event_source_of_a_browser_follows_a_job_and_then_rests(stack: Stack, client: Client, browser: Browser) -> None:
+    """It comes back by itself whenever a stream ends, until the gateway says that there is no more to hear."""
+    job_id = client.submit()
+    page = browser.new_page()
+    page.goto(f"{stack.url}/docs")
+    told = page.evaluate(FOLLOW, f"/v1/interpolations/{job_id}/events")
+    assert (told["last"], told["state"]) == ("succeeded", "closed")
+    assert told["finals"] == 1
+    page.close()
