@@ -104,10 +104,10 @@ class TestEstimate:
         problems(await client.post(ESTIMATE, content=b"GIF"), 415, "unsupported_media_type")
 
     async def test_it_leaves_no_trace(self, client: AsyncClient, nothing_left) -> None:
-        """Neither in Redis nor in the storage; no job of that name either."""
+        """Neither in Redis nor in the storage; and no job can have its name."""
         assert (await client.post(ESTIMATE, files=files())).status_code == 200
         nothing_left()
-        assert (await client.get(ESTIMATE)).status_code == 404
+        assert (await client.get(ESTIMATE)).status_code == 405
 
 
 class TestModels:
