@@ -3,13 +3,13 @@
 import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts import audit
+from tests.web import answering
 
 NOBODY = "http://127.0.0.1:1/v1/query"
 HOLE = {
@@ -46,12 +46,8 @@ def advisories(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         reason = "no pip-audit: `make setup-tests` installs it"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Advisories) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/query"
-        server.shutdown()
-        thread.join()
+    with answering(Advisories) as address:
+        yield f"http://{address}/v1/query"
 
 
 @pytest.fixture

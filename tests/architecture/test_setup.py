@@ -4,13 +4,13 @@ import http.server
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts import setup
+from tests.web import answering
 
 NOBODY_LISTENS = "http://127.0.0.1:1/whl/cpu"
 
@@ -29,12 +29,8 @@ def no_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def cpu_wheels(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An index that answers."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with answering(QuietHandler) as address:
+        yield f"http://{address}"
 
 
 class QuietHandler(http.server.BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
@@ -18,6 +18,7 @@ from core.webhook_secrets import WebhookSecrets
 from tests.api.conftest import gateway_process, make_key
 from tests.jobs import MODEL, png, stored_output
 from tests.servers import Process, RedisServer
+from tests.web import answering
 
 TENANTS = ("studio-a", "studio-b")
 VIDEO = b"video"
@@ -83,12 +84,8 @@ def _friend() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Friend) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with answering(Friend) as address:
+        yield address
 
 
 @contextmanager
