@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; where nothing is to do, that takes a fraction of a second.
 PYTHON ?= python3
 BIN := .venv/bin
-CHECKED := api core dispatcher model worker scripts tests benchmarks
+CHECKED := admin api core dispatcher model worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-long check audit format env-example openapi dashboards dashboards-look images-check \
@@ -49,10 +49,10 @@ images-check: setup-tests  ## build the images with buildah and see them work: O
 	@$(BIN)/python -m scripts.images $(OPTIONS)
 
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
-	@$(BIN)/python -m tests.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
+	@$(BIN)/python -m testkit.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)
 
 fuzz: setup-tests  ## call a gateway by its contract with generated calls: EXAMPLES=500 SEED=1, else by chance
-	@$(BIN)/python -m tests.contract --examples $(or $(EXAMPLES),500) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m testkit.contract --examples $(or $(EXAMPLES),500) $(if $(SEED),--seed $(SEED))
 
 bench: setup  ## measure gateway, queue, fairness, fleet and model into one table, out/bench.md: OPTIONS="queue --full"
 	@$(BIN)/python -m benchmarks $(OPTIONS)

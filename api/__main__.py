@@ -6,15 +6,15 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from api.connections import ConnectionLimits, allow_files, protocol_within
 from api.first_key import prepare_keys
+from api.http.connections import ConnectionLimits, allow_files, protocol_within
 from api.main import create_app
-from core.logging import configure_logging
-from core.metrics import gateway_registry
-from core.metrics_server import serve_metrics
-from core.redis_check import check_redis_in_background
 from core.settings import Settings
-from core.tracing import begin_tracing, end_tracing
+from core.store.check import check_redis_in_background
+from core.telemetry.logging import configure_logging
+from core.telemetry.metrics import gateway_registry
+from core.telemetry.server import serve_metrics
+from core.telemetry.tracing import begin_tracing, end_tracing
 
 
 class Server(uvicorn.Server):

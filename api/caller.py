@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from core.api_keys import KeyInfo, Scope
 from core.errors import Forbidden
-from core.tenants import DEFAULT_TENANT, TenantLimits
+from core.records.tenant import DEFAULT_TENANT, TenantLimits
+from core.store.tenants.api_keys import KeyInfo, Scope
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.caller import Caller
-from api.job_bodies import JobBodies
-from api.service import Interpolations
-from api.submitting import Submissions
-from api.uploads import Uploads
-from api.webhooks import Webhooks
-from core.deployment import AsyncDeployment
+from api.services.job_bodies import JobBodies
+from api.services.jobs import Interpolations
+from api.services.submissions import Submissions
+from api.services.uploads import Uploads
+from api.services.webhooks import Webhooks
 from core.errors import NotFound
-from core.local_storage import LocalStorage
+from core.objects.local import LocalStorage
 from core.settings import Settings
+from core.store.deployment import AsyncDeployment
 
 
 async def _caller(request: Request) -> Caller:

@@ -7,10 +7,10 @@ from contextlib import closing
 import structlog
 from redis.exceptions import RedisError
 
-from api.doorkeeper import is_loopback
-from core.api_keys import ApiKeys
+from api.middleware.doorkeeper import is_loopback
+from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
-from core.tenants import DEFAULT_TENANT
+from core.store.tenants.api_keys import ApiKeys
 
 RETRY_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ def prepare_keys(settings: Settings) -> None:
             if not is_loopback(settings.host) and not keys.any():
                 raise SystemExit(
                     f"TOONCRAFTER_HOST is {settings.host}, which others reach, and there is no API key. Make one with "
-                    "`python -m api.keys create --tenant T`, name a file that holds one in "
+                    "`python -m admin.keys create --tenant T`, name a file that holds one in "
                     "TOONCRAFTER_INITIAL_KEY_FILE, or listen on 127.0.0.1"
                 )
         except RedisError as error:

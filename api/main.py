@@ -8,13 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from api.contract.openapi import describe
 from api.errors import install_error_handlers
-from api.inputs import Inputs
-from api.job_bodies import JobBodies
-from api.judging import ImageJudge
-from api.middleware import install_middleware
-from api.openapi import describe
-from api.remote_images import RemoteImages, open_outbound
+from api.middleware.install import install_middleware
 from api.routers import (
     deliveries,
     docs,
@@ -30,23 +26,27 @@ from api.routers import (
     uploads,
     webhooks,
 )
-from api.service import Interpolations
-from api.submitting import Submissions
-from api.uploads import Uploads
-from api.watching import JobWatch
-from api.webhooks import Webhooks, open_webhook_outbound
-from core.api_keys import AsyncApiKeys
-from core.deployment import AsyncDeployment
-from core.job_changes import ChangeFeed
-from core.job_store_async import AsyncJobStore
-from core.rates import AsyncRates
-from core.s3_storage import HURRIED
+from api.services.inputs import Inputs
+from api.services.job_bodies import JobBodies
+from api.services.jobs import Interpolations
+from api.services.judging import ImageJudge
+from api.services.remote_images import RemoteImages, open_outbound
+from api.services.submissions import Submissions
+from api.services.uploads import Uploads
+from api.services.watching import JobWatch
+from api.services.webhooks import Webhooks, open_webhook_outbound
+from core.objects.s3 import HURRIED
+from core.objects.storage import open_storage
 from core.settings import Settings
-from core.storage import open_storage
-from core.uploads import AsyncUploadStore
-from core.webhook_store import WebhookStore
+from core.store.changes import ChangeFeed
+from core.store.deployment import AsyncDeployment
+from core.store.roles.gateway import AsyncJobStore
+from core.store.tenants.api_keys import AsyncApiKeys
+from core.store.tenants.rates import AsyncRates
+from core.store.uploads import AsyncUploadStore
+from core.store.webhooks import WebhookStore
 
-# FastAPI's own spans would name whole URLs, and with them signed links; ours (`api.tracing`) name none
+# FastAPI's own spans would name whole URLs, and with them signed links; ours (`api.middleware.tracing`) name none
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 

@@ -1,6 +1,6 @@
 """What it costs to decode in processes of their own: `python -m benchmarks.decoding`.
 
-Each image is judged in this process and by `core.decoders`, in turn. Prints Markdown.
+Each image is judged in this process and by `core.images.pool`, in turn. Prints Markdown.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from PIL import Image
 
 from benchmarks.figures import Figure
 from benchmarks.tables import head, row
-from core.decoder import DecoderLimits
-from core.decoders import Decoders
-from core.images import inspect_image
-from tests.jobs import encoded
+from core.images.decoder import DecoderLimits
+from core.images.formats import inspect_image
+from core.images.pool import Decoders
+from testkit.jobs import encoded
 
 KEYFRAME = Path(__file__).parents[1] / "examples" / "keyframe_a.png"
 LARGEST = (6_600, 5_000)  # 33 megapixels

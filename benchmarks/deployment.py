@@ -13,15 +13,15 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from core.job import Job, JobState, Keyframe, StoredImage, input_key, new_job_id
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
+from core.objects.storage import open_storage
+from core.records.job import Job, JobState, Keyframe, StoredImage, input_key, new_job_id
+from core.records.tenant import DEFAULT_TENANT
+from core.records.worker import WorkerState
 from core.settings import Settings
-from core.storage import open_storage
-from core.tenants import DEFAULT_TENANT
-from core.worker_record import WorkerState
-from tests.jobs import generation_request, png
-from tests.servers import Process, RedisServer, wait_until
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import generation_request, png
+from testkit.servers import Process, RedisServer, wait_until
 
 INJECTED = Path(__file__).resolve().parent.parent / "tests" / "chaos" / "injected"
 START_SECONDS = 300.0

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks.chart import GREEN, RED, Axis, Line, line_chart
 from benchmarks.figures import Figure
-from core.job import Job, Timing, new_job_id
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.tenants import DEFAULT_TENANT
-from tests.jobs import MODEL, generation_request, stored_output
-from tests.servers import RedisServer
+from core.records.job import Job, Timing, new_job_id
+from core.records.tenant import DEFAULT_TENANT
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.servers import RedisServer
 
 JOB_SECONDS = 0.02  # long beside a claim, short enough for a thousand
 FLOODER, OTHER = "flooder", "other"

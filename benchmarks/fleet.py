@@ -28,12 +28,12 @@ from benchmarks.queue import quantile
 from benchmarks.redis_load import RedisLoad
 from benchmarks.servers import gateway_server
 from benchmarks.tables import head, row
-from core.job import new_job_id
-from core.job_store_async import AsyncJobStore
-from core.keys import LEASES, WORKERS
-from tests.jobs import generation_request
-from tests.servers import ROOT, Process, RedisServer, wait_until
-from worker.heartbeat import INTERVAL_SECONDS
+from core.records.job import new_job_id
+from core.store.keys import LEASES, WORKERS
+from core.store.roles.gateway import AsyncJobStore
+from testkit.jobs import generation_request
+from testkit.servers import ROOT, Process, RedisServer, wait_until
+from worker.watch.heartbeat import INTERVAL_SECONDS
 
 PROCESSES = 4  # that share the simulated workers: one would be held up by its interpreter's lock
 FEW = 0.1  # share of the workers that have a job in the quiet half

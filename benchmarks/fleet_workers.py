@@ -21,14 +21,14 @@ from typing import Any
 
 from kombu import Connection, Consumer, Queue
 
-from core.job import Stage
-from core.job_store import Claim, JobStore
-from core.queue import QUEUE, broker_url, transport_options
-from tests.jobs import MODEL, stored_output
-from worker import heartbeat
-from worker.attempt_trace import AttemptTrace
-from worker.heartbeat import Heartbeat
-from worker.progress import JobProgress
+from core.records.job import Stage
+from core.store.broker import QUEUE, broker_url, transport_options
+from core.store.roles.worker import Claim, JobStore
+from testkit.jobs import MODEL, stored_output
+from worker.jobs.progress import JobProgress
+from worker.jobs.trace import AttemptTrace
+from worker.watch import heartbeat
+from worker.watch.heartbeat import Heartbeat
 
 TIMEOUT = timedelta(hours=1)  # of an attempt, never reached
 SPREAD = 0.5  # a job takes between so much less and so much more than the average: a fleet does not march in step

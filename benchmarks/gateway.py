@@ -28,11 +28,11 @@ from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request,
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
 from benchmarks.tables import head, row
 from benchmarks.waiting_clients import measure_memory, measure_news
-from core.api_keys import ApiKeys
-from core.job import new_job_id
-from core.job_store_async import AsyncJobStore
-from tests.jobs import generation_request
-from tests.servers import RedisServer
+from core.records.job import new_job_id
+from core.store.roles.gateway import AsyncJobStore
+from core.store.tenants.api_keys import ApiKeys
+from testkit.jobs import generation_request
+from testkit.servers import RedisServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MANY_JOBS = 10_000  # in the index while lists are measured

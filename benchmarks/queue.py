@@ -17,9 +17,9 @@ from benchmarks.figures import Figure
 from benchmarks.load import cpu_seconds
 from benchmarks.redis_load import RedisLoad
 from benchmarks.tables import head, row
-from core.job import Job
-from core.keys import TOTALS
-from tests.servers import RedisServer
+from core.records.job import Job
+from core.store.keys import TOTALS
+from testkit.servers import RedisServer
 
 STEPS = 10  # of a job
 IDLE_JOBS = 40

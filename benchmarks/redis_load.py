@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from tests.servers import RedisServer
+from testkit.servers import RedisServer
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.tables import head, row
 from scripts.stack import Stack
-from tests.e2e.client import Client
+from testkit.client import Client
 
 PAUSE_SECONDS = 0.02
 BUSY = "tooncrafter_worker_busy 1.0"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.load import Call, answer
-from tests.servers import Process, RedisServer, free_port, wait_until
+from testkit.servers import Process, RedisServer, free_port, wait_until
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmarks.gateway import submission_by_uploads
 from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request, run_load
 from benchmarks.servers import Server, gateway_server, redis_server
 from benchmarks.tables import head, row
-from tests.otlp import Collector
+from testkit.otlp import Collector
 
 ON = {"TOONCRAFTER_TRACES": "true"}
 TENTH = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}

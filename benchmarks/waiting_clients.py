@@ -6,10 +6,10 @@ import time
 from datetime import timedelta
 
 from benchmarks.load import resident_bytes
-from core.job import Progress, Stage, new_job_id
-from core.job_store import Claim, JobStore
-from core.job_store_async import AsyncJobStore
-from tests.jobs import generation_request
+from core.records.job import Progress, Stage, new_job_id
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import Claim, JobStore
+from testkit.jobs import generation_request
 
 BEAT_SECONDS = 0.02  # between two changes; the changes of a running job are further apart
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ByteSize, Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.outbound_urls import parse_endpoint
-from core.tenants import TenantLimits
+from core.outbound.urls import parse_endpoint
+from core.records.tenant import TenantLimits
 
 Offload = Literal["none", "encoders", "model", "group"]
 OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port

@@ -5,20 +5,20 @@ import sys
 import threading
 import time
 
-from core.logging import configure_logging
-from core.metrics import dispatcher_registry
-from core.metrics_server import serve_metrics
-from core.queue_metrics import QueueMetrics
-from core.redis_check import check_redis_in_background
+from core.objects.storage import open_storage
 from core.settings import Settings
-from core.storage import open_storage
-from core.tracing import begin_tracing, end_tracing
-from core.upkeep_store import UpkeepStore
+from core.store.check import check_redis_in_background
+from core.store.queue_metrics import QueueMetrics
+from core.store.roles.dispatcher import UpkeepStore
+from core.telemetry.logging import configure_logging
+from core.telemetry.metrics import dispatcher_registry
+from core.telemetry.server import serve_metrics
+from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.audit import Audit
-from dispatcher.duty import Duty
 from dispatcher.housekeeping import keep_house
 from dispatcher.leading import lead
 from dispatcher.scheduling import Scheduler
+from dispatcher.threads import Duty
 
 FAREWELL_SECONDS = 1.5  # for a duty in the middle of a step; one that hangs on Redis or storage is left behind
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from core import keys
-from core.job import JOBS_PREFIX, UPLOADS_PREFIX, outputs_prefix
-from core.metrics import REPAIRS
-from core.object_keys import StoredObject
-from core.storage import ObjectStorage
-from core.upkeep_store import Attempts, UpkeepStore
+from core.objects.keys import StoredObject
+from core.objects.storage import ObjectStorage
+from core.records.job import JOBS_PREFIX, UPLOADS_PREFIX, outputs_prefix
+from core.store import keys
+from core.store.roles.dispatcher import Attempts, UpkeepStore
+from core.telemetry.metrics import REPAIRS
 
 OBJECTS_AT_ONCE = 500  # of one listing: half of what S3 gives at most
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import structlog
 
 from core.errors import Unavailable
-from core.storage import ObjectStorage
-from core.upkeep_store import BATCH, UpkeepStore
-from core.uploads import prefix_of
+from core.objects.storage import ObjectStorage
+from core.store.roles.dispatcher import BATCH, UpkeepStore
+from core.store.uploads import prefix_of
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)  # until objects are tried again
 FAILURES_IN_A_ROW = 3  # so many, and it is the storage that is away, not one object that resists

@@ -9,8 +9,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.errors import ServiceError
-from core.storage import ObjectStorage
-from core.upkeep_store import UpkeepStore
+from core.objects.storage import ObjectStorage
+from core.store.roles.dispatcher import UpkeepStore
 from dispatcher.audit import Audit
 from dispatcher.expiry import Expiry
 

@@ -13,11 +13,11 @@ import structlog
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
-from core.metrics import LEADS, MESSAGES_SENT
-from core.upkeep_store import UpkeepStore
+from core.store.roles.dispatcher import UpkeepStore
+from core.telemetry.metrics import LEADS, MESSAGES_SENT
+from dispatcher.job_ends import tell_ended_jobs
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
-from dispatcher.telling import tell_ended_jobs
 
 SWEEP = timedelta(seconds=1)  # news wake the loop at once; this finds what no news announce, such as a dead worker
 RENEW_SECONDS = 0.5  # however often news come, the lock is renewed no more often; it lasts for `LEADER_LIFE`

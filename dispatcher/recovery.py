@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import structlog
 
-from core.job import from_milliseconds
-from core.lost_attempts import trace_lost_attempt
-from core.metrics import LEASES_RECOVERED
-from core.tracing import trace_of
-from core.upkeep_store import UpkeepStore
+from core.records.job import from_milliseconds
+from core.store.roles.dispatcher import UpkeepStore
+from core.telemetry.lost_attempts import trace_lost_attempt
+from core.telemetry.metrics import LEASES_RECOVERED
+from core.telemetry.tracing import trace_of
 
 log = structlog.get_logger("dispatcher")
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from core.queue import GENERATE_TASK, MESSAGE_VERSION, QUEUE, broker_url, transport_options
-from core.upkeep_store import UpkeepStore
+from core.store.broker import GENERATE_TASK, MESSAGE_VERSION, QUEUE, broker_url, transport_options
+from core.store.roles.dispatcher import UpkeepStore
 
 RECOUNT_SECONDS = 1.0  # workers count themselves; this finds those that did not, and the dead
 

@@ -6,18 +6,18 @@ import asyncio
 import signal
 from functools import partial
 
-from core.job_view import output_link
-from core.logging import configure_logging
-from core.metrics import webhooks_registry
-from core.metrics_server import serve_metrics
-from core.outbound import Outbound, SystemResolver
-from core.redis_check import check_redis_in_background
+from core.objects.storage import open_storage
+from core.outbound.fetch import Outbound, SystemResolver
+from core.outbound.webhooks import WebhookSender
+from core.records.view import output_link
 from core.settings import Settings
-from core.storage import open_storage
-from core.tracing import begin_tracing, end_tracing
-from core.webhook_sender import WebhookSender
-from core.webhook_store import WebhookStore
-from dispatcher.delivering import MAX_IN_FLIGHT, Deliverer
+from core.store.check import check_redis_in_background
+from core.store.webhooks import WebhookStore
+from core.telemetry.logging import configure_logging
+from core.telemetry.metrics import webhooks_registry
+from core.telemetry.server import serve_metrics
+from core.telemetry.tracing import begin_tracing, end_tracing
+from dispatcher.deliverer import MAX_IN_FLIGHT, Deliverer
 
 
 def main() -> None:

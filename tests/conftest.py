@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import structlog
 
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.s3_storage import s3_client
+from core.objects.s3 import s3_client
+from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
-from core.storage import ObjectStorage, open_storage
-from core.tracing import end_tracing
-from core.upkeep_store import UpkeepStore
-from tests.otlp import Collector
-from tests.servers import MINISTACK, RedisServer, S3Server
+from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from core.telemetry.tracing import end_tracing
+from testkit.otlp import Collector
+from testkit.servers import MINISTACK, RedisServer, S3Server
 
 _bucket_numbers = itertools.count(1)
 

@@ -3,9 +3,9 @@
 import os
 import sys
 
-from core.logging import configure_logging
-from core.queue import QUEUE
 from core.settings import Settings
+from core.store.broker import QUEUE
+from core.telemetry.logging import configure_logging
 from worker.bootstrap import refuse_to_start_without_model
 from worker.supervisor import keep_workers
 

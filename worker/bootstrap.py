@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 from redis.exceptions import RedisError
 
-from core import shot
-from core.decoder import DecoderLimits
-from core.decoders import Decoders
-from core.job_store import JobStore
-from core.logging import configure_logging
-from core.metrics import worker_registry
-from core.metrics_server import serve_metrics
-from core.redis_check import check_redis_in_background
+from core.images.decoder import DecoderLimits
+from core.images.pool import Decoders
+from core.objects.storage import open_storage
 from core.settings import Settings
-from core.storage import open_storage
-from core.tracing import begin_tracing, end_tracing
-from worker.gpu_metrics import GpuMetrics
-from worker.heartbeat import Heartbeat
-from worker.verdict import Judge
-from worker.watchdog import Watchdog
+from core.shots import canvas as shot
+from core.store.check import check_redis_in_background
+from core.store.roles.worker import JobStore
+from core.telemetry.logging import configure_logging
+from core.telemetry.metrics import worker_registry
+from core.telemetry.server import serve_metrics
+from core.telemetry.tracing import begin_tracing, end_tracing
+from worker.gpu.metrics import GpuMetrics
+from worker.watch.heartbeat import Heartbeat
+from worker.watch.judgement import Judge
+from worker.watch.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from worker.runner import Runner
+    from worker.jobs.runner import Runner
 
 TINY = "tiny"
 OVERTIME = timedelta(seconds=60)  # a child looks at its deadline at each step; the parent only where one takes so long
@@ -83,10 +83,10 @@ def start_child() -> None:
 def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, announce the worker, and return what runs its jobs."""
     from model.checkpoint import load_pipeline  # torch belongs into the child: the parent only passes messages on
-    from worker.device import choose_device, choose_dtype, describe, gpu_uuid, require_working_device, use_threads
-    from worker.memory import DeviceMemory
-    from worker.placement import compile_and_warm_up, device_of_weights, place
-    from worker.runner import Limits, Runner
+    from worker.gpu.device import choose_device, choose_dtype, describe, gpu_uuid, require_working_device, use_threads
+    from worker.gpu.memory import DeviceMemory
+    from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
+    from worker.jobs.runner import Limits, Runner
 
     store, storage = JobStore(settings.find_redis()), open_storage(settings)
     storage.ping()

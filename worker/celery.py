@@ -15,9 +15,9 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from core.logging import configure_logging
-from core.queue import broker_url, transport_options
 from core.settings import Settings
+from core.store.broker import broker_url, transport_options
+from core.telemetry.logging import configure_logging
 from worker import bootstrap
 
 KILL_AFTER = timedelta(minutes=5)  # past the deadline; the child itself and then the watchdog come long before

@@ -2,10 +2,10 @@
 
 import structlog
 
-from core.queue import GENERATE_TASK, MESSAGE_VERSION
+from core.store.broker import GENERATE_TASK, MESSAGE_VERSION
 from worker import bootstrap
 from worker.celery import app
-from worker.interruptions import DeviceBroken
+from worker.jobs.interruptions import DeviceBroken
 
 log = structlog.get_logger("worker")
 

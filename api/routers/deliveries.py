@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from api.dependencies import CurrentWebhooks, InterpolationsService
-from api.job_path import JOB, JobId
-from api.schemas import PROBLEM_RESPONSE
-from api.schemas_webhooks import DeliveryList
+from api.http.job_path import JOB, JobId
+from api.schemas.jobs import PROBLEM_RESPONSE
+from api.schemas.webhooks import DeliveryList
 
 router = APIRouter(prefix="/v1/interpolations", tags=["webhooks"])
 

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request
 
-from api.bodies import read_submission
+from api.contract.submission import SUBMISSION_DOC
 from api.dependencies import CurrentCaller, CurrentDeployment, CurrentSettings, CurrentSubmissions
-from api.deployment_views import estimate_view
-from api.schemas import PROBLEM_RESPONSE
-from api.schemas_deployment import EstimateView
-from api.submission_doc import SUBMISSION_DOC
+from api.http.bodies import read_submission
+from api.schemas.deployment import EstimateView
+from api.schemas.deployment_views import estimate_view
+from api.schemas.jobs import PROBLEM_RESPONSE
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 

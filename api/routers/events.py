@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import BaseUrl, InterpolationsService
-from api.headers import LastEventVersion
-from api.job_path import JOB, JobId
-from api.schemas import PROBLEM_RESPONSE
-from api.views import job_view
+from api.http.headers import LastEventVersion
+from api.http.job_path import JOB, JobId
+from api.schemas.jobs import PROBLEM_RESPONSE
+from api.schemas.views import job_view
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 

@@ -5,15 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from api.bodies import read_limited
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
-from api.headers import FileParameters, is_known
-from api.schemas import PROBLEM_RESPONSE
-from api.stored_file import RANGE_ANSWERS, StoredFile
+from api.http.bodies import read_limited
+from api.http.headers import FileParameters, is_known
+from api.http.stored_file import RANGE_ANSWERS, StoredFile
+from api.schemas.jobs import PROBLEM_RESPONSE
 from core.errors import NotFound
-from core.job import StoredImage
-from core.signed_links import PATH
-from core.uploads import upload_of
+from core.objects.signed_links import PATH
+from core.records.job import StoredImage
+from core.store.uploads import upload_of
 
 router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
 

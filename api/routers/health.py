@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api.dependencies import WholeService
-from api.schemas import PROBLEM_RESPONSE
+from api.schemas.jobs import PROBLEM_RESPONSE
 from core.errors import Unavailable
 
 router = APIRouter(tags=["health"])

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import BaseUrl, InterpolationsService
-from api.headers import FileParameters, is_known
-from api.job_path import JOB, JobId
-from api.schemas import PROBLEM_RESPONSE, JobPage
-from api.stored_file import RANGE_ANSWERS, StoredFile
-from api.views import job_view
-from core.job import ID_PATTERN, JobState
-from core.job_view import JobView
+from api.http.headers import FileParameters, is_known
+from api.http.job_path import JOB, JobId
+from api.http.stored_file import RANGE_ANSWERS, StoredFile
+from api.schemas.jobs import PROBLEM_RESPONSE, JobPage
+from api.schemas.views import job_view
+from core.records.job import ID_PATTERN, JobState
+from core.records.view import JobView
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from api.dependencies import CurrentDeployment
-from api.deployment_views import model_list
-from api.schemas import PROBLEM_RESPONSE
-from api.schemas_deployment import ModelList
+from api.schemas.deployment import ModelList
+from api.schemas.deployment_views import model_list
+from api.schemas.jobs import PROBLEM_RESPONSE
 
 router = APIRouter(prefix="/v1/models", tags=["deployment"])
 

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from api.dependencies import CurrentCaller, CurrentDeployment
-from api.deployment_views import queue_view
-from api.schemas import PROBLEM_RESPONSE
-from api.schemas_deployment import QueueView
+from api.schemas.deployment import QueueView
+from api.schemas.deployment_views import queue_view
+from api.schemas.jobs import PROBLEM_RESPONSE
 
 router = APIRouter(prefix="/v1/queue", tags=["deployment"])
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.bodies import read_submission
+from api.contract.submission import SUBMISSION_DOC
 from api.dependencies import base_url_of, interpolations_of, job_bodies_of, submissions_of
-from api.direct import DirectRoute
-from api.headers import (
+from api.http.bodies import read_submission
+from api.http.direct import DirectRoute
+from api.http.headers import (
     ANY_STATE,
     IdempotencyKeyHeader,
     PreferHeader,
@@ -20,13 +21,12 @@ from api.headers import (
     seen_tags,
     version_tag,
 )
-from api.job_path import JOB, JobId
-from api.schemas import PROBLEM_RESPONSE
-from api.submission_doc import SUBMISSION_DOC
-from api.tracing import traceparent_of
-from core.job_record import QueuedView
-from core.job_store_async import Known
-from core.job_view import JobView
+from api.http.job_path import JOB, JobId
+from api.middleware.tracing import traceparent_of
+from api.schemas.jobs import PROBLEM_RESPONSE
+from core.records.view import JobView
+from core.store.encoding import QueuedView
+from core.store.roles.gateway import Known
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"], route_class=DirectRoute)
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.bodies import demand_empty_body
 from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
-from api.schemas import PROBLEM_RESPONSE, UploadView
-from core.job_view import absolute
+from api.http.bodies import demand_empty_body
+from api.schemas.jobs import PROBLEM_RESPONSE, UploadView
+from core.records.view import absolute
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

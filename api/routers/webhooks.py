@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.bodies import read_json
 from api.dependencies import CurrentCaller, CurrentWebhooks
-from api.schemas import PROBLEM_RESPONSE
-from api.schemas_webhooks import WebhookTestBody, WebhookTestView
+from api.http.bodies import read_json
+from api.schemas.jobs import PROBLEM_RESPONSE
+from api.schemas.webhooks import WebhookTestBody, WebhookTestView
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from scripts.dashboards.answers import DataSource, Span
 from scripts.dashboards.pictures import draw, excerpt, pages
 from scripts.dashboards.stories import STORIES
-from tests.monitoring.prometheus import SCRAPE_SECONDS
-from tests.monitoring.scene import open_scene
+from testkit.monitoring.prometheus import SCRAPE_SECONDS
+from testkit.monitoring.scene import open_scene
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS_BEFORE = 10

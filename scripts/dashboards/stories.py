@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.monitoring.scene import Scene
+from testkit.monitoring.scene import Scene
 
 
 @dataclass(frozen=True)

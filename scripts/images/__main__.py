@@ -75,7 +75,7 @@ def look_at_api(container: str, base_size: int) -> None:
     say(f"{API}: {added / 1e6:.0f} MB above its base")
     if added > MOST_ABOVE_BASE:
         raise CheckFailed(f"{API} may add {MOST_ABOVE_BASE / 1e6:.0f} MB to its base but adds {added / 1e6:.0f}")
-    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.bucket, kombu.transport.redis")
+    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.objects.bucket, kombu.transport.redis")
     for absent in ("torch", "numpy", "diffusers", "model", "worker"):
         within(container, f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)")
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
@@ -84,7 +84,7 @@ def look_at_api(container: str, base_size: int) -> None:
 def look_at_worker(container: str, base_size: int) -> None:
     """It holds what a worker needs, and no gateway."""
     say(f"{WORKER}: {(size_of(container) - base_size) / 1e6:.0f} MB above its base")
-    within(container, "import worker.bootstrap, worker.runner, model.pipeline_tooncrafter, torch, av")
+    within(container, "import worker.bootstrap, worker.jobs.runner, model.pipeline_tooncrafter, torch, av")
     within(container, "import importlib.util as u, sys; sys.exit(u.find_spec('api') is not None)")
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from model.presets import TINY
 from scripts.images.buildah import ROOT, CheckFailed, command_in, files_of, run, say
-from tests.model.published_layout import layout, recipe, save_state_dict
-from tests.servers import Process, RedisServer, free_port
+from testkit.published_layout import layout, recipe, save_state_dict
+from testkit.servers import Process, RedisServer, free_port
 
 START_SECONDS = 120.0
 JOB_SECONDS = 240.0  # of a job that takes two, on a machine that does much else

@@ -13,10 +13,10 @@ from httpx import ASGITransport, AsyncClient, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.main import create_app
-from core.api_keys import ApiKeys
 from core.settings import Settings
-from tests.jobs import png
-from tests.servers import Process, RedisServer, free_port, wait_until
+from core.store.tenants.api_keys import ApiKeys
+from testkit.jobs import png
+from testkit.servers import Process, RedisServer, free_port, wait_until
 
 BASE_URL = "http://localhost"
 
@@ -34,7 +34,7 @@ async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
 
 
 def make_key(settings: Settings, tenant: str, **options: Any) -> str:
-    """What `python -m api.keys create` prints."""
+    """What `python -m admin.keys create` prints."""
     with closing(ApiKeys(settings.find_redis())) as keys:
         return keys.create(tenant, **options).key
 

@@ -10,13 +10,13 @@ from httpx import AsyncClient
 
 from core import errors
 from core.errors import ServiceError
-from core.job import new_job_id
-from core.keys import JOB
-from core.logging import configure_logging
+from core.records.job import new_job_id
 from core.settings import Settings
+from core.store.keys import JOB
+from core.telemetry.logging import configure_logging
+from testkit.servers import RedisServer, S3Server, free_port
 from tests.api.conftest import files, gateway, problems
-from tests.api.test_submit import URL
-from tests.servers import RedisServer, S3Server, free_port
+from tests.api.routers.test_submit import URL
 
 
 class TestForm:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from core.settings import Settings
+from testkit.jobs import noise_png, png
+from testkit.servers import RedisServer
 from tests.api.conftest import files, gateway_process, problems
-from tests.api.test_submit import URL
-from tests.jobs import noise_png, png
-from tests.servers import RedisServer
+from tests.api.routers.test_submit import URL
 
 LARGE = noise_png(700, 600)  # 1.3 MB: a part of a form so large is written to the temporary folder
 

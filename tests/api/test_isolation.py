@@ -7,13 +7,13 @@ import pytest
 from httpx import AsyncClient, Response
 
 from api.main import create_app
-from core.job import Timing, new_job_id
-from core.job_store import JobStore
+from core.records.job import Timing, new_job_id
 from core.settings import Settings
-from core.uploads import new_upload_id
+from core.store.roles.worker import JobStore
+from core.store.uploads import new_upload_id
+from testkit.jobs import MODEL, png, stored_output
+from testkit.steps import claim
 from tests.api.conftest import files
-from tests.core.steps import claim
-from tests.jobs import MODEL, png, stored_output
 
 URL = "/v1/interpolations"
 
@@ -26,8 +26,8 @@ WITHOUT_JOB = {
     ("POST", "/v1/webhooks/test"): "signed with the own secret: test_a_tenant_without_a_secret_is_told_how_to_get_one",
     ("GET", "/v1/queue"): "test_queue_counts_and_names_nobody",
     ("GET", "/v1/models"): "what workers hold",
-    ("GET", "/files/{key}"): "the link's signature stands for itself: tests/api/test_files.py",
-    ("PUT", "/files/{key}"): "the link's signature stands for itself: tests/api/test_files.py",
+    ("GET", "/files/{key}"): "the link's signature stands for itself: tests/api/routers/test_files.py",
+    ("PUT", "/files/{key}"): "the link's signature stands for itself: tests/api/routers/test_files.py",
     ("GET", "/healthz"): "nothing",
     ("GET", "/readyz"): "nothing",
 }

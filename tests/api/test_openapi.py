@@ -12,13 +12,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.main import create_app
-from api.schemas import InterpolationBody, ProblemView
-from core.job_view import JobView
+from api.schemas.jobs import InterpolationBody, ProblemView
+from core.records.view import JobView
 from core.settings import Settings
+from testkit.jobs import png
+from testkit.servers import ROOT
 from tests.api.conftest import files
-from tests.api.test_submit import URL
-from tests.jobs import png
-from tests.servers import ROOT
+from tests.api.routers.test_submit import URL
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

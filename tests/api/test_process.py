@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from core.settings import Settings
+from testkit.servers import Process, free_port, wait_until
 from tests.api.conftest import files, problems
-from tests.api.test_submit import URL
-from tests.servers import Process, free_port, wait_until
+from tests.api.routers.test_submit import URL
 
 STOP_SECONDS = 8.0  # two are promised; less than the ten after which uvicorn would cut connections, on a slow machine
 

@@ -13,17 +13,17 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
-from api.doorkeeper import TRUST
-from core.job_store import JobStore
+from api.middleware.doorkeeper import TRUST
+from core.objects.storage import open_storage
 from core.settings import Settings
-from core.storage import open_storage
-from core.webhook_secrets import WebhookSecrets
+from core.store.roles.worker import JobStore
+from core.store.tenants.webhook_secrets import WebhookSecrets
+from testkit.jobs import png
+from testkit.servers import RedisServer
 from tests.api.conftest import bearer, files, gateway_process, make_key, problems
+from tests.api.routers.test_outputs import finished_job
+from tests.api.routers.test_submit import URL
 from tests.api.test_openapi import document, operations
-from tests.api.test_outputs import finished_job
-from tests.api.test_submit import URL
-from tests.jobs import png
-from tests.servers import RedisServer
 
 __all__ = ["document"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import audit
-from tests.web import answering
+from testkit.web import answering
 
 NOBODY = "http://127.0.0.1:1/v1/query"
 HOLE = {

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from api.errors import all_errors
-from api.schemas import InterpolationBody
+from api.schemas.jobs import InterpolationBody
 from core.errors import JobFailed
+from testkit.servers import ROOT
 from tests.architecture.test_threat_model import find, is_test
-from tests.servers import ROOT
 
 PAGE = (ROOT / "docs" / "contract.md").read_text()
 HEADINGS = ["what", "promise", "test"]

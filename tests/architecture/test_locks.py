@@ -122,8 +122,8 @@ def test_images_install_nothing_without_its_hash(dockerfile: str, lock: str) -> 
 
 
 PROCESSES = {
-    "api": "api.main, api.keys, dispatcher.scheduling, dispatcher.webhooks, core.bucket, kombu.transport.redis",
-    "worker": "worker.bootstrap, worker.runner, model.checkpoint, kombu.transport.redis",
+    "api": "api.main, dispatcher.scheduling, dispatcher.webhooks, core.objects.bucket, kombu.transport.redis",
+    "worker": "worker.bootstrap, worker.jobs.runner, model.checkpoint, kombu.transport.redis",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import setup
-from tests.web import answering
+from testkit.web import answering
 
 NOBODY_LISTENS = "http://127.0.0.1:1/whl/cpu"
 

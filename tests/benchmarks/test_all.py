@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.__main__ import FULL, QUICK, Areas, main
 from benchmarks.figures import Figure
-from tests.benchmarks.tiny import TINY
-from tests.servers import ROOT
+from testkit.servers import ROOT
+from testkit.tiny import TINY
 
 
 def lines(out: Path) -> list[list[str]]:
@@ -64,7 +64,7 @@ def test_simulated_workers_run_jobs_as_real_ones_do() -> None:
 def test_everything_is_measured(tmp_path: Path) -> None:
     """Every benchmark for real, each as short as it can be: all areas come out, with positive figures."""
     out = tmp_path / "bench.md"
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.tiny", out], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "testkit.tiny", out], cwd=ROOT, check=True)
     found = lines(out)
     assert [area for area in TINY if any(cells[0] == area for cells in found)] == list(TINY)
     assert all(float(cells[2]) >= 0 for cells in found)

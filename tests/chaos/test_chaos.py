@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import Plan, Run
-from tests.chaos.schedule import Kind
+from testkit.chaos.run import Plan, Run
+from testkit.chaos.schedule import Kind
 
 # one fault after the other, each at the worst moment that is known for it
 SHORT = Plan(jobs=60, faults=8, seed=7, seconds_of_a_fault=5.0, longest_fault_seconds=8.0)

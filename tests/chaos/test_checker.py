@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.job import Failure, Job, JobState, output_key
-from tests.chaos.checker import Final, check, wanted_objects
-from tests.chaos.history import Event, What
-from tests.jobs import generation_request, stored_output
+from core.records.job import Failure, Job, JobState, output_key
+from testkit.chaos.checker import Final, check, wanted_objects
+from testkit.chaos.history import Event, What
+from testkit.jobs import generation_request, stored_output
 
 JOB, OTHER = "itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W", "itp_01K9T3E4ZQ8M5N6P7R8S9T0V1X"
 RIGHT = stored_output().sha256

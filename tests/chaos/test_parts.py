@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.chaos.injected.sitecustomize import BREAKS
-from tests.chaos.proxy import Proxy
-from tests.chaos.schedule import Kind, draw_faults
-from tests.chaos.stories import draw_stories
+from testkit.chaos.injected.sitecustomize import BREAKS
+from testkit.chaos.proxy import Proxy
+from testkit.chaos.schedule import Kind, draw_faults
+from testkit.chaos.stories import draw_stories
 
 LIMIT_SECONDS = 10.0  # only ends a wait that would never end
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.contract.deployment import Deployment, deployment
-from tests.contract.run import generated_calls
-from tests.servers import ROOT
+from testkit.contract.deployment import Deployment, deployment
+from testkit.contract.run import generated_calls
+from testkit.servers import ROOT
 
 CHECKS = {
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from core.queue_metrics import QueueMetrics
+from core.records.webhook import TIME_LIMIT
+from core.records.worker import WorkerState
 from core.settings import Settings
-from core.webhooks import TIME_LIMIT
-from core.worker_record import WorkerState
+from core.store.queue_metrics import QueueMetrics
 from dispatcher.__main__ import FAREWELL_SECONDS
-from tests.servers import RedisServer
+from testkit.servers import RedisServer
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 VALIDATE = Path(__file__).resolve().parents[2] / ".venv" / "checkers" / "bin" / "kubernetes-validate"

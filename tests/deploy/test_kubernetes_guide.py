@@ -43,7 +43,7 @@ def test_every_file_is_there() -> None:
 
 def test_every_command_is_a_module() -> None:
     modules = set(re.findall(r"python -m ([\w.]+)", GUIDE))
-    assert {"api.keys", "model.checkpoint"} <= modules
+    assert {"admin.keys", "model.checkpoint"} <= modules
     files = {name: (ROOT / name.replace(".", "/")).with_suffix(".py") for name in modules}
     assert [name for name, file in files.items() if not file.exists()] == []
 

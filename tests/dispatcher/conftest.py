@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from core import keys
-from core.job import new_job_id
-from core.job_store_async import AsyncJobStore
-from core.job_view import output_link
-from core.outbound import Outbound
+from core.objects.storage import open_storage
+from core.outbound.fetch import Outbound
+from core.outbound.webhooks import WebhookSender
+from core.records.job import new_job_id
+from core.records.view import output_link
+from core.records.webhook import FINAL_EVENTS, RETRY_WAITS, TIME_LIMIT, Webhook, WebhookEvent
 from core.settings import Settings
-from core.storage import open_storage
-from core.webhook_secrets import WebhookSecret, WebhookSecrets
-from core.webhook_sender import WebhookSender
-from core.webhook_store import WebhookStore
-from core.webhooks import FINAL_EVENTS, RETRY_WAITS, TIME_LIMIT, Webhook, WebhookEvent
-from dispatcher.delivering import Deliverer
-from tests.jobs import generation_request
-from tests.servers import RedisServer
-from tests.web import Visit, WebServer
+from core.store import keys
+from core.store.roles.gateway import AsyncJobStore
+from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.store.webhooks import WebhookStore
+from dispatcher.deliverer import Deliverer
+from testkit.jobs import generation_request
+from testkit.servers import RedisServer
+from testkit.web import Visit, WebServer
 
 AT_ONCE = [timedelta()] * len(RETRY_WAITS)  # the whole schedule without its waits
 GATEWAY = "http://gateway.studio:8000"

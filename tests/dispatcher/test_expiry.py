@@ -7,17 +7,17 @@ from threading import Event
 
 import pytest
 
-from core import keys
 from core.errors import Unavailable
-from core.job import Timing, job_prefix, new_job_id
-from core.job_store_async import AsyncJobStore
+from core.objects.storage import ObjectStorage, open_storage
+from core.records.job import Timing, job_prefix, new_job_id
 from core.settings import Settings
-from core.storage import ObjectStorage, open_storage
-from core.upkeep_store import BATCH, UpkeepStore
+from core.store import keys
+from core.store.roles.dispatcher import BATCH, UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
 from dispatcher.expiry import FAILURES_IN_A_ROW, Expiry
-from tests.core.steps import claim
-from tests.jobs import MODEL, generation_request, stored_output
-from tests.servers import RedisServer, free_port
+from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.servers import RedisServer, free_port
+from testkit.steps import claim
 
 BRIEF = timedelta(milliseconds=1)
 

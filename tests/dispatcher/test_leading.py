@@ -3,11 +3,11 @@
 import threading
 import time
 
-from core import keys
-from core.upkeep_store import UpkeepStore
+from core.store import keys
+from core.store.roles.dispatcher import UpkeepStore
 from dispatcher.leading import RENEW_SECONDS, lead
 from dispatcher.scheduling import Scheduler
-from tests.servers import RedisServer, wait_until
+from testkit.servers import RedisServer, wait_until
 
 NEWS = 100
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from core import keys
-from core.job import JobState, Timing, new_job_id
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.queue import QUEUE
+from core.objects.storage import open_storage
+from core.records.job import JobState, Timing, new_job_id
 from core.settings import Settings
-from core.storage import open_storage
-from tests.jobs import MODEL, generation_request, stored_output
-from tests.servers import Process, RedisServer, wait_until
+from core.store import keys
+from core.store.broker import QUEUE
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.servers import Process, RedisServer, wait_until
 
 Start = Callable[[], Process]
 

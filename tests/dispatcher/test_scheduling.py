@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from core import keys
-from core.job import new_job_id
-from core.job_store_async import AsyncJobStore
-from core.queue import GENERATE_TASK, QUEUE
-from core.upkeep_store import UpkeepStore
+from core.records.job import new_job_id
+from core.store import keys
+from core.store.broker import GENERATE_TASK, QUEUE
+from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
-from tests.jobs import MODEL, generation_request
-from tests.servers import RedisServer
+from testkit.jobs import MODEL, generation_request
+from testkit.servers import RedisServer
 
 
 async def submit(store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)) -> list[str]:

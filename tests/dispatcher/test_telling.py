@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from core import keys
 from core.errors import OutOfMemory
-from core.job import MAX_LOST_LEASES, SCHEMA_VERSION, Timing, new_job_id
-from core.job_store_async import AsyncJobStore
-from core.logging import configure_logging
-from core.upkeep_store import BATCH, UpkeepStore
-from dispatcher.telling import tell_ended_jobs
-from tests.core.steps import TTL, claim, expire_lease, submit
-from tests.jobs import MODEL, generation_request, stored_output
-from tests.servers import RedisServer
+from core.records.job import MAX_LOST_LEASES, SCHEMA_VERSION, Timing, new_job_id
+from core.store import keys
+from core.store.roles.dispatcher import BATCH, UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
+from core.telemetry.logging import configure_logging
+from dispatcher.job_ends import tell_ended_jobs
+from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.servers import RedisServer
+from testkit.steps import TTL, claim, expire_lease, submit
 
 TIMING = Timing(
     queued_seconds=1.5, run_seconds=9.0, encode_seconds=0.5, denoise_seconds=6.0, decode_seconds=1.0,

@@ -5,23 +5,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core import keys
-from core.job import Timing
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.logging import configure_logging
+from core.records.job import Timing
 from core.settings import Settings
-from core.tracing import begin_tracing, end_tracing
-from core.upkeep_store import UpkeepStore
-from core.webhook_store import WebhookStore
+from core.store import keys
+from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from core.store.webhooks import WebhookStore
+from core.telemetry.logging import configure_logging
+from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.recovery import recover_lost_jobs
-from tests.core.steps import claim, expire_lease
-from tests.core.steps import submit as submit_job
+from testkit.jobs import MODEL, stored_output
+from testkit.otlp import Collector
+from testkit.servers import RedisServer
+from testkit.steps import claim, expire_lease
+from testkit.steps import submit as submit_job
+from testkit.web import Visit, http, web_server
 from tests.dispatcher.conftest import Delivering, Submit, settled
-from tests.jobs import MODEL, stored_output
-from tests.otlp import Collector
-from tests.servers import RedisServer
-from tests.web import Visit, http, web_server
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, SPAN = CALLER[3:35], CALLER[36:52]

@@ -4,17 +4,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from core import keys
 from core.errors import InternalFailure
-from core.job import MAX_LOST_LEASES, Timing
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.upkeep_store import UpkeepStore
-from core.webhook_store import WebhookStore
-from tests.core.steps import claim, expire_lease
+from core.records.job import MAX_LOST_LEASES, Timing
+from core.store import keys
+from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from core.store.webhooks import WebhookStore
+from testkit.jobs import MODEL, stored_output
+from testkit.servers import RedisServer
+from testkit.steps import claim, expire_lease
 from tests.dispatcher.conftest import Submit
-from tests.jobs import MODEL, stored_output
-from tests.servers import RedisServer
 
 URL = "https://hooks.example.com/"
 

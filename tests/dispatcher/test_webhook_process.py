@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core.job_store_async import AsyncJobStore
 from core.settings import Settings
-from core.webhook_store import WebhookStore
+from core.store.roles.gateway import AsyncJobStore
+from core.store.webhooks import WebhookStore
+from testkit.servers import Process, RedisServer
+from testkit.web import Answer, Visit, http, web_server
 from tests.dispatcher.conftest import Submit, eventually, let_time_pass, settled
-from tests.servers import Process, RedisServer
-from tests.web import Answer, Visit, http, web_server
 
 Start = Callable[[int], Process]
 

@@ -11,19 +11,19 @@ import trustme
 from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
-from core import keys
-from core.job import Progress, Stage, Timing
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.outbound import Outbound
-from core.webhook_scripts import RECEIVERS_PER_CLAIM
-from core.webhook_secrets import WebhookSecret, WebhookSecrets
-from core.webhook_store import WebhookStore
-from core.webhooks import JITTER, RETRY_WAITS, Attempt, DeliveryState, Verdict
+from core.outbound.fetch import Outbound
+from core.records.job import Progress, Stage, Timing
+from core.records.webhook import JITTER, RETRY_WAITS, Attempt, DeliveryState, Verdict
+from core.store import keys
+from core.store.lua.webhooks import RECEIVERS_PER_CLAIM
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.store.webhooks import WebhookStore
+from testkit.jobs import MODEL, stored_output
+from testkit.servers import RedisServer
+from testkit.web import Answer, Internet, NameServer, Visit, always, by_resource, http, web_server
 from tests.dispatcher.conftest import GATEWAY, Delivering, Submit, eventually, let_time_pass, message, settled
-from tests.jobs import MODEL, stored_output
-from tests.servers import RedisServer
-from tests.web import Answer, Internet, NameServer, Visit, always, by_resource, http, web_server
 
 FINE, BROKEN = always(http(status="204 No Content")), always(http(status="500 Internal Server Error"))
 PROMISED = len(RETRY_WAITS) + 1  # attempts at one event
@@ -390,8 +390,8 @@ class TestReceivers:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """It has far more hosts than a look at the queue sees, each of them due before any of another tenant's."""
-        monkeypatch.setattr("dispatcher.delivering.MAX_IN_FLIGHT", 4)
-        monkeypatch.setattr("dispatcher.delivering.OF_ONE_TENANT", 3)
+        monkeypatch.setattr("dispatcher.deliverer.MAX_IN_FLIGHT", 4)
+        monkeypatch.setattr("dispatcher.deliverer.OF_ONE_TENANT", 3)
         secrets.create("crowd")
         crowd, fine = async_store.of("crowd"), "fine.example.com:80"
         names = [f"h{number}.example.com:80" for number in range(RECEIVERS_PER_CLAIM + 20)]

@@ -13,7 +13,7 @@ import pytest
 
 from scripts.setup import DEBIAN_TOOLS
 from scripts.stack import Stack
-from tests.e2e.client import Client
+from testkit.client import Client
 
 CHROMIUM = next(filter(None, map(shutil.which, DEBIAN_TOOLS["chromium"])), None)
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.stack import Stack
-from tests.e2e.client import KEYFRAMES, Client
+from testkit.client import KEYFRAMES, Client
 from tests.e2e.test_jobs import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from testkit.client import KEYFRAMES, Client
 from tests.api.conftest import problems
-from tests.api.test_submit import data_uri
-from tests.e2e.client import KEYFRAMES, Client
+from tests.api.routers.test_submit import data_uri
 
 URL = "/v1/interpolations"
 SMALL = {"steps": 1, "width": 128, "height": 128}

@@ -3,14 +3,14 @@
 import asyncio
 from datetime import timedelta
 
-from core.job import Job, Keyframe, new_job_id, upload_key
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore, Outcome
+from core.objects.storage import open_storage
+from core.records.job import Job, Keyframe, new_job_id, upload_key
 from core.settings import Settings
-from core.storage import open_storage
-from core.uploads import AsyncUploadStore, new_upload_id
+from core.store.roles.gateway import AsyncJobStore, Outcome
+from core.store.roles.worker import JobStore
+from core.store.uploads import AsyncUploadStore, new_upload_id
 from scripts.stack import Stack
-from tests.e2e.client import KEYFRAMES, Client
+from testkit.client import KEYFRAMES, Client
 
 FLOOD = 1_000
 FLOODER = "flooder"

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from scripts.stack import Stack
-from tests.e2e.client import KEYFRAMES
-from tests.servers import ROOT
+from testkit.client import KEYFRAMES
+from testkit.servers import ROOT
 
 PACKAGE = "studio_client"
 Operation = Callable[[str], ModuleType]

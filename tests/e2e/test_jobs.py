@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from scripts.stack import Stack
-from tests.e2e.client import KEYFRAMES, Client
+from testkit.client import KEYFRAMES, Client
 
 README = Path(__file__).parents[2] / "README.md"
 # No sandbox, since tests may run as root; no network of its own, since there may be none.

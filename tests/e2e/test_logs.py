@@ -5,8 +5,8 @@ import uuid
 from typing import Any
 
 from scripts.stack import Stack
-from tests.e2e.client import Client
-from tests.servers import wait_until
+from testkit.client import Client
+from testkit.servers import wait_until
 
 
 def lines(stack: Stack, process: str) -> list[dict[str, Any]]:

@@ -14,15 +14,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-from core.api_keys import ApiKeys
-from core.s3_storage import s3_client
+from core.objects.s3 import s3_client
 from core.settings import Settings
-from core.webhook_secrets import WebhookSecrets
+from core.store.tenants.api_keys import ApiKeys
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from scripts.stack import Stack
-from tests.core.image_corpus import png_of
-from tests.jobs import drawing, encoded
-from tests.servers import S3Server, free_port, wait_until
-from tests.web import Visit, WebServer, http, web_server
+from testkit.image_corpus import png_of
+from testkit.jobs import drawing, encoded
+from testkit.servers import S3Server, free_port, wait_until
+from testkit.web import Visit, WebServer, http, web_server
 
 JOBS = "/v1/interpolations"
 PROCESSES = {"gateway", "dispatcher", "webhooks", "worker"}

@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from scripts.stack import Stack
-from tests.e2e.client import Client
+from testkit.client import Client
+from testkit.otlp import Collector, Span
+from testkit.servers import wait_until
 from tests.e2e.conftest import end_all_of, processes_of
-from tests.otlp import Collector, Span
-from tests.servers import wait_until
 
 STAGES = ["loading", "encoding", "denoising", "decoding", "exporting", "uploading"]
 SENT, QUEUED, RUN = "send interpolations", "queued", "process interpolations"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from scripts.stack import UP, Stack, StackFailed
-from tests.e2e.client import Client
+from testkit.client import Client
 from tests.e2e.conftest import processes_of
 
 MANY_STEPS = 60  # still running when the test looks

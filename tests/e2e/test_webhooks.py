@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from standardwebhooks import Webhook
 
-from core.webhook_secrets import WebhookSecrets
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from scripts.stack import Stack
-from tests.e2e.client import Client
-from tests.servers import wait_until
-from tests.web import always, http, web_server
+from testkit.client import Client
+from testkit.servers import wait_until
+from testkit.web import always, http, web_server
 
 
 async def test_a_receiver_is_told_from_the_first_step_to_the_video(

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from core import metrics
-from core.queue_metrics import QueueMetrics
+from core.store.queue_metrics import QueueMetrics
+from core.telemetry import metrics
 from scripts.dashboards.catalogue import DASHBOARDS, FOLDER, file_of
 from scripts.dashboards.grafana import render
-from worker.gpu_metrics import GpuMetrics
+from worker.gpu.metrics import GpuMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"\btooncrafter_[a-z0-9_]+")

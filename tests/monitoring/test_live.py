@@ -17,16 +17,16 @@ from scripts.dashboards.catalogue import DASHBOARDS, file_of
 from scripts.dashboards.page import LINE, PAGE_WIDTH, render
 from scripts.dashboards.panels import Panel
 from scripts.dashboards.pictures import MARGIN, draw, pages
+from testkit.monitoring.prometheus import MONITORING, PROGRAM, SCRAPE_SECONDS, Prometheus, promtool
+from testkit.monitoring.scene import scene_in_background
 from tests.e2e.conftest import CHROMIUM
-from tests.monitoring.prometheus import MONITORING, PROGRAM, SCRAPE_SECONDS, Prometheus, promtool
-from tests.monitoring.scene import scene_in_background
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
 )
 
 # What a healthy stack without a card has nothing of. Each is made at its source in another test.
-WITHOUT_A_CARD = "tooncrafter_gpu_"  # tests/worker/test_worker_metrics.py::TestGpu
+WITHOUT_A_CARD = "tooncrafter_gpu_"  # tests/worker/watch/test_worker_metrics.py::TestGpu
 AFTER_A_FAULT = {
     "tooncrafter_audit_repairs_total",  # test_repairs_of_the_audit_are_counted
     "ALERTS",  # test_mornings.py

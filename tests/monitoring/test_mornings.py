@@ -12,8 +12,8 @@ import pytest
 from scripts.dashboards.answers import DataSource, Span
 from scripts.dashboards.pictures import panel_named
 from scripts.dashboards.stories import STORIES
-from tests.monitoring.prometheus import PROGRAM, SCRAPE_SECONDS
-from tests.monitoring.scene import Scene, scene_in_background
+from testkit.monitoring.prometheus import PROGRAM, SCRAPE_SECONDS
+from testkit.monitoring.scene import Scene, scene_in_background
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"

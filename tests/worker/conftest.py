@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.decoder import DecoderLimits
-from core.decoders import Decoders
-from core.job import Job, Keyframe, StoredImage, input_key, new_job_id
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
+from core.images.decoder import DecoderLimits
+from core.images.pool import Decoders
+from core.objects.storage import ObjectStorage, open_storage
+from core.records.job import Job, Keyframe, StoredImage, input_key, new_job_id
 from core.settings import Settings
-from core.storage import ObjectStorage, open_storage
-from tests.jobs import MODEL, generation_request, png
-from worker.heartbeat import Heartbeat
-from worker.memory import DeviceMemory
-from worker.runner import Limits, Runner
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import MODEL, generation_request, png
+from worker.gpu.memory import DeviceMemory
+from worker.jobs.runner import Limits, Runner
+from worker.watch.heartbeat import Heartbeat
 
 TTL = timedelta(hours=1)
 IMAGE = StoredImage(sha256=sha256(png()).hexdigest(), content_type="image/png", width=64, height=40, bytes=len(png()))

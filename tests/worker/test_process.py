@@ -10,17 +10,17 @@ import psutil
 import pytest
 from celery import Celery
 
-from core import keys
-from core.job import Job, JobState
-from core.job_store import JobStore
-from core.job_store_async import AsyncJobStore
-from core.queue import GENERATE_TASK, QUEUE, broker_url, transport_options
+from core.objects.storage import open_storage
+from core.records.job import Job, JobState
+from core.records.worker import WorkerRecord
 from core.settings import Settings
-from core.storage import open_storage
-from core.worker_record import WorkerRecord
-from tests.servers import Process, RedisServer, wait_until
+from core.store import keys
+from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_options
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.servers import Process, RedisServer, wait_until
+from testkit.stand_in_worker import TROUBLE
 from tests.worker.conftest import read, submit
-from tests.worker.stand_in import TROUBLE
 
 LOADING_SECONDS = 150.0  # of a child; importing torch takes half a minute where others keep both cores busy
 PATIENCE_SECONDS = "2"  # under the lease of 5 s, so that the watchdog comes first
@@ -46,7 +46,7 @@ class Stack:
 
     def start(self, **settings: str) -> Process:
         own = {f"TOONCRAFTER_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "worker", "--include=tests.worker.stand_in"]
+        command = [sys.executable, "-m", "worker", "--include=testkit.stand_in_worker"]
         return Process(command, self._folder / "worker.log", self.environment | own)
 
     def cause(self, trouble: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT, Process, RedisServer
+from testkit.servers import ROOT, Process, RedisServer
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""The deployment as callers see it."""
+
+from collections import Counter, defaultdict
+
+from api.schemas.deployment import (
+    BasedOn,
+    EstimateView,
+    ExpectedSeconds,
+    LaneView,
+    LimitsView,
+    ModelList,
+    ModelView,
+    QueueView,
+    SizeView,
+    WorkersView,
+)
+from api.schemas.jobs import MAX_STEPS
+from core.records.job import NUM_FRAMES, GenerationRequest, ModelInfo
+from core.records.worker import WorkerState
+from core.shots import canvas as shot
+from core.shots.canvas import Size
+from core.store.deployment import Deployment, Lane, Unknown
+
+DECIMALS = 1  # of expected seconds; more would claim what no median knows
+
+
+def estimate_view(request: GenerationRequest, deployment: Deployment) -> EstimateView:
+    """The plan of a request, and what it would take by the deployment's recent runs."""
+    canvas, first = Size(request.width, request.height), request.keyframes[0].image
+    output = shot.content_box(Size(first.width, first.height), canvas).size
+    segments = len(request.keyframes) - 1
+    passes = segments * shot.model_passes(request.steps, request.guidance_scale)
+    pixels = canvas.width * canvas.height
+    runs = deployment.runs
+    return EstimateView(
+        segments=segments,
+        model_passes=passes,
+        frames=segments * NUM_FRAMES,
+        canvas=_size(canvas),
+        output=_size(output),
+        seconds=_seconds(
+            deployment.expected_run(passes=passes, pixels=pixels),
+            deployment.expected_wait(request.priority, pixels),
+        ),
+        based_on=BasedOn(
+            runs=len(runs), model=runs[0].model if runs else None, device=runs[0].device if runs else None
+        ),
+    )
+
+
+def model_list(deployment: Deployment) -> ModelList:
+    """What the live workers hold; workers of the same weights and precision are one model."""
+    held: defaultdict[tuple[str, ...], list[ModelInfo]] = defaultdict(list)
+    limits: defaultdict[tuple[str, ...], list[int | None]] = defaultdict(list)
+    for worker in deployment.workers:
+        if worker.model:
+            identity = (worker.model.name, worker.model.weights, worker.model.dtype)
+            held[identity].append(worker.model)
+            limits[identity].append(worker.max_canvas_pixels)
+    return ModelList(data=[_model(held[identity], limits[identity]) for identity in sorted(held)])
+
+
+def queue_view(deployment: Deployment) -> QueueView:
+    """What waits, and who works on it."""
+    states = Counter(worker.state for worker in deployment.workers)
+    return QueueView(
+        paused=deployment.is_paused,
+        lanes=[_lane(lane, deployment.expected_wait(lane.priority)) for lane in deployment.lanes],
+        running=len(deployment.remaining_seconds),
+        workers=WorkersView(**{state.value: states[state] for state in WorkerState}),
+    )
+
+
+def _seconds(run: float | Unknown, wait: float | Unknown) -> ExpectedSeconds:
+    known_run, known_wait = _known(run), _known(wait)
+    return ExpectedSeconds(
+        run=known_run,
+        queue_wait=known_wait,
+        total=None if known_run is None or known_wait is None else round(known_run + known_wait, DECIMALS),
+        unknown=next((why for why in (wait, run) if isinstance(why, Unknown)), None),
+    )
+
+
+def _lane(lane: Lane, wait: float | Unknown) -> LaneView:
+    return LaneView(
+        priority=lane.priority,
+        depth=lane.waiting,
+        oldest_seconds=lane.oldest_seconds,
+        expected_wait_seconds=_known(wait),
+        unknown=wait if isinstance(wait, Unknown) else None,
+    )
+
+
+def _known(seconds: float | Unknown) -> float | None:
+    return None if isinstance(seconds, Unknown) else round(seconds, DECIMALS)
+
+
+def _model(held: list[ModelInfo], limits: list[int | None]) -> ModelView:
+    """One model, as each of its workers holds it and with the limit of each on canvases."""
+    known_limits = [limit for limit in limits if limit is not None]
+    return ModelView(
+        name=held[0].name,
+        trained=held[0].trained,
+        weights=held[0].weights,
+        dtype=held[0].dtype,
+        devices=sorted({model.device for model in held}),
+        workers=len(held),
+        sizes=[_size(canvas) for canvas in shot.CANVASES],
+        limits=LimitsView(
+            min_side=shot.MIN_SIDE,
+            max_side=shot.MAX_SIDE,
+            side_multiple=shot.CANVAS_MULTIPLE,
+            max_canvas_pixels=max(known_limits) if len(known_limits) == len(limits) else None,
+            max_steps=MAX_STEPS,
+            frames=NUM_FRAMES,
+        ),
+    )
+
+
+def _size(size: Size) -> SizeView:
+    return SizeView(width=size.width, height=size.height)

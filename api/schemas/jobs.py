@@ -1,0 +1,243 @@
+"""Request and response bodies. Their JSON schema is the documentation, so every field says meaning, unit and range."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
+
+from core.records.job import Priority
+from core.records.view import JobView
+from core.records.webhook import FINAL_EVENTS, WebhookEvent
+from core.shots import canvas as shot
+
+MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000  # entries, characters; they lie in Redis
+MAX_STEPS = 60  # as many as the published demo offers
+MIN_EXPIRES_SECONDS = 3600
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Describe a field that may be left out but not be null."""
+    schema.pop("default")
+    schema |= next(way for way in schema.pop("anyOf") if way != {"type": "null"})
+
+
+Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
+
+
+class Body(BaseModel):
+    """Base of request bodies: nothing is coerced and nothing unknown is ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ImageSource(Body):
+    """Where an image comes from; exactly one of the fields. PNG, JPEG, WebP or TIFF, 8 or 16 bit, gray, RGB or RGBA."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    data: str | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="The image itself as a base64 data URI.",
+        examples=["data:image/png;base64,iVBORw0KGgo…"],
+        pattern=r"^data:image/[a-z.+-]+;base64,",
+    )
+    part: str | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="Name of the multipart file that holds the image.",
+        examples=["first"],
+    )
+    url: str | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="An https address at which the image lies. It is fetched before the request is answered; up to 3 "
+        "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
+        examples=["https://images.example.com/shots/12a/first.png"],
+    )
+    upload: str | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="Id of an upload whose bytes have arrived.",
+        examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticKnownError("string_type")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if [self.data, self.part, self.url, self.upload].count(None) != 3:
+            names = ", ".join(f"`{name}`" for name in type(self).model_fields)
+            raise ValueError(f"has to have exactly one of {names}")
+        return self
+
+
+class KeyframeBody(Body):
+    """A drawing that the result has to pass through."""
+
+    image: ImageSource
+
+
+class OutputBody(Body):
+    """A file that is wanted."""
+
+    format: Literal["mp4"] = Field(default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser.")
+
+
+class WebhookBody(Body):
+    """Who is told of the job's events, so that nobody needs to ask."""
+
+    url: str = Field(
+        description="An https address of a public host that takes signed messages by POST (docs/webhooks.md). Shown "
+        "nowhere again.",
+        examples=["https://studio.example.com/hooks/tooncrafter"],
+    )
+    events: list[Literal["running", "progress", "succeeded", "failed", "canceled"]] = Field(
+        default=[event.value for event in FINAL_EVENTS],
+        min_length=1,
+        max_length=len(WebhookEvent),
+        description="What is told. `progress` comes at most once a second and is tried once; all others are tried "
+        "again for three days.",
+    )
+
+
+class InterpolationBody(Body):
+    """What to animate, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"width": ["height"], "height": ["width"]}},
+    )
+
+    keyframes: list[KeyframeBody] = Field(
+        min_length=2, max_length=2, description="The first and the last drawing of the clip, in this order."
+    )
+    prompt: str = Field(
+        default="", max_length=1000, description="What happens in the shot.", examples=["a fox jumps over a brook"]
+    )
+    negative_prompt: str = Field(default="", max_length=1000, description="What should not be seen.")
+    frame_stride: int = Field(
+        default=10, ge=5, le=30, description="The model's motion condition: smaller means larger motion."
+    )
+    steps: int = Field(default=50, ge=1, le=MAX_STEPS, description="Denoising steps (DDIM).")
+    eta: float = Field(
+        default=1.0, ge=0, le=1, description="Share of fresh noise in each step; 0 is deterministic DDIM."
+    )
+    guidance_scale: float = Field(
+        default=7.5, ge=1, le=15, description="How strongly prompt and keyframes are followed; 1 is no guidance."
+    )
+    guidance_rescale: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Share by which guidance is held to the contrast of the unguided result.",
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**32 - 1,
+        description="The same request and seed give the same frames on the same device and version. Left out: random.",
+    )
+    width: Side | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="Width of the canvas in pixels. Left out: by the first keyframe's aspect ratio. Keyframes are "
+        "fitted into the canvas, and what fills it up is cut away again: a result has the first one's aspect ratio.",
+    )
+    height: Side | None = Field(
+        default=None,
+        json_schema_extra=_never_null,
+        description="Height of the canvas in pixels; goes with `width`.",
+    )
+    fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
+    outputs: list[OutputBody] = Field(
+        default_factory=lambda: [OutputBody()],  # a plain default would be copied deeply for each request
+        min_length=1,
+        max_length=1,
+        json_schema_extra={"default": [{"format": "mp4"}]},
+        description="The files that are wanted.",
+    )
+    priority: Literal["interactive", "batch"] = Field(
+        default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."
+    )
+    webhook: WebhookBody | None = Field(default=None, description="Who is told of the job's events.")
+    metadata: dict[
+        Annotated[str, Field(max_length=MAX_METADATA_NAME)], Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
+    ] = Field(default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent.")
+    expires_in: int | None = Field(
+        default=None,
+        ge=MIN_EXPIRES_SECONDS,
+        description="Seconds until record and objects are deleted. Left out: as long as the operator keeps jobs.",
+    )
+
+    @field_validator("frame_stride", "steps", "seed", "width", "height", "fps", "expires_in", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """For JSON Schema 5.0 is an integer, and some languages write it so."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @field_validator("width", "height", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticKnownError("int_type")
+        return value
+
+    @model_validator(mode="after")
+    def _width_and_height_together(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("`width` and `height` have to be given together")
+        return self
+
+
+class UploadBody(Body):
+    """Nothing needs to be said about an upload yet."""
+
+
+class UploadView(BaseModel):
+    """A place for one image."""
+
+    id: str = Field(description="`upl_` and a ULID.", examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
+    object: Literal["upload"] = "upload"
+    upload_url: str = Field(description="PUT the bytes to this address; it needs no other permission.")
+    max_bytes: int = Field(description="A larger image is refused.")
+    expires_at: datetime = Field(
+        description="Until then the address takes the bytes, and the upload waits for the first job that uses it."
+    )
+
+
+class JobPage(BaseModel):
+    """Some jobs, the newest first."""
+
+    data: list[JobView]
+    next_cursor: str | None = Field(description="Ask for the next page with it; null on the last one.")
+
+
+class ProblemEntry(BaseModel):
+    """One thing that is wrong with a request."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.", examples=["/keyframes/1/image"])
+    code: str = Field(examples=["out_of_range"])
+    detail: str = Field(examples=["`steps` has to be at most 60 but is 200"])
+
+
+class ProblemView(BaseModel):
+    """An error, as problem details (RFC 9457)."""
+
+    type: str = Field(description="Relative address of a page about the code.", examples=["/errors/invalid_request"])
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the error.", examples=["invalid_request"])
+    detail: str
+    request_id: str
+    errors: list[ProblemEntry] | None = None
+
+
+PROBLEM_RESPONSE: dict[str, Any] = {
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
+}

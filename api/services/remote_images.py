@@ -1,0 +1,60 @@
+"""Images that a request names by URL: fetched together, within one time, through the guard."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from api.services.turns import Turns
+from core.errors import Problem
+from core.outbound.fetch import Outbound, TooLarge
+from core.outbound.urls import UnreachableUrl, UrlRefused
+from core.settings import Settings
+
+Fetched = Mapping[str, bytes | UrlRefused | TooLarge]  # by URL
+
+log = structlog.get_logger("api")
+
+
+class RemoteImages:
+    """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same time.
+
+    A tenant whose hosts are slow waits for its own fetches and holds up no other tenant's, while it has fewer turns
+    than the gateway.
+    """
+
+    def __init__(self, outbound: Outbound, settings: Settings) -> None:
+        """Prepare; nothing is connected yet, and whoever opened `outbound` closes it."""
+        self._outbound = outbound
+        self._max_image = settings.max_image
+        self._patience = settings.fetch_timeout  # all images of a request begin at once, so it bounds them together
+        self._turns = Turns(settings.tenant_fetch_concurrency)
+
+    async def fetch(self, urls: Iterable[str], tenant: str) -> Fetched:
+        """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched once."""
+        distinct = list(dict.fromkeys(urls))
+        turns = self._turns.of(tenant)
+        answers = await asyncio.gather(*(self._fetch(url, turns) for url in distinct))
+        return dict(zip(distinct, answers, strict=True))
+
+    async def _fetch(self, url: str, turns: asyncio.Semaphore) -> bytes | UrlRefused | TooLarge:
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()), turns:
+                return await self._outbound.fetch(url, max_bytes=self._max_image, patience=self._patience)
+        except TimeoutError:
+            return UnreachableUrl(f"the answer did not end within {self._patience.total_seconds():g} s")
+        except (UrlRefused, TooLarge) as refused:
+            log.info("no image by URL", reason=str(refused))  # not the URL: its query may be a key
+            return refused
+
+
+def open_outbound(settings: Settings) -> Outbound:
+    """The gateway's way to URLs that requests name."""
+    return Outbound(settings.allowed_hosts, max_connections=settings.fetch_concurrency)
+
+
+def problem_of(pointer: str, refused: UrlRefused | TooLarge) -> Problem:
+    """What is wrong with the image at `pointer`, in the words of the API."""
+    if isinstance(refused, TooLarge):
+        return Problem(pointer, "unreadable_image", f"the image {refused}")
+    return Problem(f"{pointer}/url", refused.code, str(refused))

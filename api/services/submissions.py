@@ -1,0 +1,222 @@
+"""Accepting jobs, free of HTTP: judge a submission, store its images, make the job exist in one step."""
+
+import hashlib
+import json
+import secrets
+from datetime import timedelta
+from typing import NamedTuple, Self
+
+from api.caller import Caller
+from api.http.bodies import RemoteImage, Submission
+from api.http.validation import shown
+from api.middleware.tracing import start_sending
+from api.schemas.jobs import InterpolationBody
+from api.services.inputs import Input, Inputs, unstored, uploads_of
+from api.services.objects import discard
+from api.services.webhooks import JudgedWebhook, Webhooks
+from core.errors import (
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    QueueFull,
+    TooManyJobs,
+    Unavailable,
+)
+from core.objects.storage import ObjectStorage
+from core.records.job import GenerationRequest, Keyframe, OutputFormat, Priority, new_job_id
+from core.records.tenant import DEFAULT_TENANT
+from core.settings import Settings
+from core.shots.canvas import canvas_for
+from core.store.encoding import QueuedView
+from core.store.roles.gateway import AsyncJobStore, IdempotencyKey, Outcome
+from core.store.roles.gateway import Submission as SubmissionResult
+from core.store.variants import variant
+
+
+class Accepted(NamedTuple):
+    """What a submission came to; `replayed` where the caller's key had made the job before."""
+
+    view: QueuedView
+    replayed: bool
+
+
+class Understood(NamedTuple):
+    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to live."""
+
+    body: InterpolationBody
+    inputs: dict[str, Input]
+    request: GenerationRequest
+    ttl: timedelta
+    webhook: JudgedWebhook
+
+
+class Submissions:
+    """What a gateway does with submissions: the default tenant's, or those of the caller that `of` was told."""
+
+    def __init__(
+        self, store: AsyncJobStore, storage: ObjectStorage, inputs: Inputs, webhooks: Webhooks, settings: Settings
+    ) -> None:
+        self._tenant = DEFAULT_TENANT
+        self._limits = settings.tenant_limits
+        self._store = store
+        self._storage = storage
+        self._inputs = inputs
+        self._webhooks = webhooks
+        self._result_ttl = settings.result_ttl
+
+    def of(self, caller: Caller) -> Self:
+        """The submissions of this caller's tenant, within its limits."""
+        store = self._store.of(caller.tenant, caller.limits)
+        return variant(self, _tenant=caller.tenant, _limits=caller.limits, _store=store)
+
+    async def submit(
+        self, submission: Submission, request_id: str, idempotency_key: str | None, traceparent: str = ""
+    ) -> Accepted:
+        """Accept a job: judge its images, store them, then make it exist in one step.
+
+        Args:
+            submission: as it was read.
+            request_id: of the request that brought it.
+            idempotency_key: the caller's own name for it.
+            traceparent: the span at which the job's trace goes on.
+
+        Raises:
+            InvalidRequest: an image cannot be used; nothing is left behind.
+            IdempotencyKeyReused: the key came with another request before.
+            NotFound: the key's job has been deleted meanwhile.
+            TooManyJobs: as many of the tenant's jobs wait as may wait.
+            QueueFull: as many jobs of all tenants wait as may wait.
+            Unavailable: Redis or the storage does not answer.
+        """
+        if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
+            return _accepted(earlier)
+        body, inputs, request, ttl, webhook = await self.understand(submission, anew=False)
+        job_id = new_job_id()
+        identities = [one.identity for one in inputs.values()]
+        key = _idempotency(self._tenant, idempotency_key, body, identities) if idempotency_key else None
+        stores = bool(unstored(inputs))
+        if stores:
+            reservation = await self._store.reserve(job_id, key)
+            if reservation.outcome is not Outcome.RESERVED:
+                return _accepted(reservation)
+            await self._store_inputs(job_id, inputs)
+        with start_sending(job_id, request, traceparent) as sent:
+            result = await self._store.submit(
+                job_id,
+                request,
+                metadata=body.metadata,
+                ttl=ttl,
+                request_id=request_id,
+                idempotency=key,
+                reserved=stores,
+                uploads=uploads_of(inputs),
+                webhook=webhook.webhook,
+                warnings=webhook.warnings,
+                traceparent=sent.traceparent or traceparent,
+            )
+            sent.set({"tooncrafter.outcome": result.outcome.value})
+        if stores and result.outcome is not Outcome.CREATED:
+            await discard(self._storage, self._store, job_id)
+        if result.outcome is Outcome.UPLOAD_GONE:
+            await self.understand(submission)  # says which
+        return _accepted(result)
+
+    async def understand(self, submission: Submission, *, anew: bool = True) -> Understood:
+        """Judge a submission and fill in what it left open; nothing is stored.
+
+        Args:
+            submission: as it was read.
+            anew: look whether uploads are still there. Who submits need not: Redis looks in the same step.
+
+        Raises:
+            InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
+            Unavailable: Redis or the storage does not answer about an upload.
+        """
+        inputs, problems = await self._inputs.judge(submission.images, self._tenant, anew=anew)
+        body, ttl = submission.body, min(self._result_ttl, self._limits.max_retention)
+        webhook = await self._webhooks.judge(body.webhook if body else None, self._tenant)
+        problems += webhook.problems
+        if body and body.expires_in:
+            problems += self._too_long(body.expires_in)
+        if body is None or submission.problems or problems:
+            raise InvalidRequest.of([*submission.problems, *problems])
+        if body.expires_in:
+            ttl = timedelta(seconds=body.expires_in)
+        return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
+
+    async def _recall(self, submission: Submission, idempotency_key: str) -> SubmissionResult | None:
+        """What a key came to before, where it would be wrong to fetch images first: their links may have expired."""
+        remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
+        if not remote or submission.body is None or submission.problems:
+            return None
+        identities = await self._inputs.identify(submission.images, self._tenant)
+        return await self._store.recall(_idempotency(self._tenant, idempotency_key, submission.body, identities))
+
+    def _too_long(self, seconds: int) -> list[Problem]:
+        """Compares whole numbers: a request may name one that no duration can hold."""
+        most = int(self._limits.max_retention.total_seconds())
+        if seconds <= most:
+            return []
+        return [
+            Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {shown(seconds)}")
+        ]
+
+    async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
+        try:
+            await self._inputs.store(job_id, inputs)
+        except Unavailable:
+            await discard(self._storage, self._store, job_id)
+            raise
+
+
+def _accepted(result: SubmissionResult) -> Accepted:
+    if result.outcome is Outcome.FULL:
+        raise QueueFull("as many jobs wait for a worker as may wait; try again later")
+    if result.outcome is Outcome.TOO_MANY:
+        raise TooManyJobs("as many of your jobs wait for a worker as may wait; try again when some have started")
+    if result.outcome is Outcome.REUSED:
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
+    if result.outcome in (Outcome.LATE, Outcome.UPLOAD_GONE):
+        raise Unavailable("an image was deleted while the request was carried out; try again")
+    if result.view is None:
+        raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
+    return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
+
+
+def _idempotency(tenant: str, key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
+    """A key is one tenant's own.
+
+    The same fields and images are the same request, whichever body form carried them; the same URL is an image.
+    """
+    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
+    canonical = json.dumps(fields, sort_keys=True)
+    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical)))
+
+
+def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:
+    """Fill in what the caller left open, so that the record alone reproduces the result."""
+    keyframes = [Keyframe(image=one.image) for one in inputs.values()]
+    first = keyframes[0].image
+    width, height = (body.width, body.height) if body.width and body.height else canvas_for(first.width, first.height)
+    seed = secrets.randbits(32) if body.seed is None else body.seed
+    as_sent = {name: getattr(body, name) for name in _TAKEN_OVER}
+    return GenerationRequest(
+        **as_sent,
+        keyframes=keyframes,
+        seed=seed,
+        width=width,
+        height=height,
+        outputs=[OutputFormat(format=output.format) for output in body.outputs],
+        priority=Priority(body.priority),
+    )
+
+
+_TAKEN_OVER = GenerationRequest.model_fields.keys() & InterpolationBody.model_fields.keys() - {
+    "keyframes",
+    "seed",
+    "width",
+    "height",
+    "outputs",
+    "priority",
+}  # from the body as they came

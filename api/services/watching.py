@@ -1,0 +1,80 @@
+"""Waiting for a job to change: for long polls and event streams, free of HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Self
+
+from core.errors import Unavailable
+from core.records.job import Job
+from core.store.changes import ChangeFeed
+from core.store.encoding import QueuedView
+from core.store.roles.gateway import AsyncJobStore
+from core.store.variants import variant
+
+REREAD = timedelta(seconds=15)  # a waiter looks by itself after so long, should news have been lost
+AWAY = timedelta(seconds=1)  # a stream asks again after so long while Redis does not answer
+
+
+class JobWatch:
+    """Follows jobs by their news. `close` lets every waiter go, so that the gateway can stop."""
+
+    def __init__(self, store: AsyncJobStore, feed: ChangeFeed) -> None:
+        self._store = store
+        self._feed = feed
+        self._closing = asyncio.Event()
+
+    def of(self, store: AsyncJobStore) -> Self:
+        """The same for the jobs of this store: one tenant's."""
+        return variant(self, _store=store)
+
+    def close(self) -> None:
+        """End all waiting: long polls answer what they have, streams end."""
+        self._closing.set()
+        self._feed.wake_all()
+
+    async def until(self, job_id: str, done: Callable[[Job], bool], patience: timedelta) -> QueuedView | None:
+        """The first view of a job for which `done` holds, or its last one when patience ends; None if there is none.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience.total_seconds()
+        with self._feed.watch(job_id) as news:
+            while True:
+                news.clear()
+                view = await self._store.read(job_id)
+                left = deadline - loop.time()
+                if view is None or done(view.job) or left <= 0 or self._closing.is_set():
+                    return view
+                await _wait(news, min(left, REREAD.total_seconds()))
+
+    async def follow(self, job_id: str, seen_version: int) -> AsyncIterator[QueuedView]:
+        """Every state of a job that is newer than `seen_version`, coalesced where they come faster than they are read.
+
+        Ends after the final state, when the job is deleted, or when the gateway stops. Waits for a Redis that is away.
+        """
+        with self._feed.watch(job_id) as news:
+            while not self._closing.is_set():
+                news.clear()
+                try:
+                    view = await self._store.read(job_id)
+                except Unavailable:
+                    await _wait(news, AWAY.total_seconds())
+                    continue
+                if view is None:
+                    return
+                if view.job.version > seen_version:
+                    seen_version = view.job.version
+                    yield view
+                if view.job.status.is_final:
+                    return
+                await _wait(news, REREAD.total_seconds())
+
+
+async def _wait(news: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await news.wait()

@@ -1,0 +1,110 @@
+"""Webhooks: whom a job's events are told to, what an event is, and how often it is told. Pure data, no Redis."""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from core.outbound.urls import Target
+from core.records.base import Record
+
+# The first attempt is at once; then these waits, of Standard Webhooks 1.0.0: 75 h 35 min in all.
+RETRY_WAITS = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
+)
+JITTER = 0.1  # a wait is longer by up to this share, so that receivers do not get all of an outage's events at once
+TIME_LIMIT = timedelta(seconds=15)  # of one attempt, from the host's name to the status
+LEASE = timedelta(seconds=30)  # of one attempt; past it the process that made it is taken for dead
+SWITCH_OFF_AFTER = timedelta(days=5)  # of failures only
+RECEIVER_MEMORY = timedelta(days=30)  # an address that nobody uses for so long begins anew
+MAX_IN_FLIGHT = 10  # attempts at one receiver at the same time; a receiver is a tenant and a host
+MAX_IN_FLIGHT_FAILING = 2  # once its last attempt failed: many dead ones may not take all places of a process
+KEPT_ATTEMPTS = 50  # of one delivery, the newest: redelivery may go on for ever
+PROGRESS_EVERY = timedelta(seconds=1)  # and job, at most
+PROGRESS_LIFE = timedelta(minutes=1)  # older news of progress are worth nothing
+
+GONE = 410  # the status with which a receiver says that it wants no more
+EVENT_PREFIX = "evt_"
+TEST_EVENT = "webhook.test"
+
+
+class WebhookEvent(StrEnum):
+    """What a receiver may be told of a job; its name in a message begins with `interpolation.`."""
+
+    RUNNING = "running"  # a worker began it, again after a lost one
+    PROGRESS = "progress"  # at most one a second, tried once, not logged
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+FINAL_EVENTS = [WebhookEvent.SUCCEEDED, WebhookEvent.FAILED, WebhookEvent.CANCELED]
+
+
+class Webhook(Record):
+    """Where a job's events go. The URL may hold a key, so it is shown nowhere."""
+
+    url: str = Field(repr=False)
+    host: str  # and port; with the tenant it names the receiver, of which only so many attempts are in flight
+    digest: str  # of the URL; with the tenant it names the address that is switched off when it fails for days
+    events: list[WebhookEvent]
+
+    @classmethod
+    def of(cls, url: str, target: Target, events: list[WebhookEvent]) -> Self:
+        """The record of a URL and what `parse_url` made of it."""
+        return cls(url=url, host=target.host_header, digest=url_digest(url), events=events)
+
+
+class DeliveryState(StrEnum):
+    """Where the delivery of one event stands."""
+
+    PENDING = "pending"  # an attempt is due, or under way
+    DELIVERED = "delivered"  # a 2xx came
+    FAILED = "failed"  # the last attempt failed, or the receiver answered 410
+    SKIPPED = "skipped"  # the receiver is switched off
+
+
+class Verdict(StrEnum):
+    """What an attempt means for its event."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    FAILED = "failed"  # it was the last one
+    GONE = "gone"  # 410: neither this event nor another is wanted
+
+
+class Attempt(Record):
+    """One try at telling a receiver: either a status code came, or `error` says why none did."""
+
+    at: datetime
+    status_code: int | None = None
+    latency_seconds: float
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Only a 2xx is a success; a redirect is none."""
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
+def url_digest(url: str) -> str:
+    """What stands for a URL in the name of a key."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def compose(event_type: str, at: datetime, data: object) -> bytes:
+    """The body of a message, as Standard Webhooks has it.
+
+    Args:
+        event_type: such as `interpolation.succeeded`.
+        at: when it happened.
+        data: plain JSON values.
+    """
+    message = {"type": event_type, "timestamp": at.isoformat().replace("+00:00", "Z"), "data": data}
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()

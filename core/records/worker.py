@@ -1,0 +1,62 @@
+"""A live worker as Redis knows it: what it holds and what it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from core.records.job import SCHEMA_VERSION, ModelInfo, from_milliseconds
+
+
+class WorkerState(StrEnum):
+    """What a worker does."""
+
+    LOADING = "loading"  # reads its model
+    IDLE = "idle"  # would take a job now
+    BUSY = "busy"  # runs one
+    STOPPING = "stopping"  # ends in order: takes no other job
+    PAUSED = "paused"  # an operator wants it to take none
+    QUARANTINED = "quarantined"  # its device is not to be trusted
+
+
+SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # those that will take another job
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """What a worker reported last. `model_loads` counts how often it loaded its pipeline."""
+
+    name: str
+    state: WorkerState
+    model_loads: int
+    model: ModelInfo | None  # None until it is loaded
+    max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
+    schema: int = SCHEMA_VERSION  # the newest job record that it runs; beside it, it runs the one before
+    host: str = ""
+    device: str = ""  # `cuda:1`, as torch names it on that host
+    started_at: datetime | None = None
+    job: str | None = None  # the id of the job that it runs
+    reason: str | None = None  # why it is paused or quarantined
+
+    @classmethod
+    def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
+        """The record from its Redis hash."""
+        model, limit, started = fields.get("model"), fields.get("max_canvas_pixels"), fields.get("started")
+        return cls(
+            name=name,
+            state=WorkerState(fields["state"]),
+            model_loads=int(fields.get("model_loads", 0)),
+            model=ModelInfo.model_validate_json(model) if model else None,
+            max_canvas_pixels=int(limit) if limit else None,
+            schema=int(fields.get("schema", SCHEMA_VERSION)),
+            host=fields.get("host", ""),
+            device=fields.get("device", ""),
+            started_at=from_milliseconds(int(started)) if started else None,
+            job=fields.get("job") or None,
+            reason=reason,
+        )
+
+    def takes(self, canvas_pixels: int) -> bool:
+        """Whether a canvas of so many pixels fits this worker."""
+        return self.max_canvas_pixels is None or canvas_pixels <= self.max_canvas_pixels

@@ -1,0 +1,75 @@
+"""News of jobs for waiting clients: one subscription per gateway, however many clients wait."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from core.store.keys import CHANGES
+
+RECONNECT_SECONDS = 0.5
+
+log = structlog.get_logger("core")
+
+
+class ChangeFeed:
+    """Wakes whoever watches a job when it changes. A wake-up is a hint to read again, it may come without a change."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = redis.asyncio.Redis.from_url(
+            url, decode_responses=True, socket_timeout=None, socket_connect_timeout=2, health_check_interval=10
+        )
+        self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen, in a task of the running loop."""
+        self._task = asyncio.create_task(self._listen(), name="job changes")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._redis.aclose()
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job may have changed. Read the job after entering, and clear before reading."""
+        event = asyncio.Event()
+        self._watchers[job_id].add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[job_id].discard(event)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANGES)
+                    async for message in pubsub.listen():
+                        if message["type"] == "subscribe":
+                            self.wake_all()  # redis-py subscribes again by itself; news may have been missed before
+                        else:
+                            self._wake([message["data"].partition(" ")[0]])
+            except (RedisError, OSError) as error:
+                log.warning("news of jobs do not arrive, trying again", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def wake_all(self) -> None:
+        """Let everybody who watches look again."""
+        self._wake(list(self._watchers))
+
+    def _wake(self, job_ids: list[str]) -> None:
+        for job_id in job_ids:
+            for event in self._watchers.get(job_id, ()):
+                event.set()

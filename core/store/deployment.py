@@ -1,0 +1,171 @@
+"""The deployment at one moment, as the gateway sees it: who works, what waits, and what a job has to expect."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from core.records.job import Priority, Progress
+from core.records.tenant import DEFAULT_TENANT
+from core.records.worker import SERVING, WorkerRecord
+from core.store.client import AsyncRedis
+from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
+from core.store.lua.deployment import LOOK_AT_QUEUE, LOOK_AT_WORKERS
+
+LARGE_FLEET = 200  # workers and running jobs; what is seen of fewer is never older than the question
+KEPT_SECONDS_FOR_EACH = 0.0005  # so a thousand workers with as many jobs are looked at once a second by each gateway
+
+_RUNS = TypeAdapter(list[RecentRun])
+_SEEN = ("state", "model", "max_canvas_pixels")  # of a worker, as the script answers them
+
+
+class Unknown(StrEnum):
+    """Why a time cannot be told."""
+
+    QUEUE_PAUSED = "queue_paused"  # until the operator lets it go on
+    NO_WORKER = "no_worker"  # none lives that would take the job
+    NO_RECENT_RUN = "no_recent_run"  # the model that would run it has finished none yet
+
+
+class Lane(NamedTuple):
+    """The jobs of one priority that wait, all tenants'."""
+
+    priority: Priority
+    waiting: int
+    ahead: int  # jobs of all lanes that are served before one that the tenant who looks submits now; at most about
+    oldest_seconds: float | None  # since the one that waits longest was accepted; None where none waits
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What was seen in one look."""
+
+    workers: Sequence[WorkerRecord]
+    lanes: Sequence[Lane]  # best first
+    remaining_seconds: Sequence[float | None]  # of every running job; None where it does not know yet
+    all_runs: Sequence[RecentRun]  # the newest first
+    is_paused: bool = False  # jobs are accepted, but no worker takes one
+
+    @property
+    def runs(self) -> list[RecentRun]:
+        """The recent runs that tell what to expect: all of one model on one kind of device.
+
+        A live worker's, where any lives, since another model's or another card's tell nothing about it.
+        """
+        live = {maker_of(worker.model) for worker in self.workers if worker.model}
+        relevant = [run for run in self.all_runs if not live or run.maker in live]
+        return [run for run in relevant if run.maker == relevant[0].maker]
+
+    def expected_run(self, *, passes: int, pixels: int) -> float | Unknown:
+        """Seconds that a run of so many model passes on a canvas of so many pixels takes."""
+        seconds = expected_seconds(self.runs, passes=passes, pixels=pixels)
+        return Unknown.NO_RECENT_RUN if seconds is None else seconds
+
+    def expected_wait(self, priority: Priority, pixels: int = 0) -> float | Unknown:
+        """Seconds until a worker takes a job that is submitted now.
+
+        Every job ahead counts as a typical one of the recent runs, and a running one with what it says is left.
+
+        Args:
+            priority: of the job.
+            pixels: of its canvas; workers whose limit is smaller do not count.
+        """
+        if self.is_paused:
+            return Unknown.QUEUE_PAUSED
+        serving = sum(worker.state in SERVING and worker.takes(pixels) for worker in self.workers)
+        if not serving:
+            return Unknown.NO_WORKER
+        idle = serving - len(self.remaining_seconds)
+        ahead = next(lane.ahead for lane in self.lanes if lane.priority is priority)
+        if idle > 0 and not ahead:
+            return 0.0
+        typical = typical_seconds(self.runs)
+        if typical is None:
+            return Unknown.NO_RECENT_RUN
+        remaining = [typical if left is None else left for left in self.remaining_seconds]
+        return wait_behind(sorted([0.0] * idle + remaining)[:serving], work=ahead * typical)
+
+
+def wait_behind(free_in: Sequence[float], work: float) -> float:
+    """Seconds until a worker is free and all work ahead has been taken, as water fills steps.
+
+    Args:
+        free_in: seconds until each worker has ended what it runs, ascending; at least one.
+        work: seconds of computing that wait ahead, shared by the workers as they become free.
+    """
+    level = free_in[0]
+    for workers, next_free in enumerate([*free_in[1:], math.inf], start=1):
+        room = workers * (next_free - level)
+        if work <= room:
+            break
+        work, level = work - room, next_free
+    return level + work / workers
+
+
+class Fleet(NamedTuple):
+    """The part of a look that costs more the more workers and running jobs there are."""
+
+    workers: Sequence[WorkerRecord]  # state, model and limit of each; nothing else is asked for
+    remaining_seconds: Sequence[float | None]
+    runs: Sequence[RecentRun]
+
+
+class AsyncDeployment:
+    """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within a moment."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = AsyncRedis(url)
+        self._look_at_queue = self._redis.script(LOOK_AT_QUEUE)
+        self._look_at_workers = self._redis.script(LOOK_AT_WORKERS)
+        self._kept: Fleet | None = None
+        self._kept_until = 0.0  # by time.monotonic()
+        self._one_looks = asyncio.Lock()
+
+    async def look(self, tenant: str = DEFAULT_TENANT) -> Deployment:
+        """What is there now, and how long a job of this tenant would wait.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        fleet, (lanes, paused, now) = await asyncio.gather(self._fleet(), self._look_at_queue(tenant))
+        return Deployment(
+            workers=fleet.workers,
+            lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
+            remaining_seconds=fleet.remaining_seconds,
+            all_runs=fleet.runs,
+            is_paused=bool(paused),
+        )
+
+    async def _fleet(self) -> Fleet:
+        if self._kept is None:  # a small one, or the first look: nobody waits for another's
+            return await self._see_fleet()
+        async with self._one_looks:
+            if self._kept is not None and time.monotonic() < self._kept_until:
+                return self._kept
+            return await self._see_fleet()
+
+    async def _see_fleet(self) -> Fleet:
+        workers, running, runs = await self._look_at_workers()
+        fleet = Fleet(
+            [WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True))) for name, *seen in workers],
+            [Progress.model_validate_json(news).eta_seconds if news else None for news in running],
+            _RUNS.validate_json(f"[{','.join(runs)}]"),
+        )
+        members = len(workers) + len(running)
+        self._kept = fleet if members >= LARGE_FLEET else None
+        self._kept_until = time.monotonic() + members * KEPT_SECONDS_FOR_EACH
+        return fleet
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.close()
+
+
+def _lane(priority: Priority, answer: Sequence[int], now: int) -> Lane:
+    waiting, since, ahead = answer
+    return Lane(priority, waiting, ahead, None if since < 0 else max(0, now - since) / 1000)

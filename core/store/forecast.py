@@ -1,0 +1,86 @@
+"""What the last jobs took, and by them what the next one will take.
+
+The time of a run has three parts that grow differently: denoising with passes and pixels, decoding with pixels, and the
+rest (reading, encoding, writing), which hardly grows at all. Each is the median of the recent runs, so that a run that
+shared its device or waited for a slow storage moves nothing.
+"""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Self
+
+from core.records.base import Record
+from core.records.job import GenerationRequest, ModelInfo, Timing
+from core.shots.canvas import model_passes
+
+KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
+ENOUGH_RUNS = 3  # of one canvas: from then on only they count, since attention grows faster than the pixels
+
+Maker = tuple[str, str, str]  # weights, precision and kind of device: what decides how fast a run is
+
+
+class RecentRun(Record):
+    """One successful run: on what, how much, how long. Seconds."""
+
+    model: str
+    weights: str
+    dtype: str
+    device: str
+    pixels: int  # of the canvas
+    passes: int  # evaluations of the UNet
+    denoise: float
+    decode: float
+    rest: float
+
+    @classmethod
+    def of(cls, request: GenerationRequest, timing: Timing, model: ModelInfo) -> Self:
+        """What is worth remembering of a job that succeeded."""
+        return cls(
+            model=model.name,
+            weights=model.weights,
+            dtype=model.dtype,
+            device=model.device,
+            pixels=request.width * request.height,
+            passes=model_passes(request.steps, request.guidance_scale),
+            denoise=timing.denoise_seconds,
+            decode=timing.decode_seconds,
+            rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """From claim to commit."""
+        return self.denoise + self.decode + self.rest
+
+    @property
+    def maker(self) -> Maker:
+        """On what it ran."""
+        return self.weights, self.dtype, self.device
+
+
+def maker_of(model: ModelInfo) -> Maker:
+    """What the runs of a loaded model are told apart by."""
+    return model.weights, model.dtype, model.device
+
+
+def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:
+    """How long a run of so many passes on a canvas of so many pixels will take; None where no run is known.
+
+    Args:
+        runs: of one model on one kind of device. Those of the same number of pixels decide alone where there are
+            `ENOUGH_RUNS` of them.
+        passes: evaluations of the UNet.
+        pixels: of the canvas.
+    """
+    same_size = [run for run in runs if run.pixels == pixels]
+    alike = same_size if len(same_size) >= ENOUGH_RUNS else runs
+    if not alike:
+        return None
+    per_pass_and_pixel = median(run.denoise / (run.passes * run.pixels) for run in alike)
+    per_pixel = median(run.decode / run.pixels for run in alike)
+    return passes * pixels * per_pass_and_pixel + pixels * per_pixel + median(run.rest for run in alike)
+
+
+def typical_seconds(runs: Sequence[RecentRun]) -> float | None:
+    """How long a job of this deployment takes, whatever it asks for; None where no run is known."""
+    return median(run.seconds for run in runs) if runs else None

@@ -1,0 +1,185 @@
+"""API keys: who may call the gateway, for which tenant, and how much. Made here, shown once, kept as SHA-256.
+
+A key holds 256 random bits, which nobody can try out; so one plain hash protects it, as it would not a password. It is
+looked up by that hash, and how long this takes says nothing about any key.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import redis
+from pydantic import Field
+
+from core.records.base import Record
+from core.records.job import from_milliseconds
+from core.records.tenant import TenantLimits
+from core.store import keys
+from core.store.client import AsyncRedis
+from core.store.encoding import milliseconds
+from core.store.lua import api_keys as scripts
+
+MARK = "tck_"  # what tells a key of this service from other secrets, for those who search repositories for them
+SECRET_BYTES = 32
+MIN_CHARACTERS = 32  # of a key that an operator brings
+BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,256}=*")  # RFC 6750, section 2.1
+
+
+class Scope(StrEnum):
+    """What a key permits."""
+
+    SUBMIT = "submit"  # everything that changes something
+    READ = "read"  # everything that does not
+    ADMIN = "admin"  # both
+
+
+class KeyInfo(Record):
+    """A key without what makes it one. `limits` holds those of `TenantLimits` that differ from the operator's."""
+
+    id: str
+    tenant: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    limits: dict[str, float | None] = Field(default_factory=dict)
+    last_used_at: datetime | None = None  # to the minute
+
+    def permits(self, scope: Scope) -> bool:
+        """Whether calls that need this scope may be made with it."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def limits_over(self, usual: TenantLimits) -> TenantLimits:
+        """What this key's calls may take, where all others may take the usual."""
+        return usual.but_for(self.limits)
+
+
+class ApiKey(KeyInfo):
+    """A key as it is shown, once."""
+
+    key: str = Field(repr=False)
+
+
+class Found(NamedTuple):
+    """What is known of a key that a caller sent."""
+
+    any_key: bool  # whether any key exists at all
+    key: KeyInfo | None
+    expired: bool
+
+
+class ApiKeys:
+    """Makes, lists and revokes keys; effective with the next call. Calls raise redis-py's errors."""
+
+    def __init__(self, redis_url: str) -> None:
+        """Connects with the first call."""
+        client = redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+        self._redis: Any = client  # redis-py types every answer as bytes or str or more
+        self._add = client.register_script(scripts.ADD_KEY)
+        self._add_once = client.register_script(scripts.ADD_KEY_ONCE)
+        self._revoke = client.register_script(scripts.REVOKE_KEYS)
+
+    def create(
+        self,
+        tenant: str,
+        *,
+        name: str = "",
+        scopes: Iterable[Scope] = (Scope.SUBMIT, Scope.READ),
+        life: timedelta | None = None,
+        limits: Mapping[str, float | None] | None = None,
+    ) -> ApiKey:
+        """A new key; for ever if it has no life, and with the operator's usual limits if it has none of its own."""
+        key_id = secrets.token_hex(6)
+        key = f"{MARK}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+        expires = None if life is None else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
+        stored = _stored(key_id, tenant, name, scopes, expires, limits or {})
+        made = _key_info(json.loads(str(self._add(args=[_digest(key), stored]))))
+        return ApiKey(**made.model_dump(), key=key)
+
+    def add_once(self, key: str, tenant: str, name: str) -> bool:
+        """Let an operator's own key be one, with all scopes. Answers False where it is or was one before.
+
+        Raises:
+            ValueError: it is none that a caller could send, or too short.
+        """
+        if not BEARER_TOKEN.fullmatch(key) or len(key) < MIN_CHARACTERS:
+            raise ValueError(
+                f"a key has to have {MIN_CHARACTERS} to 256 characters of A-Z, a-z, 0-9, -, ., _, ~, + and /, "
+                "such as `openssl rand -hex 32` prints"
+            )
+        stored = _stored(secrets.token_hex(6), tenant, name, [Scope.ADMIN], None, {})
+        return bool(self._add_once(args=[_digest(key), stored]))
+
+    def list(self, tenant: str | None = None) -> list[KeyInfo]:
+        """All keys, expired ones too, or those of one tenant; the oldest first."""
+        used = self._redis.hgetall(keys.API_KEYS_USED)
+        found = [_key_info(json.loads(stored), used) for stored in self._redis.hvals(keys.API_KEYS)]
+        found = [key for key in found if tenant in (None, key.tenant)]
+        return sorted(found, key=lambda key: (key.created_at, key.id))
+
+    def revoke(self, ids: Iterable[str]) -> int:
+        """End keys for ever; gateways refuse them within seconds. Answers how many there were."""
+        return int(str(self._revoke(args=list(ids))))
+
+    def any(self) -> bool:
+        """Whether there is a key, expired or not."""
+        return bool(self._redis.exists(keys.API_KEYS))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()
+
+
+class AsyncApiKeys:
+    """Keys as a gateway asks for them: an answer or `Unavailable` within a second."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = AsyncRedis(redis_url)
+        self._find = self._redis.script(scripts.FIND_KEY)
+
+    async def find(self, key: str) -> Found:
+        """Look a key up, and note its use at most once a minute; '' to learn only whether there is any."""
+        any_key, *found = await self._find(_digest(key) if key else "")
+        if not found:
+            return Found(bool(any_key), None, expired=False)
+        stored, expired = found
+        return Found(True, _key_info(json.loads(stored)), bool(expired))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.close()
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _stored(
+    key_id: str,
+    tenant: str,
+    name: str,
+    scopes: Iterable[Scope],
+    expires: int | None,
+    limits: Mapping[str, float | None],
+) -> str:
+    fields = {"id": key_id, "tenant": tenant, "name": name, "scopes": list(scopes), "expires": expires}
+    return json.dumps(fields | {"limits": dict(limits)})
+
+
+def _key_info(stored: Mapping[str, Any], used: Mapping[str, str] | None = None) -> KeyInfo:
+    expires, last_used = stored["expires"], (used or {}).get(stored["id"])
+    return KeyInfo(
+        id=stored["id"],
+        tenant=stored["tenant"],
+        name=stored["name"],
+        scopes=stored["scopes"],
+        created_at=from_milliseconds(stored["created"]),
+        expires_at=None if expires is None else from_milliseconds(expires),
+        limits=stored["limits"],
+        last_used_at=None if last_used is None else from_milliseconds(int(last_used)),
+    )

@@ -1,0 +1,105 @@
+"""The secrets with which a tenant's webhooks are signed: made here, shown once, kept in Redis for the deliverer.
+
+They cannot be stored as hashes: signing needs them whole.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import redis
+from pydantic import Field
+
+from core.records.base import Record
+from core.records.ids import new_ulid
+from core.records.job import from_milliseconds
+from core.store.encoding import milliseconds
+from core.store.lua import webhook_secrets as scripts
+
+MARK = "whsec_"  # what tells a secret of Standard Webhooks from other ones
+SECRET_BYTES = 32
+KEEP = timedelta(hours=24)  # so long a replaced secret stays valid: receivers take the new one over meanwhile
+
+
+class TooManySecrets(ValueError):
+    """As many secrets are valid as may be; `rotate` replaces them."""
+
+
+class SecretInfo(Record):
+    """A secret without what makes it one."""
+
+    id: str
+    created_at: datetime
+    expires_at: datetime | None  # None until it is replaced
+
+
+class WebhookSecret(SecretInfo):
+    """A secret: `whsec_` and 32 bytes in base64."""
+
+    secret: str = Field(repr=False)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """A secret as the scripts answer it."""
+        expires = stored["expires"]
+        return cls(
+            id=stored["id"],
+            secret=stored["secret"],
+            created_at=from_milliseconds(stored["created"]),
+            expires_at=None if expires is None else from_milliseconds(expires),
+        )
+
+    @property
+    def key(self) -> bytes:
+        """What the signature is made with."""
+        return base64.b64decode(self.secret.removeprefix(MARK))
+
+
+class WebhookSecrets:
+    """Makes, replaces and lists secrets; effective with the next attempt at any receiver.
+
+    Calls raise redis-py's errors.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        """Connects with the first call."""
+        self._redis = redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+        self._valid = self._redis.register_script(scripts.VALID_SECRETS)
+        self._create = self._redis.register_script(scripts.CREATE_SECRET)
+        self._rotate = self._redis.register_script(scripts.ROTATE_SECRET)
+
+    def create(self, tenant: str) -> WebhookSecret:
+        """A secret beside the one that the tenant may have; webhooks are then signed with both.
+
+        Raises:
+            TooManySecrets: the tenant has two.
+        """
+        stored = self._create(args=[tenant, *_fresh()])
+        if stored is None:
+            raise TooManySecrets(f"tenant {tenant} has {scripts.MAX_VALID} valid secrets, as many as one may have")
+        return WebhookSecret.of(json.loads(stored))
+
+    def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
+        """A secret in place of the tenant's newest, which stays valid beside it for so long; older ones end at once."""
+        return WebhookSecret.of(json.loads(self._rotate(args=[tenant, *_fresh(), milliseconds(keep)])))
+
+    def list(self, tenant: str) -> list[SecretInfo]:
+        """The valid ones, the newest first."""
+        return [SecretInfo.model_validate(secret.model_dump()) for secret in parse_secrets(self._valid(args=[tenant]))]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()
+
+
+def parse_secrets(text: str) -> list[WebhookSecret]:
+    """The answer of `VALID_SECRETS`."""
+    return [WebhookSecret.of(stored) for stored in json.loads(text)]
+
+
+def _fresh() -> tuple[str, str]:
+    """Id and secret. The ids sort by age."""
+    return f"whs_{new_ulid()}", MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()

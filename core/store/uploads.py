@@ -1,0 +1,114 @@
+"""Images that are sent before the jobs that use them: ids, object keys, and their records in Redis.
+
+An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict stays; the judged
+bytes lie under a key that the link does not cover, so nobody can exchange them afterwards.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.records.ids import new_ulid
+from core.records.job import StoredImage, from_milliseconds, job_prefix, upload_prefix
+from core.store.client import AsyncRedis
+from core.store.encoding import milliseconds
+from core.store.lua import uploads as scripts
+
+ID_PREFIX = "upl_"
+ID_PATTERN = r"upl_[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID in Crockford's base 32
+
+
+@dataclass(frozen=True)
+class UploadRecord:
+    """What is known of an upload; neither `image` nor `problem` until somebody has looked at its bytes."""
+
+    image: StoredImage | None
+    problem: str | None  # why the bytes are no image that we read, in words that follow "the image"
+
+    @property
+    def judged(self) -> bool:
+        """A verdict stands and never changes."""
+        return self.image is not None or self.problem is not None
+
+
+class AsyncUploadStore:
+    """Uploads in Redis for the gateway. Every call answers or raises `Unavailable` within a second."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = AsyncRedis(url)
+        self._create = self._redis.script(scripts.CREATE)
+        self._read = self._redis.script(scripts.READ)
+        self._judge = self._redis.script(scripts.JUDGE)
+
+    async def create(
+        self, upload_id: str, tenant: str, life: timedelta, *, max_bytes: int, max_bytes_of_all: int
+    ) -> datetime | None:
+        """Make an upload that waits for its bytes.
+
+        Args:
+            upload_id: of `new_upload_id`.
+            tenant: whose it is.
+            life: how long it stays unless a job uses it.
+            max_bytes: how large it may be; it counts as that large until its bytes are judged.
+            max_bytes_of_all: how large all uploads of the tenant may be together.
+
+        Returns:
+            When it vanishes unless a job uses it; None where it would be too much for the tenant.
+        """
+        vanishes = await self._create(upload_id, tenant, milliseconds(life), max_bytes, max_bytes_of_all)
+        return None if vanishes < 0 else from_milliseconds(vanishes)
+
+    async def read(self, upload_ids: Iterable[str], tenant: str | None) -> dict[str, UploadRecord]:
+        """Those of the uploads that exist for this tenant, in one round trip.
+
+        Args:
+            upload_ids: of any form.
+            tenant: who asks; None where a signed link has proven enough.
+        """
+        asked = list(upload_ids)
+        answers = zip(asked, await self._read(tenant or "", *asked), strict=True)
+        return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
+
+    async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
+        """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if it vanished."""
+        return _parse(await self._judge(upload_id, "image", image.model_dump_json(), image.bytes))
+
+    async def refuse(self, upload_id: str, problem: str) -> UploadRecord | None:
+        """Note what is wrong with the bytes. Answers as `accept` does."""
+        return _parse(await self._judge(upload_id, "problem", problem, ""))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.close()
+
+
+def new_upload_id() -> str:
+    """A fresh id; ids sort by the time at which they were made."""
+    return f"{ID_PREFIX}{new_ulid()}"
+
+
+def incoming_prefix(upload_id: str) -> str:
+    """What was sent and not judged lies under this prefix."""
+    return f"{upload_prefix(upload_id)}incoming/"
+
+
+def incoming_key(upload_id: str) -> str:
+    """Object key to which the bytes are sent; whoever holds the upload's link may write it more than once."""
+    return f"{incoming_prefix(upload_id)}image"
+
+
+def upload_of(key: str) -> str | None:
+    """The upload whose bytes are sent to this object key; None where it is another kind of key."""
+    upload_id = key.removeprefix("uploads/").partition("/")[0]
+    return upload_id if key == incoming_key(upload_id) else None
+
+
+def prefix_of(resource_id: str) -> str:
+    """Where all objects of a job or an upload lie."""
+    return upload_prefix(resource_id) if resource_id.startswith(ID_PREFIX) else job_prefix(resource_id)
+
+
+def _parse(answer: list[Any]) -> UploadRecord | None:
+    life, image, problem = answer
+    return UploadRecord(StoredImage.model_validate_json(image) if image else None, problem) if life else None

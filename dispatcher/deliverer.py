@@ -1,0 +1,179 @@
+"""Due events to their receivers: claimed, sent, settled, hundreds at the same time."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from anyio import to_thread
+
+from core.errors import Unavailable
+from core.outbound.webhooks import WebhookSender
+from core.records.view import OutputLink, job_view
+from core.records.webhook import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
+from core.store.encoding import QueuedView
+from core.store.webhooks import ClaimedEvent, WebhookStore
+from core.telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
+from core.telemetry.tracing import Kind, Span, trace_of, tracer
+
+MAX_IN_FLIGHT = 400  # attempts of one process; each holds a socket, of which a process usually has 1024
+OF_ONE_TENANT = MAX_IN_FLIGHT * 3 // 4  # it may have any number of hosts, which may all hang
+LOOK = timedelta(seconds=0.4)  # news wake the loop at once; this finds what no news announce: waits that end
+PATIENCE_SECONDS = 1.0  # with a Redis that does not answer
+
+log = structlog.get_logger("dispatcher")
+
+
+class Deliverer:
+    """Delivers until it is told to stop. Several processes may do so at the same time."""
+
+    def __init__(
+        self,
+        store: WebhookStore,
+        sender: WebhookSender,
+        link: OutputLink,
+        base_url: str,
+        waits: Sequence[timedelta] = RETRY_WAITS,
+    ) -> None:
+        """Prepare; `run` begins.
+
+        Args:
+            store: the events.
+            sender: how they leave.
+            link: to an output of a job, made anew for each attempt.
+            base_url: the gateway's address, for links that are only a path.
+            waits: between one attempt and the next; one attempt more than these ends an event.
+        """
+        self._store = store
+        self._sender = sender
+        self._link = link
+        self._base_url = base_url
+        self._waits = waits
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._of_tenants: Counter[str] = Counter()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns once all attempts under way have ended."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Deliver whatever becomes due."""
+        log.info("webhook deliverer started")
+        while not self._stopping.is_set():
+            try:
+                await self._start_due()
+            except Unavailable as error:
+                log.warning("webhook deliverer waits for Redis", error=error.detail)
+                await asyncio.sleep(PATIENCE_SECONDS)
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        log.info("webhook deliverer stopped")
+
+    async def _start_due(self) -> None:
+        """Begin as many attempts as have a place, or wait until there may be one to begin."""
+        free = MAX_IN_FLIGHT - len(self._in_flight)
+        if free == 0:
+            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+            return
+        claimed = await self._store.claim(free, OF_ONE_TENANT, self._of_tenants)
+        for event in claimed:
+            task = asyncio.create_task(self._deliver(event), name=event.id)
+            self._in_flight.add(task)
+            self._of_tenants[event.tenant] += 1
+            task.add_done_callback(partial(self._ended, event.tenant))
+        if not claimed:
+            await self._store.wait_for_work(LOOK)
+
+    def _ended(self, tenant: str, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._of_tenants -= Counter([tenant])  # forgets those that have none
+
+    async def _deliver(self, event: ClaimedEvent) -> None:
+        lease_end = time.monotonic() + LEASE.total_seconds()
+        record = event.record
+        try:
+            with _start_trace(event, record.get("traceparent", "")) as span:
+                attempt = await self._attempt(event)
+                _finish_trace(span, attempt)
+        except Unavailable as error:
+            log.warning("an event cannot be put together, trying again", event_id=event.id, error=error.detail)
+            return  # its lease ends, and it is due again
+        except Exception:  # counts like every other failure: an event that we cannot send must not be tried for ever
+            log.exception("an attempt fails on our side", event_id=event.id)
+            attempt = Attempt(at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side")
+        verdict, wait = self._judge(event, attempt)
+        WEBHOOK_ATTEMPTS.labels(verdict.value).inc()
+        WEBHOOK_SECONDS.observe(attempt.latency_seconds)
+        log.info(
+            "webhook attempt",
+            event_id=event.id,
+            job_id=record["id"],
+            request_id=record.get("request_id", ""),
+            tenant=event.tenant,
+            **trace_of(record.get("traceparent", "")),
+            verdict=verdict.value,
+            status_code=attempt.status_code,
+            error=attempt.error,
+            latency_seconds=attempt.latency_seconds,
+        )
+        await self._settle(event, attempt, verdict, wait, lease_end)
+
+    async def _attempt(self, event: ClaimedEvent) -> Attempt:
+        secrets = await self._store.secrets(event.tenant)
+        body = await to_thread.run_sync(self._compose, event)
+        return await self._sender.send(event.url, event.id, body, secrets)
+
+    def _compose(self, event: ClaimedEvent) -> bytes:
+        view = job_view(QueuedView(event.job, None), self._link, self._base_url)
+        return compose(f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json"))
+
+    def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[Verdict, timedelta]:
+        """What the attempt means, and how long to wait for the next one."""
+        if attempt.delivered:
+            return Verdict.DELIVERED, timedelta()
+        if attempt.status_code == GONE:
+            return Verdict.GONE, timedelta()
+        if event.tries >= len(self._waits):
+            return Verdict.FAILED, timedelta()
+        spread = 1 + JITTER * random.random()  # noqa: S311  # spreads load, guards nothing
+        return Verdict.RETRY, self._waits[event.tries] * spread
+
+    async def _settle(
+        self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta, lease_end: float
+    ) -> None:
+        """Note the outcome, for as long as the lease lasts: unnoted, the attempt would be repeated."""
+        while time.monotonic() < lease_end:
+            try:
+                if not await self._store.settle(event, attempt, verdict, wait):
+                    log.warning("an event was deleted or taken over during its attempt", event_id=event.id)
+                return
+            except Unavailable as error:
+                log.warning("the outcome of an attempt cannot be noted yet", event_id=event.id, error=error.detail)
+                await asyncio.sleep(PATIENCE_SECONDS)
+
+
+def _start_trace(event: ClaimedEvent, traceparent: str) -> Span:
+    """An attempt's span, in the trace of the job that it tells of. Where it goes is the tenant's own affair."""
+    return tracer().start(
+        "POST webhook",
+        Kind.CLIENT,
+        parent=traceparent,
+        attributes={
+            "http.request.method": "POST",
+            "http.request.resend_count": event.tries,
+            "tooncrafter.tenant": event.tenant,
+            "tooncrafter.event": event.name,
+            "tooncrafter.event.id": event.id,
+        },
+    )
+
+
+def _finish_trace(span: Span, attempt: Attempt) -> None:
+    if attempt.status_code is not None:
+        span.set({"http.response.status_code": attempt.status_code})
+    if not attempt.delivered:
+        span.fail(str(attempt.status_code or "no_answer"))

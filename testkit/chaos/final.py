@@ -1,0 +1,96 @@
+"""What is left after a run, asked of Redis and the storage directly."""
+
+import asyncio
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psutil
+
+from core.records.job import Job
+from core.store import keys
+from core.store.encoding import parse_job
+from testkit.chaos.checker import Final, wanted_objects
+from testkit.chaos.stack import BUCKET, Stack
+
+EMPTY_AT_REST = (*keys.READY_KEYS, keys.LEASES, keys.TRASH)
+REST_LIMIT_SECONDS = 60.0  # beyond the age at which orphans are deleted
+END_LIMIT_SECONDS = 15.0  # for processes that were told to end
+
+
+async def come_to_rest(stack: Stack) -> None:
+    """Return once no job waits or runs and all that is to be deleted is, or when that takes too long.
+
+    Nobody submits any more, so what waits in the trash for submissions that never came is due as if its time were over.
+    """
+    waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
+    if waiting:
+        await stack.redis.zadd(keys.TRASH, dict.fromkeys(waiting, 0), xx=True)
+
+    async def rests() -> bool:
+        if await stack.redis.exists(*EMPTY_AT_REST):
+            return False
+        wanted = wanted_objects((await _jobs(stack.redis)).values())
+        return set(await asyncio.to_thread(_object_keys, stack)) <= wanted
+
+    try:
+        await stack.until(rests, "the service comes to rest", stack.orphan_age_seconds + REST_LIMIT_SECONDS, pause=1.0)
+    except TimeoutError:
+        return  # the checker says what is left
+
+
+async def read_final(stack: Stack) -> Final:
+    """Records, objects, keys and processes; call it once all services were stopped in order."""
+    jobs = await _jobs(stack.redis)
+    digests = await asyncio.to_thread(_digests, stack)
+    return Final(jobs, digests, await _unexplained_keys(stack.redis), await _processes(stack))
+
+
+async def _jobs(redis: Any) -> dict[str, Job]:
+    records = [parse_job(await redis.hgetall(key)) async for key in redis.scan_iter(f"{keys.JOB}*", count=1000)]
+    return {job.id: job for job in records}
+
+
+def _digests(stack: Stack) -> dict[str, str]:
+    """SHA-256 of every object by its key."""
+    found = _object_keys(stack)
+
+    def digest(key: str) -> str:
+        return hashlib.sha256(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest()
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(found, pool.map(digest, found), strict=True))
+
+
+def _object_keys(stack: Stack) -> list[str]:
+    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+async def _unexplained_keys(redis: Any) -> list[str]:
+    """Keys that `core.store.keys` does not document, and those that should be empty at rest."""
+    documented = re.findall(r"`(tc:[^`]+)`", keys.__doc__ or "")
+    known = re.compile("|".join(re.sub(r"\\\{\w+\\\}|…", ".*", re.escape(pattern)) for pattern in documented))
+    found = [key async for key in redis.scan_iter("*", count=1000)]
+    return sorted(key for key in found if not known.fullmatch(key) or key in EMPTY_AT_REST)
+
+
+async def _processes(stack: Stack) -> list[str]:
+    """Command lines of what still runs though it was told to end."""
+
+    async def have_ended() -> bool:
+        return not stack.processes()
+
+    try:
+        await stack.until(have_ended, "all processes end", END_LIMIT_SECONDS)
+    except TimeoutError:
+        return [_told(process) for process in stack.processes()]
+    return []
+
+
+def _told(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} {' '.join(process.cmdline())}"
+    except psutil.Error:
+        return str(process.pid)

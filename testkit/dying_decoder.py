@@ -1,0 +1,113 @@
+"""The real process that decodes, but an image may say what is done instead: a word, and what belongs to it."""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable
+
+from core.images import process as decoder_process
+from core.images.formats import ImageFacts, UnreadableImage, inspect_image
+
+is_spoiled = False
+HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "numpy"}
+
+
+def inspect_or_act(data: bytes, *, max_pixels: int) -> ImageFacts:
+    if is_spoiled:
+        os.abort()
+    word, _, rest = data.partition(b" ")
+    if word not in ACTIONS:
+        return inspect_image(data, max_pixels=max_pixels)
+    ACTIONS[word](rest.decode())
+    return ImageFacts("image/png", 1, 1)
+
+
+def spoil(_: str) -> None:
+    """Damage the process so that the next image is its end."""
+    global is_spoiled
+    is_spoiled = True
+
+
+def compute(_: str) -> None:
+    while True:
+        pass
+
+
+def answer(text: str) -> None:
+    os.write(1, decoder_process.ANSWER.pack(len(text), 0) + text.encode())
+    time.sleep(3600)
+
+
+def tell(_: str) -> None:
+    state = {
+        "environment": sorted(os.environ),
+        "descriptors": dict(filter(None, map(kind_of, range(1024)))),
+        "heavy": sorted(HEAVY & set(sys.modules)),
+        "core_bytes": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        "pid": os.getpid(),
+    }
+    raise UnreadableImage(json.dumps(state))
+
+
+def kind_of(descriptor: int) -> tuple[int, str] | None:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return None
+    return descriptor, "socket" if stat.S_ISSOCK(mode) else "device" if stat.S_ISCHR(mode) else "other"
+
+
+def attempt(_: str) -> None:
+    """What code would try that a hole in a decoder lets run."""
+    raise UnreadableImage(json.dumps({name: outcome(deed) for name, deed in DEEDS.items()}))
+
+
+def outcome(deed: Callable[[], object]) -> str:
+    try:
+        deed()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "done"
+
+
+def fail(_: str) -> None:
+    raise RuntimeError
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "read a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "list a folder": lambda: os.listdir("/"),
+    "write a file": lambda: os.open("/tmp/written", os.O_WRONLY | os.O_CREAT),
+    "read the gateway's variables": lambda: os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY),
+    "read the gateway's memory": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
+    "start a program": lambda: os.execv("/bin/true", ["true"]),
+    "make a socket": lambda: socket.socket(),
+    "make a unix socket": lambda: socket.socket(socket.AF_UNIX),
+    "kill the gateway": lambda: os.kill(os.getppid(), signal.SIGTERM),
+}
+ACTIONS: dict[bytes, Callable[[str], object]] = {
+    b"segfault": lambda _: ctypes.string_at(0),
+    b"abort": lambda _: os.abort(),
+    b"exit": lambda _: os._exit(3),
+    b"raise": fail,
+    b"killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    b"memory": lambda _: bytearray(2**40),
+    b"compute": compute,
+    b"sleep": lambda _: time.sleep(3600),
+    b"spoil": spoil,
+    b"answer": answer,
+    b"print": lambda words: os.write(2, words.encode()),
+    b"tell": tell,
+    b"attempt": attempt,
+}
+
+if __name__ == "__main__":
+    decoder_process.inspect_image = inspect_or_act
+    decoder_process.main()

@@ -1,0 +1,169 @@
+"""A real stack with a bucket, a receiver of webhooks and a Prometheus, and the faults that a dashboard has to show.
+
+All of them are real: the storage is reached through a proxy that can be slow, the receiver listens until it is gone,
+the worker is killed while nobody starts it anew.
+"""
+
+import asyncio
+import json
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from core.objects.bucket import make_bucket
+from core.settings import Settings
+from core.store.tenants.webhook_secrets import WebhookSecrets
+from scripts.stack import Stack
+from testkit.chaos.proxy import Proxy, Streams
+from testkit.client import Client
+from testkit.monitoring.prometheus import Prometheus, without_patience
+from testkit.servers import S3Server
+from testkit.web import always, http, web_server
+
+BUCKET = "scene"
+SLOW_SECONDS = 0.6  # on the way there and on the way back; a gateway gives up after two seconds of silence
+WAIT_SECONDS = 180.0  # for what takes seconds on an idle machine
+
+
+class Scene:
+    """Everything that a story needs; `open_scene` makes it."""
+
+    def __init__(
+        self, stack: Stack, prometheus: Prometheus, caller: Client, proxy: Proxy, receiver: AsyncExitStack, url: str
+    ) -> None:
+        self.stack, self.prometheus = stack, prometheus
+        self._caller, self._proxy, self._receiver = caller, proxy, receiver
+        self._webhook = {"url": url, "events": ["succeeded"]}
+        self.begun = time.time()
+
+    async def do_jobs(self, count: int) -> None:
+        """So many small jobs one after the other, whose ends the receiver is told."""
+        for _ in range(count):
+            job_id = await self.submit()
+            await self.until(lambda job_id=job_id: self._has_succeeded(job_id), "a job of the scene succeeds")
+
+    async def submit(self, **request: Any) -> str:
+        """One job, for which nobody waits; again where the service has no time for it, as a caller would."""
+        body = {"webhook": self._webhook, "steps": 1, **request}
+        answer = await asyncio.to_thread(self._caller.send, "/v1/interpolations", body)
+        while answer.status_code == 503:
+            await asyncio.sleep(1)
+            answer = await asyncio.to_thread(self._caller.send, "/v1/interpolations", body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def _has_succeeded(self, job_id: str) -> bool:
+        answer = self._caller.http.get(f"/v1/interpolations/{job_id}")
+        return answer.status_code == 200 and answer.json()["status"] == "succeeded"
+
+    def slow_storage_down(self) -> None:
+        """From now on each operation takes more than a second."""
+        self._proxy.slow(SLOW_SECONDS)
+
+    def heal_storage(self) -> None:
+        """It is as fast as before."""
+        self._proxy.heal()
+
+    async def end_receiver(self) -> None:
+        """Nobody listens any more where webhooks are sent."""
+        await self._receiver.aclose()
+
+    def kill_worker(self, *, for_good: bool) -> None:
+        """As the kernel does when memory runs out. For good: the keeper of processes hangs, so none comes back."""
+        keeper = psutil.Process(self.stack.process.pid)
+        workers = [process for process in keeper.children() if "-m worker" in _line(process)]
+        workers += [process for process in keeper.children() if "worker.celery" in _line(process)]
+        if for_good:
+            keeper.suspend()
+        for process in workers:
+            process.kill()
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        """Return once the condition holds."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not await asyncio.to_thread(condition):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {WAIT_SECONDS:.0f} s in vain: {what}")
+            await asyncio.sleep(0.2)
+
+    def is_firing(self, alert: str) -> bool:
+        """Whether Prometheus would wake somebody."""
+        return bool(self.prometheus.query(f'ALERTS{{alertstate="firing", alertname="{alert}"}}'))
+
+
+@contextmanager
+def scene_in_background(folder: Path) -> Iterator[tuple[Scene, Callable[[Coroutine[Any, Any, Any]], Any]]]:
+    """A scene whose network goes on while a test does something else; and what runs a step of the test there."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="scene")
+    thread.start()
+
+    def run(step: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(step, loop).result()
+
+    opened = open_scene(folder)
+    try:
+        scene = run(opened.__aenter__())
+        try:
+            yield scene, run
+        finally:
+            run(opened.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@asynccontextmanager
+async def open_scene(folder: Path) -> AsyncIterator[Scene]:
+    """A scene in a folder with a short name, at whose beginning Prometheus has seen every process."""
+    async with AsyncExitStack() as opened:
+        storage = await asyncio.to_thread(S3Server, folder)
+        opened.callback(storage.process.kill)
+
+        async def connect() -> Streams:
+            return await asyncio.open_connection("127.0.0.1", int(storage.url.rpartition(":")[2]))
+
+        proxy = Proxy(connect)
+        await proxy.start()
+        opened.push_async_callback(proxy.stop)
+        receiver = await opened.enter_async_context(AsyncExitStack())
+        listening = await receiver.enter_async_context(web_server(always(http())))
+        in_bucket = {
+            "s3_bucket": BUCKET,
+            "s3_endpoint_url": storage.url,
+            "s3_access_key_id": storage.access_key,
+            "s3_secret_access_key": storage.secret_key,
+        }
+        await asyncio.to_thread(make_bucket, Settings.model_validate(in_bucket))
+        through_proxy = {**in_bucket, "s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+        hosts = json.dumps([f"127.0.0.1:{listening.port}"])
+        stack = Stack(folder / "state", threads="1", allowed_hosts=hosts, **through_proxy)
+        opened.push_async_callback(asyncio.to_thread, _end, stack)
+        await asyncio.to_thread(stack.start)
+        WebhookSecrets((stack.state / "redis.url").read_text()).create("default")
+        rules = without_patience(folder)
+        prometheus = await asyncio.to_thread(Prometheus, folder, stack.state / "metrics.json", rules)
+        opened.callback(prometheus.stop)
+        http_client = opened.enter_context(httpx.Client(base_url=stack.url, timeout=60))
+        scene = Scene(stack, prometheus, Client(http_client), proxy, receiver, listening.url)
+        await scene.until(lambda: len(prometheus.query("up == 1")) == 4, "all processes are scraped")
+        yield scene
+
+
+def _end(stack: Stack) -> None:
+    """Whatever was done to it."""
+    if stack.was_started:
+        stack.process.send_signal(signal.SIGCONT)
+        stack.stop()
+
+
+def _line(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())

@@ -1,0 +1,69 @@
+"""What `python -m worker --include=testkit.stand_in_worker` computes with, in its real child process.
+
+Its pipeline draws flat frames at once; a file that the test writes tells it to get into trouble first.
+"""
+
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+TROUBLE = "STAND_IN_TROUBLE"  # variable with the path of the file
+
+
+def get_into_trouble() -> None:
+    """As the file's word says; nothing where there is none."""
+    path = Path(os.environ[TROUBLE])
+    trouble = path.read_text() if path.exists() else ""
+    if trouble == "dawdle":
+        time.sleep(0.2)
+    if trouble == "hang":  # a kernel that never ends: other threads go on
+        time.sleep(3600)
+    if trouble == "freeze":  # and never lets go of the interpreter: nothing goes on
+        ctypes.PyDLL(None).sleep(3600)
+    if trouble == "break":  # the device, as far as anybody can ask it
+        import worker.jobs.runner
+
+        def no_answer(device: str) -> None:
+            raise RuntimeError(f"{device} does not answer")
+
+        worker.jobs.runner.require_working_device = no_answer
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nwith more advice than one reads")
+
+
+class Pipeline:
+    """Called as the real one is."""
+
+    _execution_device = "cpu"
+
+    def __call__(self, **arguments: Any) -> SimpleNamespace:
+        import numpy as np
+
+        arguments["callback_on_stage"]("denoising")
+        for index in range(arguments["num_inference_steps"]):
+            get_into_trouble()
+            arguments["callback_on_step_end"](self, index, None, {})
+        arguments["callback_on_stage"]("decoding")
+        shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
+        return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))
+
+    def set_progress_bar_config(self, **_: Any) -> None:
+        """It has none."""
+
+
+def load_pipeline(*_: Any, **__: Any) -> SimpleNamespace:
+    """What `model.checkpoint.load_pipeline` answers."""
+    import torch
+
+    pipeline = Pipeline()
+    pipeline.dtype = torch.float32
+    return SimpleNamespace(pipeline=pipeline, name="stand-in", trained=False, weights="sha256:0")
+
+
+if TROUBLE in os.environ:  # in the worker's child; the tests themselves keep the real one
+    _module = ModuleType("model.checkpoint")
+    _module.load_pipeline = load_pipeline
+    sys.modules["model.checkpoint"] = _module

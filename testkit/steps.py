@@ -1,0 +1,50 @@
+"""What tests of the job store do: submit, claim, let a lease end, and look who stands where."""
+
+from datetime import timedelta
+
+from core.records.job import Job, Priority, new_job_id
+from core.records.tenant import DEFAULT_TENANT
+from core.store import keys
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import Claim, JobStore
+from testkit.jobs import generation_request
+from testkit.servers import RedisServer
+
+JOBS = keys.JOBS + DEFAULT_TENANT
+TTL = timedelta(hours=1)
+
+
+async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE) -> Job:
+    submission = await store.submit(
+        new_job_id(), generation_request(priority), metadata={"shot": "12a"}, ttl=TTL, request_id="req-1"
+    )
+    assert submission.view is not None
+    return submission.view.job
+
+
+async def place(store: AsyncJobStore, job: Job) -> int | None:
+    view = await store.read(job.id)
+    assert view is not None
+    return view.queue_position
+
+
+def claim(store: JobStore, worker: str = "worker-1") -> Claim:
+    held = store.claim(worker)
+    assert held is not None
+    return held
+
+
+def expire_lease(server: RedisServer, job_id: str) -> None:
+    """Let the lease end now instead of in five seconds."""
+    assert server.client.zadd(keys.LEASES, {job_id: 0}, xx=True, ch=True)
+
+
+def now_ms(server: RedisServer) -> int:
+    seconds, microseconds = server.client.time()
+    return int(seconds * 1000 + microseconds // 1000)
+
+
+def members(server: RedisServer) -> dict[str, set[str]]:
+    """Which job stands in which set."""
+    sets = [JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
+    return {key: set(server.client.zrange(key, 0, -1)) for key in sets}

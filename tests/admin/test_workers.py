@@ -1,0 +1,123 @@
+"""`python -m admin.workers` against a real Redis."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from admin import workers as admin
+from core.records.job import JobState
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import MODEL
+from testkit.servers import RedisServer, free_port
+from testkit.steps import claim, submit
+
+FIRST, SECOND = "gpu-1:7", "gpu-2:8"
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Runs a command and answers its JSON."""
+    monkeypatch.setenv("TOONCRAFTER_REDIS_URL", redis_server.url)
+
+    def run(*arguments: str) -> Any:
+        admin.main([*arguments, "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def two_workers(store: JobStore) -> None:
+    for name in (FIRST, SECOND):
+        store.report_load(name, MODEL, load_seconds=1.0)
+
+
+def beat(store: JobStore) -> None:
+    for name in (FIRST, SECOND):
+        store.report(name, state="idle", host="vm", device="cpu", max_canvas_pixels=128 * 128 - 1)
+
+
+@pytest.mark.usefixtures("two_workers")
+class TestWorkers:
+    async def test_status_shows_who_lives_and_what_waits_for_nobody(
+        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
+        """A job that no live worker takes is not forgotten."""
+        beat(store)
+        await submit(async_store)
+        status = ask("status")
+        assert (status["queue"], status["waiting"], status["waiting_without_a_worker"]) == ("open", 1, 1)
+        shown = [(worker["name"], worker["state"], worker["device"]) for worker in status["workers"]]
+        assert shown == [(FIRST, "idle", "cpu"), (SECOND, "idle", "cpu")]
+
+    def test_drained_worker_is_shown_with_its_reason_until_it_is_resumed(self, ask: Ask, store: JobStore) -> None:
+        """One by its name."""
+        assert ask("drain", FIRST) == {"drained": [FIRST]}
+        beat(store)
+        assert [(w["state"], w["reason"]) for w in ask("status")["workers"]] == [
+            ("paused", "drained by an operator"),
+            ("idle", None),
+        ]
+        assert ask("resume", FIRST, SECOND) == {"resumed": [FIRST]}
+
+    def test_all_at_once(self, ask: Ask) -> None:
+        """Before a host goes down for maintenance."""
+        assert ask("drain", "--all") == {"drained": [FIRST, SECOND]}
+        assert ask("resume", "--all") == {"resumed": [FIRST, SECOND]}
+
+    def test_unknown_name_is_refused_before_anything_is_done(self, ask: Ask, store: JobStore) -> None:
+        """The message names those that live."""
+        with pytest.raises(SystemExit, match=r"gpu-9:9; there is gpu-1:7, gpu-2:8"):
+            ask("drain", FIRST, "gpu-9:9")
+        assert store.workers()[0].reason is None
+
+    @pytest.mark.parametrize("arguments", [[], [FIRST, "--all"]])
+    def test_names_or_all(self, ask: Ask, arguments: list[str]) -> None:
+        """Nobody drains everything by a forgotten word."""
+        with pytest.raises(SystemExit, match="names of workers, or --all"):
+            ask("drain", *arguments)
+
+
+class TestQueue:
+    async def test_paused_queue_starts_nothing(self, ask: Ask, store: JobStore, async_store: AsyncJobStore) -> None:
+        """Said twice it is still paused."""
+        await submit(async_store)
+        assert [ask("pause-queue"), ask("pause-queue")] == [{"queue": "paused"}] * 2
+        assert store.claim(FIRST) is None
+        assert ask("status")["queue"] == "paused"
+        assert ask("resume-queue") == {"queue": "open"}
+        claim(store, FIRST)
+
+    async def test_purge_wants_to_be_sure(self, ask: Ask, store: JobStore, async_store: AsyncJobStore) -> None:
+        """It says how many jobs it would cancel; with `--yes` it does, however many there are."""
+        jobs = [await submit(async_store) for _ in range(120)]
+        with pytest.raises(SystemExit, match=r"all 120 waiting jobs.*--yes"):
+            ask("purge")
+        assert ask("purge", "--yes") == {"canceled": 120}
+        assert {job.status for job in map(store.get, [job.id for job in jobs]) if job} == {JobState.CANCELED}
+
+
+class TestWords:
+    @pytest.mark.usefixtures("two_workers")
+    def test_people_get_lines(self, ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without `--json`; a line for each worker."""
+        admin.main(["status"])
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "queue: open"
+        assert lines[-2].startswith(f"{FIRST}  idle  {MODEL.name} on")
+
+    def test_redis_that_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Said in one line."""
+        monkeypatch.setenv("TOONCRAFTER_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+        with pytest.raises(SystemExit, match="Redis does not answer"):
+            admin.main(["status"])
+
+    def test_no_stack(self) -> None:
+        """Nor a setting that says where one is."""
+        with pytest.raises(SystemExit, match="TOONCRAFTER_REDIS_URL is not set"):
+            admin.main(["status"])

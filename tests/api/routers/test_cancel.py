@@ -1,0 +1,141 @@
+"""A caller ends a job, and removes an ended one."""
+
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+from httpx import AsyncClient
+
+from core.errors import CancelRequested, OutOfMemory
+from core.objects.storage import open_storage
+from core.records.job import JobState, Timing, new_job_id, output_key
+from core.settings import Settings
+from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.worker import Claim, JobStore
+from dispatcher.expiry import Expiry
+from testkit.jobs import MODEL, stored_output
+from testkit.servers import RedisServer, free_port
+from tests.api.conftest import files, gateway, problems
+from tests.api.routers.test_submit import URL
+
+
+async def queued(client: AsyncClient) -> str:
+    job_id: str = (await client.post(URL, files=files())).json()["id"]
+    return job_id
+
+
+def claimed(store: JobStore) -> Claim:
+    claim = store.claim("worker-1")
+    assert claim is not None
+    return claim
+
+
+async def ended(client: AsyncClient, store: JobStore) -> str:
+    job_id = await queued(client)
+    store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
+    return job_id
+
+
+class TestCancel:
+    async def test_queued_job_ends_at_once(self, client: AsyncClient, store: JobStore) -> None:
+        """No worker holds it yet, so the same request settles it, and none ever will."""
+        job_id = await queued(client)
+        job = (await client.post(f"{URL}/{job_id}/cancel")).json()
+        assert (job["status"], job["version"], job["queue_position"]) == ("canceled", 2, None)
+        assert job["finished_at"] is not None
+        assert store.claim("worker-1") is None
+
+    async def test_running_job_is_told_at_its_next_step(self, client: AsyncClient, store: JobStore) -> None:
+        """The answer shows it still running; its worker ends it."""
+        job_id = await queued(client)
+        claim = claimed(store)
+        response = await client.post(f"{URL}/{job_id}/cancel")
+        assert (response.status_code, response.json()["status"]) == (200, "running")
+        with pytest.raises(CancelRequested):
+            store.renew(claim)
+        store.end_canceled(claim, Timing(), MODEL)
+        assert (await client.get(f"{URL}/{job_id}")).json()["status"] == "canceled"
+
+    async def test_canceling_twice_is_canceling_once(self, client: AsyncClient) -> None:
+        """A retry after a lost answer changes nothing."""
+        job_id = await queued(client)
+        once, twice = [(await client.post(f"{URL}/{job_id}/cancel")).json() for _ in range(2)]
+        assert once == twice
+
+    async def test_ended_job_is_returned_as_it_is(self, client: AsyncClient, store: JobStore) -> None:
+        """Too late is no error."""
+        job_id = await ended(client, store)
+        before = (await client.get(f"{URL}/{job_id}")).json()
+        response = await client.post(f"{URL}/{job_id}/cancel")
+        assert response.status_code == 200
+        assert response.json()["status"] == "succeeded"
+        assert (await client.get(f"{URL}/{job_id}")).json()["version"] == before["version"]
+
+    async def test_others_move_up(self, client: AsyncClient) -> None:
+        """Its place in the queue is free."""
+        first, second = await queued(client), await queued(client)
+        await client.post(f"{URL}/{first}/cancel")
+        assert (await client.get(f"{URL}/{second}")).json()["queue_position"] == 0
+
+    @pytest.mark.parametrize("job_id", [new_job_id(), "itp_", "x"])
+    async def test_unknown_job(self, client: AsyncClient, job_id: str) -> None:
+        """Also of the wrong form."""
+        assert problems(await client.post(f"{URL}/{job_id}/cancel"), 404, "not_found") == {}
+
+
+class TestDelete:
+    async def test_record_and_every_object_go(
+        self, any_client: AsyncClient, any_settings: Settings, upkeep: UpkeepStore, stored_keys: Callable[[], set[str]]
+    ) -> None:
+        """Keyframes, results, and the leavings of earlier attempts; those of other jobs stay."""
+        kept = await queued(any_client)
+        upkeep.fail(claimed(upkeep), OutOfMemory("too large"), Timing(), MODEL)
+        job_id = await ended(any_client, upkeep)
+        for fence in (1, 2):
+            open_storage(any_settings).put(output_key(job_id, fence, "video.mp4"), b"video", "video/mp4")
+        response = await any_client.delete(f"{URL}/{job_id}")
+        assert (response.status_code, response.content) == (204, b"")
+        assert {key.split("/")[1] for key in stored_keys()} == {kept}
+        assert upkeep.get(job_id) is None
+        assert upkeep.sweep_expired() == []
+
+    async def test_deleted_job_is_nowhere(self, client: AsyncClient, store: JobStore) -> None:
+        """Neither to read, to cancel, to download nor to delete again."""
+        job_id = await ended(client, store)
+        await client.delete(f"{URL}/{job_id}")
+        for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/outputs/video.mp4")):
+            assert problems(await client.request(method, f"{URL}/{job_id}{path}"), 404, "not_found") == {}
+        assert (await client.get(URL)).json()["data"] == []
+
+    async def test_job_that_has_not_ended_is_refused(
+        self, client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+    ) -> None:
+        """Neither while it waits nor while it runs: canceling comes first."""
+        job_id = await queued(client)
+        for state in (JobState.QUEUED, JobState.RUNNING):
+            response = await client.delete(f"{URL}/{job_id}")
+            assert problems(response, 409, "job_not_finished") == {}
+            job = store.get(job_id)
+            assert job is not None
+            assert job.status is state
+            store.claim("worker-1")
+        assert len(stored_keys()) == 2
+
+    async def test_unknown_job(self, client: AsyncClient) -> None:
+        """There never was one."""
+        assert problems(await client.delete(f"{URL}/{new_job_id()}"), 404, "not_found") == {}
+
+    async def test_storage_that_is_away_gets_rid_of_the_objects_later(
+        self, s3_settings: Settings, upkeep: UpkeepStore, redis_server: RedisServer, stored_keys: Callable[[], set[str]]
+    ) -> None:
+        """The caller is rid of the job at once; the dispatcher's next sweep does the rest."""
+        async with gateway(s3_settings) as client:
+            job_id = await ended(client, upkeep)
+        away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
+        async with gateway(away) as client:
+            assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
+            assert (await client.get(f"{URL}/{job_id}")).status_code == 404
+        assert len(stored_keys()) == 2
+        Expiry(upkeep, open_storage(s3_settings), Event()).run()
+        assert stored_keys() == set()
+        assert upkeep.sweep_expired() == []

@@ -1,0 +1,357 @@
+"""Every wrong request: what it is told, and that nothing stays behind."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from httpx import AsyncClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from core.settings import Settings
+from testkit.jobs import noise_png, png
+from tests.api.conftest import files, gateway, problems
+from tests.api.routers.test_submit import URL, body, data_uri
+
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing(nothing_left: Callable[[], None]) -> Iterator[None]:
+    yield
+    nothing_left()
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        ("fields", "pointer", "code", "words"),
+        [
+            ({"steps": 200}, "/steps", "out_of_range", "`steps` has to be at most 60 but is 200"),
+            ({"steps": 0}, "/steps", "out_of_range", "at least 1"),
+            ({"steps": "50"}, "/steps", "wrong_type", "has to be a whole number"),
+            ({"steps": True}, "/steps", "wrong_type", "has to be a whole number"),
+            ({"steps": None}, "/steps", "wrong_type", "has to be a whole number"),
+            ({"width": 500, "height": 320}, "/width", "out_of_range", "`width` has to be divisible by 64 but is 500"),
+            ({"width": 50_000, "height": 320}, "/width", "out_of_range", "but is 50000"),
+            ({"width": 512}, "", "invalid_value", "`width` and `height` have to be given together"),
+            ({"height": 320}, "", "invalid_value", "`width` and `height` have to be given together"),
+            ({"frame_stride": 4}, "/frame_stride", "out_of_range", "at least 5"),
+            ({"eta": 1.5}, "/eta", "out_of_range", "at most 1"),
+            ({"guidance_scale": 0.5}, "/guidance_scale", "out_of_range", "at least 1"),
+            ({"guidance_rescale": -0.1}, "/guidance_rescale", "out_of_range", "at least 0"),
+            ({"seed": 2**32}, "/seed", "out_of_range", "at most 4294967295"),
+            ({"seed": -1}, "/seed", "out_of_range", "at least 0"),
+            ({"fps": 0}, "/fps", "out_of_range", "at least 1"),
+            ({"prompt": "x" * 1001}, "/prompt", "out_of_range", "at most 1000 characters but has 1001"),
+            ({"priority": "urgent"}, "/priority", "invalid_value", "'interactive' or 'batch'"),
+            ({"outputs": [{"format": "avi"}]}, "/outputs/0/format", "invalid_value", "'mp4'"),
+            ({"outputs": []}, "/outputs", "out_of_range", "at least 1"),
+            ({"metadata": {str(n): "" for n in range(17)}}, "/metadata", "out_of_range", "at most 16"),
+            ({"metadata": {"shot": 12}}, "/metadata/shot", "wrong_type", "has to be a string"),
+            (
+                {"metadata": {"shot": "x" * 1001}},
+                "/metadata/shot",
+                "out_of_range",
+                "at most 1000 characters but has 1001",
+            ),
+            ({"metadata": {"n" * 65: ""}}, "/metadata/" + "n" * 65, "out_of_range", "at most 64 characters but has 65"),
+            ({"expires_in": 60}, "/expires_in", "out_of_range", "at least 3600"),
+            ({"expires_in": 10**9}, "/expires_in", "out_of_range", "at most 604800"),
+            ({"expires_in": 10**400}, "/expires_in", "out_of_range", "but is 1000000"),
+            ({"width": None, "height": 320}, "/width", "wrong_type", "`width` has to be a whole number but is None"),
+            ({"steps": 2.5}, "/steps", "wrong_type", "has to be a whole number but is 2.5"),
+            ({"stepps": 5}, "/stepps", "unknown_field", "`stepps` is no field of this request"),
+            ({"a/b~c": 5}, "/a~1b~0c", "unknown_field", "is no field"),
+        ],
+    )
+    async def test_each_names_its_pointer_and_its_rule(
+        self, client: AsyncClient, fields: dict[str, object], pointer: str, code: str, words: str
+    ) -> None:
+        """What was wanted, and what came."""
+        response = await client.post(URL, json=body(**fields))
+        assert problems(response, 422, "invalid_request") == {pointer: code}
+        assert words in response.json()["errors"][0]["detail"]
+
+    @pytest.mark.parametrize(
+        ("fields", "what_came"),
+        [
+            ({"prompt": ["hunter2"]}, "but is a list"),
+            ({"metadata": {"shot": {"key": "hunter2"}}}, "but is an object"),
+            ({"keyframes": ["https://host/?sig=hunter2"] * 2}, "but is a string of 25 characters"),
+            ({"webhook": "https://host/?token=hunter2"}, "but is a string of 27 characters"),
+            ({"keyframes": [{"image": {"data": "hunter2"}}] * 2}, "but is a string of 7 characters"),
+        ],
+    )
+    async def test_what_may_be_a_secret_is_not_repeated(
+        self, client: AsyncClient, fields: dict[str, object], what_came: str
+    ) -> None:
+        """Clients log what they are told; where a number or a word of a list is wanted, the value is shown."""
+        response = await client.post(URL, json=body(**fields))
+        assert response.status_code == 422
+        assert what_came in response.json()["errors"][0]["detail"]
+        assert "hunter2" not in response.text
+
+    async def test_all_problems_at_once(self, client: AsyncClient) -> None:
+        """Nobody has to correct a request seven times."""
+        keyframes = [{"image": {"data": data_uri(b"no image")}}, {"image": {}, "when": 1}]
+        wrong = {"keyframes": keyframes, "steps": 200, "width": 500, "height": 320, "colour": "red"}
+        response = await client.post(URL, json=wrong)
+        assert problems(response, 422, "invalid_request") == {
+            "/keyframes/0/image": "unreadable_image",
+            "/keyframes/1/image": "invalid_value",
+            "/keyframes/1/when": "unknown_field",
+            "/steps": "out_of_range",
+            "/width": "out_of_range",
+            "/colour": "unknown_field",
+        }
+        assert response.json()["detail"] == "6 problems"
+
+    async def test_answer_is_small_however_large_the_nonsense_is(self, client: AsyncClient) -> None:
+        """Names, values and how many of them."""
+        names = {f"field-{number}": None for number in range(10_000)}
+        response = await client.post(URL, json=body(**{"f" * 10**6: 1, "steps": ["x" * 10**6], **names}))
+        assert problems(response, 422, "invalid_request")["/steps"] == "wrong_type"
+        assert response.json()["detail"] == "10002 problems, of which these are the first 100"
+        assert len(response.content) < 30_000
+
+    @pytest.mark.parametrize("fields", [[], "text", 5, None, {}])
+    async def test_body_that_is_no_request(self, client: AsyncClient, fields: object) -> None:
+        """Good JSON, but not an object with keyframes."""
+        response = await client.post(URL, content=json.dumps(fields), headers={"Content-Type": "application/json"})
+        found = problems(response, 422, "invalid_request")
+        assert found == ({"/keyframes": "required"} if fields == {} else {"": "wrong_type"})
+
+    @pytest.mark.parametrize("count", [1, 3])
+    async def test_two_keyframes_no_more_no_less(self, client: AsyncClient, count: int) -> None:
+        """In either form."""
+        for response in (
+            await client.post(URL, files=files(*[png()] * count)),
+            await client.post(URL, json={"keyframes": [{"image": {"data": data_uri(png())}}] * count}),
+        ):
+            assert problems(response, 422, "invalid_request") == {"/keyframes": "out_of_range"}
+
+
+class TestImages:
+    @pytest.mark.parametrize(
+        ("image", "words"),
+        [
+            (b"keyframe", "has to be a PNG, JPEG, WebP or TIFF image"),
+            (b"", "has to be a PNG, JPEG, WebP or TIFF image"),
+            (png(200, 200)[:-200], "broken or truncated"),
+            (png(50_000, 1), "at most 16384 pixels wide and high but is 50000x1"),
+        ],
+    )
+    async def test_image_that_cannot_be_used(self, client: AsyncClient, image: bytes, words: str) -> None:
+        """In either form, at its pointer."""
+        keyframes = [{"image": {"data": data_uri(png())}}, {"image": {"data": data_uri(image)}}]
+        for response in (
+            await client.post(URL, files=files(png(), image)),
+            await client.post(URL, json={"keyframes": keyframes}),
+        ):
+            assert problems(response, 422, "invalid_request") == {"/keyframes/1/image": "unreadable_image"}
+            assert words in response.json()["errors"][0]["detail"]
+
+    @pytest.mark.parametrize(
+        ("image", "code"),
+        [
+            ({"data": "data:image/png;base64,not base64"}, "unreadable_image"),
+            ({"data": "data:text/html;base64,AAAA"}, "invalid_value"),
+            ({"data": data_uri(png()), "part": "a"}, "invalid_value"),
+            ({"part": "absent"}, "unreadable_image"),
+            ({"part": None}, "wrong_type"),
+            ({"data": data_uri(png()), "part": None}, "wrong_type"),
+            ({}, "invalid_value"),
+            ("file:///etc/passwd", "wrong_type"),
+        ],
+    )
+    async def test_source_that_is_none(self, client: AsyncClient, image: object, code: str) -> None:
+        """Exactly one, and one that is there."""
+        keyframes = [{"image": {"data": data_uri(png())}}, {"image": image}]
+        response = await client.post(URL, json={"keyframes": keyframes})
+        (found,) = problems(response, 422, "invalid_request").items()
+        assert found[0].startswith("/keyframes/1/image")
+        assert found[1] == code
+
+
+class TestForms:
+    @pytest.mark.parametrize("text", ["", "{", "[1,", '{"steps": NaN}', "\x00", '{"a": 1} trailing', "[" * 100_000])
+    async def test_broken_json(self, client: AsyncClient, text: str) -> None:
+        """As a body, and as the part of a form."""
+        broken = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
+        assert problems(broken, 400, "malformed_body") == {}
+        part = await client.post(URL, files=files(), data={"request": text})
+        assert problems(part, 400, "malformed_body") == {}
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('{"steps": 5, "steps": 6}', "`steps` stands there twice"),
+            ('{"metadata": {"a": "", "a": ""}}', "`a` stands there twice"),
+            ('{"keyframes": [' + "{}," * 30_000 + "{}]}", "at most 20000 values"),
+            ("[" * 30_000, "at most 20000 values"),
+        ],
+    )
+    async def test_json_that_costs_or_means_more_than_it_shows(
+        self, client: AsyncClient, text: str, words: str
+    ) -> None:
+        """One reading, and no more values than any request needs, in either form."""
+        headers = {"Content-Type": "application/json"}
+        for refused in (
+            await client.post(URL, content=text, headers=headers),
+            await client.post(URL, files=files(), data={"request": text}),
+        ):
+            assert problems(refused, 400, "malformed_body") == {}
+            assert words in refused.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("content", "headers"),
+        [
+            (b"no form at all", BOUNDARY),
+            (b"--x\r\nbroken\r\n\r\nx\r\n--x--\r\n", BOUNDARY),
+            (b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n", BOUNDARY),
+            (b"--x\r\n", {"Content-Type": "multipart/form-data"}),
+            (b"", BOUNDARY),
+        ],
+    )
+    async def test_broken_multipart(self, client: AsyncClient, content: bytes, headers: dict[str, str]) -> None:
+        """It is refused as a whole, or as a form that lacks its keyframes."""
+        response = await client.post(URL, content=content, headers=headers)
+        assert response.status_code in (400, 422)
+        problems(response, response.status_code, response.json()["code"])
+
+    async def test_multipart_without_its_end(self, client: AsyncClient) -> None:
+        """A form that was cut in its last part must not run with the defaults instead."""
+        image = b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n' + png() + b"\r\n"
+        field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n{"steps": 5}'
+        for cut in (image + image + field, image + image + field + b"\r\n--x", image + image[:-40]):
+            response = await client.post(URL, content=cut, headers=BOUNDARY)
+            assert problems(response, 400, "malformed_body") == {}
+
+    async def test_too_many_parts(self, client: AsyncClient) -> None:
+        """A form with thousands of parts costs as much as a form with 33."""
+        response = await client.post(URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)])
+        assert problems(response, 400, "malformed_body") == {}
+
+    @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
+    async def test_two_parts_of_one_name(self, client: AsyncClient, name: str) -> None:
+        """Neither counts: whoever looked at the form before us may have taken the other one."""
+        part = (name, ("c.png", b"{}" if name == "request" else png()))
+        several = [part, part] if name != "keyframe[0]" else [part]
+        response = await client.post(URL, files=[*files(), *several])
+        assert problems(response, 422, "invalid_request") == {f"/{name}": "unknown_field"}
+
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""])
+    async def test_other_content_types(self, client: AsyncClient, content_type: str) -> None:
+        """The body is not even read."""
+        response = await client.post(URL, content=b"{}", headers={"Content-Type": content_type})
+        assert problems(response, 415, "unsupported_media_type") == {}
+
+    @pytest.mark.parametrize("charset", ["punycode", '"IDNA"', "undefined", "unicode_escape", "utf-16", "zlib", ""])
+    async def test_other_charsets(self, client: AsyncClient, charset: str) -> None:
+        """A caller may choose none of Python's codecs: three megabytes of punycode take it hours."""
+        field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n' + b"a" * 500_000 + b"\r\n--x--\r\n"
+        headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+        refused = await client.post(URL, content=field, headers=headers)
+        assert problems(refused, 415, "unsupported_media_type") == {}
+
+    async def test_file_that_no_field_refers_to(self, client: AsyncClient) -> None:
+        """A misspelt part is told, not dropped."""
+        response = await client.post(URL, files=[*files(), ("keyfarme", ("c.png", png()))])
+        assert problems(response, 422, "invalid_request") == {"/keyfarme": "unknown_field"}
+
+    async def test_field_outside_of_the_json_part(self, client: AsyncClient) -> None:
+        """`-F steps=5` would otherwise be ignored."""
+        response = await client.post(URL, files=files(), data={"steps": "5"})
+        assert problems(response, 422, "invalid_request") == {"/steps": "unknown_field"}
+
+    async def test_keyframes_twice(self, client: AsyncClient) -> None:
+        """As files and in the JSON part: neither is guessed to be meant."""
+        response = await client.post(URL, files=files(), data={"request": '{"keyframes": []}'})
+        assert problems(response, 422, "invalid_request") == {"/keyframes": "unknown_field"}
+
+
+class TestSizes:
+    @pytest.fixture
+    async def small(self, settings: Settings) -> AsyncIterator[AsyncClient]:
+        """A gateway with limits that a test can exceed quickly."""
+        async with gateway(settings.model_copy(update={"max_image": 20_000, "max_body": 100_000})) as client:
+            yield client
+
+    async def test_too_large_image(self, small: AsyncClient) -> None:
+        """413 where it is a file of its own, a problem of the field where it stands in the JSON."""
+        image = noise_png(100, 80)
+        assert 20_000 < len(image) < 30_000
+        form = await small.post(URL, files=files(png(), image))
+        assert problems(form, 413, "image_too_large") == {}
+        keyframes = [{"image": {"data": data_uri(data)}} for data in (png(), image)]
+        fields = await small.post(URL, json={"keyframes": keyframes})
+        assert problems(fields, 422, "invalid_request") == {"/keyframes/1/image": "unreadable_image"}
+
+    async def test_too_many_pixels(self, settings: Settings) -> None:
+        """The operator's limit, counted before anything is decoded."""
+        async with gateway(settings.model_copy(update={"max_image_pixels": 1000})) as client:
+            response = await client.post(URL, files=files(png(40, 40), png(20, 20)))
+        assert problems(response, 422, "invalid_request") == {"/keyframes/0/image": "unreadable_image"}
+
+    async def test_too_large_body_by_its_announced_length(self, small: AsyncClient) -> None:
+        """Before a byte of it is read: the stream behind it would raise."""
+
+        async def never_read() -> AsyncIterator[bytes]:
+            raise AssertionError("the body was read")
+            yield b""
+
+        headers = {"Content-Type": "application/json", "Content-Length": "100001"}
+        response = await small.post(URL, content=never_read(), headers=headers)
+        assert problems(response, 413, "body_too_large") == {}
+
+    @pytest.mark.parametrize("content_type", ["application/json", BOUNDARY["Content-Type"]])
+    async def test_too_large_body_without_a_length(self, small: AsyncClient, content_type: str) -> None:
+        """A stream without end is cut where the limit is."""
+        sent = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            yield b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
+            while True:
+                sent += 1
+                yield b"x" * 10_000
+
+        response = await small.post(URL, content=endless(), headers={"Content-Type": content_type})
+        assert problems(response, 413, "body_too_large") == {}
+        assert sent <= 11
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ["keyframes", "steps", "prompt", "width", "height", "outputs", "metadata", "seed", "eta"]
+
+
+class TestAnything:
+    @limits(max_examples=80, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(value=JSON_VALUES | st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON_VALUES, max_size=4))
+    def test_json_is_refused_in_order(self, settings: Settings, value: object) -> None:
+        """Whatever JSON comes, the answer is a problem document that says so and never a failure of ours."""
+
+        async def send() -> None:
+            async with gateway(settings) as client:
+                text = json.dumps(value).encode()
+                response = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
+                problems(response, 422, "invalid_request")
+
+        asyncio.run(send())
+
+    @pytest.mark.parametrize(
+        "text",
+        ['{"\\ud800": 1}', '{"metadata": {"\\udfff": 1}}', '{"prompt": "\\ud800"}', '{"steps": 1e999}']
+        + [f'{{"steps": {"[" * depth}{"]" * depth}}}' for depth in (100, 400, 700, 800, 850, 900, 940)],
+    )
+    async def test_json_that_python_reads_but_cannot_always_write(self, client: AsyncClient, text: str) -> None:
+        """Half characters, infinity, deep nesting."""
+        response = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
+        assert response.status_code in (400, 422), response.text
+        problems(response, response.status_code, response.json()["code"])

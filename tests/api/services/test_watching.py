@@ -1,0 +1,267 @@
+"""Reading a job only when it changed, and waiting for the change."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient, Response
+
+from api.services.watching import JobWatch
+from core.records.job import Progress, Stage, Timing, new_job_id
+from core.records.tenant import DEFAULT_TENANT
+from core.store.changes import ChangeFeed
+from core.store.lua.jobs import CANCEL, DELETE
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.servers import RedisServer
+from tests.api.conftest import files, problems
+from tests.api.routers.test_cancel import claimed, queued
+from tests.api.routers.test_submit import URL
+
+TTL = timedelta(hours=1)
+NEWS = Progress(stage=Stage.DENOISING, step=1, steps=4, percent=20, eta_seconds=None)
+
+
+async def begun(client: AsyncClient, store: JobStore, method: str, path: str, **arguments: object) -> asyncio.Task:
+    """A request that waits: it has reached the gateway, and its answer is still to come."""
+    task = asyncio.create_task(client.request(method, path, **arguments))
+    await asyncio.sleep(0.3)
+    while not (await client.get(URL)).json()["data"]:  # noqa: ASYNC110  # the job may still be in the making
+        await asyncio.sleep(0.05)
+    assert not task.done()
+    return task
+
+
+class TestETag:
+    async def test_unchanged_job_is_not_sent_again(self, client: AsyncClient, store: JobStore) -> None:
+        """304 until something changes; the tag is the version."""
+        job_id = await queued(client)
+        first = await client.get(f"{URL}/{job_id}")
+        etag = first.headers["etag"]
+        assert etag == f'"{first.json()["version"]}"'
+        again = await client.get(f"{URL}/{job_id}", headers={"If-None-Match": etag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        claimed(store)
+        changed = await client.get(f"{URL}/{job_id}", headers={"If-None-Match": etag})
+        assert (changed.status_code, changed.json()["status"]) == (200, "running")
+        assert changed.headers["etag"] != etag
+
+    async def test_submission_has_one_too(self, client: AsyncClient) -> None:
+        """So the first poll need not send the job again."""
+        accepted = await client.post(URL, files=files())
+        known = {"If-None-Match": accepted.headers["etag"]}
+        assert (await client.get(accepted.headers["location"], headers=known)).status_code == 304
+
+    @pytest.mark.parametrize("tag", ["1", "", '"abc"', '"' + "9" * 5000 + '"', 'W/"1'])
+    async def test_tag_that_is_none_of_ours(self, client: AsyncClient, tag: str) -> None:
+        """It matches nothing."""
+        job_id = await queued(client)
+        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tag})).status_code == 200
+
+    @pytest.mark.parametrize("tags", ['W/"1"', '"0", W/"1"', '"1","9"', '"abc",\t"1" , "2"', "*", " * "])
+    async def test_other_forms_that_name_the_state(self, client: AsyncClient, tags: str) -> None:
+        """Weak, as a proxy that compresses makes it; in a list, as a cache keeps several; or any state."""
+        job_id = await queued(client)
+        answer = await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+
+    @pytest.mark.parametrize("tags", ['"0", "2"', 'W/"2"', '"x*"', '"1, 1"'])
+    async def test_other_forms_that_name_other_states(self, client: AsyncClient, tags: str) -> None:
+        """Then it is sent."""
+        job_id = await queued(client)
+        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})).status_code == 200
+
+    async def test_tags_in_several_headers(self, client: AsyncClient) -> None:
+        """They are one list."""
+        job_id = await queued(client)
+        headers = [("If-None-Match", '"0"'), ("If-None-Match", '"1"')]
+        assert (await client.get(f"{URL}/{job_id}", headers=headers)).status_code == 304
+
+    async def test_any_state_of_a_job_that_is_not_there(self, client: AsyncClient) -> None:
+        """There is none."""
+        answer = await client.get(f"{URL}/{new_job_id()}", headers={"If-None-Match": "*"})
+        assert problems(answer, 404, "not_found") == {}
+
+
+class TestUnchangedJob:
+    async def test_place_in_the_queue_moves_without_a_new_version(self, client: AsyncClient, store: JobStore) -> None:
+        """What the gateway rendered before is not told again where somebody else began to run meanwhile."""
+        _, second = await queued(client), await queued(client)
+        before = [(await client.get(f"{URL}/{second}")).json() for _ in range(2)]
+        claimed(store)
+        after = [(await client.get(f"{URL}/{second}")).json() for _ in range(2)]
+        assert [job["queue_position"] for job in before + after] == [1, 1, 0, 0]
+        assert {job["version"] for job in before + after} == {1}
+
+    async def test_deleted_job_is_gone_at_once(self, client: AsyncClient) -> None:
+        """However lately it was rendered."""
+        job_id = await queued(client)
+        await client.post(f"{URL}/{job_id}/cancel")
+        assert (await client.get(f"{URL}/{job_id}")).status_code == 200
+        assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
+        assert problems(await client.get(f"{URL}/{job_id}"), 404, "not_found") == {}
+
+
+class TestLongPoll:
+    async def test_it_returns_at_the_change(self, client: AsyncClient, store: JobStore) -> None:
+        """And not at the next look: the bound lies far below the time that the caller would wait."""
+        job_id = await queued(client)
+        headers = {"Prefer": "wait=50", "If-None-Match": '"1"'}
+        started = time.monotonic()
+        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers=headers)
+        claimed(store)
+        response: Response = await waiting
+        assert time.monotonic() - started < 10
+        assert (response.status_code, response.json()["status"]) == (200, "running")
+        assert response.headers["preference-applied"] == "wait=50"
+
+    async def test_state_that_the_caller_does_not_know_is_answered_at_once(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
+        """What happened between two polls is not slept through."""
+        job_id = await queued(client)
+        claimed(store)
+        headers = {"Prefer": "wait=50", "If-None-Match": '"1"'}
+        response = await asyncio.wait_for(client.get(f"{URL}/{job_id}", headers=headers), 10)
+        assert response.json()["status"] == "running"
+
+    async def test_with_any_state_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
+        """Whatever the caller has, it is not more than what is there now."""
+        job_id = await queued(client)
+        headers = {"Prefer": "wait=30", "If-None-Match": "*"}
+        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers=headers)
+        claimed(store)
+        answer: Response = await asyncio.wait_for(waiting, 10)
+        assert (answer.status_code, answer.json()["status"]) == (200, "running")
+
+    async def test_without_a_tag_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
+        """From the state at which the request arrives."""
+        job_id = await queued(client)
+        claim = claimed(store)
+        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"})
+        store.renew(claim, NEWS)
+        assert (await waiting).json()["progress"]["step"] == 1
+
+    @pytest.mark.parametrize(("tag", "status"), [({"If-None-Match": '"2"'}, 304), ({}, 200)])
+    async def test_ended_job_is_not_waited_for(self, client: AsyncClient, tag: dict[str, str], status: int) -> None:
+        """It never changes again."""
+        job_id = await queued(client)
+        await client.post(f"{URL}/{job_id}/cancel")
+        asked = client.get(f"{URL}/{job_id}", headers={"Prefer": "wait=50"} | tag)
+        response = await asyncio.wait_for(asked, 10)
+        assert (response.status_code, response.headers["etag"]) == (status, '"2"')
+
+    @pytest.mark.parametrize(("tag", "status"), [({"If-None-Match": '"1"'}, 304), ({}, 200)])
+    async def test_time_out(self, client: AsyncClient, tag: dict[str, str], status: int) -> None:
+        """Nothing changed: 304 for who named a state, else the job as it is."""
+        job_id = await queued(client)
+        response = await client.get(f"{URL}/{job_id}", headers={"Prefer": "wait=1"} | tag)
+        assert response.status_code == status
+        assert response.headers["preference-applied"] == "wait=1"
+        assert response.headers["etag"] == '"1"'
+
+    @pytest.mark.parametrize(
+        ("prefer", "applied"),
+        [
+            ("wait=61", "wait=60"),
+            ("wait=100000000000000", "wait=60"),
+            ("respond-async, wait=30", "wait=30"),
+            ("Wait = 5; x", "wait=5"),
+            ("wait=0", None),
+            ("wait=-1", None),
+            ("wait=soon", None),
+            ("await=5", None),
+            ("respond-async", None),
+        ],
+    )
+    async def test_preference_is_shortened_or_ignored_but_never_refused(
+        self, client: AsyncClient, prefer: str, applied: str | None
+    ) -> None:
+        """RFC 7240; the state named here is an old one, so nobody really waits."""
+        job_id = await queued(client)
+        response = await client.get(f"{URL}/{job_id}", headers={"Prefer": prefer, "If-None-Match": '"0"'})
+        assert response.status_code == 200
+        assert response.headers.get("preference-applied") == applied
+
+    async def test_job_that_ended_and_was_deleted_meanwhile(
+        self, client: AsyncClient, store: JobStore, redis_server: RedisServer
+    ) -> None:
+        """Told at once, not after the wait; both in one step, as another gateway may be faster than the news."""
+        job_id = await queued(client)
+        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"})
+        with redis_server.client.pipeline(transaction=True) as both:
+            both.eval(CANCEL, 0, job_id, DEFAULT_TENANT)
+            both.eval(DELETE, 0, job_id, DEFAULT_TENANT)
+            both.execute()
+        assert problems(await asyncio.wait_for(waiting, 10), 404, "not_found") == {}
+
+    async def test_unknown_job_is_not_waited_for(self, client: AsyncClient) -> None:
+        """With and without a tag."""
+        for tag in ({}, {"If-None-Match": '"1"'}):
+            answer = client.get(f"{URL}/{new_job_id()}", headers={"Prefer": "wait=50"} | tag)
+            assert problems(await asyncio.wait_for(answer, 10), 404, "not_found") == {}
+
+
+class TestSubmitAndWait:
+    async def test_job_that_ends_in_time_is_the_answer(self, client: AsyncClient, store: JobStore) -> None:
+        """One request from drawings to video; steps on the way do not end the wait."""
+        waiting = await begun(client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"})
+        claim = claimed(store)
+        store.renew(claim, NEWS)
+        store.succeed(claim, [stored_output()], Timing(), MODEL)
+        response: Response = await waiting
+        assert (response.status_code, response.json()["status"]) == (200, "succeeded")
+        assert response.headers["preference-applied"] == "wait=50"
+        assert "retry-after" not in response.headers
+
+    async def test_job_that_does_not_is_accepted_as_usual(self, client: AsyncClient) -> None:
+        """202, and the client goes on as if it had not waited."""
+        response = await client.post(URL, files=files(), headers={"Prefer": "wait=1"})
+        assert (response.status_code, response.json()["status"]) == (202, "queued")
+        assert response.headers["location"]
+        assert response.headers["retry-after"]
+
+    async def test_retry_under_the_same_key_waits_as_well(self, client: AsyncClient, store: JobStore) -> None:
+        """The first answer was lost; the second gives the same service."""
+        key = {"Idempotency-Key": "take-3"}
+        await client.post(URL, files=files(), headers=key)
+        waiting = await begun(client, store, "POST", URL, files=files(), headers=key | {"Prefer": "wait=50"})
+        store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
+        response: Response = await waiting
+        assert (response.json()["status"], response.headers["idempotent-replayed"]) == ("succeeded", "true")
+
+    async def test_job_canceled_and_deleted_meanwhile(self, client: AsyncClient, store: JobStore) -> None:
+        """Whoever did it, the waiting caller hears that it is gone."""
+        waiting = await begun(client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"})
+        (job,) = (await client.get(URL)).json()["data"]
+        await client.post(f"{URL}/{job['id']}/cancel")
+        await client.delete(f"{URL}/{job['id']}")
+        response: Response = await asyncio.wait_for(waiting, 10)
+        assert (response.status_code, response.json().get("status")) in ((200, "canceled"), (404, 404))
+
+
+class TestFollow:
+    async def test_redis_that_is_away_is_waited_for(self, mortal_redis: RedisServer) -> None:
+        """A reader that is woken meanwhile finds no Redis; its stream goes on when there is one again."""
+        store, feed = AsyncJobStore(mortal_redis.url), ChangeFeed(mortal_redis.url)
+        watch, worker = JobWatch(store, feed), JobStore(mortal_redis.url)
+        feed.start()
+        job_id = new_job_id()
+        await store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
+        async with aclosing(watch.follow(job_id, 0)) as views:
+            assert (await anext(views)).job.status == "queued"
+            mortal_redis.kill()
+            following = asyncio.create_task(anext(views))
+            await asyncio.sleep(0.1)
+            feed.wake_all()
+            await asyncio.sleep(0.5)
+            assert not following.done()
+            mortal_redis.start()
+            claimed(worker)
+            assert (await asyncio.wait_for(following, 10)).job.status == "running"
+        await feed.close()
+        await store.close()
+        worker._redis.close()

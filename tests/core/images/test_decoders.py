@@ -1,0 +1,274 @@
+"""Processes that decode: what they answer, what they may take, and what is left when one of them dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from core.errors import Unavailable
+from core.images import decoder
+from core.images import pool as decoders
+from core.images.confinement import landlock_version
+from core.images.decoder import DecoderLimits
+from core.images.formats import ImageFacts, UnreadableImage, inspect_image, read_drawing
+from core.images.pool import Decoders
+from testkit.jobs import drawing, encoded, png
+from testkit.servers import ROOT, wait_until
+
+MAX_PIXELS = 1_000_000
+LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
+HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=1))
+DYING = "testkit.dying_decoder"
+GOOD = ImageFacts("image/png", 64, 40)
+
+
+def children(parent: int | None = None) -> list[psutil.Process]:
+    """The decoders of this process, or of another one."""
+    return [one for one in psutil.Process(parent).children() if any("decoder" in word for word in one.cmdline())]
+
+
+@pytest.fixture
+def real() -> Iterator[Decoders]:
+    decoders = Decoders(LIMITS)
+    yield decoders
+    decoders.close()
+    assert children() == []
+
+
+@pytest.fixture
+def dying() -> Iterator[Decoders]:
+    """Decoders that do what they find in an image."""
+    decoders = Decoders(LIMITS, DYING)
+    yield decoders
+    decoders.close()
+    assert children() == []
+
+
+def state(decoders: Decoders) -> dict[str, object]:
+    """What a process tells of itself."""
+    with pytest.raises(UnreadableImage) as told:
+        decoders.inspect(b"tell")
+    return json.loads(str(told.value))
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
+    def test_are_those_of_decoding_here(self, real: Decoders, file_format: str) -> None:
+        """Type, size and every pixel, whatever way they went."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        data = encoded(drawing(), file_format, exif=exif)
+        assert real.inspect(data) == inspect_image(data, max_pixels=MAX_PIXELS)
+        width, height, pixels = real.draw(data)
+        expected = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8).reshape(height, width, 3), expected)
+
+    def test_refusals_have_the_same_words(self, real: Decoders) -> None:
+        """The caller reads them; the process that refused goes on."""
+        for data in (b"", b"GIF89a", png()[:100], png(2000, 1000)):
+            with pytest.raises(UnreadableImage) as here:
+                inspect_image(data, max_pixels=MAX_PIXELS)
+            with pytest.raises(UnreadableImage) as there:
+                real.inspect(data)
+            assert str(there.value) == str(here.value)
+        (process,) = children()
+        assert real.inspect(png()) == GOOD
+        assert children() == [process]
+
+    @pytest.mark.parametrize(
+        ("mode", "file_format", "options"),
+        [
+            ("RGBA", "WEBP", {"lossless": True, "quality": 0, "method": 0}),
+            ("RGBA", "PNG", {"compress_level": 1}),
+            ("CMYK", "JPEG", {"progressive": True}),
+            ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
+        ],
+    )
+    def test_largest_image_fits_the_memory(self, mode: str, file_format: str, options: dict) -> None:
+        """Of each format what takes most; a limit that refuses good images would be none."""
+        data = encoded(Image.effect_noise((3000, 3000), 10).convert("RGB").convert(mode), file_format, **options)
+        limits = DecoderLimits(max_pixels=9_000_000, max_bytes=len(data), cpu_time=timedelta(seconds=60))
+        decoders = Decoders(limits)
+        try:
+            assert decoders.inspect(data).width == 3000
+            assert decoders.draw(data).height == 3000
+        finally:
+            decoders.close()
+
+
+class TestDeaths:
+    @pytest.mark.parametrize(
+        ("order", "reason"),
+        [
+            (b"segfault", r"ended the process that decoded it \(SIGSEGV\)"),
+            (b"abort", r"ended the process that decoded it \(SIGABRT\)"),
+            (b"exit", r"ended the process that decoded it \(exit code 3\)"),
+            (b"raise", r"ended the process that decoded it \(exit code 1\)"),
+            (b"memory", r"has to be decodable within \d+ MiB but takes more"),
+            (b"answer {", "answer nonsense"),
+            (b"answer []", "answer nonsense"),
+            (b"answer " + b"[" * 900, "answer nonsense"),
+            (b"answer " + b" " * 2000, "answer nonsense"),
+            (b'answer {"content_type": "text/html", "width": 1, "height": 1}', "answer nonsense"),
+            (b'answer {"content_type": "image/png", "width": 1e3, "height": 1}', "answer nonsense"),
+            (b'answer {"content_type": "image/png", "width": 1000001, "height": 1}', "answer nonsense"),
+        ],
+    )
+    def test_cost_one_image(self, dying: Decoders, order: bytes, reason: str) -> None:
+        """It is refused and says why; the next one is decoded at once."""
+        assert dying.inspect(png()) == GOOD
+        with pytest.raises(UnreadableImage, match=reason):
+            dying.inspect(order)
+        assert dying.inspect(png()) == GOOD
+        assert len(children()) == 1
+
+    def test_image_without_end(self) -> None:
+        """So much computing is allowed for an image, however many came before it."""
+        decoders = Decoders(HURRIED, DYING)
+        try:
+            for _ in range(2):
+                with pytest.raises(UnreadableImage, match="within 1 s of CPU time but takes longer"):
+                    decoders.inspect(b"compute")
+                assert decoders.inspect(png()) == GOOD
+        finally:
+            decoders.close()
+
+    def test_what_an_earlier_image_left_behind(self, dying: Decoders) -> None:
+        """A process that it damaged may die of a good one, which therefore gets another."""
+        dying.inspect(b"spoil")
+        spoiled = children()
+        assert dying.inspect(png()) == GOOD
+        assert children() != spoiled
+
+    def test_killed_from_outside(self, real: Decoders) -> None:
+        """Nobody notices: where the kernel ran out of memory, the image is not to blame."""
+        real.inspect(png())
+        (process,) = children()
+        process.kill()
+        assert real.inspect(png()) == GOOD
+
+    def test_killed_again_and_again(self, dying: Decoders) -> None:
+        """Then it is a matter of the machine, and may be tried later; no verdict about the image."""
+        with pytest.raises(Unavailable, match="was killed; try again"):
+            dying.inspect(b"killed")
+        assert dying.inspect(png()) == GOOD
+
+    def test_no_time_to_compute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process that hardly runs has no verdict either, and is not waited for without end."""
+        monkeypatch.setattr(decoder, "SPARE_SECONDS", 0)
+        decoders = Decoders(HURRIED, DYING)
+        try:
+            with pytest.raises(Unavailable, match="too busy"):
+                decoders.inspect(b"sleep")
+            assert children() == []
+            monkeypatch.undo()
+            assert decoders.inspect(png()) == GOOD
+        finally:
+            decoders.close()
+
+
+class TestConfinement:
+    def test_process_has_nothing_of_its_parent(
+        self, dying: Decoders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """No variable, no open file, no module that it does not need; it is small, and dumps no memory."""
+        monkeypatch.setenv("TOONCRAFTER_S3_SECRET_ACCESS_KEY", "secret")
+        with (tmp_path / "secret").open("w") as file:
+            os.set_inheritable(file.fileno(), True)
+            told = state(dying)
+        assert set(told["environment"]) <= {"PYTHONPATH", "LC_CTYPE"}  # the second is Python's own
+        assert told["descriptors"] == {"0": "socket", "1": "socket", "2": "device"}
+        assert told["heavy"] == []
+        assert children()[0].memory_info().rss < 60 * 2**20
+        assert told["core_bytes"] == 0
+
+    def test_code_in_it_reaches_nothing(self, dying: Decoders) -> None:
+        """No file, no network, no program, and not the gateway, though it runs as the same user."""
+        if landlock_version() < 6:
+            pytest.skip(f"this kernel ({os.uname().release}) has not all the walls: Linux 6.12 has")
+        with pytest.raises(UnreadableImage) as told:
+            dying.inspect(b"attempt")
+        outcomes = json.loads(str(told.value))
+        assert len(outcomes) == 9
+        assert set(outcomes.values()) <= {"EACCES", "EPERM"}, outcomes
+
+    def test_what_a_decoder_prints_is_in_no_log(self, dying: Decoders, capfd: pytest.CaptureFixture[str]) -> None:
+        """Some print what they do not understand."""
+        dying.inspect(b"print drawing")
+        assert "drawing" not in "".join(capfd.readouterr())
+
+
+class TestLife:
+    def test_made_when_needed_and_kept(self, dying: Decoders) -> None:
+        """As many as are used at one time."""
+        assert children() == []
+        assert state(dying)["pid"] == state(dying)["pid"]
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(dying.inspect, [png()] * 30)) == [GOOD] * 30
+        assert len(children()) <= 3
+
+    def test_replaced_after_so_many_images(self, dying: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a decoder leaks does not add up."""
+        monkeypatch.setattr(decoders, "IMAGES_OF_ONE_PROCESS", 2)
+        pids = [state(dying)["pid"] for _ in range(4)]
+        assert pids[0] == pids[1] != pids[2] == pids[3]
+
+    @pytest.mark.parametrize("program", ["no such module", "no such interpreter", "not one that decodes"])
+    def test_none_can_be_made(self, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+        """That says nothing about the image: it may be sent again."""
+        if program != "no such module":
+            monkeypatch.setattr(sys, "executable", {"no such interpreter": "/nowhere"}.get(program, "/bin/false"))
+        decoders = Decoders(LIMITS, "core.nothing")
+        with pytest.raises(Unavailable, match="no process can be made that decodes images"):
+            decoders.inspect(png())
+        decoders.close()
+
+    def test_close_ends_one_that_decodes(self, dying: Decoders) -> None:
+        """Whoever waits for it hears so, and nobody gets another."""
+        heard: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                dying.inspect(b"sleep")
+            except BaseException as error:
+                heard.append(error)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        wait_until(lambda: any("sleep" in one.status() for one in children()), "a process has begun")
+        dying.close()
+        waiting.join(20)
+        assert [type(error) for error in heard] == [Unavailable]
+        assert children() == []
+
+    @pytest.mark.parametrize("order", [b"good", b"compute"])
+    def test_none_outlives_its_parent(self, order: bytes) -> None:
+        """A parent that is killed can end nobody: an idle process ends with its orders, a busy one with its time."""
+        program = (
+            "import sys; from datetime import timedelta; from core.images.decoder import DecoderLimits;"
+            "from core.images.pool import Decoders;"
+            f"Decoders(DecoderLimits({MAX_PIXELS}, 2**20, timedelta(seconds=1)), {DYING!r}).inspect({order!r})"
+        )
+        keeps = f"try:\n {program}\nexcept Exception as error: print(error, flush=True)\nimport time; time.sleep(600)"
+        with subprocess.Popen([sys.executable, "-c", keeps], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+            wait_until(lambda: children(parent.pid), "it has a decoder")
+            (process,) = children(parent.pid)
+            if order == b"good":
+                assert parent.stdout is not None
+                assert b"none of them" in parent.stdout.readline()
+            parent.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            process.wait(60)
+        assert not process.is_running()

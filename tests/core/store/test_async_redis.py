@@ -1,0 +1,181 @@
+"""The gateway's way to Redis: one connection for all who ask."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+
+from core.errors import Unavailable
+from core.store import client as async_redis
+from core.store.client import MOST_WAITING, AsyncRedis, Script
+from testkit.servers import RedisServer
+
+ECHO = "return ARGV[1]"
+BACK_SECONDS = 2.0  # after which a Redis that came back is used again, as is promised
+
+
+@asynccontextmanager
+async def way_to(url: str) -> AsyncIterator[AsyncRedis]:
+    way = AsyncRedis(url)
+    try:
+        yield way
+    finally:
+        await way.close()
+
+
+@pytest.fixture
+async def way(redis_server: RedisServer) -> AsyncIterator[AsyncRedis]:
+    async with way_to(redis_server.url) as way:
+        yield way
+
+
+@pytest.fixture
+async def mortal_way(mortal_redis: RedisServer) -> AsyncIterator[AsyncRedis]:
+    async with way_to(mortal_redis.url) as way:
+        yield way
+
+
+async def comes_back(ask: Script) -> None:
+    """Return once a question is answered again; within the time that is promised, threefold on a slow machine."""
+    async with asyncio.timeout(3 * BACK_SECONDS):
+        while True:
+            with suppress(Unavailable):
+                assert await ask("back") == "back"
+                return
+            await asyncio.sleep(0.05)
+
+
+class TestManyCallers:
+    """Whoever asks gets the answer to its own question."""
+
+    async def test_all_at_once(self, way: AsyncRedis) -> None:
+        """Hundreds of clients that come back at the same moment are served, not told that Redis is away."""
+        echo, callers = way.script(ECHO), [str(number) for number in range(MOST_WAITING // 2)]
+        assert await asyncio.gather(*(echo(caller) for caller in callers)) == callers
+
+    async def test_one_connection_carries_them(self, way: AsyncRedis, redis_server: RedisServer) -> None:
+        """However many ask at the same moment, also before it is open."""
+        before = int(redis_server.client.info("stats")["total_connections_received"])
+        echo = way.script(ECHO)
+        await asyncio.gather(*(echo(str(number)) for number in range(100)))
+        assert int(redis_server.client.info("stats")["total_connections_received"]) == before + 1
+
+    async def test_too_many_hear_so_at_once(self, way: AsyncRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Rather than after a while; those who had come before are served."""
+        monkeypatch.setattr(async_redis, "MOST_WAITING", 10)
+        echo = way.script(ECHO)
+        await echo("the connection is open")
+        answers = await asyncio.gather(*(echo(str(number)) for number in range(15)), return_exceptions=True)
+        assert answers[:10] == [str(number) for number in range(10)]
+        assert all(isinstance(answer, Unavailable) and "more requests" in answer.detail for answer in answers[10:])
+
+    async def test_caller_who_gives_up_leaves_no_foreign_answer(self, way: AsyncRedis) -> None:
+        """A client went away while Redis worked: the next who asks gets the answer to its own question."""
+        echo = way.script(ECHO)
+        for number in range(50):
+            task = asyncio.create_task(echo("mine"))
+            for _ in range(number % 3):  # before, while and after it is sent
+                await asyncio.sleep(0)
+            task.cancel()
+            assert await echo(str(number)) == str(number)
+
+    async def test_first_caller_who_gives_up_leaves_the_others_their_connection(self, way: AsyncRedis) -> None:
+        """They wait for the connection that it began to open."""
+        echo = way.script(ECHO)
+        first, second = asyncio.create_task(echo("first")), asyncio.create_task(echo("second"))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == "second"
+
+    async def test_answers_of_any_length(self, way: AsyncRedis) -> None:
+        """They come in many pieces, between short ones."""
+        repeat = way.script("return string.rep('x', ARGV[1])")
+        lengths = [1, 3_000_000, 0, 70_000, 5]
+        assert list(map(len, await asyncio.gather(*map(repeat, lengths)))) == lengths
+
+    async def test_waiting_for_an_element_keeps_nobody_else(self, way: AsyncRedis) -> None:
+        """Redis answers nothing on a connection on which somebody waits."""
+        pop = asyncio.create_task(way.pop("a list", timedelta(seconds=0.7)))
+        await asyncio.sleep(0.05)
+        await way.ping()
+        assert not pop.done()
+        await pop
+
+
+class TestRedisAway:
+    """Every caller hears within a second, and is served again when Redis is."""
+
+    async def test_frozen(self, mortal_way: AsyncRedis, mortal_redis: RedisServer) -> None:
+        """As behind a network that swallows everything. Late answers go to nobody."""
+        echo = mortal_way.script(ECHO)
+        await echo("the connection is open")
+        mortal_redis.freeze()
+        try:
+            begun = time.monotonic()
+            answers = await asyncio.gather(*(echo(str(number)) for number in range(20)), return_exceptions=True)
+            assert time.monotonic() - begun < 3 * async_redis.PATIENCE_SECONDS
+            assert all(isinstance(answer, Unavailable) and "Timeout" in answer.detail for answer in answers)
+        finally:
+            mortal_redis.thaw()
+        await comes_back(echo)
+
+    async def test_frozen_before_the_first_call(self, mortal_way: AsyncRedis, mortal_redis: RedisServer) -> None:
+        """The system accepts connections for a process that does not answer."""
+        mortal_redis.freeze()
+        try:
+            with pytest.raises(Unavailable):
+                await mortal_way.ping()
+        finally:
+            mortal_redis.thaw()
+        await comes_back(mortal_way.script(ECHO))
+
+    async def test_short_stall_costs_only_those_who_waited_long(
+        self, mortal_way: AsyncRedis, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each caller has its own patience: who came late in the stall is answered after it."""
+        monkeypatch.setattr(async_redis, "PATIENCE_SECONDS", 3.0)
+        echo = mortal_way.script(ECHO)
+        await echo("the connection is open")
+        mortal_redis.freeze()
+        try:
+            early = asyncio.create_task(echo("early"))
+            await asyncio.sleep(1.5)
+            late = asyncio.create_task(echo("late"))
+            with pytest.raises(Unavailable):
+                await early
+        finally:
+            mortal_redis.thaw()
+        assert await late == "late"
+
+    async def test_killed_and_started_again(self, mortal_way: AsyncRedis, mortal_redis: RedisServer) -> None:
+        """Who waits hears at once that the connection broke."""
+        echo = mortal_way.script(ECHO)
+        await echo("the connection is open")
+        mortal_redis.freeze()
+        waiting = asyncio.create_task(echo("waiting"))
+        await asyncio.sleep(0.05)
+        mortal_redis.kill()
+        with pytest.raises(Unavailable, match="Connection"):
+            await waiting
+        with pytest.raises(Unavailable, match="does not answer"):
+            await echo("nobody listens")
+        mortal_redis.start()
+        await comes_back(echo)
+
+    async def test_forgot_the_scripts(self, way: AsyncRedis, redis_server: RedisServer) -> None:
+        """As one that was restarted: the script is sent again."""
+        echo = way.script(ECHO)
+        await echo("before")
+        redis_server.client.script_flush()
+        assert await echo("after") == "after"
+
+    async def test_mistake_of_a_script_harms_no_other_call(self, way: AsyncRedis) -> None:
+        """It is told by its code only."""
+        wrong, echo = way.script("return redis.call('NO SUCH COMMAND')"), way.script(ECHO)
+        answers = await asyncio.gather(echo("1"), wrong(), echo("2"), return_exceptions=True)
+        assert (answers[0], answers[2]) == ("1", "2")
+        assert isinstance(answers[1], Unavailable)
+        assert "refuses" in answers[1].detail

@@ -1,0 +1,85 @@
+"""The file that callers get, read again by another decoder."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from worker.export.mp4 import encode_mp4
+
+COLOURS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 200, 170), (128, 128, 128)]
+
+
+def flat_frames(count: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Stripes of flat colour, as in a cartoon, with a line that moves."""
+    stripes = np.repeat(np.array(COLOURS, dtype=np.uint8), -(-width // len(COLOURS)), axis=0)[:width]
+    frames = np.broadcast_to(stripes, (count, height, width, 3)).copy()
+    for index, frame in enumerate(frames):
+        frame[2 * index : 2 * index + 2] = 0
+    return frames
+
+
+def decode(video: bytes) -> tuple[av.VideoCodecContext, NDArray[np.uint8]]:
+    with av.open(io.BytesIO(video)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return container.streams.video[0].codec_context, np.stack(frames)
+
+
+def boxes(video: bytes) -> list[str]:
+    """The names of the file's outermost parts, in order."""
+    names, position = [], 0
+    while position < len(video):
+        names.append(video[position + 4 : position + 8].decode())
+        position += int.from_bytes(video[position : position + 4], "big")
+    return names
+
+
+class TestMp4:
+    @pytest.mark.parametrize(("width", "height"), [(512, 320), (320, 512), (128, 128)])
+    def test_plays_everywhere(self, width: int, height: int) -> None:
+        """H.264 in the one pixel format that every browser decodes, of the size and length that the record tells."""
+        video = encode_mp4(flat_frames(16, height, width), fps=8)
+        codec, frames = decode(video)
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
+        assert frames.shape == (16, height, width, 3)
+
+    @pytest.mark.parametrize("fps", [1, 8, 60])
+    def test_rate_and_length(self, fps: int) -> None:
+        """16 drawings last 16 / fps seconds."""
+        with av.open(io.BytesIO(encode_mp4(flat_frames(16, 64, 64), fps))) as container:
+            stream = container.streams.video[0]
+            assert (stream.average_rate, stream.frames) == (fps, 16)
+            assert float(stream.duration * stream.time_base) == pytest.approx(16 / fps)
+
+    def test_index_stands_in_front(self) -> None:
+        """A player begins before the file has ended."""
+        names = boxes(encode_mp4(flat_frames(16, 64, 64), fps=8))
+        assert names.index("moov") < names.index("mdat")
+
+    def test_colours_are_kept(self) -> None:
+        """Within a few levels in the middle of each flat area; the wrong matrix would be off by far more."""
+        _, frames = decode(encode_mp4(flat_frames(16, 128, 320), fps=8))
+        for index, colour in enumerate(COLOURS):
+            seen = frames[:, 100, index * 64 + 32].astype(int)
+            np.testing.assert_allclose(seen, np.broadcast_to(colour, seen.shape), atol=6)
+
+    def test_colours_are_described(self) -> None:
+        """So that no player guesses by the picture's size."""
+        codec, _ = decode(encode_mp4(flat_frames(16, 64, 64), fps=8))
+        bt709, limited = 1, 1  # numbers of ITU-T H.273
+        assert (codec.colorspace, codec.color_primaries, codec.color_trc) == (bt709, bt709, bt709)
+        assert codec.color_range == limited
+
+    def test_drawings_keep_their_order(self) -> None:
+        """Encoders reorder frames inside; the decoder has to put them back."""
+        frames = flat_frames(16, 64, 64)
+        _, decoded = decode(encode_mp4(frames, fps=8))
+        nearest = [np.abs(frames.astype(int) - frame).mean(axis=(1, 2, 3)).argmin() for frame in decoded]
+        assert nearest == list(range(16))
+
+    def test_same_frames_same_file(self) -> None:
+        """A seed promises files equal to the byte."""
+        frames = flat_frames(16, 64, 64)
+        assert encode_mp4(frames, fps=8) == encode_mp4(frames, fps=8)
