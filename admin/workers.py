@@ -1,4 +1,6 @@
-"""`python -m admin.workers`: what an operator wants to know of workers and queue, and to have done with them."""
+"""`python -m admin.workers`: what an operator wants to know of workers and queue, and to have done
+with them.
+"""
 
 import argparse
 import json
@@ -36,11 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _status(store: JobStore, _: argparse.Namespace) -> dict[str, Any]:
     workers, waiting = store.workers(), store.count_waiting()
-    served = max((store.count_ready(worker.max_canvas_pixels, worker.schema) for worker in workers), default=0)
+    served = max(
+        (store.count_ready(worker.max_canvas_pixels, worker.schema) for worker in workers),
+        default=0,
+    )
     return {
         "queue": "paused" if store.is_queue_paused() else "open",
         "waiting": waiting,
-        "waiting_without_a_worker": waiting - served,  # too large or too new for each, or its tenant runs enough
+        # too large or too new for each, or its tenant runs enough
+        "waiting_without_a_worker": waiting - served,
         "workers": [_describe(worker) for worker in workers],
     }
 
@@ -68,7 +74,9 @@ def _resume_queue(store: JobStore, _: argparse.Namespace) -> dict[str, Any]:
 
 def _purge(store: JobStore, options: argparse.Namespace) -> dict[str, Any]:
     if not options.yes:
-        raise CannotDo(f"purge cancels all {store.count_waiting()} waiting jobs, for good; say --yes to do it")
+        raise CannotDo(
+            f"purge cancels all {store.count_waiting()} waiting jobs, for good; say --yes to do it"
+        )
     canceled = 0
     while ids := store.purge():
         canceled += len(ids)
@@ -86,7 +94,9 @@ _COMMANDS = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m admin.workers", description="Workers and queue of one deployment.")
+    parser = argparse.ArgumentParser(
+        prog="python -m admin.workers", description="Workers and queue of one deployment."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     each = argparse.ArgumentParser(add_help=False)
     each.add_argument("--json", action="store_true", help="answer as JSON")
@@ -95,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     workers.add_argument("--all", action="store_true", help="all live workers")
     commands.add_parser("status", parents=[each], help="who lives, and what each does")
     commands.add_parser("drain", parents=[each, workers], help="end the running job, take no other")
-    commands.add_parser("resume", parents=[each, workers], help="take jobs again, after drain or quarantine")
+    commands.add_parser(
+        "resume", parents=[each, workers], help="take jobs again, after drain or quarantine"
+    )
     commands.add_parser("pause-queue", parents=[each], help="accept jobs, but start none")
     commands.add_parser("resume-queue", parents=[each], help="start jobs again")
     purge = commands.add_parser("purge", parents=[each], help="cancel all waiting jobs")
@@ -113,7 +125,10 @@ def _chosen(store: JobStore, options: argparse.Namespace) -> list[str]:
     if bool(options.names) == options.all:
         raise CannotDo(f"{options.command} wants the names of workers, or --all")
     if unknown := [name for name in options.names if name not in live]:
-        raise CannotDo(f"no live worker is called {', '.join(unknown)}; there is {', '.join(live) or 'none at all'}")
+        raise CannotDo(
+            f"no live worker is called {', '.join(unknown)}; there is "
+            f"{', '.join(live) or 'none at all'}"
+        )
     return list(options.names) or live
 
 
@@ -141,12 +156,18 @@ def _as_text(done: dict[str, Any]) -> str:
         elif name == "days":
             lines += [f"{day}: {seconds:.1f}" for day, seconds in value.items()]
         else:
-            lines.append(f"{name}: {', '.join(value) or 'none' if isinstance(value, list) else value}")
+            lines.append(
+                f"{name}: {', '.join(value) or 'none' if isinstance(value, list) else value}"
+            )
     return "\n".join(lines)
 
 
 def _as_line(worker: dict[str, Any]) -> str:
-    parts = [worker["name"], worker["state"], f"{worker['model'] or 'no model'} on {worker['device']}"]
+    parts = [
+        worker["name"],
+        worker["state"],
+        f"{worker['model'] or 'no model'} on {worker['device']}",
+    ]
     parts += [worker[name] for name in ("job", "reason") if worker[name]]
     return "  ".join(parts)
 

@@ -18,7 +18,9 @@ from core.telemetry.tracing import begin_tracing, end_tracing
 
 
 class Server(uvicorn.Server):
-    """Lets long polls and event streams end when it is told to stop; uvicorn by itself would wait for them."""
+    """Lets long polls and event streams end when it is told to stop; uvicorn by itself would wait
+    for them.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -26,7 +28,8 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting, end what waits, finish what is in flight."""
-        if watch := getattr(self._app.state, "watch", None):  # else the signal came before the start was complete
+        # else the signal came before the start was complete
+        if watch := getattr(self._app.state, "watch", None):
             watch.close()
         super().handle_exit(sig, frame)
 

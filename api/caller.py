@@ -9,7 +9,9 @@ from core.store.tenants.api_keys import KeyInfo, Scope
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose jobs and uploads a request sees and makes, and how many it may make. `key` is None where none is asked."""
+    """Whose jobs and uploads a request sees and makes, and how many it may make. `key` is None
+    where none is asked.
+    """
 
     tenant: str
     limits: TenantLimits
@@ -32,4 +34,6 @@ class Caller:
             Forbidden: the key has other scopes.
         """
         if self.key and not self.key.permits(scope):
-            raise Forbidden(f"this call needs the scope `{scope}`, and the key has {', '.join(self.key.scopes)}")
+            raise Forbidden(
+                f"this call needs the scope `{scope}`, and the key has {', '.join(self.key.scopes)}"
+            )

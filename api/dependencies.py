@@ -1,4 +1,6 @@
-"""What endpoints ask for. FastAPI awaits each; a plain function it would call through a thread, at 100 µs each."""
+"""What endpoints ask for. FastAPI awaits each; a plain function it would call through a thread, at
+100 µs each.
+"""
 
 from typing import Annotated
 

@@ -1,4 +1,6 @@
-"""ServiceError to status and problem details (RFC 9457): the one place that knows both our errors and HTTP."""
+"""ServiceError to status and problem details (RFC 9457): the one place that knows both our errors
+and HTTP.
+"""
 
 import math
 from collections.abc import Iterator
@@ -84,7 +86,10 @@ def problem_document(error: ServiceError, request_id: str) -> dict[str, Any]:
 
 def problem_response(error: ServiceError, request_id: str) -> Response:
     """The answer to a request that failed."""
-    wait = next((RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS), None)
+    wait = next(
+        (RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS),
+        None,
+    )
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.RateLimited):
         headers |= error.headers | {"Retry-After": str(math.ceil(error.retry_after_seconds))}
@@ -101,14 +106,18 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
 
 
 def unexpected_response(error: Exception, request_id: str) -> Response:
-    """The answer to a mistake of ours: the log has the trace, the caller has the id under which it stands there."""
+    """The answer to a mistake of ours: the log has the trace, the caller has the id under which it
+    stands there.
+    """
     log.error("unexpected error", exc_info=error)
     detail = "an unexpected error; the service's log has it under this request's id"
     return problem_response(ServiceError(detail), request_id)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error as problem details, those of the framework included; `RequestId` answers the unexpected."""
+    """Answer every error as problem details, those of the framework included; `RequestId` answers
+    the unexpected.
+    """
 
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
@@ -125,8 +134,11 @@ def install_error_handlers(app: FastAPI) -> None:
         if error.status_code < 400:
             return Response(status_code=error.status_code, headers=error.headers)
         if error.status_code == 405:
-            translated = errors.MethodNotAllowed(f"{request.method} is not possible at {request.url.path}")
-            error.headers = {"Allow": ", ".join(_methods_at(request))}  # the framework names those of one route only
+            translated = errors.MethodNotAllowed(
+                f"{request.method} is not possible at {request.url.path}"
+            )
+            # the framework names those of one route only
+            error.headers = {"Allow": ", ".join(_methods_at(request))}
         elif error.status_code == 404:
             translated = errors.NotFound(f"nothing is at {request.url.path}")
         else:
@@ -142,5 +154,7 @@ def _methods_at(request: Request) -> list[str]:
     return [
         method
         for method in ("GET", "HEAD", "POST", "PUT", "DELETE")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
     ]

@@ -20,7 +20,8 @@ log = structlog.get_logger("api")
 def prepare_keys(settings: Settings) -> None:
     """Take over the operator's first key, and refuse to serve others than this machine without any.
 
-    Where Redis does not answer yet, the key is taken over as soon as it does; until then everybody is refused.
+    Where Redis does not answer yet, the key is taken over as soon as it does; until then everybody
+    is refused.
 
     Raises:
         SystemExit: an address that others reach and no key; or a file that holds none.
@@ -32,14 +33,17 @@ def prepare_keys(settings: Settings) -> None:
                 _take_over(keys, first_key)
             if not is_loopback(settings.host) and not keys.any():
                 raise SystemExit(
-                    f"TOONCRAFTER_HOST is {settings.host}, which others reach, and there is no API key. Make one with "
+                    f"TOONCRAFTER_HOST is {settings.host}, which others reach, and there is no API "
+                    "key. Make one with "
                     "`python -m admin.keys create --tenant T`, name a file that holds one in "
                     "TOONCRAFTER_INITIAL_KEY_FILE, or listen on 127.0.0.1"
                 )
         except RedisError as error:
             log.warning("Redis does not answer, keys are looked for later", error=str(error))
             if first_key is not None:
-                threading.Thread(target=_take_over_later, args=(settings, first_key), daemon=True).start()
+                threading.Thread(
+                    target=_take_over_later, args=(settings, first_key), daemon=True
+                ).start()
 
 
 def _read_first_key(settings: Settings) -> str | None:
@@ -48,7 +52,9 @@ def _read_first_key(settings: Settings) -> str | None:
     try:
         return settings.initial_key_file.read_text().strip()
     except OSError as error:
-        raise SystemExit(f"TOONCRAFTER_INITIAL_KEY_FILE names {settings.initial_key_file}: {error.strerror}") from None
+        raise SystemExit(
+            f"TOONCRAFTER_INITIAL_KEY_FILE names {settings.initial_key_file}: {error.strerror}"
+        ) from None
 
 
 def _take_over(keys: ApiKeys, first_key: str) -> None:

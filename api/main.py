@@ -46,17 +46,28 @@ from core.store.tenants.rates import AsyncRates
 from core.store.uploads import AsyncUploadStore
 from core.store.webhooks import WebhookStore
 
-# FastAPI's own spans would name whole URLs, and with them signed links; ours (`api.middleware.tracing`) name none
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+# FastAPI's own spans would name whole URLs, and with them signed links; ours
+# (`api.middleware.tracing`) name none
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """A gateway for these settings; it connects when it is asked for something, so Redis may start later."""
+    """A gateway for these settings; it connects when it is asked for something, so Redis may start
+    later.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         redis_url = settings.find_redis()
-        store, feed = AsyncJobStore(redis_url, max_queued=settings.max_queued), ChangeFeed(redis_url)
+        store, feed = (
+            AsyncJobStore(redis_url, max_queued=settings.max_queued),
+            ChangeFeed(redis_url),
+        )
         deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
         storage, judge = open_storage(settings, HURRIED), ImageJudge(settings)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
@@ -94,8 +105,11 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
         version=version("tooncrafter-service"),
         lifespan=lifespan,
-        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
-        docs_url=None,  # FastAPI's own pages load their scripts from a public network; `docs` serves one that does not
+        # what generated clients call their functions
+        generate_unique_id_function=lambda route: route.name,
+        # FastAPI's own pages load their scripts from a public network; `docs` serves one that does
+        # not
+        docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )

@@ -1,6 +1,7 @@
 """What the gateway is measured against: FastAPI and one Redis command per request, nothing else.
 
-`python -m benchmarks.bare_gateway PORT REDIS_URL`: `POST /write` (a JSON body into Redis), `GET /read` (out of it).
+`python -m benchmarks.bare_gateway PORT REDIS_URL`: `POST /write` (a JSON body into Redis), `GET
+/read` (out of it).
 """
 
 import sys
@@ -14,7 +15,9 @@ KEY = "bare"
 
 
 def create_app(redis_url: str) -> FastAPI:
-    """Two endpoints as a tutorial writes them, with the same server and client libraries as the gateway's."""
+    """Two endpoints as a tutorial writes them, with the same server and client libraries as the
+    gateway's.
+    """
     app = FastAPI()
     client: Any = redis.asyncio.Redis.from_url(redis_url, decode_responses=True)
 
@@ -31,4 +34,10 @@ def create_app(redis_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(sys.argv[2]), port=int(sys.argv[1]), log_level="warning", access_log=False, ws="none")
+    uvicorn.run(
+        create_app(sys.argv[2]),
+        port=int(sys.argv[1]),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+    )

@@ -55,28 +55,38 @@ def main() -> None:
 def figures(rounds: int, largest: tuple[int, int] = LARGEST) -> list[Figure]:
     """For one table of everything; the arguments are `measure`'s."""
     comparisons, first = measure(rounds, largest)
-    ratios = [Figure("decoding", f"{one.name}: own process / in the process", one.ratio) for one in comparisons]
+    ratios = [
+        Figure("decoding", f"{one.name}: own process / in the process", one.ratio)
+        for one in comparisons
+    ]
     return [*ratios, Figure("decoding", "first image of a process", first, "ms")]
 
 
 def measure(rounds: int, largest: tuple[int, int] = LARGEST) -> tuple[list[Comparison], float]:
-    """Each image here and there in turn, and milliseconds from nothing to a process's first verdict.
+    """Each image here and there in turn, and milliseconds from nothing to a process's first
+    verdict.
 
     Args:
         rounds: of each image.
         largest: width and height of those that are not a keyframe.
     """
-    noise = Image.effect_noise((largest[0] // 4, largest[1] // 4), 30).convert("RGB").resize(largest)
+    noise = (
+        Image.effect_noise((largest[0] // 4, largest[1] // 4), 30).convert("RGB").resize(largest)
+    )
     megapixels = largest[0] * largest[1] // 1_000_000
     images = {
         "PNG, 512x320": (KEYFRAME.read_bytes(), 50),
         f"PNG, {megapixels} megapixels": (encoded(noise, compress_level=3), 1),
         f"JPEG, {megapixels} megapixels": (encoded(noise, "JPEG", quality=90), 1),
     }
-    limits = DecoderLimits(33_000_000, max(len(data) for data, _ in images.values()), timedelta(minutes=1))
+    limits = DecoderLimits(
+        33_000_000, max(len(data) for data, _ in images.values()), timedelta(minutes=1)
+    )
     decoders = Decoders(limits)
     try:
-        found = [_compare(name, data, count, decoders, rounds) for name, (data, count) in images.items()]
+        found = [
+            _compare(name, data, count, decoders, rounds) for name, (data, count) in images.items()
+        ]
     finally:
         decoders.close()
     return found, _first_image(limits, rounds)
@@ -91,7 +101,9 @@ def _compare(name: str, data: bytes, count: int, decoders: Decoders, rounds: int
         for _ in range(rounds)
     ]
     here, there = (statistics.median(column) for column in zip(*times, strict=True))
-    return Comparison(name, len(data) / 1e6, here, there, statistics.median(b / a for a, b in times))
+    return Comparison(
+        name, len(data) / 1e6, here, there, statistics.median(b / a for a, b in times)
+    )
 
 
 def _first_image(limits: DecoderLimits, rounds: int) -> float:

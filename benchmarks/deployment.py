@@ -1,7 +1,8 @@
-"""A deployment to measure: Redis, one dispatcher and some Celery workers as processes, and jobs for them.
+"""A deployment to measure: Redis, one dispatcher and some Celery workers as processes, and jobs for
+them.
 
-The workers draw with the stand-in of the chaos runs, whose jobs take a fixed time, so what is measured is the way of a
-job and not the model.
+The workers draw with the stand-in of the chaos runs, whose jobs take a fixed time, so what is
+measured is the way of a job and not the model.
 """
 
 import asyncio
@@ -48,7 +49,9 @@ class Deployment:
         self.server.start()
         with ExitStack() as processes:
             processes.callback(self.server.stop)
-            self.dispatcher = processes.enter_context(self._process("dispatcher", "-m", "dispatcher"))
+            self.dispatcher = processes.enter_context(
+                self._process("dispatcher", "-m", "dispatcher")
+            )
             self.workers = [
                 processes.enter_context(self._process(f"worker-{number}", "-m", "worker"))
                 for number in range(self._workers)
@@ -63,7 +66,9 @@ class Deployment:
             yield
 
     def _process(self, name: str, *command: str) -> Process:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TOONCRAFTER_")}
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("TOONCRAFTER_")
+        }
         environment |= {
             "TOONCRAFTER_REDIS_URL": self.server.url,
             "TOONCRAFTER_STATE_DIR": str(self.settings.state_dir),
@@ -90,7 +95,11 @@ class Load:
         digest = hashlib.sha256(self._picture).hexdigest()
         self._keyframe = Keyframe(
             image=StoredImage(
-                sha256=digest, content_type="image/png", width=SIDE, height=SIDE, bytes=len(self._picture)
+                sha256=digest,
+                content_type="image/png",
+                width=SIDE,
+                height=SIDE,
+                bytes=len(self._picture),
             )
         )
 
@@ -98,9 +107,13 @@ class Load:
         """One job. Answers its id."""
         job_id = new_job_id()
         keyframes = [self._keyframe, self._keyframe]
-        request = generation_request(keyframes=keyframes, steps=self._steps, width=SIDE, height=SIDE)
+        request = generation_request(
+            keyframes=keyframes, steps=self._steps, width=SIDE, height=SIDE
+        )
         self._storage.put(input_key(job_id, self._keyframe.image), self._picture, "image/png")
-        await self._async.submit(job_id, request, metadata={}, ttl=timedelta(hours=1), request_id="")
+        await self._async.submit(
+            job_id, request, metadata={}, ttl=timedelta(hours=1), request_id=""
+        )
         return job_id
 
     async def close(self) -> None:

@@ -1,6 +1,8 @@
-"""What a flood by one tenant does to another one's jobs, beside one queue for all; and what a claim costs.
+"""What a flood by one tenant does to another one's jobs, beside one queue for all; and what a claim
+costs.
 
-Real Redis and real scripts; the worker only sleeps, so a job's length is known. Usage: python -m benchmarks.fairness
+Real Redis and real scripts; the worker only sleeps, so a job's length is known. Usage: python -m
+benchmarks.fairness
 """
 
 import argparse
@@ -28,14 +30,17 @@ TENANTS_THAT_WAIT = (1, 10, 100, 1000)
 CLAIMS = 200
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "images" / "fairness.svg"
 
-Wait = tuple[float, float]  # when a job was submitted, and how long it waited; both in lengths of a job
+# when a job was submitted, and how long it waited; both in lengths of a job
+Wait = tuple[float, float]
 Waits = list[Wait]
 
 
 async def submit(store: AsyncJobStore) -> str:
     """A job of this store's tenant. Answers its id."""
     job_id = new_job_id()
-    await store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="")
+    await store.submit(
+        job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
+    )
     return job_id
 
 
@@ -92,7 +97,9 @@ async def flood(server: RedisServer, tenants: tuple[str, str], jobs: int, others
 
 
 async def claim_cost(server: RedisServer, tenants: int) -> float:
-    """Median milliseconds of a claim while so many tenants wait, one job each beyond those that are claimed."""
+    """Median milliseconds of a claim while so many tenants wait, one job each beyond those that are
+    claimed.
+    """
     server.client.flushall()
     connection, store = AsyncJobStore(server.url), JobStore(server.url)
     for number in range(max(tenants, CLAIMS)):
@@ -116,7 +123,9 @@ def table(by_way: dict[str, Waits]) -> str:
     lines = ["| | first job | median | longest |", "| --- | --- | --- | --- |"]
     for way, waits in by_way.items():
         delays = [delay for _, delay in waits]
-        lines.append(f"| {way} | {delays[0]:.1f} | {statistics.median(delays):.1f} | {max(delays):.1f} |")
+        lines.append(
+            f"| {way} | {delays[0]:.1f} | {statistics.median(delays):.1f} | {max(delays):.1f} |"
+        )
     return "\n".join(lines)
 
 
@@ -133,8 +142,11 @@ def plot(by_way: dict[str, Waits], jobs: int) -> str:
     return line_chart(x, Axis("waited, in lengths of a job", ticks), lines)
 
 
-def measure(jobs: int, others: int, tenants: Sequence[int]) -> tuple[dict[str, Waits], dict[int, float]]:
-    """What a flood does, by the way in which jobs take turns; what a claim costs, by how many tenants wait.
+def measure(
+    jobs: int, others: int, tenants: Sequence[int]
+) -> tuple[dict[str, Waits], dict[int, float]]:
+    """What a flood does, by the way in which jobs take turns; what a claim costs, by how many
+    tenants wait.
 
     Args:
         jobs: of the flood.
@@ -145,8 +157,13 @@ def measure(jobs: int, others: int, tenants: Sequence[int]) -> tuple[dict[str, W
         server = RedisServer(Path(folder))
         server.start()
         try:
-            ways = {"one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT), "tenants take turns": (FLOODER, OTHER)}
-            waits = {way: asyncio.run(flood(server, names, jobs, others)) for way, names in ways.items()}
+            ways = {
+                "one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT),
+                "tenants take turns": (FLOODER, OTHER),
+            }
+            waits = {
+                way: asyncio.run(flood(server, names, jobs, others)) for way, names in ways.items()
+            }
             costs = {number: asyncio.run(claim_cost(server, number)) for number in tenants}
         finally:
             server.stop()
@@ -158,7 +175,10 @@ def figures(jobs: int, others: int, tenants: Sequence[int]) -> list[Figure]:
     waits, costs = measure(jobs, others, tenants)
     longest = max(delay for _, delay in waits["tenants take turns"])
     found = [Figure("fairness", f"longest wait beside a flood of {jobs} jobs", longest, "jobs")]
-    return found + [Figure("fairness", f"a claim while {one} tenants wait", ms, "ms") for one, ms in costs.items()]
+    return found + [
+        Figure("fairness", f"a claim while {one} tenants wait", ms, "ms")
+        for one, ms in costs.items()
+    ]
 
 
 def main() -> None:

@@ -23,5 +23,13 @@ class Figure:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """As they stand in the table; three digits are more than any figure here is good for."""
-        digits = 0 if abs(self.value) >= 100 else 1 if abs(self.value) >= 10 else 2 if abs(self.value) >= 0.1 else 4
+        digits = (
+            0
+            if abs(self.value) >= 100
+            else 1
+            if abs(self.value) >= 10
+            else 2
+            if abs(self.value) >= 0.1
+            else 4
+        )
         return self.area, self.what, f"{self.value:.{digits}f}", self.unit or "ratio", self.goal

@@ -1,9 +1,10 @@
 """What Redis and the dispatcher do when there are a thousand GPUs.
 
-A real Redis, the real dispatcher and gateway, and simulated workers that do to Redis what real ones do, at the pace at
-which they do it; or in slow motion, where this machine cannot keep up with so many: then what is used is multiplied by
-as much. Each number of workers is measured twice: with few jobs, so that nearly all are idle, and with more than they
-can run. Usage: python -m benchmarks.fleet [--workers 10 100 300 1000] [--slow-motion 3]
+A real Redis, the real dispatcher and gateway, and simulated workers that do to Redis what real ones
+do, at the pace at which they do it; or in slow motion, where this machine cannot keep up with so
+many: then what is used is multiplied by as much. Each number of workers is measured twice: with few
+jobs, so that nearly all are idle, and with more than they can run. Usage: python -m
+benchmarks.fleet [--workers 10 100 300 1000] [--slow-motion 3]
 """
 
 import argparse
@@ -46,7 +47,8 @@ class Half:
     """What was measured with one load. Times in seconds; each share is of one core.
 
     Attributes:
-        starts: for each job that began meanwhile, how long it had waited, and for how long its worker had been free.
+        starts: for each job that began meanwhile, how long it had waited, and for how long its
+            worker had been free.
         script_p99: of all scripts, by Redis's own clock.
     """
 
@@ -63,7 +65,9 @@ class Half:
 class Fleet:
     """Redis, the dispatcher, a gateway that hears of every change, and simulated workers."""
 
-    def __init__(self, folder: Path, workers: int, job_seconds: float, steps: int, beat_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, workers: int, job_seconds: float, steps: int, beat_seconds: float
+    ) -> None:
         self.server = RedisServer(folder)
         self._folder, self._workers = folder, workers
         self._pace = (job_seconds, steps, beat_seconds)
@@ -75,15 +79,28 @@ class Fleet:
         self.server.start()
         with ExitStack() as stack:
             stack.callback(self.server.stop)
-            environment = {key: value for key, value in os.environ.items() if not key.startswith("TOONCRAFTER_")}
-            environment |= {"TOONCRAFTER_REDIS_URL": self.server.url, "TOONCRAFTER_STATE_DIR": str(self._folder)}
+            environment = {
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith("TOONCRAFTER_")
+            }
+            environment |= {
+                "TOONCRAFTER_REDIS_URL": self.server.url,
+                "TOONCRAFTER_STATE_DIR": str(self._folder),
+            }
             self._gateway = stack.enter_context(gateway_server(self._folder, self.server.url))
             command = [sys.executable, "-m", "dispatcher"]
-            self._dispatcher = stack.enter_context(Process(command, self._folder / "dispatcher.log", environment))
+            self._dispatcher = stack.enter_context(
+                Process(command, self._folder / "dispatcher.log", environment)
+            )
             for number in range(min(PROCESSES, self._workers)):
                 self._simulators.append(self._simulate(number))
             stack.callback(self._kill)
-            wait_until(lambda: self.server.client.zcard(WORKERS) == self._workers, "all workers live", START_SECONDS)
+            wait_until(
+                lambda: self.server.client.zcard(WORKERS) == self._workers,
+                "all workers live",
+                START_SECONDS,
+            )
             yield
 
     def _simulate(self, number: int) -> subprocess.Popen[bytes]:
@@ -105,8 +122,14 @@ class Fleet:
         self._demand_that_all_run()
         begun, before, cpu = time.time(), RedisLoad.of(self.server), self._cpu()
         await asyncio.sleep(seconds)
-        took, spent, cpu_after = time.time() - begun, RedisLoad.of(self.server) - before, self._cpu()
-        percentiles = client.info("latencystats").get("latency_percentiles_usec_evalsha", {"p99": 0.0})
+        took, spent, cpu_after = (
+            time.time() - begun,
+            RedisLoad.of(self.server) - before,
+            self._cpu(),
+        )
+        percentiles = client.info("latencystats").get(
+            "latency_percentiles_usec_evalsha", {"p99": 0.0}
+        )
         shares = [(after - was) / took for was, after in zip(cpu, cpu_after, strict=True)]
         clients = int(client.info("clients")["connected_clients"])
         return begun, Half(took, spent, percentiles["p99"] / 1e6, *shares, clients, [])
@@ -142,7 +165,11 @@ class Callers:
         """One job."""
         store, self._next = self._stores[self._next % len(self._stores)], self._next + 1
         await store.submit(
-            new_job_id(), generation_request(steps=steps), metadata={}, ttl=timedelta(hours=1), request_id=""
+            new_job_id(),
+            generation_request(steps=steps),
+            metadata={},
+            ttl=timedelta(hours=1),
+            request_id="",
         )
 
     async def trickle(self, jobs_per_second: float, steps: int) -> None:
@@ -167,13 +194,24 @@ async def measure(folder: Path, workers: int, asked: argparse.Namespace) -> tupl
         trickle.cancel()
         for _ in range(round(workers * BACKLOG * (1 + asked.seconds / job_seconds))):
             await callers.submit(asked.steps)
-        wait_until(lambda: fleet.server.client.zcard(LEASES) >= workers * 0.7, "most workers are busy", START_SECONDS)
+        wait_until(
+            lambda: fleet.server.client.zcard(LEASES) >= workers * 0.7,
+            "most workers are busy",
+            START_SECONDS,
+        )
         await asyncio.sleep(job_seconds)
         halves.append(await fleet.measure(asked.seconds))
         await callers.close()
         starts = fleet.stop_workers()
     few, many = (
-        Half(**{**vars(half), "starts": [tuple(start[1:]) for start in starts if 0 <= start[0] - begun < half.seconds]})
+        Half(
+            **{
+                **vars(half),
+                "starts": [
+                    tuple(start[1:]) for start in starts if 0 <= start[0] - begun < half.seconds
+                ],
+            }
+        )
         for begun, half in halves
     )
     return few, many
@@ -217,8 +255,12 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[10, 100, 300, 1000])
     parser.add_argument("--job-seconds", type=float, default=10.0)
-    parser.add_argument("--steps", type=int, default=20, help="of a job, each of which tells its progress")
-    parser.add_argument("--slow-motion", type=float, default=1.0, help="everything so many times slower, at most 4")
+    parser.add_argument(
+        "--steps", type=int, default=20, help="of a job, each of which tells its progress"
+    )
+    parser.add_argument(
+        "--slow-motion", type=float, default=1.0, help="everything so many times slower, at most 4"
+    )
     parser.add_argument("--tenants", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each half")
     return parser.parse_args(argv)
@@ -254,7 +296,13 @@ def main() -> None:
         rows["more jobs than workers"].append(
             line(workers, many, [free for _, free in many.starts], ideal, asked.slow_motion)
         )
-        print(rows["few jobs"][-1], rows["more jobs than workers"][-1], sep="\n", file=sys.stderr, flush=True)
+        print(
+            rows["few jobs"][-1],
+            rows["more jobs than workers"][-1],
+            sep="\n",
+            file=sys.stderr,
+            flush=True,
+        )
     for name, lines in rows.items():
         print(f"\n{name}\n\n{HEAD}", *lines, sep="\n")
 

@@ -2,9 +2,9 @@
 
 `python -m benchmarks.fleet_workers REDIS_URL NAME COUNT JOB_SECONDS STEPS BEAT_SECONDS`
 
-Each does to Redis what a worker does, by the same code: messages through kombu, claims, heartbeats, progress and
-commits through `core` and `worker`. Only the drawing is a sleep, and a thread stands for the two processes of a worker.
-Runs until SIGTERM, then prints what it saw as JSON.
+Each does to Redis what a worker does, by the same code: messages through kombu, claims, heartbeats,
+progress and commits through `core` and `worker`. Only the drawing is a sleep, and a thread stands
+for the two processes of a worker. Runs until SIGTERM, then prints what it saw as JSON.
 """
 
 import json
@@ -31,7 +31,8 @@ from worker.watch import heartbeat
 from worker.watch.heartbeat import Heartbeat
 
 TIMEOUT = timedelta(hours=1)  # of an attempt, never reached
-SPREAD = 0.5  # a job takes between so much less and so much more than the average: a fleet does not march in step
+# a job takes between so much less and so much more than the average: a fleet does not march in step
+SPREAD = 0.5
 LOOK_SECONDS = 1.0
 STACK_BYTES = 512 * 1024
 
@@ -40,18 +41,22 @@ class SimulatedWorker(threading.Thread):
     """Takes one job after the other until `stop`.
 
     Attributes:
-        starts: of each job, by this machine's clock: when it was claimed, how long it had waited since it was accepted,
-            and how long this worker had been free.
+        starts: of each job, by this machine's clock: when it was claimed, how long it had waited
+            since it was accepted, and how long this worker had been free.
     """
 
-    def __init__(self, url: str, name: str, job_seconds: float, steps: int, stop: threading.Event) -> None:
+    def __init__(
+        self, url: str, name: str, job_seconds: float, steps: int, stop: threading.Event
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.starts: list[tuple[float, float, float]] = []
         self.empty = 0
         self._url, self._job_seconds, self._steps, self._stop_all = url, job_seconds, steps, stop
 
     def run(self) -> None:
-        """The thread's life; one that fails ends the process, else a fleet would be measured that is none."""
+        """The thread's life; one that fails ends the process, else a fleet would be measured that
+        is none.
+        """
         try:
             self._work()
         except BaseException:
@@ -60,12 +65,16 @@ class SimulatedWorker(threading.Thread):
 
     def _work(self) -> None:
         self._store = JobStore(self._url)
-        self._heartbeat = Heartbeat(self._store, self.name, "cpu", {"host": "fleet", "max_canvas_pixels": ""})
+        self._heartbeat = Heartbeat(
+            self._store, self.name, "cpu", {"host": "fleet", "max_canvas_pixels": ""}
+        )
         self._heartbeat.start()
         self._heartbeat.ready(MODEL, load_seconds=0.0)
         self._free_since = time.time()
         with Connection(broker_url(self._url), transport_options=transport_options()) as connection:
-            consumer = Consumer(connection, [Queue(QUEUE)], callbacks=[self._on_message], accept=["json"])
+            consumer = Consumer(
+                connection, [Queue(QUEUE)], callbacks=[self._on_message], accept=["json"]
+            )
             consumer.qos(prefetch_count=1)
             with consumer:
                 while not self._stop_all.is_set():
@@ -113,14 +122,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.stack_size(STACK_BYTES)
     workers = [
-        SimulatedWorker(url, f"{name}:{number}", float(job_seconds), int(steps), stop) for number in range(int(count))
+        SimulatedWorker(url, f"{name}:{number}", float(job_seconds), int(steps), stop)
+        for number in range(int(count))
     ]
     for worker in workers:
         worker.start()
     stop.wait()
     time.sleep(LOOK_SECONDS / 2)
     starts = [start for worker in workers for start in list(worker.starts)]
-    print(json.dumps({"starts": starts, "empty": sum(worker.empty for worker in workers)}), flush=True)
+    print(
+        json.dumps({"starts": starts, "empty": sum(worker.empty for worker in workers)}), flush=True
+    )
 
 
 if __name__ == "__main__":

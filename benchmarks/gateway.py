@@ -1,8 +1,9 @@
 """What the gateway costs: `python -m benchmarks.gateway`.
 
-Server CPU per request, from the scheduler's accounting of the server's process and its children, in interleaved rounds
-with a bare FastAPI endpoint that does one Redis command; then the memory of many event streams, and how long news take
-to a client that waits. Real processes: Redis, the gateway, the bare endpoint. Prints Markdown.
+Server CPU per request, from the scheduler's accounting of the server's process and its children, in
+interleaved rounds with a bare FastAPI endpoint that does one Redis command; then the memory of many
+event streams, and how long news take to a client that waits. Real processes: Redis, the gateway,
+the bare endpoint. Prints Markdown.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file: the packages lie beside `benchmarks`
+# started as a file: the packages lie beside `benchmarks`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.figures import Figure
 from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request, run_load
@@ -44,7 +46,9 @@ NEWS_GOAL = 100  # milliseconds until a change has reached all but one of a hund
 
 @dataclass(frozen=True)
 class Row:
-    """A request, who answers it, the bare request that does the least a service could do, and the ratio aimed at."""
+    """A request, who answers it, the bare request that does the least a service could do, and the
+    ratio aimed at.
+    """
 
     name: str
     server: Server
@@ -55,7 +59,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """A request's CPU time beside the bare one's, in microseconds; the ratio is the median of those of all rounds."""
+    """A request's CPU time beside the bare one's, in microseconds; the ratio is the median of those
+    of all rounds.
+    """
 
     row: Row
     ours: float
@@ -70,7 +76,8 @@ class Report:
     Attributes:
         pages: CPU microseconds of a page of 20 jobs, by how many jobs there are.
         memory: of the process without and with `STREAMS` open event streams, in bytes.
-        news: milliseconds until a waiting client has a change, by the way in which it waits: median, 99th percentile.
+        news: milliseconds until a waiting client has a change, by the way in which it waits:
+            median, 99th percentile.
     """
 
     costs: list[Cost]
@@ -87,13 +94,21 @@ def main() -> None:
     print(f"median of {options.rounds} interleaved rounds of {options.requests} requests.\n")
     print(head("request", "CPU, µs", "bare endpoint, µs", "bare / ours", "goal"))
     for cost in report.costs:
-        cells = (f"{cost.ours:.0f}", f"{cost.least:.0f}", f"{cost.ratio:.2f}", str(cost.row.goal or ""))
+        cells = (
+            f"{cost.ours:.0f}",
+            f"{cost.least:.0f}",
+            f"{cost.ratio:.2f}",
+            str(cost.row.goal or ""),
+        )
         print(row((cost.row.name, *cells)))
     (few, cheap), (many, dear) = report.pages.items()
     print(f"\nA page of 20 jobs: {cheap:.0f} µs where there are {few}, ", end="")
     print(f"{dear:.0f} µs where there are {many:,}: ratio {dear / cheap:.2f}.")
     before, during = (size / 2**20 for size in report.memory)
-    print(f"\n{STREAMS} open event streams: {during:.0f} MiB in the process, {before:.0f} MiB before.\n")
+    print(
+        f"\n{STREAMS} open event streams: {during:.0f} MiB in the process, {before:.0f} MiB "
+        "before.\n"
+    )
     print(head("state change to", "p50, ms", "p99, ms", "goal for p99"))
     for way, (p50, p99) in report.news.items():
         print(row((way, f"{p50:.1f}", f"{p99:.1f}", str(NEWS_GOAL))))
@@ -116,7 +131,10 @@ def measure(rounds: int, requests: int, changes: int, many_jobs: int = MANY_JOBS
         with_key, caller = stack.enter_context(_gateway_with_key(folder, redis))
         rows = [*_rows(gateway), *_rows_with_key(with_key, caller)]
         costs = _measure_costs(bare, rows, rounds, requests)
-        pages = {count: _measure_page(gateway, redis, count, rounds, requests // 4) for count in (FEW_JOBS, many_jobs)}
+        pages = {
+            count: _measure_page(gateway, redis, count, rounds, requests // 4)
+            for count in (FEW_JOBS, many_jobs)
+        }
         memory = measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)
         redis.client.flushdb()
         return Report(costs, pages, memory, measure_news(redis.url, gateway.port, changes))
@@ -126,11 +144,20 @@ def figures(rounds: int, requests: int, changes: int, many_jobs: int) -> list[Fi
     """For one table of everything; the arguments are `measure`'s."""
     report = measure(rounds, requests, changes, many_jobs)
     found = [
-        Figure("gateway", f"{cost.row.name}: bare endpoint's CPU / ours", cost.ratio, goal=str(cost.row.goal or ""))
+        Figure(
+            "gateway",
+            f"{cost.row.name}: bare endpoint's CPU / ours",
+            cost.ratio,
+            goal=str(cost.row.goal or ""),
+        )
         for cost in report.costs
     ]
     few, many = report.pages.values()
-    found.append(Figure("gateway", f"page of 20 jobs of {many_jobs}: CPU beside that of {FEW_JOBS}", many / few))
+    found.append(
+        Figure(
+            "gateway", f"page of 20 jobs of {many_jobs}: CPU beside that of {FEW_JOBS}", many / few
+        )
+    )
     grown = (report.memory[1] - report.memory[0]) / 1024 / STREAMS
     found.append(Figure("gateway", "memory of an open event stream", grown, "KiB"))
     for way, (_, p99) in report.news.items():
@@ -142,13 +169,17 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=400, help="of each kind in each round")
-    parser.add_argument("--changes", type=int, default=300, help="whose way to a waiting client is timed")
+    parser.add_argument(
+        "--changes", type=int, default=300, help="whose way to a waiting client is timed"
+    )
     return parser.parse_args()
 
 
 def _rows(gateway: Server) -> list[Row]:
     keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
-    inline = [{"data": f"data:image/png;base64,{base64.b64encode(data).decode()}"} for data in keyframes]
+    inline = [
+        {"data": f"data:image/png;base64,{base64.b64encode(data).decode()}"} for data in keyframes
+    ]
     by_reference, by_value = submission_by_uploads(gateway), _submission(inline)
     job = answer(gateway.port, by_reference)["id"]
     write = Call.json("/write", json.loads(by_reference.body or b""), expects=202)
@@ -156,7 +187,9 @@ def _rows(gateway: Server) -> list[Row]:
     return [
         Row("submit, two uploads already judged", gateway, by_reference, write, goal=0.60),
         Row("submit, two 512x320 PNGs inline", gateway, by_value, write, goal=None),
-        Row("poll", gateway, Call("GET", f"/v1/interpolations/{job}", expects=200), read, goal=0.90),
+        Row(
+            "poll", gateway, Call("GET", f"/v1/interpolations/{job}", expects=200), read, goal=0.90
+        ),
         Row(
             "poll, unchanged (304)",
             gateway,
@@ -169,13 +202,17 @@ def _rows(gateway: Server) -> list[Row]:
 
 @contextmanager
 def _gateway_with_key(folder: Path, redis: RedisServer) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A gateway as a studio runs it, on another database of the same Redis, and what a caller sends with each call."""
+    """A gateway as a studio runs it, on another database of the same Redis, and what a caller sends
+    with each call.
+    """
     (own := folder / "with-key").mkdir()
     url = f"{redis.url}?db=1"
     with closing(ApiKeys(url)) as keys:
         caller = {"Authorization": f"Bearer {keys.create('studio').key}"}
     rates = dict.fromkeys(("TENANT_SUBMISSIONS_PER_MINUTE", "TENANT_READS_PER_MINUTE"), str(RATE))
-    with gateway_server(own, url, {f"TOONCRAFTER_{name}": value for name, value in rates.items()}) as gateway:
+    with gateway_server(
+        own, url, {f"TOONCRAFTER_{name}": value for name, value in rates.items()}
+    ) as gateway:
         yield gateway, caller
 
 
@@ -192,14 +229,20 @@ def _rows_with_key(gateway: Server, caller: Mapping[str, str]) -> list[Row]:
 
 
 def submission_by_uploads(gateway: Server, caller: Mapping[str, str] | None = None) -> Call:
-    """A submission of images that the gateway's storage holds already; `caller` are headers that every call needs."""
+    """A submission of images that the gateway's storage holds already; `caller` are headers that
+    every call needs.
+    """
     keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
     uploads = [{"upload": _upload(gateway, data, caller or {})} for data in keyframes]
     return _submission(uploads).sent_with(caller or {})
 
 
 def _submission(images: list[dict[str, str]]) -> Call:
-    fields = {"keyframes": [{"image": image} for image in images], "prompt": "a fox jumps over a brook", "seed": 7}
+    fields = {
+        "keyframes": [{"image": image} for image in images],
+        "prompt": "a fox jumps over a brook",
+        "seed": 7,
+    }
     return Call.json("/v1/interpolations", fields, expects=202)
 
 
@@ -224,17 +267,23 @@ def _measure_costs(bare: Server, rows: list[Row], rounds: int, requests: int) ->
     measured = []
     for one in rows:
         ours, least = (statistics.median(column) for column in zip(*costs[one.name], strict=True))
-        measured.append(Cost(one, ours, least, statistics.median(b / o for o, b in costs[one.name])))
+        measured.append(
+            Cost(one, ours, least, statistics.median(b / o for o, b in costs[one.name]))
+        )
     return measured
 
 
-def _measure_page(gateway: Server, redis: RedisServer, jobs: int, rounds: int, requests: int) -> float:
+def _measure_page(
+    gateway: Server, redis: RedisServer, jobs: int, rounds: int, requests: int
+) -> float:
     """CPU microseconds of a page of 20 where there are so many jobs."""
     call = Call("GET", "/v1/interpolations?limit=20", expects=200)
     redis.client.flushdb()
     _queued(redis, jobs)
     run_load(gateway.port, call, CONNECTIONS * 5)
-    return statistics.median(microseconds_per_request(gateway.pid, gateway.port, call, requests) for _ in range(rounds))
+    return statistics.median(
+        microseconds_per_request(gateway.pid, gateway.port, call, requests) for _ in range(rounds)
+    )
 
 
 def _queued(redis: RedisServer, count: int) -> list[str]:
@@ -244,7 +293,13 @@ def _queued(redis: RedisServer, count: int) -> list[str]:
         store = AsyncJobStore(redis.url)
         ids = [new_job_id() for _ in range(count)]
         for job_id in ids:
-            await store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="bench")
+            await store.submit(
+                job_id,
+                generation_request(),
+                metadata={},
+                ttl=timedelta(hours=1),
+                request_id="bench",
+            )
         await store.close()
         return ids
 

@@ -1,4 +1,6 @@
-"""Processes under load: what a server's own accounting says it spent, and requests over connections that stay open."""
+"""Processes under load: what a server's own accounting says it spent, and requests over connections
+that stay open.
+"""
 
 import http.client
 import json
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 CONNECTIONS = 4
-TICKS = os.sysconf("SC_CLK_TCK")  # a second, in the kernel's accounting of processes that have ended
+# a second, in the kernel's accounting of processes that have ended
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,9 @@ class Call:
     @classmethod
     def json(cls, path: str, fields: Any, expects: int) -> "Call":
         """A POST of a JSON document."""
-        return cls("POST", path, expects, json.dumps(fields).encode(), {"Content-Type": "application/json"})
+        return cls(
+            "POST", path, expects, json.dumps(fields).encode(), {"Content-Type": "application/json"}
+        )
 
     def sent_with(self, headers: Mapping[str, str]) -> "Call":
         """The same with further headers."""
@@ -35,10 +40,13 @@ class Call:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and its children so far, to the nanosecond for those that run (scheduler statistics)."""
+    """CPU time of a process and its children so far, to the nanosecond for those that run
+    (scheduler statistics).
+    """
     threads = list(Path(f"/proc/{pid}/task").iterdir())
     own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
-    ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]  # cutime, cstime
+    # cutime, cstime
+    ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
     children = [child for thread in threads for child in (thread / "children").read_text().split()]
     return own + sum(map(int, ended)) / TICKS + sum(cpu_seconds(int(child)) for child in children)
 

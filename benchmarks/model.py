@@ -1,8 +1,10 @@
-"""Seconds and peak memory of each stage of a clip: `python benchmarks/model.py --preset tiny --device cpu`.
+"""Seconds and peak memory of each stage of a clip: `python benchmarks/model.py --preset tiny
+--device cpu`.
 
-Weights are random, made from a seed; time and memory do not depend on their values. Every run also measures how fast
-this machine multiplies matrices, so that figures of different machines, or of a busy one, can be compared. The savings
-are measured against `plain_pipeline` in interleaved rounds, the precisions against float32 with the same noise.
+Weights are random, made from a seed; time and memory do not depend on their values. Every run also
+measures how fast this machine multiplies matrices, so that figures of different machines, or of a
+busy one, can be compared. The savings are measured against `plain_pipeline` in interleaved rounds,
+the precisions against float32 with the same noise.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file: the packages lie beside `benchmarks`
+# started as a file: the packages lie beside `benchmarks`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.figures import Figure
 from benchmarks.plain_pipeline import PlainPipeline
@@ -28,7 +31,8 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 MATRIX = {"cpu": 1024, "cuda": 8192}  # large enough to keep the device busy
-LAYER_SHAPES = 64  # torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
+# torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
+LAYER_SHAPES = 64
 SEED = 0
 
 
@@ -38,7 +42,8 @@ class Measured:
 
     Attributes:
         seconds: of each stage, and of all.
-        peak_bytes: the most memory of the device that was in use; on a CPU, of the process since it began.
+        peak_bytes: the most memory of the device that was in use; on a CPU, of the process since it
+            began.
     """
 
     seconds: dict[str, float]
@@ -65,7 +70,9 @@ class Stopwatch:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """Floating-point operations per second of one large matrix multiplication, the best of as many as fit."""
+    """Floating-point operations per second of one large matrix multiplication, the best of as many
+    as fit.
+    """
     side = MATRIX[device.type]
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best, deadline = 0.0, time.perf_counter() + seconds
@@ -81,7 +88,10 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) 
 def run(pipe: ToonCrafterPipeline, arguments: argparse.Namespace) -> Measured:
     """One clip of two pictures, always with the same noise."""
     rng = np.random.default_rng(SEED)
-    keyframes = [rng.integers(0, 256, (arguments.height, arguments.width, 3), dtype=np.uint8) for _ in range(2)]
+    keyframes = [
+        rng.integers(0, 256, (arguments.height, arguments.width, 3), dtype=np.uint8)
+        for _ in range(2)
+    ]
     watch = Stopwatch(pipe.device)
     if pipe.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(pipe.device)
@@ -95,7 +105,9 @@ def run(pipe: ToonCrafterPipeline, arguments: argparse.Namespace) -> Measured:
         callback_on_stage=watch,
     ).frames
     watch("end")
-    return Measured(watch.seconds | {"all": sum(watch.seconds.values())}, peak_bytes(pipe.device), video)
+    return Measured(
+        watch.seconds | {"all": sum(watch.seconds.values())}, peak_bytes(pipe.device), video
+    )
 
 
 def peak_bytes(device: torch.device) -> int:
@@ -106,13 +118,17 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def psnr(frames: Tensor, reference: Tensor) -> float:
-    """Peak signal-to-noise ratio in decibels of frames in [-1, 1], clamped as they would be stored."""
+    """Peak signal-to-noise ratio in decibels of frames in [-1, 1], clamped as they would be
+    stored.
+    """
     difference = frames.float().clamp(-1, 1) - reference.float().clamp(-1, 1)
     return float(10 * torch.log10(4 / difference.square().mean()))
 
 
 def build(arguments: argparse.Namespace, dtype: torch.dtype) -> ToonCrafterPipeline:
-    """The preset's pipeline on the device; convolutions channels-last there, as the activations are."""
+    """The preset's pipeline on the device; convolutions channels-last there, as the activations
+    are.
+    """
     pipe = ToonCrafterPipeline.from_preset(arguments.preset, seed=SEED)
     pipe.to(arguments.device, dtype)
     if pipe.device.type == "cuda":
@@ -134,7 +150,8 @@ def compiled(pipe: ToonCrafterPipeline) -> Iterator[None]:
 def rounds(variants: dict[str, Callable[[], Measured]], count: int) -> dict[str, Measured]:
     """The median round of each variant, after one that does not count; the variants take turns.
 
-    On a machine that others use too, its speed changes by the minute: taking turns spreads that over all variants.
+    On a machine that others use too, its speed changes by the minute: taking turns spreads that
+    over all variants.
     """
     measured: dict[str, list[Measured]] = {name: [] for name in variants}
     for number in range(count + 1):
@@ -156,21 +173,28 @@ def median_low(results: list[Measured]) -> float:
 def table(rows: dict[str, Measured], rates: dict[str, float], reference: Tensor | None) -> str:
     """A Markdown table, one row for each variant."""
     lines = [
-        "| variant | encode, s | denoise, s | decode, s | all, s | peak, GiB | matmul, GFLOP/s | PSNR to fp32, dB |",
+        "| variant | encode, s | denoise, s | decode, s | all, s | peak, GiB | matmul, GFLOP/s | "
+        "PSNR to fp32, dB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, one in rows.items():
         stages = [one.seconds[stage] for stage in ("encoding", "denoising", "decoding", "all")]
-        cells = [f"{value:.2f}" for value in (*stages, one.peak_bytes / 2**30)] + [f"{rates[name] / 1e9:.0f}"]
+        cells = [f"{value:.2f}" for value in (*stages, one.peak_bytes / 2**30)] + [
+            f"{rates[name] / 1e9:.0f}"
+        ]
         quality = psnr(one.frames, reference) if reference is not None else float("nan")
-        cells.append("same" if quality == float("inf") else "-" if quality != quality else f"{quality:.1f}")
+        cells.append(
+            "same" if quality == float("inf") else "-" if quality != quality else f"{quality:.1f}"
+        )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Every variant, the rate of a matrix multiplication beside it, and the frames that others are compared with."""
+    """Every variant, the rate of a matrix multiplication beside it, and the frames that others are
+    compared with.
+    """
 
     rows: dict[str, Measured]
     rates: dict[str, float]
@@ -193,7 +217,9 @@ def measure(arguments: argparse.Namespace) -> Report:
         rows |= rounds(variants, arguments.rounds)
         if arguments.compile:
             with compiled(pipe):
-                rows |= rounds({f"{name}, compiled": lambda pipe=pipe: run(pipe, arguments)}, arguments.rounds)
+                rows |= rounds(
+                    {f"{name}, compiled": lambda pipe=pipe: run(pipe, arguments)}, arguments.rounds
+                )
         rates |= {row: rates.get(row, rate) for row in rows}
         reference = rows["fp32"].frames if "fp32" in rows else None
     return Report(rows, rates, reference)
@@ -201,10 +227,16 @@ def measure(arguments: argparse.Namespace) -> Report:
 
 def section(arguments: argparse.Namespace, report: Report) -> str:
     """The report in Markdown."""
-    machine = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or platform.machine()
+    machine = (
+        torch.cuda.get_device_name()
+        if arguments.device == "cuda"
+        else platform.processor() or platform.machine()
+    )
     head = (
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}: "
-        f"preset {arguments.preset}, 16 frames of {arguments.width}x{arguments.height}, {arguments.steps} steps, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {torch.get_num_threads()} CPU threads, torch "
+        f"{torch.__version__}: "
+        f"preset {arguments.preset}, 16 frames of {arguments.width}x{arguments.height}, "
+        f"{arguments.steps} steps, "
         f"median of {arguments.rounds} interleaved rounds."
     )
     return f"{head}\n\n{table(report.rows, report.rates, report.reference)}\n"
@@ -217,15 +249,22 @@ def figures(argv: list[str]) -> list[Figure]:
     size = f"{asked.preset}, {asked.width}x{asked.height}, {asked.steps} steps"
     found = []
     for name, one in report.rows.items():
-        found += [Figure("model", f"{size}, {name}: {stage}", taken, "s") for stage, taken in one.seconds.items()]
+        found += [
+            Figure("model", f"{size}, {name}: {stage}", taken, "s")
+            for stage, taken in one.seconds.items()
+        ]
         found.append(Figure("model", f"{size}, {name}: peak memory", one.peak_bytes / 2**30, "GiB"))
-        found.append(Figure("model", f"matrix multiplication, {name}", report.rates[name] / 1e9, "GFLOP/s"))
+        found.append(
+            Figure("model", f"matrix multiplication, {name}", report.rates[name] / 1e9, "GFLOP/s")
+        )
     return found
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
     """What is asked for."""
-    parser = argparse.ArgumentParser(description="Measure the model's stages; prints a Markdown table.")
+    parser = argparse.ArgumentParser(
+        description="Measure the model's stages; prints a Markdown table."
+    )
     parser.add_argument("--preset", default="tiny", help="tiny or tooncrafter-512")
     parser.add_argument("--device", default="cpu", choices=sorted(MATRIX))
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=sorted(DTYPES))

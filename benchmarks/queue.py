@@ -1,4 +1,5 @@
-"""How fast a job gets from accepted to started, and what that costs: real dispatcher, real Celery workers, real Redis.
+"""How fast a job gets from accepted to started, and what that costs: real dispatcher, real Celery
+workers, real Redis.
 
 Usage: python -m benchmarks.queue [--workers 1 4] [--jobs 25] [--job-seconds 0.4]
 """
@@ -125,17 +126,28 @@ async def measure(folder: Path, workers: int, jobs: int, job_seconds: float, idl
 
 def _cpu(deployment: Deployment) -> tuple[float, float]:
     """Seconds so far, of the dispatcher and of all workers with their children."""
-    return cpu_seconds(deployment.dispatcher.pid), sum(cpu_seconds(worker.pid) for worker in deployment.workers)
+    return cpu_seconds(deployment.dispatcher.pid), sum(
+        cpu_seconds(worker.pid) for worker in deployment.workers
+    )
 
 
 def _wait_until_ended(server: RedisServer, jobs: int) -> None:
     """Looks seldom, so that looking is no part of what is measured."""
-    while sum(int(n) for field, n in server.client.hgetall(TOTALS).items() if field.startswith("ended:")) < jobs:
+    while (
+        sum(
+            int(n)
+            for field, n in server.client.hgetall(TOTALS).items()
+            if field.startswith("ended:")
+        )
+        < jobs
+    ):
         time.sleep(0.25)
 
 
 def _gaps(ended: list[Job], workers: int) -> Iterator[float]:
-    """From each end to the start that took its place: the n-th end frees the place of the (n + workers)-th start."""
+    """From each end to the start that took its place: the n-th end frees the place of the (n +
+    workers)-th start.
+    """
     starts = sorted(job.started_at for job in ended if job.started_at)
     ends = sorted(job.finished_at for job in ended if job.finished_at)
     for end, start in zip(ends, starts[workers:], strict=False):
@@ -158,21 +170,31 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure_all(workers: list[int], jobs: int, job_seconds: float, idle_jobs: int = IDLE_JOBS) -> Iterator[Row]:
+def measure_all(
+    workers: list[int], jobs: int, job_seconds: float, idle_jobs: int = IDLE_JOBS
+) -> Iterator[Row]:
     """A row for each number of workers, each with a deployment of its own."""
     for number in workers:
         with tempfile.TemporaryDirectory(prefix="tc-") as folder:
             yield asyncio.run(measure(Path(folder), number, jobs, job_seconds, idle_jobs))
 
 
-def figures(workers: list[int], jobs: int, job_seconds: float, idle_jobs: int = IDLE_JOBS) -> list[Figure]:
+def figures(
+    workers: list[int], jobs: int, job_seconds: float, idle_jobs: int = IDLE_JOBS
+) -> list[Figure]:
     """For one table of everything; the arguments are `measure_all`'s."""
     found = []
     for one in measure_all(workers, jobs, job_seconds, idle_jobs):
         name = f"{one.workers} worker{'s' * (one.workers > 1)}, jobs of {one.job_seconds:g} s"
         share = one.jobs_per_second * one.job_seconds / one.workers
         found += [
-            Figure("queue", f"{name}: accepted to started, p99", 1e3 * quantile(one.started, 0.99), "ms", GOAL),
+            Figure(
+                "queue",
+                f"{name}: accepted to started, p99",
+                1e3 * quantile(one.started, 0.99),
+                "ms",
+                GOAL,
+            ),
             Figure("queue", f"{name}: free to next job, p95", 1e3 * quantile(one.gaps, 0.95), "ms"),
             Figure("queue", f"{name}: throughput, of the ideal", share),
             Figure("queue", f"{name}: dispatcher CPU", 1e3 * one.dispatcher_cpu, "ms/job"),

@@ -22,7 +22,10 @@ class RedisLoad:
     def of(cls, server: RedisServer) -> Self:
         """Since the server was started."""
         facts, commands = server.client.info("cpu"), server.client.info("commandstats")
-        calls = {name.removeprefix("cmdstat_").lower(): stats["calls"] for name, stats in commands.items()}
+        calls = {
+            name.removeprefix("cmdstat_").lower(): stats["calls"]
+            for name, stats in commands.items()
+        }
         return cls(facts["used_cpu_user"] + facts["used_cpu_sys"], calls)
 
     @property
@@ -33,4 +36,7 @@ class RedisLoad:
     def __sub__(self, before: "RedisLoad") -> "RedisLoad":
         """What came since `before`."""
         calls = {name: count - before.calls.get(name, 0) for name, count in self.calls.items()}
-        return RedisLoad(self.cpu_seconds - before.cpu_seconds, {name: count for name, count in calls.items() if count})
+        return RedisLoad(
+            self.cpu_seconds - before.cpu_seconds,
+            {name: count for name, count in calls.items() if count},
+        )

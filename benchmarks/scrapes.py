@@ -1,7 +1,8 @@
 """How soon a worker answers a scrape while it computes: `python -m benchmarks.scrapes`.
 
-A whole stack with the tiny model, which takes all cores that it gets. The worker is scraped while it waits for work and
-while it denoises, in turns; a scrape counts as busy only if it says itself that the worker was. Prints Markdown.
+A whole stack with the tiny model, which takes all cores that it gets. The worker is scraped while
+it waits for work and while it denoises, in turns; a scrape counts as busy only if it says itself
+that the worker was. Prints Markdown.
 """
 
 import argparse
@@ -42,7 +43,9 @@ def main() -> None:
     print(head("worker", "scrapes", "median", "99 of 100 within", "longest"))
     for name, seconds in (("waits", idle), ("computes", busy)):
         last = statistics.quantiles(seconds, n=100)[-1]
-        shown = (f"{value * 1000:.1f}" for value in (statistics.median(seconds), last, max(seconds)))
+        shown = (
+            f"{value * 1000:.1f}" for value in (statistics.median(seconds), last, max(seconds))
+        )
         print(row([name, str(len(seconds)), *shown]))
 
 
@@ -58,7 +61,9 @@ def _measure(stack: Stack, wanted: int, idle: list[float], busy: list[float]) ->
         client.wait(job_id)
 
 
-def _scrape(scraper: httpx.Client, url: str, wanted: int, seconds: list[float], *, is_busy: bool) -> None:
+def _scrape(
+    scraper: httpx.Client, url: str, wanted: int, seconds: list[float], *, is_busy: bool
+) -> None:
     """So many scrapes of a worker that is busy or is not; fewer where it changes before."""
     for _ in range(wanted):
         begun = time.perf_counter()

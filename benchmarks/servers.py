@@ -1,4 +1,6 @@
-"""The processes that a gateway is measured with: Redis, the gateway, and an endpoint that does the least."""
+"""The processes that a gateway is measured with: Redis, the gateway, and an endpoint that does the
+least.
+"""
 
 import os
 import sys
@@ -32,17 +34,28 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def gateway_server(folder: Path, redis_url: str, variables: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """The gateway, which refuses nobody for having too many jobs; with further variables of its environment."""
+def gateway_server(
+    folder: Path, redis_url: str, variables: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """The gateway, which refuses nobody for having too many jobs; with further variables of its
+    environment.
+    """
     port = free_port()
-    settings = {"STATE_DIR": str(folder), "REDIS_URL": redis_url, "PORT": str(port), "LOG_LEVEL": "warning"}
+    settings = {
+        "STATE_DIR": str(folder),
+        "REDIS_URL": redis_url,
+        "PORT": str(port),
+        "LOG_LEVEL": "warning",
+    }
     settings |= {"MAX_QUEUED": "1000000", "TENANT_MAX_QUEUED": "1000000"}
     environment = {
         **os.environ,
         **{f"TOONCRAFTER_{name}": value for name, value in settings.items()},
         **(variables or {}),
     }
-    yield from _serve([sys.executable, "-m", "api"], port, "/healthz", folder / "gateway.log", environment)
+    yield from _serve(
+        [sys.executable, "-m", "api"], port, "/healthz", folder / "gateway.log", environment
+    )
 
 
 @contextmanager
@@ -53,7 +66,9 @@ def bare_server(folder: Path, redis_url: str) -> Iterator[Server]:
     yield from _serve(command, port, "/openapi.json", folder / "bare.log", dict(os.environ))
 
 
-def _serve(command: list[str | Path], port: int, path: str, log: Path, env: dict[str, str]) -> Iterator[Server]:
+def _serve(
+    command: list[str | Path], port: int, path: str, log: Path, env: dict[str, str]
+) -> Iterator[Server]:
     with Process(command, log, env) as process:
         wait_until(lambda: _answers(port, path), f"{path} answers")
         yield Server(process.pid, port)

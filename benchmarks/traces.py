@@ -1,7 +1,8 @@
 """What traces cost a gateway: `python -m benchmarks.traces`.
 
-Server CPU per request of three gateways on one Redis, in interleaved rounds: traces off, on, and on for a tenth of the
-traces. A collector takes the spans in this process, which the accounting leaves out. Prints Markdown.
+Server CPU per request of three gateways on one Redis, in interleaved rounds: traces off, on, and on
+for a tenth of the traces. A collector takes the spans in this process, which the accounting leaves
+out. Prints Markdown.
 """
 
 import argparse
@@ -31,7 +32,10 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tc-")))
-        redis, collector = stack.enter_context(redis_server(folder)), stack.enter_context(Collector())
+        redis, collector = (
+            stack.enter_context(redis_server(folder)),
+            stack.enter_context(Collector()),
+        )
         gateways: dict[str, Server] = {}
         for name, variables in GATEWAYS.items():
             there = variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
@@ -46,7 +50,9 @@ def main() -> None:
                 print(row((name, way, f"{cost:.0f}", f"{ratio:.2f}")))
 
 
-def _measure(gateways: dict[str, Server], call: Call, rounds: int, requests: int) -> list[tuple[str, float, float]]:
+def _measure(
+    gateways: dict[str, Server], call: Call, rounds: int, requests: int
+) -> list[tuple[str, float, float]]:
     """The CPU of a request in microseconds, by gateway, and its ratio to the first one's."""
     costs: dict[str, list[float]] = {name: [] for name in gateways}
     for server in gateways.values():
@@ -56,7 +62,11 @@ def _measure(gateways: dict[str, Server], call: Call, rounds: int, requests: int
             costs[name].append(microseconds_per_request(server.pid, server.port, call, requests))
     off = costs["off"]
     return [
-        (name, statistics.median(all_), statistics.median(cost / least for cost, least in zip(all_, off, strict=True)))
+        (
+            name,
+            statistics.median(all_),
+            statistics.median(cost / least for cost, least in zip(all_, off, strict=True)),
+        )
         for name, all_ in costs.items()
     ]
 

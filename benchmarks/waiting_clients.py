@@ -1,4 +1,6 @@
-"""Clients that wait: the memory of many event streams, and the time until a change of a job reaches one of them."""
+"""Clients that wait: the memory of many event streams, and the time until a change of a job reaches
+one of them.
+"""
 
 import asyncio
 import statistics
@@ -20,8 +22,11 @@ def measure_memory(pid: int, port: int, job_id: str, streams: int) -> tuple[int,
     async def hold() -> tuple[int, int]:
         before = resident_bytes(pid)
         opened = []
-        while len(opened) < streams:  # not all at once: what is measured is what they hold, not how fast they come
-            opened += await asyncio.gather(*(_open_stream(port, job_id) for _ in range(min(50, streams - len(opened)))))
+        # not all at once: what is measured is what they hold, not how fast they come
+        while len(opened) < streams:
+            opened += await asyncio.gather(
+                *(_open_stream(port, job_id) for _ in range(min(50, streams - len(opened))))
+            )
         during = resident_bytes(pid)
         for _, writer in opened:
             writer.close()
@@ -31,7 +36,9 @@ def measure_memory(pid: int, port: int, job_id: str, streams: int) -> tuple[int,
 
 
 def measure_news(redis_url: str, port: int, changes: int) -> dict[str, tuple[float, float]]:
-    """Milliseconds from the moment a worker writes a change until an event stream, or a long poll, has it: p50, p99."""
+    """Milliseconds from the moment a worker writes a change until an event stream, or a long poll,
+    has it: p50, p99.
+    """
     ways = {"event stream": _stream_delays, "long poll": _poll_delays}
     measured = {}
     for name, way in ways.items():
@@ -60,7 +67,13 @@ async def _poll_delays(redis_url: str, port: int, changes: int) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     delays = []
     for step in range(changes):
-        lines = [f"GET /v1/interpolations/{worker.job_id} HTTP/1.1", "Host: 127.0.0.1", "Prefer: wait=30", "", ""]
+        lines = [
+            f"GET /v1/interpolations/{worker.job_id} HTTP/1.1",
+            "Host: 127.0.0.1",
+            "Prefer: wait=30",
+            "",
+            "",
+        ]
         writer.write("\r\n".join(lines).encode())
         await asyncio.sleep(BEAT_SECONDS)
         begun = time.perf_counter()
@@ -80,7 +93,9 @@ class _Worker:
         self.job_id = claim.job.id
 
     async def change(self, step: int) -> None:
-        progress = Progress(stage=Stage.DENOISING, step=step, steps=1000, percent=1.0, eta_seconds=None)
+        progress = Progress(
+            stage=Stage.DENOISING, step=step, steps=1000, percent=1.0, eta_seconds=None
+        )
         await asyncio.to_thread(self._store.renew, self._claim, progress)
 
 
@@ -88,7 +103,9 @@ async def _running_job(redis_url: str) -> _Worker:
     jobs, store = AsyncJobStore(redis_url), JobStore(redis_url)
     while store.claim("benchmark"):  # what earlier measurements left in the queue
         pass
-    await jobs.submit(new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="bench")
+    await jobs.submit(
+        new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="bench"
+    )
     await jobs.close()
     claim = store.claim("benchmark")
     if claim is None:
@@ -99,7 +116,9 @@ async def _running_job(redis_url: str) -> _Worker:
 async def _open_stream(port: int, job_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A stream that has told the present state."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET /v1/interpolations/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    writer.write(
+        f"GET /v1/interpolations/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    )
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 200 " not in head.partition(b"\r\n")[0]:
         raise RuntimeError(f"no event stream: {head!r} {await reader.read()!r}")

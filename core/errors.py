@@ -44,7 +44,9 @@ MOST_PROBLEMS = 100  # that one answer lists
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which kind, and in words."""
+    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which kind, and in
+    words.
+    """
 
     pointer: str
     code: str
@@ -68,14 +70,18 @@ class ServiceError(Exception):
 
 
 class InvalidRequest(ServiceError):
-    """The request is understood but cannot be carried out; `problems` says all that is wrong with it."""
+    """The request is understood but cannot be carried out; `problems` says all that is wrong with
+    it.
+    """
 
     code = "invalid_request"
     title = "The request is not valid"
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "InvalidRequest":
-        """One error for all problems, in the order in which they were found; of very many the first ones."""
+        """One error for all problems, in the order in which they were found; of very many the first
+        ones.
+        """
         detail = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         if len(problems) > MOST_PROBLEMS:
             detail += f", of which these are the first {MOST_PROBLEMS}"
@@ -111,7 +117,9 @@ class UnsupportedMediaType(InvalidRequest):
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """An `Idempotency-Key` came with another request within the last 24 hours; a new request needs a new key."""
+    """An `Idempotency-Key` came with another request within the last 24 hours; a new request needs
+    a new key.
+    """
 
     code = "idempotency_key_reused"
     title = "The idempotency key was used for another request"
@@ -125,21 +133,27 @@ class JobNotFinished(ServiceError):
 
 
 class AlreadyUploaded(ServiceError):
-    """The upload has received its image, which never changes; another image needs another upload."""
+    """The upload has received its image, which never changes; another image needs another
+    upload.
+    """
 
     code = "already_uploaded"
     title = "The upload has received its image"
 
 
 class Unauthorized(ServiceError):
-    """The call needs `Authorization: Bearer` with an API key that is valid; the operator makes keys."""
+    """The call needs `Authorization: Bearer` with an API key that is valid; the operator makes
+    keys.
+    """
 
     code = "unauthorized"
     title = "A valid API key is needed"
 
 
 class Forbidden(ServiceError):
-    """The API key lacks a scope that the call needs; or a signed link was changed, or its time is over."""
+    """The API key lacks a scope that the call needs; or a signed link was changed, or its time is
+    over.
+    """
 
     code = "forbidden"
     title = "Not permitted"
@@ -160,14 +174,18 @@ class MethodNotAllowed(ServiceError):
 
 
 class UntrustedHost(ServiceError):
-    """The request came under a name that is not the gateway's; the setting `gateway_names` names more."""
+    """The request came under a name that is not the gateway's; the setting `gateway_names` names
+    more.
+    """
 
     code = "untrusted_host"
     title = "The gateway does not answer under this name"
 
 
 class UntrustedOrigin(ServiceError):
-    """A web page of another site made the request; the setting `cors_origins` names those that may."""
+    """A web page of another site made the request; the setting `cors_origins` names those that
+    may.
+    """
 
     code = "untrusted_origin"
     title = "Web pages of this site may not call the gateway"
@@ -181,7 +199,9 @@ class RequestTimeout(ServiceError):
 
 
 class MalformedRequest(ServiceError):
-    """What came is not HTTP/1.1, or two readers could read it differently; nothing of it was looked at."""
+    """What came is not HTTP/1.1, or two readers could read it differently; nothing of it was looked
+    at.
+    """
 
     code = "malformed_request"
     title = "The request is not HTTP as it should be"
@@ -195,7 +215,9 @@ class HeadTooLarge(ServiceError):
 
 
 class RangeNotSatisfiable(ServiceError):
-    """`Range` begins past the end of the file; `Content-Range` of the answer says how long it is."""
+    """`Range` begins past the end of the file; `Content-Range` of the answer says how long it
+    is.
+    """
 
     code = "range_not_satisfiable"
     title = "The file has no such part"
@@ -206,40 +228,52 @@ class RangeNotSatisfiable(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """Redis or the object storage does not answer; nothing was accepted, the caller may try again."""
+    """Redis or the object storage does not answer; nothing was accepted, the caller may try
+    again.
+    """
 
     code = "unavailable"
     title = "The service is not available"
 
 
 class TooManyJobs(ServiceError):
-    """As many jobs of the caller's tenant wait as may; nothing was accepted, there is room once some have started."""
+    """As many jobs of the caller's tenant wait as may; nothing was accepted, there is room once
+    some have started.
+    """
 
     code = "too_many_jobs"
     title = "Too many of your jobs wait"
 
 
 class TooManyUploads(ServiceError):
-    """The uploads of the caller's tenant take as many bytes as they may; those that no job uses vanish with time."""
+    """The uploads of the caller's tenant take as many bytes as they may; those that no job uses
+    vanish with time.
+    """
 
     code = "too_many_uploads"
     title = "Too many of your uploads are kept"
 
 
 class RateLimited(ServiceError):
-    """The tenant, or the key, made as many calls as it may for now; or many wrong keys came from the address."""
+    """The tenant, or the key, made as many calls as it may for now; or many wrong keys came from
+    the address.
+    """
 
     code = "rate_limited"
     title = "Too many calls"
 
-    def __init__(self, detail: str, retry_after_seconds: float = 60, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, detail: str, retry_after_seconds: float = 60, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
         self.headers = dict(headers or {})  # what the answer says of the rate
 
 
 class QueueFull(ServiceError):
-    """As many jobs wait as the operator lets wait; nothing was accepted, the caller may try again later."""
+    """As many jobs wait as the operator lets wait; nothing was accepted, the caller may try again
+    later.
+    """
 
     code = "queue_full"
     title = "The queue is full"
@@ -271,7 +305,10 @@ class DeadlineExceeded(JobFailed):
     @classmethod
     def after(cls, timeout: timedelta) -> "DeadlineExceeded":
         """The error of a job that may take so long."""
-        return cls(f"the job has not ended within {timeout.total_seconds():g} s, which is all that one may take here")
+        return cls(
+            f"the job has not ended within {timeout.total_seconds():g} s, which is all that one "
+            "may take here"
+        )
 
 
 class NumericalFailure(JobFailed):
@@ -293,7 +330,9 @@ class InternalFailure(JobFailed):
 
 
 class StaleClaim(Exception):
-    """The job was given to somebody else meanwhile: whoever sees this must write nothing more for it."""
+    """The job was given to somebody else meanwhile: whoever sees this must write nothing more for
+    it.
+    """
 
 
 class CancelRequested(Exception):

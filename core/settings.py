@@ -18,10 +18,16 @@ Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height
 
 
 class Settings(BaseSettings):
-    """`TOONCRAFTER_*` from the environment, else from `.env`, else the default. Empty means unset."""
+    """`TOONCRAFTER_*` from the environment, else from `.env`, else the default. Empty means
+    unset.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="TOONCRAFTER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="TOONCRAFTER_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     state_dir: Path = Field(
@@ -30,44 +36,56 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(
         default=None,
-        description="`redis://`, `rediss://` or `unix://` address. Unset: the Redis of the stack in the state folder.",
+        description="`redis://`, `rediss://` or `unix://` address. Unset: the Redis of the stack "
+        "in the state folder.",
     )
 
     host: str = Field(default="127.0.0.1", description="Address on which the gateway listens.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port on which the gateway listens.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port on which the gateway listens."
+    )
     initial_key_file: Path | None = Field(
         default=None,
-        description="File with a first API key, taken over when a gateway starts unless it was revoked: a secret that "
+        description="File with a first API key, taken over when a gateway starts unless it was "
+        "revoked: a secret that "
         "the container's keeper mounts.",
     )
     trusted_proxies: list[Proxy] = Field(
         default=[],
-        description='Addresses or networks of proxies before the gateway, a JSON list such as `["10.0.0.0/8"]`. Only '
+        description="Addresses or networks of proxies before the gateway, a JSON list such as "
+        '`["10.0.0.0/8"]`. Only '
         "what they say in `X-Forwarded-For` and `X-Forwarded-Proto` counts.",
     )
     public_url: HttpUrl | None = Field(
-        default=None, description="Address under which callers reach the gateway. Unset: the address of each request."
+        default=None,
+        description="Address under which callers reach the gateway. Unset: the address of each "
+        "request.",
     )
     max_body: ByteSize = Field(
         default=ByteSize(64 * 2**20), description="Largest request body, in bytes or as `64MiB`."
     )
     max_bodies: ByteSize = Field(
-        default=ByteSize(512 * 2**20), description="Request bodies held at one time, in bytes or as `512MiB`."
+        default=ByteSize(512 * 2**20),
+        description="Request bodies held at one time, in bytes or as `512MiB`.",
     )
     body_timeout: timedelta = Field(
-        default=timedelta(minutes=2), description="How long a request body may take to arrive, in seconds."
+        default=timedelta(minutes=2),
+        description="How long a request body may take to arrive, in seconds.",
     )
     head_timeout: timedelta = Field(
         default=timedelta(seconds=10),
         gt=timedelta(0),
-        description="How long request line and headers may take to arrive, in seconds: from the opening of a "
+        description="How long request line and headers may take to arrive, in seconds: from the "
+        "opening of a "
         "connection, or from the first byte of a later request.",
     )
     keep_alive_timeout: timedelta = Field(
         default=timedelta(seconds=5),
         gt=timedelta(0),
-        description="How long a connection may be idle after an answer, in seconds. Behind a proxy that keeps "
-        "connections, longer than it keeps them: else it sends requests into connections that are being closed.",
+        description="How long a connection may be idle after an answer, in seconds. Behind a proxy "
+        "that keeps "
+        "connections, longer than it keeps them: else it sends requests into connections that are "
+        "being closed.",
     )
     send_timeout: timedelta = Field(
         default=timedelta(seconds=60),
@@ -77,7 +95,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=2_000,
         gt=0,
-        description="Connections of a gateway at the same time; an open event stream takes about 70 kB. Requests on "
+        description="Connections of a gateway at the same time; an open event stream takes about "
+        "70 kB. Requests on "
         "further ones are refused with 503.",
     )
     gateway_names: list[str] = Field(
@@ -87,27 +106,34 @@ class Settings(BaseSettings):
     )
     cors_origins: list[str] = Field(
         default=[],
-        description='Web pages of other sites that may call the gateway, a JSON list such as `["https://studio.example"]`.',
+        description="Web pages of other sites that may call the gateway, a JSON list such as "
+        '`["https://studio.example"]`.',
     )
     max_image: ByteSize = Field(
         default=ByteSize(20 * 2**20), description="Largest single image, in bytes or as `20MiB`."
     )
-    max_image_pixels: int = Field(default=33_000_000, gt=0, description="Largest single image, in pixels.")
+    max_image_pixels: int = Field(
+        default=33_000_000, gt=0, description="Largest single image, in pixels."
+    )
     decoders: int = Field(
         default=2,
         gt=0,
-        description="Images that a gateway decodes at the same time, each in a process of its own; others wait. Such a "
+        description="Images that a gateway decodes at the same time, each in a process of its own; "
+        "others wait. Such a "
         "process takes 20 MB, and up to 20 bytes more for each pixel while it decodes.",
     )
     decode_timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
-        description="CPU time that the decoding of one image may take, in whole seconds; more is refused.",
+        description="CPU time that the decoding of one image may take, in whole seconds; more is "
+        "refused.",
     )
     allowed_hosts: list[OwnHost] = Field(
         default=[],
-        description="Hosts of your own that URLs in requests may name though they are private, a JSON list such as "
-        '`["127.0.0.1:9000"]`. For exactly that host and port, http and any address are fine; else a URL has to be '
+        description="Hosts of your own that URLs in requests may name though they are private, a "
+        "JSON list such as "
+        '`["127.0.0.1:9000"]`. For exactly that host and port, http and any address are fine; else '
+        "a URL has to be "
         "https on port 443 of a public host.",
     )
     fetch_timeout: timedelta = Field(
@@ -115,33 +141,49 @@ class Settings(BaseSettings):
         description="By when all images that a request names by URL have to be there, in seconds.",
     )
     fetch_concurrency: int = Field(
-        default=8, gt=0, description="Images that a gateway fetches at the same time; others wait for their turn."
+        default=8,
+        gt=0,
+        description="Images that a gateway fetches at the same time; others wait for their turn.",
     )
     result_ttl: timedelta = Field(
-        default=timedelta(days=7), description="How long a job and its objects are kept, in seconds."
+        default=timedelta(days=7),
+        description="How long a job and its objects are kept, in seconds.",
     )
 
     upload_ttl: timedelta = Field(
-        default=timedelta(hours=1), description="How long an upload is kept that no job uses, in seconds."
+        default=timedelta(hours=1),
+        description="How long an upload is kept that no job uses, in seconds.",
     )
     max_queued: int = Field(
-        default=10_000, gt=0, description="How many jobs may wait for a worker; further ones are refused with 503."
+        default=10_000,
+        gt=0,
+        description="How many jobs may wait for a worker; further ones are refused with 503.",
     )
 
     tenant_submissions_per_minute: int = Field(
-        default=600, gt=0, description="Jobs that a tenant may submit each minute; further ones are refused with 429."
+        default=600,
+        gt=0,
+        description="Jobs that a tenant may submit each minute; further ones are refused with 429.",
     )
     tenant_reads_per_minute: int = Field(
-        default=6_000, gt=0, description="Other calls that a tenant may make each minute; further ones get 429."
+        default=6_000,
+        gt=0,
+        description="Other calls that a tenant may make each minute; further ones get 429.",
     )
     tenant_max_queued: int = Field(
-        default=1_000, gt=0, description="Jobs of one tenant that may wait; further ones are refused with 429."
+        default=1_000,
+        gt=0,
+        description="Jobs of one tenant that may wait; further ones are refused with 429.",
     )
     tenant_max_running: int | None = Field(
-        default=None, gt=0, description="Jobs of one tenant that may run at the same time; others wait. Unset: any."
+        default=None,
+        gt=0,
+        description="Jobs of one tenant that may run at the same time; others wait. Unset: any.",
     )
     tenant_fetch_concurrency: int = Field(
-        default=4, gt=0, description="Images of one tenant that a gateway fetches at the same time; others wait."
+        default=4,
+        gt=0,
+        description="Images of one tenant that a gateway fetches at the same time; others wait.",
     )
     tenant_max_upload_bytes: ByteSize = Field(
         default=ByteSize(10 * 2**30),
@@ -150,68 +192,95 @@ class Settings(BaseSettings):
     tenant_max_retention: timedelta | None = Field(
         default=None,
         gt=timedelta(0),
-        description="Largest `expires_in` of a job, in seconds. Unset: how long jobs are kept anyway.",
+        description="Largest `expires_in` of a job, in seconds. Unset: how long jobs are kept "
+        "anyway.",
     )
 
     orphan_age: timedelta = Field(
         default=timedelta(hours=1),
-        description="Stored objects without a record are deleted once they are so old, in seconds. Longer than any "
+        description="Stored objects without a record are deleted once they are so old, in seconds. "
+        "Longer than any "
         "submission takes.",
     )
     audit_interval: timedelta = Field(
         default=timedelta(minutes=10),
-        description="How often the dispatcher compares records, sets and stored objects, in seconds.",
+        description="How often the dispatcher compares records, sets and stored objects, in "
+        "seconds.",
     )
 
     s3_bucket: str | None = Field(
-        default=None, description="Bucket for keyframes and results. Unset: the folder `objects` in the state folder."
+        default=None,
+        description="Bucket for keyframes and results. Unset: the folder `objects` in the state "
+        "folder.",
     )
-    s3_prefix: str = Field(default="", description="Put before every key in the bucket, such as `tooncrafter/`.")
-    s3_endpoint_url: str | None = Field(default=None, description="Address of an S3-compatible server. Unset: AWS.")
+    s3_prefix: str = Field(
+        default="", description="Put before every key in the bucket, such as `tooncrafter/`."
+    )
+    s3_endpoint_url: str | None = Field(
+        default=None, description="Address of an S3-compatible server. Unset: AWS."
+    )
     s3_public_endpoint_url: str | None = Field(
-        default=None, description="Address of the same server for callers, who follow links to it. Unset: the same."
+        default=None,
+        description="Address of the same server for callers, who follow links to it. Unset: the "
+        "same.",
     )
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: str | None = Field(
         default=None, description="Unset: found by boto3's usual chain (roles, `~/.aws`, …)."
     )
-    s3_secret_access_key: SecretStr | None = Field(default=None, description="Belongs to the access key.")
-    presigned_ttl: timedelta = Field(default=timedelta(hours=1), description="Life of a link to an output, in seconds.")
+    s3_secret_access_key: SecretStr | None = Field(
+        default=None, description="Belongs to the access key."
+    )
+    presigned_ttl: timedelta = Field(
+        default=timedelta(hours=1), description="Life of a link to an output, in seconds."
+    )
 
     model: str | None = Field(
         default=None,
-        description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint file. "
+        description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint "
+        "file. "
         "Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
     )
     model_cache: Path | None = Field(
         default=None,
-        description="Where a published file is converted to. Unset: the folder `models` in the state folder.",
+        description="Where a published file is converted to. Unset: the folder `models` in the "
+        "state folder.",
     )
     device: str = Field(default="auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     devices: list[str] = Field(
         default=[],
-        description='One worker for each, a JSON list such as `["cuda:0", "cuda:1"]`. Empty: one worker, on the device '
+        description='One worker for each, a JSON list such as `["cuda:0", "cuda:1"]`. Empty: one '
+        "worker, on the device "
         "above.",
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto", description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere."
+        default="auto",
+        description="Precision of the weights. `auto`: float16 on CUDA, float32 elsewhere.",
     )
-    threads: int = Field(default=0, ge=0, description="CPU threads of a worker's model. 0: all cores.")
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads of a worker's model. 0: all cores."
+    )
     offload: Offload = Field(
         default="none",
-        description="What leaves the device while it is idle. `encoders`: text and image towers after encoding. "
-        "`model`: all but the part that works. `group`: all but the layer that works; smallest and slowest.",
+        description="What leaves the device while it is idle. `encoders`: text and image towers "
+        "after encoding. "
+        "`model`: all but the part that works. `group`: all but the layer that works; smallest and "
+        "slowest.",
     )
     compile: bool = Field(
-        default=False, description="Compile the UNet before the worker is ready. Needs a C++ compiler; pays on a GPU."
+        default=False,
+        description="Compile the UNet before the worker is ready. Needs a C++ compiler; pays on a "
+        "GPU.",
     )
     warm_canvases: list[Canvas] = Field(
-        default=["512x320"], description="Canvases that a compiling worker runs once before it is ready, a JSON list."
+        default=["512x320"],
+        description="Canvases that a compiling worker runs once before it is ready, a JSON list.",
     )
     max_canvas_pixels: int | None = Field(
         default=None,
         gt=0,
-        description="Largest canvas that a worker takes, width times height; larger jobs wait for a worker that takes "
+        description="Largest canvas that a worker takes, width times height; larger jobs wait for "
+        "a worker that takes "
         "them. Unset: any.",
     )
     job_timeout: timedelta = Field(
@@ -222,28 +291,35 @@ class Settings(BaseSettings):
     watchdog_timeout: timedelta = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),
-        description="How long a device may compute without finishing a step, in seconds. Then its process is ended "
+        description="How long a device may compute without finishing a step, in seconds. Then its "
+        "process is ended "
         "and its worker quarantined; more than the slowest step and the whole decoding take.",
     )
     shutdown_grace: timedelta = Field(
-        default=timedelta(seconds=30), description="How long a worker that stops may finish its job, in seconds."
+        default=timedelta(seconds=30),
+        description="How long a worker that stops may finish its job, in seconds.",
     )
 
     metrics_host: str = Field(
-        default="127.0.0.1", description="Address on which each process serves its metrics, health and readiness."
+        default="127.0.0.1",
+        description="Address on which each process serves its metrics, health and readiness.",
     )
     metrics_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="Port for them, never the public one. Processes that share a host need a port each: `make up` and "
-        "the workers of one command count on from it. Unset: `make up` chooses free ones, other commands serve none.",
+        description="Port for them, never the public one. Processes that share a host need a port "
+        "each: `make up` and "
+        "the workers of one command count on from it. Unset: `make up` chooses free ones, other "
+        "commands serve none.",
     )
 
     traces: bool = Field(
         default=False,
-        description="Send traces, by OTLP over HTTP. Where to and how many, say the usual variables of OpenTelemetry, "
-        "which have to stand in the environment: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and others.",
+        description="Send traces, by OTLP over HTTP. Where to and how many, say the usual "
+        "variables of OpenTelemetry, "
+        "which have to stand in the environment: `OTEL_EXPORTER_OTLP_ENDPOINT`, "
+        "`OTEL_TRACES_SAMPLER` and others.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -274,7 +350,11 @@ class Settings(BaseSettings):
     @classmethod
     def _seconds(cls, value: object) -> object:
         """A bare number in the environment counts seconds."""
-        return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+        return (
+            float(value)
+            if isinstance(value, str) and value.replace(".", "", 1).isdigit()
+            else value
+        )
 
     @property
     def tenant_limits(self) -> TenantLimits:
@@ -290,7 +370,9 @@ class Settings(BaseSettings):
 
     @property
     def gateway_url(self) -> str:
-        """Where callers reach the gateway, without a slash at the end: for messages, which answer no request."""
+        """Where callers reach the gateway, without a slash at the end: for messages, which answer
+        no request.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return str(self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
@@ -311,5 +393,6 @@ class Settings(BaseSettings):
             return self.redis_url_file.read_text().strip()
         except FileNotFoundError:
             raise RuntimeError(
-                f"no stack runs in {self.state_dir} (start one with `make up`) and TOONCRAFTER_REDIS_URL is not set"
+                f"no stack runs in {self.state_dir} (start one with `make up`) and "
+                "TOONCRAFTER_REDIS_URL is not set"
             ) from None

@@ -1,4 +1,6 @@
-"""`python -m dispatcher`: keeps work and workers together. Several may run; one leads, the others wait to take over."""
+"""`python -m dispatcher`: keeps work and workers together. Several may run; one leads, the others
+wait to take over.
+"""
 
 import signal
 import sys
@@ -20,17 +22,19 @@ from dispatcher.leading import lead
 from dispatcher.scheduling import Scheduler
 from dispatcher.threads import Duty
 
-FAREWELL_SECONDS = 1.5  # for a duty in the middle of a step; one that hangs on Redis or storage is left behind
+# for a duty in the middle of a step; one that hangs on Redis or storage is left behind
+FAREWELL_SECONDS = 1.5
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT.
 
-    Each duty has a thread, so that a slow storage never delays a job; the threads are daemons, so that a Redis that
-    does not answer never delays the end of the process.
+    Each duty has a thread, so that a slow storage never delays a job; the threads are daemons, so
+    that a Redis that does not answer never delays the end of the process.
 
     Raises:
-        SystemExit: a duty failed in a way that it does not know; the keeper of the process starts it anew.
+        SystemExit: a duty failed in a way that it does not know; the keeper of the process starts
+            it anew.
     """
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -47,7 +51,11 @@ def main() -> None:
     serve_metrics(settings, registry, is_ready=store.answers)
     duties = [
         Duty("lead", stop, lambda: lead(store, Scheduler(redis_url), stop, leads)),
-        Duty("keep house", stop, lambda: keep_house(store, storage, audit, settings.audit_interval, stop, leads)),
+        Duty(
+            "keep house",
+            stop,
+            lambda: keep_house(store, storage, audit, settings.audit_interval, stop, leads),
+        ),
     ]
     for duty in duties:
         duty.start()

@@ -1,7 +1,8 @@
-"""A slow walk over all jobs and all objects that puts right what no single step can leave wrong, but a crash can.
+"""A slow walk over all jobs and all objects that puts right what no single step can leave wrong,
+but a crash can.
 
-Every repair is one atomic script that looks again, so it is safe beside all other work; each is logged, since each
-tells of a fault.
+Every repair is one atomic script that looks again, so it is safe beside all other work; each is
+logged, since each tells of a fault.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,8 +28,8 @@ class Audit:
     Args:
         store: jobs and uploads.
         storage: their objects.
-        orphan_age: an object without a record has to be so old before it counts as left behind; longer than any
-            submission takes to store its images and make its job.
+        orphan_age: an object without a record has to be so old before it counts as left behind;
+            longer than any submission takes to store its images and make its job.
     """
 
     def __init__(self, store: UpkeepStore, storage: ObjectStorage, orphan_age: timedelta) -> None:
@@ -40,7 +41,8 @@ class Audit:
         """One walk; the caller decides when each of its small steps is made.
 
         Raises:
-            RedisError, Unavailable: Redis or the storage does not answer; the next walk begins anew.
+            RedisError, Unavailable: Redis or the storage does not answer; the next walk begins
+                anew.
         """
         for found_in, job_ids in self._store.known_jobs():
             for job_id, repair in self._store.reconcile(job_ids, found_in):
@@ -69,8 +71,12 @@ class Audit:
             log.warning("objects without a record go to the trash", of=owner)
 
     def _delete_useless_results(self, objects: list[StoredObject]) -> None:
-        """What attempts wrote that can never commit it. The objects were listed before the records are read."""
-        results = {tuple(stored.key.split("/")[1:4]) for stored in objects if "/outputs/" in stored.key}
+        """What attempts wrote that can never commit it. The objects were listed before the records
+        are read.
+        """
+        results = {
+            tuple(stored.key.split("/")[1:4]) for stored in objects if "/outputs/" in stored.key
+        }
         attempts = self._store.attempts({job_id for job_id, *_ in results})
         for job_id, _, fence in sorted(results):
             if job_id in attempts and _can_never_be_seen(int(fence), attempts[job_id]):

@@ -20,9 +20,11 @@ from core.store.webhooks import ClaimedEvent, WebhookStore
 from core.telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
 from core.telemetry.tracing import Kind, Span, trace_of, tracer
 
-MAX_IN_FLIGHT = 400  # attempts of one process; each holds a socket, of which a process usually has 1024
+# attempts of one process; each holds a socket, of which a process usually has 1024
+MAX_IN_FLIGHT = 400
 OF_ONE_TENANT = MAX_IN_FLIGHT * 3 // 4  # it may have any number of hosts, which may all hang
-LOOK = timedelta(seconds=0.4)  # news wake the loop at once; this finds what no news announce: waits that end
+# news wake the loop at once; this finds what no news announce: waits that end
+LOOK = timedelta(seconds=0.4)
 PATIENCE_SECONDS = 1.0  # with a Redis that does not answer
 
 log = structlog.get_logger("dispatcher")
@@ -100,11 +102,17 @@ class Deliverer:
                 attempt = await self._attempt(event)
                 _finish_trace(span, attempt)
         except Unavailable as error:
-            log.warning("an event cannot be put together, trying again", event_id=event.id, error=error.detail)
+            log.warning(
+                "an event cannot be put together, trying again",
+                event_id=event.id,
+                error=error.detail,
+            )
             return  # its lease ends, and it is due again
         except Exception:  # counts like every other failure: an event that we cannot send must not be tried for ever
             log.exception("an attempt fails on our side", event_id=event.id)
-            attempt = Attempt(at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side")
+            attempt = Attempt(
+                at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side"
+            )
         verdict, wait = self._judge(event, attempt)
         WEBHOOK_ATTEMPTS.labels(verdict.value).inc()
         WEBHOOK_SECONDS.observe(attempt.latency_seconds)
@@ -129,7 +137,9 @@ class Deliverer:
 
     def _compose(self, event: ClaimedEvent) -> bytes:
         view = job_view(QueuedView(event.job, None), self._link, self._base_url)
-        return compose(f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json"))
+        return compose(
+            f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json")
+        )
 
     def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[Verdict, timedelta]:
         """What the attempt means, and how long to wait for the next one."""
@@ -143,21 +153,36 @@ class Deliverer:
         return Verdict.RETRY, self._waits[event.tries] * spread
 
     async def _settle(
-        self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta, lease_end: float
+        self,
+        event: ClaimedEvent,
+        attempt: Attempt,
+        verdict: Verdict,
+        wait: timedelta,
+        lease_end: float,
     ) -> None:
-        """Note the outcome, for as long as the lease lasts: unnoted, the attempt would be repeated."""
+        """Note the outcome, for as long as the lease lasts: unnoted, the attempt would be
+        repeated.
+        """
         while time.monotonic() < lease_end:
             try:
                 if not await self._store.settle(event, attempt, verdict, wait):
-                    log.warning("an event was deleted or taken over during its attempt", event_id=event.id)
+                    log.warning(
+                        "an event was deleted or taken over during its attempt", event_id=event.id
+                    )
                 return
             except Unavailable as error:
-                log.warning("the outcome of an attempt cannot be noted yet", event_id=event.id, error=error.detail)
+                log.warning(
+                    "the outcome of an attempt cannot be noted yet",
+                    event_id=event.id,
+                    error=error.detail,
+                )
                 await asyncio.sleep(PATIENCE_SECONDS)
 
 
 def _start_trace(event: ClaimedEvent, traceparent: str) -> Span:
-    """An attempt's span, in the trace of the job that it tells of. Where it goes is the tenant's own affair."""
+    """An attempt's span, in the trace of the job that it tells of. Where it goes is the tenant's
+    own affair.
+    """
     return tracer().start(
         "POST webhook",
         Kind.CLIENT,

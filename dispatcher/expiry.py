@@ -1,4 +1,6 @@
-"""Ended jobs and unused uploads past their time, and deleted jobs: in the trash until their objects are gone."""
+"""Ended jobs and unused uploads past their time, and deleted jobs: in the trash until their objects
+are gone.
+"""
 
 import threading
 from collections import Counter
@@ -11,14 +13,17 @@ from core.objects.storage import ObjectStorage
 from core.store.roles.dispatcher import BATCH, UpkeepStore
 from core.store.uploads import prefix_of
 
-FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)  # until objects are tried again
+# until objects are tried again
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)
 FAILURES_IN_A_ROW = 3  # so many, and it is the storage that is away, not one object that resists
 
 log = structlog.get_logger("dispatcher")
 
 
 class Expiry:
-    """Forgets what is over, then deletes its objects. What a crash or an absent storage leaves is for the next run."""
+    """Forgets what is over, then deletes its objects. What a crash or an absent storage leaves is
+    for the next run.
+    """
 
     def __init__(self, store: UpkeepStore, storage: ObjectStorage, stop: threading.Event) -> None:
         self._store = store
@@ -30,7 +35,8 @@ class Expiry:
         """Batch after batch until nothing is due, the storage is away, or the process stops.
 
         Raises:
-            Unavailable: the storage refused several deletions in a row; they are tried again, after growing delays.
+            Unavailable: the storage refused several deletions in a row; they are tried again, after
+                growing delays.
         """
         while not self._stop.is_set():
             due = self._store.sweep_expired()
@@ -60,4 +66,9 @@ class Expiry:
         delay = min(FIRST_DELAY * 2 ** self._failures[resource_id], LONGEST_DELAY)
         self._failures[resource_id] += 1
         self._store.postpone(resource_id, delay)
-        log.warning("objects cannot be deleted, trying later", of=resource_id, delay=str(delay), error=error.detail)
+        log.warning(
+            "objects cannot be deleted, trying later",
+            of=resource_id,
+            delay=str(delay),
+            error=error.detail,
+        )

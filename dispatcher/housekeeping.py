@@ -1,4 +1,6 @@
-"""What can wait, beside the leader's loop: forgetting what is over, and looking for what a crash left behind."""
+"""What can wait, beside the leader's loop: forgetting what is over, and looking for what a crash
+left behind.
+"""
 
 import threading
 import time
@@ -14,7 +16,8 @@ from core.store.roles.dispatcher import UpkeepStore
 from dispatcher.audit import Audit
 from dispatcher.expiry import Expiry
 
-PACE = timedelta(seconds=1)  # between two looks, and between two batches of an audit, which so costs next to nothing
+# between two looks, and between two batches of an audit, which so costs next to nothing
+PACE = timedelta(seconds=1)
 PATIENCE = timedelta(seconds=5)  # with a Redis or a storage that does not answer
 
 log = structlog.get_logger("dispatcher")

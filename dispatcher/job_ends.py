@@ -1,4 +1,6 @@
-"""One line in the log for each job that ended, whoever ended it: a worker, its caller, an operator, a lost lease."""
+"""One line in the log for each job that ended, whoever ended it: a worker, its caller, an operator,
+a lost lease.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +18,8 @@ log = structlog.get_logger("dispatcher")
 def tell_ended_jobs(store: UpkeepStore) -> None:
     """Write a line for every end since the last time.
 
-    Each job has exactly one; it has two where a dispatcher died between writing it and noting that it did.
+    Each job has exactly one; it has two where a dispatcher died between writing it and noting that
+    it did.
     """
     while entries := store.untold_ends():
         for _, end in entries:
@@ -28,8 +31,8 @@ def tell_ended_jobs(store: UpkeepStore) -> None:
 
 
 def _facts(end: Mapping[str, str]) -> dict[str, Any]:
-    """Whose it was, how it ended, what it asked for, and where its time went: by Redis's clock, the stages by its
-    worker's. Nothing of what was drawn or written.
+    """Whose it was, how it ended, what it asked for, and where its time went: by Redis's clock, the
+    stages by its worker's. Nothing of what was drawn or written.
     """
     created, ended = from_milliseconds(int(end["created"])), from_milliseconds(int(end["finished"]))
     started = from_milliseconds(int(end["started"])) if "started" in end else ended

@@ -1,8 +1,9 @@
-"""The loop of the one dispatcher that leads: take back what was lost, send what may start, wait for news.
+"""The loop of the one dispatcher that leads: take back what was lost, send what may start, wait for
+news.
 
-Nothing here depends on there being one leader: every change is an atomic script that looks at the state it finds, and a
-message too many finds no job. So a leader that was paused and wakes up beside its successor does no harm; the lock only
-spares the work of doing everything twice.
+Nothing here depends on there being one leader: every change is an atomic script that looks at the
+state it finds, and a message too many finds no job. So a leader that was paused and wakes up beside
+its successor does no harm; the lock only spares the work of doing everything twice.
 """
 
 import threading
@@ -19,13 +20,17 @@ from dispatcher.job_ends import tell_ended_jobs
 from dispatcher.recovery import recover_lost_jobs
 from dispatcher.scheduling import Scheduler
 
-SWEEP = timedelta(seconds=1)  # news wake the loop at once; this finds what no news announce, such as a dead worker
-RENEW_SECONDS = 0.5  # however often news come, the lock is renewed no more often; it lasts for `LEADER_LIFE`
+# news wake the loop at once; this finds what no news announce, such as a dead worker
+SWEEP = timedelta(seconds=1)
+# however often news come, the lock is renewed no more often; it lasts for `LEADER_LIFE`
+RENEW_SECONDS = 0.5
 
 log = structlog.get_logger("dispatcher")
 
 
-def lead(store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event) -> None:
+def lead(
+    store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event
+) -> None:
     """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
     leader = store.leader_lock()
     log.info("dispatcher started")
@@ -64,7 +69,9 @@ def _take_the_lead(leader: Lock) -> bool:
 
 
 def _resign(leader: Lock) -> None:
-    """Let another dispatcher lead at once. Nothing is lost where Redis is gone already: the lock ends by itself."""
+    """Let another dispatcher lead at once. Nothing is lost where Redis is gone already: the lock
+    ends by itself.
+    """
     try:
         if leader.owned():
             leader.release()

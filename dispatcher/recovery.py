@@ -14,7 +14,9 @@ log = structlog.get_logger("dispatcher")
 
 
 def recover_lost_jobs(store: UpkeepStore) -> None:
-    """Look once; every change is one atomic script, so two dispatchers may do this at the same time."""
+    """Look once; every change is one atomic script, so two dispatchers may do this at the same
+    time.
+    """
     recovered = store.recover_expired_leases()
     LEASES_RECOVERED.labels("requeued").inc(len(recovered.requeued))
     LEASES_RECOVERED.labels("failed").inc(len(recovered.failed))
@@ -22,7 +24,10 @@ def recover_lost_jobs(store: UpkeepStore) -> None:
         _trace(record)
         whose = _whose(record)
         if record["id"] in recovered.failed:
-            log.error("job lost too many workers: failed for good, its inputs stay until it expires", **whose)
+            log.error(
+                "job lost too many workers: failed for good, its inputs stay until it expires",
+                **whose,
+            )
         elif record["id"] in recovered.requeued:
             log.warning("lease expired, job waits again", **whose)
         else:

@@ -1,4 +1,6 @@
-"""Free slots and ready jobs to messages. One too many finds nothing to do, one too few is sent by the next sweep."""
+"""Free slots and ready jobs to messages. One too many finds nothing to do, one too few is sent by
+the next sweep.
+"""
 
 import time
 from typing import ClassVar
@@ -13,7 +15,9 @@ RECOUNT_SECONDS = 1.0  # workers count themselves; this finds those that did not
 
 
 class Scheduler:
-    """Sends messages by task name, so that neither the worker nor torch has to be installed here."""
+    """Sends messages by task name, so that neither the worker nor torch has to be installed
+    here.
+    """
 
     ConnectionFailed: ClassVar[type[Exception]] = OperationalError
 
@@ -22,12 +26,15 @@ class Scheduler:
         self._celery.conf.update(
             broker_transport_options=transport_options(),
             task_ignore_result=True,
-            task_publish_retry=False,  # the next sweep tries again; retrying inside would block the loop
+            # the next sweep tries again; retrying inside would block the loop
+            task_publish_retry=False,
         )
         self._recount_at = 0.0
 
     def send_messages(self, store: UpkeepStore) -> int:
-        """Send as many messages as there are free slots with work for them and none on the way; answers how many."""
+        """Send as many messages as there are free slots with work for them and none on the way;
+        answers how many.
+        """
         now = time.monotonic()
         if now >= self._recount_at:
             store.recount_workers()

@@ -9,7 +9,9 @@ log = structlog.get_logger("dispatcher")
 
 
 class Duty(threading.Thread):
-    """Runs until `stop` is set, and sets it when it ends in any other way. A daemon: it never keeps a process alive."""
+    """Runs until `stop` is set, and sets it when it ends in any other way. A daemon: it never keeps
+    a process alive.
+    """
 
     def __init__(self, name: str, stop: threading.Event, work: Callable[[], None]) -> None:
         super().__init__(name=name, daemon=True)

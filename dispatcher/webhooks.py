@@ -1,5 +1,5 @@
-"""`python -m dispatcher.webhooks`: tells receivers what became of jobs. A process of its own, so that no receiver ever
-delays a job; several may run.
+"""`python -m dispatcher.webhooks`: tells receivers what became of jobs. A process of its own, so
+that no receiver ever delays a job; several may run.
 """
 
 import asyncio

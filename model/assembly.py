@@ -51,7 +51,8 @@ def build_modules(sizes: Preset) -> dict[str, nn.Module]:
 def randomise(module: nn.Module, generator: torch.Generator) -> None:
     """Give every parameter random values that keep activations near unit size.
 
-    The classes' own initial values will not do: layers that training starts at zero would silence whole branches.
+    The classes' own initial values will not do: layers that training starts at zero would silence
+    whole branches.
     """
     for name, parameter in module.named_parameters():
         parameter.copy_(_random_like(parameter, name, generator))

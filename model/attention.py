@@ -1,9 +1,10 @@
 """Spatial and temporal transformers, with separate cross-attention to text and image tokens.
 
-Own blocks rather than diffusers' because of three savings that those hide: the keys and values of the context are
-the same at every step and are computed once per job; the text's are the same for every frame, so the frames of a clip
-are folded into one long query instead of copying keys for each; and tokens stay in the order of channels-last frames,
-so that the spatial transformers copy nothing and the temporal ones once.
+Own blocks rather than diffusers' because of three savings that those hide: the keys and values of
+the context are the same at every step and are computed once per job; the text's are the same for
+every frame, so the frames of a clip are folded into one long query instead of copying keys for
+each; and tokens stay in the order of channels-last frames, so that the spatial transformers copy
+nothing and the temporal ones once.
 """
 
 from typing import NamedTuple
@@ -18,8 +19,8 @@ TRANSFORMER_NORM_EPS = 1e-6  # the published transformers' GroupNorm; residual b
 class ContextKeyValues(NamedTuple):
     """What one cross-attention needs of the context, each `(batch, heads, tokens, head_dim)`.
 
-    The text's batch counts clips. The image's counts clips too where every frame sees all image tokens, and frames
-    where each frame has its own.
+    The text's batch counts clips. The image's counts clips too where every frame sees all image
+    tokens, and frames where each frame has its own.
     """
 
     text_key: Tensor
@@ -33,7 +34,8 @@ class Context(NamedTuple):
 
     Attributes:
         text: `(clips, 77, channels)`.
-        image: `(clips · frames, tokens, channels)`, or `(clips, tokens, channels)` shared by all frames.
+        image: `(clips · frames, tokens, channels)`, or `(clips, tokens, channels)` shared by all
+            frames.
     """
 
     text: Tensor
@@ -41,7 +43,9 @@ class Context(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Softmax attention; queries from one sequence, keys and values from the same or another one."""
+    """Softmax attention; queries from one sequence, keys and values from the same or another
+    one.
+    """
 
     def __init__(self, channels: int, heads: int, context_channels: int | None = None) -> None:
         super().__init__()
@@ -57,14 +61,18 @@ class Attention(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Self-attention on `(batch, tokens, channels)`."""
-        query, key, value = (self.split_heads(to(hidden_states)) for to in (self.to_q, self.to_k, self.to_v))
+        query, key, value = (
+            self.split_heads(to(hidden_states)) for to in (self.to_q, self.to_k, self.to_v)
+        )
         attended = F.scaled_dot_product_attention(query, key, value)
         output: Tensor = self.to_out[0](merge_heads(attended))
         return output
 
 
 class TextImageAttention(Attention):
-    """Attention to text and to image tokens, each with a softmax of its own, added before the output projection."""
+    """Attention to text and to image tokens, each with a softmax of its own, added before the
+    output projection.
+    """
 
     def __init__(self, channels: int, heads: int, context_channels: int) -> None:
         super().__init__(channels, heads, context_channels)
@@ -84,8 +92,8 @@ class TextImageAttention(Attention):
         """Attend to the context from every frame of every clip.
 
         Args:
-            hidden_states: `(clips · frames, tokens, channels)`. The context may be of a multiple of these clips; then
-                the queries are computed once and repeated.
+            hidden_states: `(clips · frames, tokens, channels)`. The context may be of a multiple of
+                these clips; then the queries are computed once and repeated.
             context: from `key_values`.
             num_frames: frames of one clip.
 
@@ -106,7 +114,9 @@ class TextImageAttention(Attention):
 
 
 class SpatialBlock(nn.Module):
-    """Self-attention within a frame, attention to the context, gated feed-forward; each on its norm, each residual."""
+    """Self-attention within a frame, attention to the context, gated feed-forward; each on its
+    norm, each residual.
+    """
 
     def __init__(self, channels: int, heads: int, context_channels: int) -> None:
         super().__init__()
@@ -127,7 +137,9 @@ class SpatialBlock(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """As the spatial block, but both attentions look along time; no positions, no mask, no context."""
+    """As the spatial block, but both attentions look along time; no positions, no mask, no
+    context.
+    """
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -157,9 +169,12 @@ class SpatialTransformer(nn.Module):
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, hidden_states: Tensor, context: ContextKeyValues, num_frames: int) -> Tensor:
-        """`(clips · frames, channels, height, width)` in; out with as many clips as the context has."""
+        """`(clips · frames, channels, height, width)` in; out with as many clips as the context
+        has.
+        """
         height = hidden_states.shape[2]
-        tokens = self.proj_in(self.norm(hidden_states).flatten(2).transpose(1, 2))  # (b t) c h w -> (b t) (h w) c
+        # (b t) c h w -> (b t) (h w) c
+        tokens = self.proj_in(self.norm(hidden_states).flatten(2).transpose(1, 2))
         for block in self.transformer_blocks:
             tokens = block(tokens, context, num_frames)
         update = self.proj_out(tokens).transpose(1, 2).unflatten(2, (height, -1))
@@ -169,11 +184,13 @@ class SpatialTransformer(nn.Module):
 class TemporalTransformer(nn.Module):
     """Lets each pixel look at itself in the other frames of its clip.
 
-    `inner_channels` differs from `channels` only in the UNet's first one, which is published with 8 heads on a width
-    of its own.
+    `inner_channels` differs from `channels` only in the UNet's first one, which is published with 8
+    heads on a width of its own.
     """
 
-    def __init__(self, channels: int, heads: int, norm_groups: int, inner_channels: int | None = None) -> None:
+    def __init__(
+        self, channels: int, heads: int, norm_groups: int, inner_channels: int | None = None
+    ) -> None:
         super().__init__()
         inner_channels = inner_channels or channels
         self.norm = nn.GroupNorm(norm_groups, channels, eps=TRANSFORMER_NORM_EPS)
@@ -199,7 +216,9 @@ def merge_heads(attended: Tensor) -> Tensor:
 
 
 def repeat_clips(frames: Tensor, batch: int) -> Tensor:
-    """Repeat whole clips until the first axis is `batch` long: what two guidance branches share, once for each."""
+    """Repeat whole clips until the first axis is `batch` long: what two guidance branches share,
+    once for each.
+    """
     if frames.shape[0] == batch:
         return frames
     return frames.repeat(batch // frames.shape[0], *[1] * (frames.ndim - 1))
@@ -208,8 +227,8 @@ def repeat_clips(frames: Tensor, batch: int) -> Tensor:
 def frames_to_clips(frames: Tensor, num_frames: int) -> Tensor:
     """`(clips · frames, channels, height, width)` to `(clips, channels, frames, pixels)`.
 
-    A view where the frames are channels-last, and channels-last again: so a norm over a clip and a convolution along
-    time are the 2-D kinds, on data that never moves.
+    A view where the frames are channels-last, and channels-last again: so a norm over a clip and a
+    convolution along time are the 2-D kinds, on data that never moves.
     """
     pixels_last = frames.permute(0, 2, 3, 1).flatten(1, 2)  # (b t) c h w -> (b t) n c
     return pixels_last.unflatten(0, (-1, num_frames)).permute(0, 3, 1, 2)

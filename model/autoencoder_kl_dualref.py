@@ -1,7 +1,7 @@
 """The autoencoder: pictures to latents, and latents back to frames with a look at both key frames.
 
-The encoder is Stable Diffusion's, and also hands out what it saw at each resolution. The decoder draws line detail from
-these hidden states of the two key frames (ToonCrafter, section 3.3).
+The encoder is Stable Diffusion's, and also hands out what it saw at each resolution. The decoder
+draws line detail from these hidden states of the two key frames (ToonCrafter, section 3.3).
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,17 @@ from torch import Tensor, nn
 from model.dualref_decoder import DualReferenceDecoder, QueryChunkedAttnProcessor
 
 CPU_CHUNK = 2**20  # 4 MiB in float32 stay in the cache: fastest of 2**20 to 2**24 on two cores
-GPU_CHUNK = 2**25  # 64 MiB in float16: long kernels, and still a tenth of one clip's features at full resolution
+# 64 MiB in float16: long kernels, and still a tenth of one clip's features at full resolution
+GPU_CHUNK = 2**25
 
 
 class HiddenStateEncoder(Encoder):
     """diffusers' encoder, which also returns its features before each downsampling."""
 
     def forward(self, sample: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """`(n, 3, H, W)` to moments before `quant_conv`, and hidden states as `encode` below has them."""
+        """`(n, 3, H, W)` to moments before `quant_conv`, and hidden states as `encode` below has
+        them.
+        """
         hidden_states = []
         sample = first = self.conv_in(sample)
         for block in self.down_blocks:
@@ -41,8 +44,9 @@ class HiddenStateEncoder(Encoder):
 class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
     """KL autoencoder with a dual-reference video decoder.
 
-    `chunk_elements` bounds the activations that a decoder layer handles at once; None takes a good size for the device.
-    A smaller number saves memory, in the end for time; the frames stay the same.
+    `chunk_elements` bounds the activations that a decoder layer handles at once; None takes a good
+    size for the device. A smaller number saves memory, in the end for time; the frames stay the
+    same.
 
     Args:
         in_channels, out_channels: of pictures and frames.
@@ -51,8 +55,8 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
         layers_per_block: residual blocks per resolution in the encoder; the decoder has one more.
         norm_num_groups: of every group norm.
         reference_heads, reference_head_dim: of the decoder's attention to the key frames.
-        reference_attention_levels: the resolutions, 0 the highest, at which the decoder attends to the key frames; at
-            the others their features are added to the clip's ends.
+        reference_attention_levels: the resolutions, 0 the highest, at which the decoder attends to
+            the key frames; at the others their features are added to the clip's ends.
         scaling_factor: latents are multiplied by it for the UNet.
     """
 
@@ -104,9 +108,9 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
             pictures: `(n, 3, height, width)` in [-1, 1].
 
         Returns:
-            The moments `(n, 8, height / 8, width / 8)` of the latents' distribution, mean first, then log variance; and
-            five hidden states `(n, channels, h, w)`: at height, height / 2, / 4 and / 8 before downsampling, and the
-            output of the first convolution.
+            The moments `(n, 8, height / 8, width / 8)` of the latents' distribution, mean first,
+            then log variance; and five hidden states `(n, channels, h, w)`: at height, height / 2,
+            / 4 and / 8 before downsampling, and the output of the first convolution.
         """
         sample, hidden_states = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
         return self.quant_conv(sample), hidden_states
@@ -123,15 +127,19 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
         """
         for index, states in enumerate(hidden_states):
             if len(states) != 2:
-                raise ValueError(f"hidden state {index} has to hold the 2 key frames but holds {len(states)}")
+                raise ValueError(
+                    f"hidden state {index} has to hold the 2 key frames but holds {len(states)}"
+                )
         return self.decoder.prepare(hidden_states)
 
     @apply_forward_hook
-    def decode(self, latents: Tensor, references: Sequence[Tensor] | None, keep: slice | None = None) -> Tensor:
+    def decode(
+        self, latents: Tensor, references: Sequence[Tensor] | None, keep: slice | None = None
+    ) -> Tensor:
         """Turn the latents of one clip into frames, drawing line detail from both key frames.
 
-        All frames are one clip, however many: the published code cuts longer clips into pieces of 16, whose ends then
-        receive the key frames' detail in the middle of the video.
+        All frames are one clip, however many: the published code cuts longer clips into pieces of
+        16, whose ends then receive the key frames' detail in the middle of the video.
 
         Args:
             latents: `(1, 4, frames, height / 8, width / 8)`, already divided by `scaling_factor`.
@@ -148,13 +156,16 @@ class AutoencoderKLDualRef(ModelMixin, ConfigMixin):
             raise ValueError(f"decode takes one clip but got {len(latents)}")
         frames = range(latents.shape[2])[keep or slice(None)]
         if not frames or frames.step != 1:
-            raise ValueError(f"keep has to select successive frames of {latents.shape[2]} but is {keep}")
+            raise ValueError(
+                f"keep has to select successive frames of {latents.shape[2]} but is {keep}"
+            )
         elements = self.chunk_elements or (CPU_CHUNK if latents.device.type == "cpu" else GPU_CHUNK)
         video: Tensor = self.decoder(latents[0].transpose(0, 1), references, frames, elements)
         return video.transpose(0, 1)[None]
 
     def forward(self, pictures: Tensor, noise: Tensor) -> Tensor:
-        """Reconstruct a clip from the first and last picture's detail and every picture's latent; for training.
+        """Reconstruct a clip from the first and last picture's detail and every picture's latent;
+        for training.
 
         Args:
             pictures: `(frames, 3, height, width)` in [-1, 1].

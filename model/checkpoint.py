@@ -1,8 +1,8 @@
 """A model by its name, and the command line that converts one.
 
-`python -m model.checkpoint convert model.ckpt FOLDER [--sketch-encoder sketch_encoder.ckpt]` reads the official files
-or their half-precision copies in safetensors. Either the whole folder appears or none: a wrong tensor, a damaged file
-or a full disk ends in an error that names it.
+`python -m model.checkpoint convert model.ckpt FOLDER [--sketch-encoder sketch_encoder.ckpt]` reads
+the official files or their half-precision copies in safetensors. Either the whole folder appears or
+none: a wrong tensor, a damaged file or a full disk ends in an error that names it.
 """
 
 import argparse
@@ -38,17 +38,21 @@ class LoadedPipeline:
     weights: str
 
 
-def load_pipeline(name: str, *, device: str, dtype: torch.dtype, cache_dir: Path | None = None) -> LoadedPipeline:
+def load_pipeline(
+    name: str, *, device: str, dtype: torch.dtype, cache_dir: Path | None = None
+) -> LoadedPipeline:
     """Load a model once, for a process that keeps it.
 
     Args:
-        name: `tiny`, a diffusers folder, or a published file, which is converted into `cache_dir` at its first use.
+        name: `tiny`, a diffusers folder, or a published file, which is converted into `cache_dir`
+            at its first use.
         device: where the pipeline computes, such as `cuda` or `cpu`.
         dtype: of its weights.
         cache_dir: keeps converted files; needed for published files only.
 
     Raises:
-        CheckpointError: nothing is there, the file is not the published model, or there is no place to convert it to.
+        CheckpointError: nothing is there, the file is not the published model, or there is no place
+            to convert it to.
     """
     if name == "tiny":
         pipeline = ToonCrafterPipeline.from_preset("tiny", seed=TINY_SEED).to(device)
@@ -58,19 +62,27 @@ def load_pipeline(name: str, *, device: str, dtype: torch.dtype, cache_dir: Path
     folder = Path(name)
     if folder.is_file():
         if cache_dir is None:
-            raise CheckpointError(f"{name} is a published file and has to be converted first, but no cache is named")
+            raise CheckpointError(
+                f"{name} is a published file and has to be converted first, but no cache is named"
+            )
         folder = converted(folder, cache_dir)
     if not (folder / ToonCrafterPipeline.config_name).is_file():
-        raise CheckpointError(f"{name} has to be `tiny`, a diffusers folder or a published file, but is none of them")
+        raise CheckpointError(
+            f"{name} has to be `tiny`, a diffusers folder or a published file, but is none of them"
+        )
     pipeline = ToonCrafterPipeline.from_pretrained(str(folder), dtype=dtype).to(device)
     trained = bool(pipeline.config.get("trained", True))
     return LoadedPipeline(pipeline, Path(name).name, trained, folder_digest(folder))
 
 
 def converted(source: Path, cache_dir: Path, sizes: Preset = TOONCRAFTER_512) -> Path:
-    """The diffusers folder of a published file, converted now if the cache has none of this very file."""
+    """The diffusers folder of a published file, converted now if the cache has none of this very
+    file.
+    """
     state = source.stat()
-    identity = hashlib.sha256(f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+    identity = hashlib.sha256(
+        f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode()
+    ).hexdigest()
     folder = cache_dir / f"{source.stem}-{identity[:12]}"
     cache_dir.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -81,15 +93,30 @@ def converted(source: Path, cache_dir: Path, sizes: Preset = TOONCRAFTER_512) ->
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m model.checkpoint", description="Convert the published weights.")
-    command = parser.add_subparsers(required=True).add_parser("convert", help="published files to a diffusers folder")
+    parser = argparse.ArgumentParser(
+        prog="python -m model.checkpoint", description="Convert the published weights."
+    )
+    command = parser.add_subparsers(required=True).add_parser(
+        "convert", help="published files to a diffusers folder"
+    )
     command.add_argument("source", type=Path, help="model.ckpt, or the same tensors as safetensors")
     command.add_argument("folder", type=Path, help="the folder to make")
-    command.add_argument("--sketch-encoder", type=Path, help="sketch_encoder.ckpt, or the same tensors as safetensors")
-    command.add_argument("--preset", choices=PRESETS, default="tooncrafter-512", help="sizes of the model in the files")
+    command.add_argument(
+        "--sketch-encoder",
+        type=Path,
+        help="sketch_encoder.ckpt, or the same tensors as safetensors",
+    )
+    command.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="tooncrafter-512",
+        help="sizes of the model in the files",
+    )
     arguments = parser.parse_args()
     try:
-        convert(arguments.source, arguments.folder, arguments.sketch_encoder, PRESETS[arguments.preset])
+        convert(
+            arguments.source, arguments.folder, arguments.sketch_encoder, PRESETS[arguments.preset]
+        )
     except CheckpointError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -1,8 +1,9 @@
 """A layer over pieces of its input: the same numbers from less memory.
 
-A video here is `(frames, channels, height, width)`, channels last in memory. Layers that see each frame alone may run
-on a few frames at a time, layers that see each pixel alone on a few rows of all frames, and attention on a few queries.
-None of it changes what is computed, so the sizes are free: `elements` says how many activations go through at once.
+A video here is `(frames, channels, height, width)`, channels last in memory. Layers that see each
+frame alone may run on a few frames at a time, layers that see each pixel alone on a few rows of all
+frames, and attention on a few queries. None of it changes what is computed, so the sizes are free:
+`elements` says how many activations go through at once.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-QUERIES = 2048  # per attention call; fills a large GPU, and bounds the score matrix where no fused kernel exists
+# per attention call; fills a large GPU, and bounds the score matrix where no fused kernel exists
+QUERIES = 2048
 
 
 def by_frames(layer: Callable[[Tensor], Tensor], video: Tensor, elements: int) -> Tensor:
@@ -28,7 +30,9 @@ def by_frames(layer: Callable[[Tensor], Tensor], video: Tensor, elements: int) -
 
 
 def by_rows(layer: Callable[..., Tensor], *videos: Tensor, elements: int) -> Tensor:
-    """`layer(*videos)`, a few rows of every frame at a time; `layer` treats every pixel position alone."""
+    """`layer(*videos)`, a few rows of every frame at a time; `layer` treats every pixel position
+    alone.
+    """
     height = videos[0].shape[2]
     count = max(1, elements // videos[0][:, :, 0].numel())
     if count >= height:
@@ -37,17 +41,23 @@ def by_rows(layer: Callable[..., Tensor], *videos: Tensor, elements: int) -> Ten
     output = _video_like(first, len(first), height)
     output[:, :, :count] = first
     for start in range(count, height, count):
-        output[:, :, start : start + count] = layer(*(video[:, :, start : start + count] for video in videos))
+        output[:, :, start : start + count] = layer(
+            *(video[:, :, start : start + count] for video in videos)
+        )
     return output
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention of `(batch, heads, tokens, head size)`, a few queries at a time."""
-    pieces = [F.scaled_dot_product_attention(piece, key, value) for piece in query.split(QUERIES, dim=2)]
+    pieces = [
+        F.scaled_dot_product_attention(piece, key, value) for piece in query.split(QUERIES, dim=2)
+    ]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
 
 
 def _video_like(piece: Tensor, frames: int, height: int) -> Tensor:
     """An empty video for pieces such as this one."""
     shape = (frames, piece.shape[1], height, piece.shape[3])
-    return torch.empty(shape, dtype=piece.dtype, device=piece.device, memory_format=torch.channels_last)
+    return torch.empty(
+        shape, dtype=piece.dtype, device=piece.device, memory_format=torch.channels_last
+    )

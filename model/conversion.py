@@ -43,7 +43,9 @@ SKETCH_ENCODER = "sketch_encoder"  # the one part that is published in its own f
 STORED = torch.float16  # the published half-precision copies show that nothing is lost
 
 
-def convert(source: Path, folder: Path, sketch: Path | None = None, sizes: Preset = TOONCRAFTER_512) -> None:
+def convert(
+    source: Path, folder: Path, sketch: Path | None = None, sizes: Preset = TOONCRAFTER_512
+) -> None:
     """Write a diffusers folder in float16 from published files.
 
     Args:
@@ -53,7 +55,8 @@ def convert(source: Path, folder: Path, sketch: Path | None = None, sizes: Prese
         sizes: of the model in the files.
 
     Raises:
-        CheckpointError: a file is damaged or not this model, the folder exists, or the disk is full. Nothing is left.
+        CheckpointError: a file is damaged or not this model, the folder exists, or the disk is
+            full. Nothing is left.
     """
     folder = folder.absolute()
     _require_absent(folder)
@@ -71,18 +74,26 @@ def convert_locked(source: Path, folder: Path, sketch: Path | None, sizes: Prese
     _check(parts, source, sketch)
 
     unfinished = _unfinished(folder)
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed: the lock says it no longer runs
+    # of a conversion that was killed: the lock says it no longer runs
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir()
         _require_space(unfinished, parts)
         for name, part in parts.items():
             with opened(sketch if sketch and name == SKETCH_ENCODER else source) as tensors:
-                _write_part(unfinished / name, part, from_published(part, NAMES[name](part), _reader(tensors)))
+                _write_part(
+                    unfinished / name,
+                    part,
+                    from_published(part, NAMES[name](part), _reader(tensors)),
+                )
         tokenizer, scheduler = clip_tokenizer(), DDIMRescaledScheduler()
         tokenizer.save_pretrained(str(unfinished / "tokenizer"))
         scheduler.save_pretrained(str(unfinished / "scheduler"))
-        ToonCrafterPipeline(**parts, tokenizer=tokenizer, scheduler=scheduler).save_config(str(unfinished))
-        folder_digest(unfinished)  # kept in the folder, so that no start has to read gigabytes for it
+        ToonCrafterPipeline(**parts, tokenizer=tokenizer, scheduler=scheduler).save_config(
+            str(unfinished)
+        )
+        # kept in the folder, so that no start has to read gigabytes for it
+        folder_digest(unfinished)
         unfinished.rename(folder)
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}") from error
@@ -98,7 +109,9 @@ def _require_absent(folder: Path) -> None:
 def _check(parts: Mapping[str, Any], source: Path, sketch: Path | None) -> None:
     wanted = {name: published_shapes(part, NAMES[name](part)) for name, part in parts.items()}
     sketch_wanted = wanted.pop(SKETCH_ENCODER, {})
-    main: dict[str, Shape] = {name: shape for shapes in wanted.values() for name, shape in shapes.items()}
+    main: dict[str, Shape] = {
+        name: shape for shapes in wanted.values() for name, shape in shapes.items()
+    }
     main |= never_read(parts["text_encoder"], parts["image_encoder"], parts["vae"])
     with opened(source) as tensors:
         check_names_and_shapes(source, tensors, main)
@@ -112,10 +125,17 @@ def _reader(tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _require_space(folder: Path, parts: Mapping[str, Any]) -> None:
-    needed = sum(tensor.numel() * STORED.itemsize for part in parts.values() for tensor in part.state_dict().values())
+    needed = sum(
+        tensor.numel() * STORED.itemsize
+        for part in parts.values()
+        for tensor in part.state_dict().values()
+    )
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise CheckpointError(f"{folder.parent} has {free / 2**30:.1f} GiB free; the folder needs {needed / 2**30:.1f}")
+        raise CheckpointError(
+            f"{folder.parent} has {free / 2**30:.1f} GiB free; the folder needs "
+            f"{needed / 2**30:.1f}"
+        )
 
 
 def _write_part(folder: Path, part: Any, state: Mapping[str, Tensor]) -> None:
@@ -125,13 +145,16 @@ def _write_part(folder: Path, part: Any, state: Mapping[str, Tensor]) -> None:
         part.save_config(str(folder))
         _write_safetensors(folder / "diffusion_pytorch_model.safetensors", state)
     else:
-        part.config.dtype = "float32"  # unless the loader is told another: the library's default is the files' type
+        # unless the loader is told another: the library's default is the files' type
+        part.config.dtype = "float32"
         part.config.save_pretrained(str(folder))
         _write_safetensors(folder / "model.safetensors", state)
 
 
 def _write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensor by tensor. The library's own writer wants all of them in memory, in their final type."""
+    """Write tensor by tensor. The library's own writer wants all of them in memory, in their final
+    type.
+    """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, tensor in state.items():
@@ -145,7 +168,9 @@ def _write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
         for name, tensor in state.items():
             stored = tensor.to(STORED).contiguous()
             if not stored.isfinite().all():
-                raise CheckpointError(f"{name} of {path.parent.name} has values that are not finite in float16")
+                raise CheckpointError(
+                    f"{name} of {path.parent.name} has values that are not finite in float16"
+                )
             file.write(stored.numpy().data)
 
 
@@ -155,7 +180,9 @@ def _unfinished(folder: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time make `folder`; the kernel frees the lock however the process ends."""
+    """Let one process at a time make `folder`; the kernel frees the lock however the process
+    ends.
+    """
     path = folder.with_name(f".{folder.name}.lock")
     try:
         file = _lock(path)

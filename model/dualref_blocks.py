@@ -2,7 +2,8 @@
 
 A clip is `(frames, channels, height, width)`, channels last in memory: so the layers over time see
 `(1, channels, frames, height · width)` without a copy, as convolutions over two axes. diffusers'
-`SpatioTemporalResBlock` has the same arithmetic, but copies the clip to another layout and cannot run in pieces.
+`SpatioTemporalResBlock` has the same arithmetic, but copies the clip to another layout and cannot
+run in pieces.
 """
 
 from typing import cast
@@ -20,7 +21,8 @@ TEMPORAL_EPS = 1e-5
 
 
 class ClipNorm(nn.Module):
-    """Group norm with statistics over all frames of the clip, given as a scale and a shift per channel.
+    """Group norm with statistics over all frames of the clip, given as a scale and a shift per
+    channel.
 
     So a layer over rows can be normalised piece by piece, with the statistics of the whole.
     """
@@ -80,18 +82,30 @@ class TemporalResBlock(nn.Module):
         self.mix_factor = nn.Parameter(torch.zeros(1))
 
     def forward(self, video: Tensor, frames: range, elements: int) -> Tensor:
-        """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms' statistics."""
+        """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms'
+        statistics.
+        """
         scale1, shift1 = self.norm1(video)
-        hidden = by_rows(lambda rows: self.conv1(_norm_silu(rows, scale1, shift1)), video, elements=elements)
+        hidden = by_rows(
+            lambda rows: self.conv1(_norm_silu(rows, scale1, shift1)), video, elements=elements
+        )
         scale2, shift2 = self.norm2(hidden)
         seen = widened(frames, len(video))
         weight = torch.sigmoid(self.mix_factor)
 
         def mix(residual: Tensor, rows: Tensor) -> Tensor:
-            branch = self.conv2(_norm_silu(rows, scale2, shift2))[frames.start - seen.start :][: len(frames)]
-            return residual + weight * branch  # = weight * (residual + branch) + (1 - weight) * residual
+            branch = self.conv2(_norm_silu(rows, scale2, shift2))[frames.start - seen.start :][
+                : len(frames)
+            ]
+            # = weight * (residual + branch) + (1 - weight) * residual
+            return residual + weight * branch
 
-        return by_rows(mix, video[frames.start : frames.stop], hidden[seen.start : seen.stop], elements=elements)
+        return by_rows(
+            mix,
+            video[frames.start : frames.stop],
+            hidden[seen.start : seen.stop],
+            elements=elements,
+        )
 
 
 class VideoResBlock(nn.Module):
@@ -108,11 +122,15 @@ class VideoResBlock(nn.Module):
         )
         self.temporal = TemporalResBlock(out_channels, norm_num_groups)
 
-    def forward(self, video: Tensor, frames: range, elements: int, upsample: Upsample2D | None = None) -> Tensor:
+    def forward(
+        self, video: Tensor, frames: range, elements: int, upsample: Upsample2D | None = None
+    ) -> Tensor:
         """The frames in `frames` of the result; `upsample` enlarges each frame before it enters."""
 
         def spatial(piece: Tensor) -> Tensor:
-            return cast(Tensor, self.spatial(piece if upsample is None else upsample(piece), temb=None))
+            return cast(
+                Tensor, self.spatial(piece if upsample is None else upsample(piece), temb=None)
+            )
 
         video = by_frames(spatial, video, elements // 4 if upsample else elements)
         return cast(Tensor, self.temporal(video, frames, elements))

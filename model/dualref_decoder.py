@@ -1,7 +1,7 @@
 """The video decoder that draws line detail from both key frames.
 
-A Stable Diffusion decoder with a temporal branch in every residual block, and a fusion with the references after every
-resolution.
+A Stable Diffusion decoder with a temporal branch in every residual block, and a fusion with the
+references after every resolution.
 """
 
 from collections.abc import Sequence
@@ -21,22 +21,32 @@ from model.dualref_fusion import ReferenceAddition, ReferenceAttention, Referenc
 class UpBlock(nn.Module):
     """One resolution: enlarge, residual blocks, fusion with the references of that resolution.
 
-    Enlarging comes first, joined with the first residual block, so that the widest features of the new resolution exist
-    for a few frames at a time only.
+    Enlarging comes first, joined with the first residual block, so that the widest features of the
+    new resolution exist for a few frames at a time only.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, layers: int, norm_num_groups: int, fusion: nn.Module, enlarge: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        layers: int,
+        norm_num_groups: int,
+        fusion: nn.Module,
+        enlarge: bool,
     ) -> None:
         super().__init__()
         self.upsample = Upsample2D(in_channels, use_conv=True) if enlarge else None
         self.resnets = nn.ModuleList(
-            VideoResBlock(in_channels if layer == 0 else out_channels, out_channels, norm_num_groups)
+            VideoResBlock(
+                in_channels if layer == 0 else out_channels, out_channels, norm_num_groups
+            )
             for layer in range(layers)
         )
         self.fusion = fusion
 
-    def forward(self, video: Tensor, reference: Tensor | None, frames: range, elements: int) -> Tensor:
+    def forward(
+        self, video: Tensor, reference: Tensor | None, frames: range, elements: int
+    ) -> Tensor:
         """The frames in `frames` of the result."""
         clip = range(len(video))
         for index, resnet in enumerate(self.resnets):
@@ -48,7 +58,9 @@ class UpBlock(nn.Module):
 
 
 class QueryChunkedAttnProcessor:
-    """Self-attention over the pixels of each frame, for diffusers' `Attention`: without a score matrix of all pairs."""
+    """Self-attention over the pixels of each frame, for diffusers' `Attention`: without a score
+    matrix of all pairs.
+    """
 
     def __call__(
         self,
@@ -58,7 +70,9 @@ class QueryChunkedAttnProcessor:
         attention_mask: None = None,
         temb: None = None,
     ) -> Tensor:
-        """`(frames, channels, height, width)` to the same, residual added; diffusers passes the rest, always None."""
+        """`(frames, channels, height, width)` to the same, residual added; diffusers passes the
+        rest, always None.
+        """
         tokens = attn.group_norm(hidden_states).flatten(2).transpose(1, 2)  # t c h w -> t (h w) c
         query, key, value = (
             project(tokens).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
@@ -96,7 +110,9 @@ class DualReferenceDecoder(nn.Module):
         super().__init__()
         widest, groups = block_out_channels[-1], norm_num_groups
         self.conv_in = nn.Conv2d(latent_channels, widest, kernel_size=3, padding=1)
-        self.mid_resnets = nn.ModuleList([VideoResBlock(widest, widest, groups), VideoResBlock(widest, widest, groups)])
+        self.mid_resnets = nn.ModuleList(
+            [VideoResBlock(widest, widest, groups), VideoResBlock(widest, widest, groups)]
+        )
         self.mid_attention = Attention(
             query_dim=widest,
             heads=1,
@@ -115,7 +131,9 @@ class DualReferenceDecoder(nn.Module):
                 else ReferenceAddition(channels)
             )
             enlarge = level < len(block_out_channels) - 1
-            self.up_blocks.append(UpBlock(in_channels, channels, layers_per_block, groups, fusion, enlarge))
+            self.up_blocks.append(
+                UpBlock(in_channels, channels, layers_per_block, groups, fusion, enlarge)
+            )
             in_channels = channels
         self.norm_out = nn.GroupNorm(groups, in_channels, eps=SPATIAL_EPS)
         self.fusion_out = ReferenceAddition(in_channels)
@@ -123,10 +141,12 @@ class DualReferenceDecoder(nn.Module):
         self.time_conv_out = TimeConv(out_channels, out_channels)
 
     def prepare(self, references: Sequence[Tensor]) -> list[Tensor]:
-        """What the fusions need of the encoder's hidden states, in the order of the fusions: deepest first.
+        """What the fusions need of the encoder's hidden states, in the order of the fusions:
+        deepest first.
 
         Args:
-            references: `(2, channels, h, w)` per hidden state: each resolution from the highest, then `conv_in`'s.
+            references: `(2, channels, h, w)` per hidden state: each resolution from the highest,
+                then `conv_in`'s.
         """
         *levels, full = references
         fusions = [cast(UpBlock, block).fusion for block in self.up_blocks]
@@ -136,7 +156,9 @@ class DualReferenceDecoder(nn.Module):
         ]
         return [*prepared, self.fusion_out.prepare(full)]
 
-    def forward(self, latents: Tensor, references: Sequence[Tensor] | None, frames: range, elements: int) -> Tensor:
+    def forward(
+        self, latents: Tensor, references: Sequence[Tensor] | None, frames: range, elements: int
+    ) -> Tensor:
         """Decode one clip.
 
         Args:
@@ -150,7 +172,9 @@ class DualReferenceDecoder(nn.Module):
         """
         clip = range(len(latents))
         seen = widened(frames, len(clip))
-        *fusions, fusion_out = references if references is not None else [None] * (len(self.up_blocks) + 1)
+        *fusions, fusion_out = (
+            references if references is not None else [None] * (len(self.up_blocks) + 1)
+        )
 
         video = self.conv_in(latents.contiguous(memory_format=torch.channels_last))
         video = self.mid_resnets[0](video, clip, elements)
@@ -162,7 +186,9 @@ class DualReferenceDecoder(nn.Module):
         mixed: Tensor = self.time_conv_out(video)
         return mixed[frames.start - seen.start :][: len(frames)]
 
-    def _paint(self, video: Tensor, reference: Tensor | None, first: int, clip_frames: int, elements: int) -> Tensor:
+    def _paint(
+        self, video: Tensor, reference: Tensor | None, first: int, clip_frames: int, elements: int
+    ) -> Tensor:
         """Features to colours, a few frames at a time."""
         count = max(1, elements // video[0].numel())
         painted = []

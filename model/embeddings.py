@@ -9,7 +9,8 @@ class ClipEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # float32 `exp` differs in its last bit between builds or processors: up to 6e-5 in the sine of position 999
+        # float32 `exp` differs in its last bit between builds or processors: up to 6e-5 in the sine
+        # of position 999
         self.sinusoid = Timesteps(channels, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.timestep = TimestepEmbedding(channels, 4 * channels)
         self.frame_stride = TimestepEmbedding(channels, 4 * channels)
@@ -24,7 +25,8 @@ class ClipEmbedding(nn.Module):
         Returns:
             `(clips, 4 · channels)`.
         """
-        dtype = self.timestep.linear_1.weight.dtype  # the sinusoids are float32, whatever the weights are
+        # the sinusoids are float32, whatever the weights are
+        dtype = self.timestep.linear_1.weight.dtype
         embedded: Tensor = self.timestep(self.sinusoid(timestep).to(dtype)) + self.frame_stride(
             self.sinusoid(frame_stride).to(dtype)
         )

@@ -9,10 +9,10 @@ def classifier_free_guidance(
 ) -> Tensor:
     """Push a prediction away from the unconditional one.
 
-    Guidance grows the prediction's spread, which shows as over-exposed frames. `guidance_rescale` mixes in the
-    prediction brought back to the conditional spread (Lin et al. 2024, "Common diffusion noise schedules and sample
-    steps are flawed", section 3.4). The arithmetic is float32 whatever comes in: standard deviations over a whole clip
-    lose too much in half precision.
+    Guidance grows the prediction's spread, which shows as over-exposed frames. `guidance_rescale`
+    mixes in the prediction brought back to the conditional spread (Lin et al. 2024, "Common
+    diffusion noise schedules and sample steps are flawed", section 3.4). The arithmetic is float32
+    whatever comes in: standard deviations over a whole clip lose too much in half precision.
 
     Args:
         conditional: `(batch, channels, frames, height, width)`, any float type.
@@ -30,6 +30,8 @@ def classifier_free_guidance(
     guided = unconditional + guidance_scale * (conditional - unconditional)
     if guidance_rescale > 0.0:
         axes = list(range(1, guided.ndim))
-        spread = torch.std(conditional, dim=axes, keepdim=True) / torch.std(guided, dim=axes, keepdim=True)
+        spread = torch.std(conditional, dim=axes, keepdim=True) / torch.std(
+            guided, dim=axes, keepdim=True
+        )
         guided = guidance_rescale * (guided * spread) + (1.0 - guidance_rescale) * guided
     return guided

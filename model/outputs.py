@@ -17,8 +17,9 @@ class ToonCrafterPipelineOutput(BaseOutput):
     """A clip.
 
     Attributes:
-        frames: uint8 `(frames, height, width, 3)` RGB; with `output_type="pt"` a tensor
-            `(1, 3, frames, height, width)`, about [-1, 1] and not clamped; with `"latent"` `(1, 4, frames, h, w)`.
+        frames: uint8 `(frames, height, width, 3)` RGB; with `output_type="pt"` a tensor `(1, 3,
+            frames, height, width)`, about [-1, 1] and not clamped; with `"latent"` `(1, 4, frames,
+            h, w)`.
     """
 
     frames: Any
@@ -31,7 +32,8 @@ class Conditions:
     Attributes:
         context: `(branches, tokens, channels)`; the conditional branch, then guidance's other one.
         key_latents: `(1, 4, frames, h, w)`, the two key frames' latents at both ends of zeros.
-        references: what the decoder wants of the key frames, from `AutoencoderKLDualRef.prepare_references`.
+        references: what the decoder wants of the key frames, from
+            `AutoencoderKLDualRef.prepare_references`.
     """
 
     context: Tensor
@@ -47,5 +49,7 @@ def require_finite(values: Tensor, name: str) -> Tensor:
     """
     if not torch.isfinite(values).all():
         broken = (~torch.isfinite(values)).float().mean().item()
-        raise NumericalError(f"{name} have to be finite, but {broken:.1%} of their values are NaN or infinite")
+        raise NumericalError(
+            f"{name} have to be finite, but {broken:.1%} of their values are NaN or infinite"
+        )
     return values

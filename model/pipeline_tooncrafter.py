@@ -38,14 +38,17 @@ TWO_PASS_MIN_FRAMES = 6  # below, the frames that the second pass replaces would
 class ToonCrafterPipeline(DiffusionPipeline):
     """ToonCrafter (Xing et al. 2024): generative interpolation between two drawings.
 
-    `encode`, `denoise` and `decode` are the stages, usable on their own; calling the pipeline runs all three.
+    `encode`, `denoise` and `decode` are the stages, usable on their own; calling the pipeline runs
+    all three.
 
     Attributes:
-        offload_encoders: move the text and image encoders to main memory when a clip's conditions are encoded. They
-            are two fifths of the weights and idle from then on.
+        offload_encoders: move the text and image encoders to main memory when a clip's conditions
+            are encoded. They are two fifths of the weights and idle from then on.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_encoder->image_projection->sketch_encoder->unet->vae"
+    model_cpu_offload_seq = (
+        "text_encoder->image_encoder->image_projection->sketch_encoder->unet->vae"
+    )
     _optional_components = ["sketch_encoder"]  # noqa: RUF012 - the library reads a plain list
 
     offload_encoders = False
@@ -122,24 +125,31 @@ class ToonCrafterPipeline(DiffusionPipeline):
         """Draw the frames between two key frames.
 
         Args:
-            keyframes: the first and the last drawing, of any size; resized and cropped to the canvas.
+            keyframes: the first and the last drawing, of any size; resized and cropped to the
+                canvas.
             prompt: what the clip shows.
             negative_prompt: what it should not show; without effect at `guidance_scale` 1.
-            height: of the canvas in pixels, a multiple of 64; the weights were trained for 320 by 512.
+            height: of the canvas in pixels, a multiple of 64; the weights were trained for 320 by
+                512.
             width: likewise.
-            num_frames: with the key frames; other than 16 works, but the weights were trained for 16.
-            frame_stride: 5 to 30, smaller means larger motion. It changes neither number nor rate of frames.
+            num_frames: with the key frames; other than 16 works, but the weights were trained for
+                16.
+            frame_stride: 5 to 30, smaller means larger motion. It changes neither number nor rate
+                of frames.
             num_inference_steps: denoising steps.
             eta: share of fresh noise at each step, 0 to 1.
-            guidance_scale: how strongly prompt and picture steer; 1 turns guidance off and halves the work.
+            guidance_scale: how strongly prompt and picture steer; 1 turns guidance off and halves
+                the work.
             guidance_rescale: 0 to 1, keeps guidance from over-exposing.
             sketches: one line drawing per frame, None for a frame without; needs a sketch encoder.
             control_scale: 0 to 1, how strongly sketches steer.
-            generator: source of all noise. With one for the CPU a seed gives the same noise on every device.
-            two_pass_decode: decode the middle frames a second time, as published; off saves half the decoding.
+            generator: source of all noise. With one for the CPU a seed gives the same noise on
+                every device.
+            two_pass_decode: decode the middle frames a second time, as published; off saves half
+                the decoding.
             output_type: `np`, `pt` or `latent`.
-            callback_on_step_end: called with pipeline, step index, timestep and `{"latents": ...}` after each step, and
-                may return other latents; an exception from it ends the call.
+            callback_on_step_end: called with pipeline, step index, timestep and `{"latents": ...}`
+                after each step, and may return other latents; an exception from it ends the call.
             callback_on_stage: called with `encoding`, `denoising` and `decoding` as each begins.
 
         Raises:
@@ -155,7 +165,13 @@ class ToonCrafterPipeline(DiffusionPipeline):
         # 2. Encode prompt and key frames
         on_stage("encoding")
         pictures = self.video_processor.preprocess(list(keyframes), height, width)
-        latent_shape = (1, self.vae.config.latent_channels, num_frames, height // VAE_SCALE, width // VAE_SCALE)
+        latent_shape = (
+            1,
+            self.vae.config.latent_channels,
+            num_frames,
+            height // VAE_SCALE,
+            width // VAE_SCALE,
+        )
         conditions = self.encode(
             pictures,
             prompt,
@@ -171,7 +187,12 @@ class ToonCrafterPipeline(DiffusionPipeline):
         on_stage("denoising")
         latents = self.denoise(
             conditions,
-            randn_tensor(latent_shape, generator=generator, device=self._execution_device, dtype=torch.float32),
+            randn_tensor(
+                latent_shape,
+                generator=generator,
+                device=self._execution_device,
+                dtype=torch.float32,
+            ),
             frame_stride=frame_stride,
             num_inference_steps=num_inference_steps,
             eta=eta,
@@ -190,7 +211,9 @@ class ToonCrafterPipeline(DiffusionPipeline):
         video = self.decode(latents, conditions.references, two_pass=two_pass_decode)
 
         # 5. To pictures
-        return self._finish(video if output_type == "pt" else self.video_processor.postprocess(video))
+        return self._finish(
+            video if output_type == "pt" else self.video_processor.postprocess(video)
+        )
 
     def check_inputs(
         self,
@@ -203,27 +226,41 @@ class ToonCrafterPipeline(DiffusionPipeline):
     ) -> None:
         """Refuse what the model cannot do, before any work."""
         if len(keyframes) != 2:
-            raise ValueError(f"`keyframes` has to hold the first and the last drawing but holds {len(keyframes)}")
+            raise ValueError(
+                f"`keyframes` has to hold the first and the last drawing but holds {len(keyframes)}"
+            )
         for name, pixels in (("height", height), ("width", width)):
             if pixels < CANVAS_MULTIPLE or pixels % CANVAS_MULTIPLE:
-                raise ValueError(f"`{name}` has to be a multiple of {CANVAS_MULTIPLE} but is {pixels}")
+                raise ValueError(
+                    f"`{name}` has to be a multiple of {CANVAS_MULTIPLE} but is {pixels}"
+                )
         if num_frames < 2:
-            raise ValueError(f"`num_frames` has to be 2 or more, for both key frames, but is {num_frames}")
+            raise ValueError(
+                f"`num_frames` has to be 2 or more, for both key frames, but is {num_frames}"
+            )
         if output_type not in ("np", "pt", "latent"):
-            raise ValueError(f"`output_type` has to be 'np', 'pt' or 'latent' but is {output_type!r}")
+            raise ValueError(
+                f"`output_type` has to be 'np', 'pt' or 'latent' but is {output_type!r}"
+            )
         if sketches is not None:
             if self.sketch_encoder is None:
-                raise ValueError("`sketches` need a sketch encoder, which this pipeline has not loaded")
+                raise ValueError(
+                    "`sketches` need a sketch encoder, which this pipeline has not loaded"
+                )
             if len(sketches) != num_frames:
-                raise ValueError(f"`sketches` has to hold one entry for each of {num_frames} frames: {len(sketches)}")
+                raise ValueError(
+                    f"`sketches` has to hold one entry for each of {num_frames} frames: "
+                    f"{len(sketches)}"
+                )
 
     def draw_posterior_noise(
         self, latent_shape: tuple[int, int, int, int, int], generator: torch.Generator | None
     ) -> Tensor:
         """Noise for the key frames' latents, the first draw of a clip.
 
-        The published code encodes a picture per frame and draws on the CPU even where the model runs elsewhere. Drawing
-        as much, from a generator of the same seed, keeps a seed's later draws where they were.
+        The published code encodes a picture per frame and draws on the CPU even where the model
+        runs elsewhere. Drawing as much, from a generator of the same seed, keeps a seed's later
+        draws where they were.
         """
         _, channels, frames, height, width = latent_shape
         if generator is not None and generator.device.type != "cpu":
@@ -246,20 +283,25 @@ class ToonCrafterPipeline(DiffusionPipeline):
             prompt: what the clip shows.
             negative_prompt: of the unconditional branch; None leaves that branch out.
             num_frames: frames of the clip.
-            posterior_noise: `(frames, 4, height / 8, width / 8)`, of which the first and last frame's are used.
-            picture_for_context: `(1, 3, any height, any width)` for the image encoder; the first of `pictures` where
-                not given.
+            posterior_noise: `(frames, 4, height / 8, width / 8)`, of which the first and last
+                frame's are used.
+            picture_for_context: `(1, 3, any height, any width)` for the image encoder; the first of
+                `pictures` where not given.
         """
         device = self._execution_device
         pictures = pictures.to(device)
         with self._encoders_on(device):
             branches = [
-                self.encode_context(prompt, pictures[:1] if picture_for_context is None else picture_for_context)
+                self.encode_context(
+                    prompt, pictures[:1] if picture_for_context is None else picture_for_context
+                )
             ]
             if negative_prompt is not None:
                 branches.append(self.encode_unconditional_context(negative_prompt))
 
-        key_latents, references = self.encode_key_frames(pictures, num_frames, posterior_noise.to(device))
+        key_latents, references = self.encode_key_frames(
+            pictures, num_frames, posterior_noise.to(device)
+        )
         return Conditions(torch.cat(branches), key_latents, references)
 
     def encode_key_frames(
@@ -267,11 +309,16 @@ class ToonCrafterPipeline(DiffusionPipeline):
     ) -> tuple[Tensor, list[Tensor]]:
         """The `key_latents` and `references` of `Conditions`; arguments as for `encode`."""
         moments, hidden_states = self.vae.encode(pictures.to(self.vae.dtype))
-        latents = sample_posterior(moments.float(), posterior_noise[[0, -1]]) * self.vae.config.scaling_factor
+        latents = (
+            sample_posterior(moments.float(), posterior_noise[[0, -1]])
+            * self.vae.config.scaling_factor
+        )
         return place_at_ends(latents, num_frames), self.vae.prepare_references(hidden_states)
 
     def encode_context(self, prompt: str, picture: Tensor) -> Tensor:
-        """`(1, tokens, channels)`: the prompt's tokens, then those of a picture `(1, 3, height, width)` in [-1, 1]."""
+        """`(1, tokens, channels)`: the prompt's tokens, then those of a picture `(1, 3, height,
+        width)` in [-1, 1].
+        """
         device, dtype = self._execution_device, self.unet.dtype
         text = self.text_encoder(tokenize(self.tokenizer, [prompt]).to(device)).last_hidden_state
         size = cast("int", self.image_encoder.config.image_size)
@@ -281,9 +328,11 @@ class ToonCrafterPipeline(DiffusionPipeline):
         return torch.cat([text.to(dtype), image.to(dtype)], dim=1)
 
     def encode_unconditional_context(self, negative_prompt: str) -> Tensor:
-        """The context of guidance's other branch: a mid-grey picture, and nearly always the same empty prompt.
+        """The context of guidance's other branch: a mid-grey picture, and nearly always the same
+        empty prompt.
 
-        The empty prompt's is kept. Set `_empty_context` to None after changing an encoder's weights.
+        The empty prompt's is kept. Set `_empty_context` to None after changing an encoder's
+        weights.
         """
         if negative_prompt:
             return self.encode_context(negative_prompt, torch.zeros(1, 3, 224, 224))
@@ -331,10 +380,14 @@ class ToonCrafterPipeline(DiffusionPipeline):
             NumericalError: the result is not finite.
         """
         context = self.unet.project_context(conditions.context, num_frames=latents.shape[2])
-        stride = torch.tensor([frame_stride] if isinstance(frame_stride, int) else frame_stride, device=latents.device)
+        stride = torch.tensor(
+            [frame_stride] if isinstance(frame_stride, int) else frame_stride, device=latents.device
+        )
         noises = iter(step_noises) if step_noises is not None else None
         if hint is not None and self.sketch_encoder is not None:
-            hint = self.sketch_encoder.embed_hint(hint.to(latents.device, self.sketch_encoder.dtype))
+            hint = self.sketch_encoder.embed_hint(
+                hint.to(latents.device, self.sketch_encoder.dtype)
+            )
 
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
@@ -344,12 +397,20 @@ class ToonCrafterPipeline(DiffusionPipeline):
                 control = None
                 if hint is not None and self.sketch_encoder is not None:
                     control = self.sketch_encoder(
-                        latents.to(self.sketch_encoder.dtype), timestep[None], conditions.context, hint, control_scale
+                        latents.to(self.sketch_encoder.dtype),
+                        timestep[None],
+                        conditions.context,
+                        hint,
+                        control_scale,
                     )
-                prediction = self.predict(conditions, latents, timestep[None], context, stride, control)
+                prediction = self.predict(
+                    conditions, latents, timestep[None], context, stride, control
+                )
                 if guidance_scale != 1.0:
                     conditional, unconditional = prediction.chunk(2)
-                    prediction = classifier_free_guidance(conditional, unconditional, guidance_scale, guidance_rescale)
+                    prediction = classifier_free_guidance(
+                        conditional, unconditional, guidance_scale, guidance_rescale
+                    )
                 latents = self.scheduler.step(
                     prediction.float(),
                     number,
@@ -378,10 +439,13 @@ class ToonCrafterPipeline(DiffusionPipeline):
         prediction: Tensor = self.unet(sample, timestep, context, frame_stride, control_residuals)
         return prediction
 
-    def decode(self, latents: Tensor, references: Sequence[Tensor], two_pass: bool = True) -> Tensor:
+    def decode(
+        self, latents: Tensor, references: Sequence[Tensor], two_pass: bool = True
+    ) -> Tensor:
         """Turn latents into frames.
 
-        The second pass decodes a clip without the frames next to the key frames, and gives the two middle frames.
+        The second pass decodes a clip without the frames next to the key frames, and gives the two
+        middle frames.
 
         Args:
             latents: `(1, 4, frames, h, w)`, from `denoise`.
@@ -401,13 +465,21 @@ class ToonCrafterPipeline(DiffusionPipeline):
             middle = num_frames // 2
             shorter = torch.cat([latents[:, :, :1], latents[:, :, 2:-2], latents[:, :, -1:]], dim=2)
             redrawn = self.vae.decode(shorter, references, keep=slice(middle - 2, middle))
-            video = torch.cat([video[:, :, : middle - 1], redrawn, video[:, :, middle + 1 :]], dim=2)
+            video = torch.cat(
+                [video[:, :, : middle - 1], redrawn, video[:, :, middle + 1 :]], dim=2
+            )
         return require_finite(video, "frames")
 
     @contextmanager
     def _encoders_on(self, device: torch.device) -> Iterator[None]:
-        """Have the encoders on the device, and afterwards in main memory if `offload_encoders` says so."""
-        encoders: tuple[nn.Module, ...] = (self.text_encoder, self.image_encoder, self.image_projection)
+        """Have the encoders on the device, and afterwards in main memory if `offload_encoders` says
+        so.
+        """
+        encoders: tuple[nn.Module, ...] = (
+            self.text_encoder,
+            self.image_encoder,
+            self.image_projection,
+        )
         if self.offload_encoders:
             for encoder in encoders:
                 encoder.to(device)
@@ -424,7 +496,9 @@ class ToonCrafterPipeline(DiffusionPipeline):
 
 
 def place_at_ends(latents: Tensor, num_frames: int) -> Tensor:
-    """Two latents `(2, 4, h, w)` as first and last of a clip of zeros, `(1, 4, num_frames, h, w)`."""
+    """Two latents `(2, 4, h, w)` as first and last of a clip of zeros, `(1, 4, num_frames, h,
+    w)`.
+    """
     clip = latents.new_zeros(1, latents.shape[1], num_frames, *latents.shape[2:])
     clip[0, :, 0], clip[0, :, -1] = latents[0], latents[1]
     return clip

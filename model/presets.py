@@ -19,11 +19,14 @@ class Preset:
 
 
 # The published weights: the defaults of every class.
-TOONCRAFTER_512 = Preset(unet={}, vae={}, image_projection={}, text_encoder={}, image_encoder={}, sketch_encoder={})
+TOONCRAFTER_512 = Preset(
+    unet={}, vae={}, image_projection={}, text_encoder={}, image_encoder={}, sketch_encoder={}
+)
 
-# For tests and machines without a GPU: every kind of block, at widths that let two CPU cores sample a 16-frame clip of
-# 512x320 in seconds. Attention over all pixels costs the square of their number whatever the widths are, so it starts
-# lower than in the published model: at a quarter of the latents' resolution, and in the decoder at the latents' own.
+# For tests and machines without a GPU: every kind of block, at widths that let two CPU cores sample
+# a 16-frame clip of 512x320 in seconds. Attention over all pixels costs the square of their number
+# whatever the widths are, so it starts lower than in the published model: at a quarter of the
+# latents' resolution, and in the decoder at the latents' own.
 TINY = Preset(
     unet={
         "block_out_channels": (8, 16, 32, 32),

@@ -1,7 +1,8 @@
 """Reading the published checkpoint files: never code from a pickle, never a whole file in memory.
 
-Both formats are mapped: a tensor's bytes are read when it is used. Mapped pages count as this process's memory until
-the mapping ends, so whoever reads gigabytes opens the file once for each part.
+Both formats are mapped: a tensor's bytes are read when it is used. Mapped pages count as this
+process's memory until the mapping ends, so whoever reads gigabytes opens the file once for each
+part.
 """
 
 import pickle
@@ -17,7 +18,8 @@ from torch import Tensor
 from model.published_names import Shape
 
 SHARDED_PREFIX = 16  # characters that a sharded training run put before each key
-READ_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # quantised copies need scales that this does not know
+# quantised copies need scales that this does not know
+READ_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 CLIP_PREFIXES = ("cond_stage_model.", "embedder.")  # what pruned copies leave out
 NAMES_SHOWN = 8  # of each kind of mistake; a file of another model has thousands
 
@@ -31,7 +33,8 @@ def opened(path: Path) -> Iterator[Mapping[str, Tensor]]:
     """The tensors of a published file by name, valid until the block ends.
 
     Raises:
-        CheckpointError: the file does not exist, is damaged, holds code, or holds something other than tensors.
+        CheckpointError: the file does not exist, is damaged, holds code, or holds something other
+            than tensors.
     """
     try:
         with path.open("rb") as file:
@@ -54,12 +57,18 @@ def _pickled(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} holds more than tensors, perhaps code, and is not read") from error
+        raise CheckpointError(
+            f"{path} holds more than tensors, perhaps code, and is not read"
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is damaged or cut short: {error}") from error
     tensors = _state_dict(content)
-    if not tensors or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()):
-        raise CheckpointError(f"{path} holds no state dict, be it under `state_dict`, under `module` or by itself")
+    if not tensors or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()
+    ):
+        raise CheckpointError(
+            f"{path} holds no state dict, be it under `state_dict`, under `module` or by itself"
+        )
     return tensors
 
 
@@ -73,16 +82,20 @@ def _state_dict(content: Any) -> dict[str, Any]:
     return content
 
 
-def check_names_and_shapes(path: Path, tensors: Mapping[str, Tensor], wanted: Mapping[str, Shape]) -> None:
+def check_names_and_shapes(
+    path: Path, tensors: Mapping[str, Tensor], wanted: Mapping[str, Shape]
+) -> None:
     """Compare a file with the published layout.
 
     Raises:
-        CheckpointError: a tensor is missing, surplus, of another shape or no plain floating-point number; the message
-            names it.
+        CheckpointError: a tensor is missing, surplus, of another shape or no plain floating-point
+            number; the message names it.
     """
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     if problems and all(problem.startswith(CLIP_PREFIXES) for problem in problems):
-        raise CheckpointError(f"{path} is a pruned copy without the text and image encoders; the full file is needed")
+        raise CheckpointError(
+            f"{path} is a pruned copy without the text and image encoders; the full file is needed"
+        )
     problems += [f"{name} is not part of this model" for name in tensors if name not in wanted]
     problems += [
         f"{name} has to be {list(shape)} but is {list(tensors[name].shape)}"
@@ -90,7 +103,8 @@ def check_names_and_shapes(path: Path, tensors: Mapping[str, Tensor], wanted: Ma
         if name in tensors and tuple(tensors[name].shape) != shape
     ]
     problems += [
-        f"{name} has to be float32, float16 or bfloat16 but is {str(tensor.dtype).removeprefix('torch.')}"
+        f"{name} has to be float32, float16 or bfloat16 but is "
+        f"{str(tensor.dtype).removeprefix('torch.')}"
         for name, tensor in tensors.items()
         if name in wanted and tensor.dtype not in READ_DTYPES
     ]

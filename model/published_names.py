@@ -1,8 +1,9 @@
 """Where each of our parameters lies in the published checkpoint.
 
-ToonCrafter's official files name 2,655 tensors in one flat state dict (the sketch encoder has a file of its own). Here
-each part of the pipeline says, for every tensor of its own `state_dict()`, which published tensor it is, or which piece
-of one. Checkpoint conversion and the golden tests both read this one table.
+ToonCrafter's official files name 2,655 tensors in one flat state dict (the sketch encoder has a
+file of its own). Here each part of the pipeline says, for every tensor of its own `state_dict()`,
+which published tensor it is, or which piece of one. Checkpoint conversion and the golden tests both
+read this one table.
 """
 
 import re
@@ -36,10 +37,10 @@ class Source:
 
     Attributes:
         name: full official name, such as `first_stage_model.encoder.conv_in.weight`.
-        part, parts: ours is block `part` of the published tensor's rows cut into `parts` equal blocks (q, k and v of
-            one projection, for example).
-        trailing: axes of length 1 that the published tensor has after ours (a 1x1 convolution that is a linear layer
-            here).
+        part, parts: ours is block `part` of the published tensor's rows cut into `parts` equal
+            blocks (q, k and v of one projection, for example).
+        trailing: axes of length 1 that the published tensor has after ours (a 1x1 convolution that
+            is a linear layer here).
     """
 
     name: str
@@ -60,7 +61,8 @@ class Source:
         return published.flatten(published.ndim - 1 - self.trailing) if self.trailing else published
 
 
-Names = Callable[[Any], dict[str, Source]]  # takes a part, has one entry for every tensor of its state_dict()
+# takes a part, has one entry for every tensor of its state_dict()
+Names = Callable[[Any], dict[str, Source]]
 
 
 def published_shapes(module: nn.Module, names: Mapping[str, Source]) -> dict[str, Shape]:
@@ -83,7 +85,9 @@ def from_published(
 
 
 def autoencoder(module: Any) -> dict[str, Source]:
-    """`first_stage_model.`; only `post_quant_conv` is left out, which decoding with references never applies."""
+    """`first_stage_model.`; only `post_quant_conv` is left out, which decoding with references
+    never applies.
+    """
     levels = len(module.config.block_out_channels)
     paths = {"quant_conv": "quant_conv"}
     for coder in ("encoder", "decoder"):
@@ -95,7 +99,8 @@ def autoencoder(module: Any) -> dict[str, Source]:
     for level in range(levels):
         paths[f"encoder.down_blocks.{level}.resnets"] = f"encoder.down.{level}.block"
         paths[f"encoder.down_blocks.{level}.downsamplers.0"] = f"encoder.down.{level}.downsample"
-        # Our decoder counts from the deepest level, and enlarges at the start of a level instead of the end.
+        # Our decoder counts from the deepest level, and enlarges at the start of a level instead of
+        # the end.
         ours = f"decoder.up_blocks.{levels - 1 - level}"
         paths[f"{ours}.resnets"] = f"decoder.up.{level}.block"
         paths[f"{ours}.upsample"] = f"decoder.up.{level + 1}.upsample"
@@ -104,22 +109,36 @@ def autoencoder(module: Any) -> dict[str, Source]:
     paths["decoder.fusion_out"] = f"decoder.attn_refinement.{levels}"
     paths["decoder.time_conv_out"] = "decoder.conv_out.time_mix_conv"
     return {
-        ours: Source("first_stage_model." + _in_resnet(_renamed(ours, paths)), trailing=_autoencoder_trailing(ours))
+        ours: Source(
+            "first_stage_model." + _in_resnet(_renamed(ours, paths)),
+            trailing=_autoencoder_trailing(ours),
+        )
         for ours in module.state_dict()
     }
 
 
 def _middle(resnets: str, attention: str, coder: str) -> dict[str, str]:
-    published = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+    published = {
+        "group_norm": "norm",
+        "to_q": "q",
+        "to_k": "k",
+        "to_v": "v",
+        "to_out.0": "proj_out",
+    }
     return {
         f"{resnets}.0": f"{coder}.mid.block_1",
         f"{resnets}.1": f"{coder}.mid.block_2",
-        **{f"{attention}.{ours}": f"{coder}.mid.attn_1.{theirs}" for ours, theirs in published.items()},
+        **{
+            f"{attention}.{ours}": f"{coder}.mid.attn_1.{theirs}"
+            for ours, theirs in published.items()
+        },
     }
 
 
 def _in_resnet(name: str) -> str:
-    """The names inside a residual block: `temporal.conv1` to `time_stack.in_layers.2`, and so on."""
+    """The names inside a residual block: `temporal.conv1` to `time_stack.in_layers.2`, and so
+    on.
+    """
     for ours, theirs in {
         ".spatial.": ".",
         ".temporal.mix_factor": ".mix_factor",
@@ -134,7 +153,9 @@ def _in_resnet(name: str) -> str:
 
 
 def _autoencoder_trailing(ours: str) -> int:
-    """The middle attention's 1x1 convolutions are linear here, convolutions over time have no axis for the width."""
+    """The middle attention's 1x1 convolutions are linear here, convolutions over time have no axis
+    for the width.
+    """
     if not ours.endswith(".weight"):
         return 0
     if re.search(r"\.(mid_attention|attentions\.0)\.to_", ours):
@@ -153,7 +174,9 @@ def _renamed(name: str, paths: Mapping[str, str]) -> str:
 
 
 def text_encoder(module: nn.Module) -> dict[str, Source]:
-    """`cond_stage_model.model.`, transformers' `CLIPTextModel`; the published last layer is left out."""
+    """`cond_stage_model.model.`, transformers' `CLIPTextModel`; the published last layer is left
+    out.
+    """
     paths = {
         "embeddings.token_embedding": "token_embedding",
         "embeddings.position_embedding.weight": "positional_embedding",
@@ -164,7 +187,9 @@ def text_encoder(module: nn.Module) -> dict[str, Source]:
 
 
 def image_encoder(module: nn.Module) -> dict[str, Source]:
-    """`embedder.model.visual.`, transformers' `CLIPVisionModel`; the text tower beside it is left out."""
+    """`embedder.model.visual.`, transformers' `CLIPVisionModel`; the text tower beside it is left
+    out.
+    """
     paths = {
         "embeddings.class_embedding": "class_embedding",
         "embeddings.patch_embedding": "conv1",
@@ -195,13 +220,15 @@ def _clip(prefix: str, ours: str, paths: Mapping[str, str]) -> Source:
 def never_read(text: Any, image: Any, vae: Any) -> dict[str, Shape]:
     """Published tensors that no part is made of, with their shapes.
 
-    The schedule is computed, decoding skips a convolution, the last text layer is not run, and beside the vision tower
-    lies a second text encoder without layers.
+    The schedule is computed, decoding skips a convolution, the last text layer is not run, and
+    beside the vision tower lies a second text encoder without layers.
     """
     text_shapes = published_shapes(text, text_encoder(text))
     layer = ".resblocks.0."
     last = f".resblocks.{text.config.num_hidden_layers}."
-    shapes = {name.replace(layer, last): shape for name, shape in text_shapes.items() if layer in name}
+    shapes = {
+        name.replace(layer, last): shape for name, shape in text_shapes.items() if layer in name
+    }
     width, latents = text.config.hidden_size, vae.config.latent_channels
     heads: dict[str, Shape] = {"text_projection": (width, width), "logit_scale": ()}
     for name, shape in heads.items():

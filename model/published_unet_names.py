@@ -1,7 +1,9 @@
-"""Where the UNet's, the image projection's and the sketch encoder's parameters lie in the published files.
+"""Where the UNet's, the image projection's and the sketch encoder's parameters lie in the published
+files.
 
-The published UNet numbers its blocks flat, each a list of children: residual block, spatial transformer, temporal
-transformer, resampling. The table here walks our levels and counts along. `temopral_conv` is how the file spells it.
+The published UNet numbers its blocks flat, each a list of children: residual block, spatial
+transformer, temporal transformer, resampling. The table here walks our levels and counts along.
+`temopral_conv` is how the file spells it.
 """
 
 from collections.abc import Iterator
@@ -30,7 +32,10 @@ TEMPORAL_CONVOLUTION: Prefixes = {
 }
 RESIDUAL_BLOCK: Prefixes = {
     **{f"spatial.{ours}": published for ours, published in RESNET.items()},
-    **{f"temporal.{ours}": f"temopral_conv.{published}" for ours, published in TEMPORAL_CONVOLUTION.items()},
+    **{
+        f"temporal.{ours}": f"temopral_conv.{published}"
+        for ours, published in TEMPORAL_CONVOLUTION.items()
+    },
 }
 
 
@@ -58,21 +63,35 @@ def unet(model: Any) -> dict[str, Source]:
     for level, has_attention in enumerate(reversed(attention)):
         first = level * (per_level + 1)
         for layer in range(per_level + 1):
-            prefixes |= _layer(f"up_blocks.{level}.layers.{layer}.", f"output_blocks.{first + layer}.")
+            prefixes |= _layer(
+                f"up_blocks.{level}.layers.{layer}.", f"output_blocks.{first + layer}."
+            )
         child = 3 if has_attention else 1
-        prefixes[f"up_blocks.{level}.upsampler.conv."] = f"output_blocks.{first + per_level}.{child}.conv."
+        prefixes[f"up_blocks.{level}.upsampler.conv."] = (
+            f"output_blocks.{first + per_level}.{child}.conv."
+        )
 
     def trailing(ours: str) -> int:
-        """Convolutions along time have one axis less here; those of `init_attn` that are linear, too."""
+        """Convolutions along time have one axis less here; those of `init_attn` that are linear,
+        too.
+        """
         along_time = ".temporal.stages." in ours and ours.endswith(".2.weight")
-        return int(along_time or ours in ("init_attention.proj_in.weight", "init_attention.proj_out.weight"))
+        return int(
+            along_time
+            or ours in ("init_attention.proj_in.weight", "init_attention.proj_out.weight")
+        )
 
-    return {ours: Source(UNET + _translate(ours, prefixes), trailing=trailing(ours)) for ours in model.state_dict()}
+    return {
+        ours: Source(UNET + _translate(ours, prefixes), trailing=trailing(ours))
+        for ours in model.state_dict()
+    }
 
 
 def image_projection(model: Any) -> dict[str, Source]:
     """Sources of an `ImageResampler`'s tensors."""
-    prefixes = {f"projection.{name}": name for name in ("latents", "proj_in.", "proj_out.", "norm_out.")}
+    prefixes = {
+        f"projection.{name}": name for name in ("latents", "proj_in.", "proj_out.", "norm_out.")
+    }
     key_values = {}
     for index in range(model.config.depth):
         ours, published = f"projection.layers.{index}.", f"layers.{index}."
@@ -96,13 +115,17 @@ def image_projection(model: Any) -> dict[str, Source]:
 
 def sketch_encoder(model: Any) -> dict[str, Source]:
     """Sources of a `SketchEncoder`'s tensors; its published file has no prefix."""
-    convolutions = 2 * len(model.config.hint_channels) - 2  # between the first and the last of the hint's
+    # between the first and the last of the hint's
+    convolutions = 2 * len(model.config.hint_channels) - 2
     prefixes = {
         "network.time_embedding.linear_1.": "time_embed.0.",
         "network.time_embedding.linear_2.": "time_embed.2.",
         "network.conv_in.": "input_blocks.0.0.",
         "hint_embedding.conv_in.": "input_hint_block.0.",
-        **{f"hint_embedding.blocks.{i}.": f"input_hint_block.{2 * i + 2}." for i in range(convolutions)},
+        **{
+            f"hint_embedding.blocks.{i}.": f"input_hint_block.{2 * i + 2}."
+            for i in range(convolutions)
+        },
         "hint_embedding.conv_out.": f"input_hint_block.{2 * convolutions + 2}.",
         **_under("network.mid_block.resnets.0.", "middle_block.0.", RESNET),
         "network.mid_block.attentions.0.": "middle_block.1.",
@@ -110,7 +133,9 @@ def sketch_encoder(model: Any) -> dict[str, Source]:
         "network.controlnet_down_blocks.0.": "zero_convs.0.0.",
         "network.controlnet_mid_block.": "middle_block_out.0.",
     }
-    for level, layer, block in _input_blocks(len(model.config.attention_levels), model.config.layers_per_block):
+    for level, layer, block in _input_blocks(
+        len(model.config.attention_levels), model.config.layers_per_block
+    ):
         ours, published = f"network.down_blocks.{level}.", f"input_blocks.{block}."
         prefixes[f"network.controlnet_down_blocks.{block}."] = f"zero_convs.{block}.0."
         if layer is None:
@@ -122,7 +147,9 @@ def sketch_encoder(model: Any) -> dict[str, Source]:
 
 
 def _input_blocks(levels: int, per_level: int) -> Iterator[tuple[int, int | None, int]]:
-    """Each published input block after the first: its level, its layer (none for a step down) and its number."""
+    """Each published input block after the first: its level, its layer (none for a step down) and
+    its number.
+    """
     block = 1
     for level in range(levels):
         for layer in [*range(per_level), *([] if level == levels - 1 else [None])]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 
 class ImageResampler(ModelMixin, ConfigMixin):
-    """Perceiver resampler: learned queries, a fixed number per frame, read what the key frame shows.
+    """Perceiver resampler: learned queries, a fixed number per frame, read what the key frame
+    shows.
 
     Args:
         embedding_channels: width of the image encoder's tokens.
@@ -49,7 +50,8 @@ class ImageResampler(ModelMixin, ConfigMixin):
         """Resample `(batch, tokens, embedding_channels)`.
 
         Returns:
-            `(batch, num_frames · tokens_per_frame, output_channels)`, the tokens of one frame side by side.
+            `(batch, num_frames · tokens_per_frame, output_channels)`, the tokens of one frame side
+            by side.
         """
         output: Tensor = self.projection(image_tokens)
         return output

@@ -1,7 +1,8 @@
 """Residual blocks over space and then time.
 
-The spatial half and the resampling are diffusers'. The convolutions along time are written as 2-D convolutions with
-kernel (3, 1) over (frames, pixels): the same numbers as the published 3-D ones, on channels-last frames as they lie.
+The spatial half and the resampling are diffusers'. The convolutions along time are written as 2-D
+convolutions with kernel (3, 1) over (frames, pixels): the same numbers as the published 3-D ones,
+on channels-last frames as they lie.
 """
 
 from diffusers.models.resnet import ResnetBlock2D
@@ -19,7 +20,8 @@ class TemporalConvolution(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.GroupNorm(norm_groups, channels, eps=RESIDUAL_NORM_EPS),  # statistics over all frames of a clip
+                # statistics over all frames of a clip
+                nn.GroupNorm(norm_groups, channels, eps=RESIDUAL_NORM_EPS),
                 nn.SiLU(),
                 nn.Conv2d(channels, channels, kernel_size=(3, 1), padding=(1, 0)),
             )
@@ -38,7 +40,9 @@ class TemporalConvolution(nn.Module):
 class ResidualBlock(nn.Module):
     """A residual block on each frame, told the timestep, followed by convolutions along time."""
 
-    def __init__(self, in_channels: int, out_channels: int, embedding_channels: int, norm_groups: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, embedding_channels: int, norm_groups: int
+    ) -> None:
         super().__init__()
         self.spatial = ResnetBlock2D(
             in_channels=in_channels,

@@ -1,8 +1,9 @@
 """DDIM with zero terminal SNR, v-prediction and dynamically rescaled latents.
 
-diffusers' `DDIMScheduler` differs in three ways that change the video: it has no dynamic rescale, it takes the previous
-timestep to be `t - 1000 // steps` (wrong where the step count does not divide 1000), and at eta 1 it turns some step
-counts into NaN, as the original code does too (see `Step.direction`).
+diffusers' `DDIMScheduler` differs in three ways that change the video: it has no dynamic rescale,
+it takes the previous timestep to be `t - 1000 // steps` (wrong where the step count does not divide
+1000), and at eta 1 it turns some step counts into NaN, as the original code does too (see
+`Step.direction`).
 """
 
 import math
@@ -54,7 +55,9 @@ class Step:
         return np.float32(np.float32(1) - self.alpha_prev) - self.sigma(eta) * self.sigma(eta)
 
     def direction(self, eta: float) -> np.float32:
-        """The coefficient of the predicted noise. The original has no clamp: 12 step counts up to 60 gave NaN."""
+        """The coefficient of the predicted noise. The original has no clamp: 12 step counts up to
+        60 gave NaN.
+        """
         return np.sqrt(np.maximum(self.radicand(eta), np.float32(0)))
 
 
@@ -63,12 +66,14 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
 
     Args:
         num_train_timesteps: length of the schedule.
-        beta_start, beta_end: ends of the schedule, whose square roots are evenly spaced before the rescale to zero
-            terminal SNR.
-        rescale_end: the signal's scale falls from 1 to this value (dynamic rescale of DynamiCrafter).
+        beta_start, beta_end: ends of the schedule, whose square roots are evenly spaced before the
+            rescale to zero terminal SNR.
+        rescale_end: the signal's scale falls from 1 to this value (dynamic rescale of
+            DynamiCrafter).
         rescale_timesteps: over so many timesteps.
-        timestep_spacing: `trailing` starts at the last timestep, pure noise; `uniform` never visits it, and gives more
-            steps than asked for where the count does not divide `num_train_timesteps`.
+        timestep_spacing: `trailing` starts at the last timestep, pure noise; `uniform` never visits
+            it, and gives more steps than asked for where the count does not divide
+            `num_train_timesteps`.
     """
 
     order = 1
@@ -92,15 +97,21 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
         self.sqrt_alphas_cumprod = np.sqrt(alphas_cumprod).astype(np.float32)
         self.sqrt_one_minus_alphas_cumprod = np.sqrt(1 - alphas_cumprod).astype(np.float32)
         falling = np.linspace(1.0, rescale_end, rescale_timesteps)
-        self.scales = np.concatenate([falling, np.full(num_train_timesteps, rescale_end)]).astype(np.float32)
+        self.scales = np.concatenate([falling, np.full(num_train_timesteps, rescale_end)]).astype(
+            np.float32
+        )
         self.timesteps = torch.arange(num_train_timesteps).flip(0)
         self.steps: dict[int, Step] = {}
 
-    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
-        """Lay out the sampling steps: `timesteps`, descending, on `device`, and the coefficients of each.
+    def set_timesteps(
+        self, num_inference_steps: int, device: str | torch.device | None = None
+    ) -> None:
+        """Lay out the sampling steps: `timesteps`, descending, on `device`, and the coefficients of
+        each.
 
         Raises:
-            ValueError: the count is not between 1 and `num_train_timesteps`, or `uniform` spacing cannot hold it.
+            ValueError: the count is not between 1 and `num_train_timesteps`, or `uniform` spacing
+                cannot hold it.
         """
         timesteps = self._ascending_timesteps(num_inference_steps)
         self.steps = {
@@ -114,16 +125,22 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
         if not 1 <= count <= total:
             raise ValueError(f"num_inference_steps has to be 1 to {total} but is {count}")
         if self.config.timestep_spacing == "trailing":
-            # Accumulated like this, the exact halves of 48 steps round as elsewhere; multiples of 1000 / 48 miss them.
+            # Accumulated like this, the exact halves of 48 steps round as elsewhere; multiples of
+            # 1000 / 48 miss them.
             descending = np.round(np.arange(total, 0, -total / count))[:count].astype(int) - 1
             return [int(timestep) for timestep in descending[::-1]]
         timesteps = list(range(1, total + 1, total // count))
         if timesteps[-1] == total:
-            raise ValueError(f"uniform spacing of {count} steps would need timestep {total}; the last is {total - 1}")
+            raise ValueError(
+                f"uniform spacing of {count} steps would need timestep {total}; the last is "
+                f"{total - 1}"
+            )
         return timesteps
 
     def _step(self, timestep: int, previous: int | None) -> Step:
-        """`previous` is the next lower timestep visited; the last step goes to ᾱ_0, still not free of noise."""
+        """`previous` is the next lower timestep visited; the last step goes to ᾱ_0, still not free
+        of noise.
+        """
         alpha = self.alphas_cumprod[timestep]
         alpha_prev = self.alphas_cumprod[previous or 0]
         # The original's mixed precision: the reciprocal in float32, everything else in float64.
@@ -165,14 +182,17 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
             variance_noise: the fresh noise, standard normal.
 
         Returns:
-            `prev_sample`, x_{t-1}, and `pred_original_sample`, the `clean` above; both in `sample`'s dtype.
+            `prev_sample`, x_{t-1}, and `pred_original_sample`, the `clean` above; both in
+            `sample`'s dtype.
 
         Raises:
             ValueError: `set_timesteps` laid out no step at this timestep.
         """
         step = self.steps.get(int(timestep))
         if step is None:
-            raise ValueError(f"timestep has to be one of {sorted(self.steps)} but is {int(timestep)}")
+            raise ValueError(
+                f"timestep has to be one of {sorted(self.steps)} but is {int(timestep)}"
+            )
         prediction, noisy = model_output.float(), sample.float()
         noise = float(step.sqrt_alpha) * prediction + float(step.sqrt_one_minus_alpha) * noisy
         clean = float(step.sqrt_alpha) * noisy - float(step.sqrt_one_minus_alpha) * prediction
@@ -184,7 +204,9 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
                     sample.shape, generator=generator, device=sample.device, dtype=torch.float32
                 )
             previous = previous + float(step.sigma(eta)) * variance_noise
-        return DDIMSchedulerOutput(prev_sample=previous.to(sample.dtype), pred_original_sample=clean.to(sample.dtype))
+        return DDIMSchedulerOutput(
+            prev_sample=previous.to(sample.dtype), pred_original_sample=clean.to(sample.dtype)
+        )
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """x_t for training: √ᾱ_t · s_t · x_0 + √(1 - ᾱ_t) · ε, for one timestep per batch entry."""
@@ -192,7 +214,9 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
         return signal * self._scaled(original_samples, timesteps) + deviation * noise
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """v, what the UNet learns to predict: √ᾱ_t · ε - √(1 - ᾱ_t) · s_t · x_0, with `sample` the clean x_0."""
+        """v, what the UNet learns to predict: √ᾱ_t · ε - √(1 - ᾱ_t) · s_t · x_0, with `sample` the
+        clean x_0.
+        """
         signal, deviation = self._training_coefficients(sample, timesteps)
         return signal * noise - deviation * self._scaled(sample, timesteps)
 

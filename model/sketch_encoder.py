@@ -13,12 +13,14 @@ class SketchEncoder(ModelMixin, ConfigMixin):
 
     Args:
         in_channels: of the noisy latents.
-        block_out_channels: width of each resolution; the UNet's, since its states receive the residuals.
+        block_out_channels: width of each resolution; the UNet's, since its states receive the
+            residuals.
         layers_per_block: residual blocks of each resolution; the UNet's.
         attention_levels: which resolutions have a transformer; the middle always has.
         attention_head_dim: width of one attention head.
         cross_attention_dim: width of the context.
-        hint_channels: widths of the convolutions on a drawing; each after the first halves its size.
+        hint_channels: widths of the convolutions on a drawing; each after the first halves its
+            size.
         norm_num_groups: of every group norm.
     """
 
@@ -39,7 +41,9 @@ class SketchEncoder(ModelMixin, ConfigMixin):
             in_channels=in_channels,
             conditioning_channels=1,
             block_out_channels=tuple(block_out_channels),
-            down_block_types=tuple("CrossAttnDownBlock2D" if yes else "DownBlock2D" for yes in attention_levels),
+            down_block_types=tuple(
+                "CrossAttnDownBlock2D" if yes else "DownBlock2D" for yes in attention_levels
+            ),
             layers_per_block=layers_per_block,
             # the library's `attention_head_dim` is the number of heads
             attention_head_dim=tuple(width // attention_head_dim for width in block_out_channels),
@@ -48,7 +52,8 @@ class SketchEncoder(ModelMixin, ConfigMixin):
             norm_num_groups=norm_num_groups,
             use_linear_projection=True,
         )
-        # A drawing is the same at every step: it is embedded once per job, and the network takes it embedded.
+        # A drawing is the same at every step: it is embedded once per job, and the network takes it
+        # embedded.
         self.hint_embedding = self.network.controlnet_cond_embedding
         self.network.controlnet_cond_embedding = nn.Identity()
 
@@ -66,24 +71,33 @@ class SketchEncoder(ModelMixin, ConfigMixin):
         return embedded
 
     def forward(
-        self, latents: Tensor, timestep: Tensor, context: Tensor, hint: Tensor, control_scale: float = 1.0
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        hint: Tensor,
+        control_scale: float = 1.0,
     ) -> list[Tensor]:
         """Residuals for `ToonCrafterUNet.forward`.
 
         Args:
             latents: `(clips, channels, frames, height, width)`, the noisy ones only.
             timestep: `(clips,)` or a single one for all.
-            context: `(contexts, tokens, cross_attention_dim)`, which every frame attends to as a whole; a multiple of
-                the clips, the branches of guidance one after the other.
+            context: `(contexts, tokens, cross_attention_dim)`, which every frame attends to as a
+                whole; a multiple of the clips, the branches of guidance one after the other.
             hint: `(frames, channels, height, width)` from `embed_hint`, the same for every clip.
             control_scale: factor on every residual.
 
         Returns:
-            One `(contexts · frames, channels, h, w)` for each state that the UNet saves on its way down, and the
-            middle's last.
+            One `(contexts · frames, channels, h, w)` for each state that the UNet saves on its way
+            down, and the middle's last.
         """
         num_frames = latents.shape[2]
-        frames = latents.transpose(1, 2).repeat(context.shape[0] // latents.shape[0], 1, 1, 1, 1).flatten(0, 1)
+        frames = (
+            latents.transpose(1, 2)
+            .repeat(context.shape[0] // latents.shape[0], 1, 1, 1, 1)
+            .flatten(0, 1)
+        )
         down, middle = self.network(
             frames.contiguous(memory_format=torch.channels_last),
             timestep.expand(latents.shape[0])

@@ -1,7 +1,8 @@
 """Down, middle and up blocks of the UNet.
 
-Hidden states are frames, `(clips · frames, channels, height, width)`. A block takes the keys and values of its
-cross-attentions from an iterator, one for each of its spatial transformers, in the order in which they run.
+Hidden states are frames, `(clips · frames, channels, height, width)`. A block takes the keys and
+values of its cross-attentions from an iterator, one for each of its spatial transformers, in the
+order in which they run.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ ContextSource = Iterator[ContextKeyValues]
 
 
 class VideoLayer(nn.Module):
-    """A residual block and, at the levels that have attention, a spatial and a temporal transformer."""
+    """A residual block and, at the levels that have attention, a spatial and a temporal
+    transformer.
+    """
 
     def __init__(
         self,
@@ -40,10 +43,18 @@ class VideoLayer(nn.Module):
             self.temporal = TemporalTransformer(out_channels, heads, norm_groups)
 
     def forward(
-        self, hidden_states: Tensor, embedding: Tensor, num_frames: int, context: ContextKeyValues | None
+        self,
+        hidden_states: Tensor,
+        embedding: Tensor,
+        num_frames: int,
+        context: ContextKeyValues | None,
     ) -> Tensor:
-        """Return `out_channels` wide frames, with as many clips as the context has where there is attention."""
-        hidden_states = self.residual(hidden_states, embedding[: hidden_states.shape[0]], num_frames)
+        """Return `out_channels` wide frames, with as many clips as the context has where there is
+        attention.
+        """
+        hidden_states = self.residual(
+            hidden_states, embedding[: hidden_states.shape[0]], num_frames
+        )
         if self.spatial is not None and self.temporal is not None:
             hidden_states = self.spatial(hidden_states, context, num_frames)
             hidden_states = self.temporal(hidden_states, num_frames)
@@ -68,7 +79,9 @@ class DownBlock(nn.Module):
         """Return every state that the way up looks back at; the last one goes on."""
         states = []
         for layer in self.layers:
-            hidden_states = layer(hidden_states, embedding, num_frames, next_context(layer, contexts))
+            hidden_states = layer(
+                hidden_states, embedding, num_frames, next_context(layer, contexts)
+            )
             states.append(hidden_states)
         if self.downsampler is not None:
             states.append(self.downsampler(hidden_states))
@@ -83,9 +96,13 @@ class MiddleBlock(nn.Module):
         self.layer = layer
         self.residual = residual
 
-    def forward(self, hidden_states: Tensor, embedding: Tensor, num_frames: int, contexts: ContextSource) -> Tensor:
+    def forward(
+        self, hidden_states: Tensor, embedding: Tensor, num_frames: int, contexts: ContextSource
+    ) -> Tensor:
         """Same shape in and out."""
-        hidden_states = self.layer(hidden_states, embedding, num_frames, next_context(self.layer, contexts))
+        hidden_states = self.layer(
+            hidden_states, embedding, num_frames, next_context(self.layer, contexts)
+        )
         output: Tensor = self.residual(hidden_states, embedding, num_frames)
         return output
 
@@ -96,14 +113,23 @@ class UpBlock(nn.Module):
     def __init__(self, layers: list[VideoLayer], upsample_channels: int | None) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
-        self.upsampler = Upsample2D(upsample_channels, use_conv=True) if upsample_channels is not None else None
+        self.upsampler = (
+            Upsample2D(upsample_channels, use_conv=True) if upsample_channels is not None else None
+        )
 
     def forward(
-        self, hidden_states: Tensor, saved: list[Tensor], embedding: Tensor, num_frames: int, contexts: ContextSource
+        self,
+        hidden_states: Tensor,
+        saved: list[Tensor],
+        embedding: Tensor,
+        num_frames: int,
+        contexts: ContextSource,
     ) -> Tensor:
         """Take one state per layer from the end of `saved`."""
         for layer in self.layers:
-            joined = torch.cat([hidden_states, repeat_clips(saved.pop(), hidden_states.shape[0])], dim=1)
+            joined = torch.cat(
+                [hidden_states, repeat_clips(saved.pop(), hidden_states.shape[0])], dim=1
+            )
             hidden_states = layer(joined, embedding, num_frames, next_context(layer, contexts))
         if self.upsampler is not None:
             hidden_states = self.upsampler(hidden_states)

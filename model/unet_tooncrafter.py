@@ -27,7 +27,8 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         in_channels: of the noisy latents and the key-frame latents together.
         out_channels: of the prediction.
         block_out_channels: width of each resolution, the highest first.
-        layers_per_block: residual blocks of each resolution on the way down; the way up has one more.
+        layers_per_block: residual blocks of each resolution on the way down; the way up has one
+            more.
         attention_levels: which resolutions have transformers; the middle always has.
         attention_head_dim: width of one attention head.
         init_attention_heads: heads of the temporal transformer right after the first convolution.
@@ -67,7 +68,10 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         self.embedding = ClipEmbedding(base)
         self.conv_in = nn.Conv2d(in_channels, base, kernel_size=3, padding=1)
         self.init_attention = TemporalTransformer(
-            base, init_attention_heads, norm_num_groups, inner_channels=init_attention_heads * attention_head_dim
+            base,
+            init_attention_heads,
+            norm_num_groups,
+            inner_channels=init_attention_heads * attention_head_dim,
         )
 
         def layer(inputs: int, outputs: int, attention: bool) -> VideoLayer:
@@ -86,7 +90,9 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         for level, (width, attention) in enumerate(levels):
             last = level == len(levels) - 1
             inputs = [saved[-1]] + [width] * (layers_per_block - 1)
-            self.down_blocks.append(DownBlock([layer(i, width, attention) for i in inputs], None if last else width))
+            self.down_blocks.append(
+                DownBlock([layer(i, width, attention) for i in inputs], None if last else width)
+            )
             saved += [width] * (layers_per_block if last else layers_per_block + 1)
 
         self.middle_block = MiddleBlock(
@@ -108,8 +114,9 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
     def split_context(self, context: Tensor, num_frames: int) -> Context:
         """Split `(clips, tokens, channels)` into the prompt's tokens and each frame's image tokens.
 
-        Where the image tokens are not exactly `image_tokens_per_frame` for each frame, every frame sees all of them:
-        so the published weights, made for 16 frames, also run with other numbers of frames.
+        Where the image tokens are not exactly `image_tokens_per_frame` for each frame, every frame
+        sees all of them: so the published weights, made for 16 frames, also run with other numbers
+        of frames.
         """
         text, image = context.tensor_split((self.config.text_tokens,), dim=1)
         if image.shape[1] == num_frames * self.config.image_tokens_per_frame:
@@ -118,7 +125,8 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
 
     @apply_forward_hook  # it runs before `forward`: CPU offload has to bring the weights for it too
     def project_context(self, context: Tensor, num_frames: int) -> list[ContextKeyValues]:
-        """Keys and values of every cross-attention, for `forward`: the same at each step, so made once per job.
+        """Keys and values of every cross-attention, for `forward`: the same at each step, so made
+        once per job.
 
         Args:
             context: `(clips, tokens, cross_attention_dim)`, text tokens first.
@@ -142,16 +150,20 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
     ) -> Tensor:
         """Predict v.
 
-        The context may be of a multiple of the sample's clips, the branches of guidance one after the other. Then
-        everything before the first look at the context is computed once for all branches.
+        The context may be of a multiple of the sample's clips, the branches of guidance one after
+        the other. Then everything before the first look at the context is computed once for all
+        branches.
 
         Args:
-            sample: `(clips, in_channels, frames, height, width)`, noisy latents and key-frame latents joined.
+            sample: `(clips, in_channels, frames, height, width)`, noisy latents and key-frame
+                latents joined.
             timestep: `(clips,)` or a single one for all.
-            context: `(contexts, tokens, cross_attention_dim)`, or what `project_context` made of it.
-            frame_stride: `(clips,)` or a single one for all; `default_frame_stride` where not given.
-            control_residuals: of a sketch encoder, one `(contexts · frames, channels, h, w)` for each saved state of
-                the way down and one for the middle.
+            context: `(contexts, tokens, cross_attention_dim)`, or what `project_context` made of
+                it.
+            frame_stride: `(clips,)` or a single one for all; `default_frame_stride` where not
+                given.
+            control_residuals: of a sketch encoder, one `(contexts · frames, channels, h, w)` for
+                each saved state of the way down and one for the middle.
 
         Returns:
             `(contexts, out_channels, frames, height, width)`.
@@ -163,7 +175,9 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         contexts = iter(projected)
         branches = projected[0].text_key.shape[0] * num_frames
         if frame_stride is None:
-            frame_stride = timestep.new_full((1,), self.config.default_frame_stride, dtype=torch.long)
+            frame_stride = timestep.new_full(
+                (1,), self.config.default_frame_stride, dtype=torch.long
+            )
 
         # 1. what holds for a whole clip, repeated for its frames
         embedding = self.embedding(timestep.expand(clips), frame_stride.expand(clips))
@@ -180,7 +194,10 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
         hidden_states = self.middle_block(saved[-1], embedding, num_frames, contexts)
         if control_residuals is not None:
             *down_residuals, middle_residual = control_residuals
-            saved = [repeat_clips(state, branches) + add for state, add in zip(saved, down_residuals, strict=True)]
+            saved = [
+                repeat_clips(state, branches) + add
+                for state, add in zip(saved, down_residuals, strict=True)
+            ]
             hidden_states = hidden_states + middle_residual
 
         # 4. up

@@ -1,4 +1,6 @@
-"""Pictures to tensors and back: scale the short side, cut or pad to the canvas, change the range."""
+"""Pictures to tensors and back: scale the short side, cut or pad to the canvas, change the
+range.
+"""
 
 from collections.abc import Sequence
 
@@ -10,21 +12,26 @@ from PIL import Image
 from torch import Tensor
 
 Picture = npt.NDArray[np.uint8]
-GREY_WEIGHTS = (9798, 19235, 3735)  # of red, green and blue in 2**15ths: the usual luma, as OpenCV rounds it
+# of red, green and blue in 2**15ths: the usual luma, as OpenCV rounds it
+GREY_WEIGHTS = (9798, 19235, 3735)
 
 
 class ToonCrafterVideoProcessor:
     """RGB arrays of any size to the model's canvas, and the model's frames to RGB arrays."""
 
-    def preprocess(self, pictures: Sequence[Picture], height: int, width: int, antialias: bool = True) -> Tensor:
-        """Bring pictures to the canvas: the picture's short side becomes the canvas's, the rest is cut or padded.
+    def preprocess(
+        self, pictures: Sequence[Picture], height: int, width: int, antialias: bool = True
+    ) -> Tensor:
+        """Bring pictures to the canvas: the picture's short side becomes the canvas's, the rest is
+        cut or padded.
 
         Args:
             pictures: RGB, uint8 (h, w, 3), each of its own size.
             height: of the canvas.
             width: of the canvas.
-            antialias: filter before shrinking, and pad with black, as the original's command line does. Without, pixels
-                between the sampled ones are lost and bars are mid grey, as in its web application.
+            antialias: filter before shrinking, and pad with black, as the original's command line
+                does. Without, pixels between the sampled ones are lost and bars are mid grey, as in
+                its web application.
 
         Returns:
             `(n, 3, height, width)` in [-1, 1].
@@ -32,16 +39,25 @@ class ToonCrafterVideoProcessor:
         Raises:
             ValueError: a picture is not uint8 (h, w, 3).
         """
-        return torch.cat([self._preprocess_one(_checked(picture), height, width, antialias) for picture in pictures])
+        return torch.cat(
+            [
+                self._preprocess_one(_checked(picture), height, width, antialias)
+                for picture in pictures
+            ]
+        )
 
     def _preprocess_one(self, picture: Picture, height: int, width: int, antialias: bool) -> Tensor:
         if antialias:
             size = scaled_size(picture.shape[0], picture.shape[1], height, width)
             resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR)
             return to_unit_range(cut_to_canvas(_to_tensor(np.asarray(resized)), height, width))
-        return cut_to_canvas(_resized(to_unit_range(_to_tensor(picture)), height, width), height, width)
+        return cut_to_canvas(
+            _resized(to_unit_range(_to_tensor(picture)), height, width), height, width
+        )
 
-    def preprocess_sketch(self, sketches: Sequence[Picture | None], height: int, width: int) -> Tensor:
+    def preprocess_sketch(
+        self, sketches: Sequence[Picture | None], height: int, width: int
+    ) -> Tensor:
         """Bring line drawings, dark on light, to the canvas: bright lines on black.
 
         Args:
@@ -66,16 +82,20 @@ class ToonCrafterVideoProcessor:
         return torch.cat(hints)
 
     def postprocess(self, video: Tensor) -> Picture:
-        """Frames `(1, 3, frames, height, width)` in [-1, 1] to RGB uint8 (frames, height, width, 3).
+        """Frames `(1, 3, frames, height, width)` in [-1, 1] to RGB uint8 (frames, height, width,
+        3).
 
-        Values outside the range are clamped; fractions are cut off, not rounded, as in the original.
+        Values outside the range are clamped; fractions are cut off, not rounded, as in the
+        original.
         """
         levels = (video[0].float().clamp(-1, 1) + 1) / 2 * 255
         frames: Picture = levels.to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
         return frames
 
 
-def scaled_size(picture_height: int, picture_width: int, height: int, width: int) -> tuple[int, int]:
+def scaled_size(
+    picture_height: int, picture_width: int, height: int, width: int
+) -> tuple[int, int]:
     """The picture's height and width when its short side is the canvas's short side."""
     short = min(height, width)
     if picture_width <= picture_height:
@@ -85,7 +105,10 @@ def scaled_size(picture_height: int, picture_width: int, height: int, width: int
 
 def cut_to_canvas(pictures: Tensor, height: int, width: int) -> Tensor:
     """The middle of `(n, channels, h, w)`, padded with 0 where a side is too short."""
-    missing_rows, missing_columns = max(0, height - pictures.shape[2]), max(0, width - pictures.shape[3])
+    missing_rows, missing_columns = (
+        max(0, height - pictures.shape[2]),
+        max(0, width - pictures.shape[3]),
+    )
     left, top = missing_columns // 2, missing_rows // 2
     pictures = F.pad(pictures, (left, missing_columns - left, top, missing_rows - top))
     top = round((pictures.shape[2] - height) / 2)  # halves go to the even side, as in torchvision
@@ -117,5 +140,7 @@ def _resized(pictures: Tensor, height: int, width: int) -> Tensor:
 
 def _checked(picture: Picture) -> Picture:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"a picture has to be uint8 (height, width, 3) but is {picture.dtype} {picture.shape}")
+        raise ValueError(
+            f"a picture has to be uint8 (height, width, 3) but is {picture.dtype} {picture.shape}"
+        )
     return picture

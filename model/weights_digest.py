@@ -12,9 +12,14 @@ DIGEST_FILE = "weights.sha256.json"
 
 
 def folder_digest(folder: Path) -> str:
-    """`sha256:…` over all safetensors files of a folder, kept there while their sizes and times stay."""
+    """`sha256:…` over all safetensors files of a folder, kept there while their sizes and times
+    stay.
+    """
     paths = sorted(folder.rglob("*.safetensors"))
-    states = {str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+    states = {
+        str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in paths
+    }
     kept = folder / DIGEST_FILE
     try:
         record = json.loads(kept.read_text())
@@ -25,7 +30,10 @@ def folder_digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            total.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            total.update(
+                f"{path.relative_to(folder)} "
+                f"{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+            )
     digest = f"sha256:{total.hexdigest()}"
     if os.access(folder, os.W_OK):
         kept.write_text(json.dumps({"weights": digest, "files": states}))

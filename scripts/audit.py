@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: there are holes, or the answers make no sense.
     """
     parser = argparse.ArgumentParser(prog="make audit", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="of versions; constraints*.txt if left out")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="of versions; constraints*.txt if left out"
+    )
     parser.add_argument("--osv-url", default=OSV, help="who is asked")
     asked = parser.parse_args(arguments)
     if not is_reached(asked.osv_url):
@@ -44,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = asked.files or sorted(ROOT.glob("constraints*.txt"))
     holes = sorted({hole for file in files for hole in holes_in(file, asked.osv_url)})
     for hole in holes:
-        print(f"audit: {hole.package} {hole.version}: {hole.name}, fixed in {', '.join(hole.fixed_in) or 'no version'}")
+        print(
+            f"audit: {hole.package} {hole.version}: {hole.name}, fixed in "
+            f"{', '.join(hole.fixed_in) or 'no version'}"
+        )
     if holes:
         sys.exit(f"audit: {len(holes)} known hole{'s' * (len(holes) > 1)}")
     print(f"audit: no known hole in {', '.join(file.name for file in files)}")
@@ -67,8 +72,24 @@ def holes_in(file: Path, osv_url: str) -> list[Hole]:
     Raises:
         SystemExit: not all of them were looked up.
     """
-    command = [str(PIP_AUDIT), "--vulnerability-service", "osv", "--osv-url", osv_url, "--requirement", str(file)]
-    options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json", "--strict"]
+    command = [
+        str(PIP_AUDIT),
+        "--vulnerability-service",
+        "osv",
+        "--osv-url",
+        osv_url,
+        "--requirement",
+        str(file),
+    ]
+    options = [
+        "--no-deps",
+        "--disable-pip",
+        "--progress-spinner",
+        "off",
+        "--format",
+        "json",
+        "--strict",
+    ]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     try:
         found = json.loads(ended.stdout)["dependencies"]

@@ -1,7 +1,8 @@
-"""Run every golden case of a folder: `python scripts/check_goldens.py tests/data/goldens [CASE ...]`.
+"""Run every golden case of a folder: `python scripts/check_goldens.py tests/data/goldens [CASE
+...]`.
 
-Prints one line per case: the output that comes closest to its tolerance, its largest error, and that error's share of
-the tolerance. Ends with 1 if any output is out of tolerance.
+Prints one line per case: the output that comes closest to its tolerance, its largest error, and
+that error's share of the tolerance. Ends with 1 if any output is out of tolerance.
 """
 
 import argparse
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file: the packages lie beside `scripts`
+# started as a file: the packages lie beside `scripts`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.goldens.answers import ANSWERS
 from scripts.goldens.compare import Deviation, deviations
@@ -31,12 +33,15 @@ def read_cases(folder: Path) -> list[Case]:
 
 @torch.no_grad()
 def check(case: Case, folder: Path) -> list[Deviation]:
-    """Answer one case and compare. Every case whose name begins with `ddim` and that lists steps is a sampling loop.
+    """Answer one case and compare. Every case whose name begins with `ddim` and that lists steps is
+    a sampling loop.
 
     Raises:
         ValueError: the case is unknown, or an output is missing or has another shape.
     """
-    answer = ANSWERS.get(case.name) or (loop if case.name.startswith("ddim") and "steps" in case.entry else None)
+    answer = ANSWERS.get(case.name) or (
+        loop if case.name.startswith("ddim") and "steps" in case.entry else None
+    )
     if answer is None:
         raise ValueError(f"case {case.name}: unknown, known are {', '.join(sorted(ANSWERS))}")
     return deviations(case, answer(case), folder)
@@ -44,11 +49,19 @@ def check(case: Case, folder: Path) -> list[Deviation]:
 
 def main() -> int:
     """Check the folder named on the command line; 0 if every output is within its tolerance."""
-    parser = argparse.ArgumentParser(description="Compare the model with a folder of golden vectors.")
-    parser.add_argument("folder", type=Path, help="holds goldens.json and a safetensors file per case")
+    parser = argparse.ArgumentParser(
+        description="Compare the model with a folder of golden vectors."
+    )
+    parser.add_argument(
+        "folder", type=Path, help="holds goldens.json and a safetensors file per case"
+    )
     parser.add_argument("cases", nargs="*", help="only these cases (default: all)")
     arguments = parser.parse_args()
-    cases = [case for case in read_cases(arguments.folder) if case.name in arguments.cases or not arguments.cases]
+    cases = [
+        case
+        for case in read_cases(arguments.folder)
+        if case.name in arguments.cases or not arguments.cases
+    ]
 
     failed = 0
     for case in cases:
@@ -62,7 +75,8 @@ def main() -> int:
         failed += worst.share > 1
         print(
             f"{'ok  ' if worst.share <= 1 else 'FAIL'} {case.name:<18} error {worst.error:9.3g}"
-            f"  share of tolerance {worst.share:7.4f}  in {worst.output:<28} {time.monotonic() - began:6.1f} s",
+            f"  share of tolerance {worst.share:7.4f}  in {worst.output:<28} "
+            f"{time.monotonic() - began:6.1f} s",
             flush=True,
         )
     print(f"{len(cases) - failed} of {len(cases)} cases within their tolerance")

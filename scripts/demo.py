@@ -61,7 +61,9 @@ def main() -> None:
 
 
 def _model_settings(settings: Settings) -> dict[str, str]:
-    """What the demo takes over from `.env` and the environment: the model and where it runs, nothing else."""
+    """What the demo takes over from `.env` and the environment: the model and where it runs,
+    nothing else.
+    """
     taken = {
         "model": settings.model,
         "model_cache": settings.model_cache or settings.state_dir / "models",
@@ -80,7 +82,8 @@ def _submit(client: httpx.Client) -> str:
     """Send both keyframes; the answer's `id`."""
     files = [("keyframe", (path.name, path.read_bytes(), "image/png")) for path in KEYFRAMES]
     answer = client.post(
-        "/v1/interpolations", files=[*files, ("request", (None, json.dumps(REQUEST).encode(), "application/json"))]
+        "/v1/interpolations",
+        files=[*files, ("request", (None, json.dumps(REQUEST).encode(), "application/json"))],
     )
     job = _accepted(answer)
     say(f"job {job['id']} accepted")
@@ -99,7 +102,11 @@ def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
         progress = job["progress"]
         mark = progress and (progress["stage"], progress["percent"] // 25)
         if progress and mark != shown:
-            step = f" step {progress['step']} of {progress['steps']}" if progress["stage"] == "denoising" else ""
+            step = (
+                f" step {progress['step']} of {progress['steps']}"
+                if progress["stage"] == "denoising"
+                else ""
+            )
             say(f"{progress['percent']:3.0f} % {progress['stage']}{step}")
         shown = mark
         time.sleep(POLL_SECONDS)
@@ -125,7 +132,9 @@ def _accepted(answer: httpx.Response) -> dict[str, Any]:
 
 def _read_frames(video: Path) -> list[Image.Image]:
     with av.open(str(video)) as container:
-        return [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+        return [
+            Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)
+        ]
 
 
 def _contact_sheet(frames: list[Image.Image]) -> Image.Image:
@@ -142,12 +151,18 @@ def _contact_sheet(frames: list[Image.Image]) -> Image.Image:
 
 
 def _report(job: dict[str, Any], frames: list[Image.Image]) -> None:
-    parts = ((name.removesuffix("_seconds").replace("_", " "), seconds) for name, seconds in job["timing"].items())
+    parts = (
+        (name.removesuffix("_seconds").replace("_", " "), seconds)
+        for name, seconds in job["timing"].items()
+    )
     say("the job in seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts))
     say(f"{VIDEO.relative_to(ROOT)}: {len(frames)} frames of {frames[0].width}x{frames[0].height}")
     say(f"{SHEET.relative_to(ROOT)}: all of them on one sheet")
     if not job["model"]["trained"]:
-        say("the weights are untrained, so the frames are noise; README.md says how to use the published ones")
+        say(
+            "the weights are untrained, so the frames are noise; README.md says how to use the "
+            "published ones"
+        )
 
 
 @contextmanager

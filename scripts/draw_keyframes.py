@@ -1,7 +1,8 @@
 """Draw the two keyframes in `examples/`: a kitten crouches below a butterfly, then leaps for it.
 
-Original artwork, drawn at four times its size and scaled down for clean lines. Coordinates are pixels of the final
-512x320 drawing; a body part's own coordinates have the joint that it turns around at (0, 0).
+Original artwork, drawn at four times its size and scaled down for clean lines. Coordinates are
+pixels of the final 512x320 drawing; a body part's own coordinates have the joint that it turns
+around at (0, 0).
 """
 
 import math
@@ -90,7 +91,9 @@ class Sheet:
             self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def limbs(self, limbs: Sequence[tuple[Sequence[Point], float, str]]) -> None:
-        """Thick strokes of which each is a path, a width and a colour, with one outline around all of them."""
+        """Thick strokes of which each is a path, a width and a colour, with one outline around all
+        of them.
+        """
         for path, width, _ in limbs:
             self.stroke(path, width + 2 * LINE, INK)
         for path, width, colour in limbs:
@@ -103,9 +106,14 @@ def _scaled(points: Iterable[Point]) -> list[Point]:
 
 def curve(*points: Point, closed: bool = False, steps: int = 24) -> list[Point]:
     """A smooth line through the points (a Catmull-Rom spline)."""
-    ring = [points[-1], *points, points[0], points[1]] if closed else [points[0], *points, points[-1]]
+    ring = (
+        [points[-1], *points, points[0], points[1]] if closed else [points[0], *points, points[-1]]
+    )
     path = [
-        (_spline(a[0], b[0], c[0], d[0], step / steps), _spline(a[1], b[1], c[1], d[1], step / steps))
+        (
+            _spline(a[0], b[0], c[0], d[0], step / steps),
+            _spline(a[1], b[1], c[1], d[1], step / steps),
+        )
         for a, b, c, d in zip(ring, ring[1:], ring[2:], ring[3:], strict=False)
         for step in range(steps)
     ]
@@ -113,13 +121,18 @@ def curve(*points: Point, closed: bool = False, steps: int = 24) -> list[Point]:
 
 
 def _spline(a: float, b: float, c: float, d: float, t: float) -> float:
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )
 
 
 def ellipse(centre: Point, half_width: float, half_height: float) -> list[Point]:
     """An ellipse as a polygon."""
     turns = (math.tau * step / 72 for step in range(72))
-    return [(centre[0] + half_width * math.cos(turn), centre[1] + half_height * math.sin(turn)) for turn in turns]
+    return [
+        (centre[0] + half_width * math.cos(turn), centre[1] + half_height * math.sin(turn))
+        for turn in turns
+    ]
 
 
 def placed(points: Iterable[Point], at: Point, turn: float = 0.0) -> list[Point]:
@@ -144,7 +157,9 @@ def _background(sheet: Sheet) -> None:
     sheet.fill(ellipse((430, 66), 34, 34), SUN)
     for x, y, size in ((96, 62, 1.0), (220, 40, 0.6), (476, 132, 0.7)):
         for dx, dy, radius in ((-24, 4, 13), (-6, -4, 19), (16, 1, 15), (30, 6, 9)):
-            sheet.fill(ellipse((x + dx * size, y + dy * size), radius * size, radius * size * 0.8), CLOUD)
+            sheet.fill(
+                ellipse((x + dx * size, y + dy * size), radius * size, radius * size * 0.8), CLOUD
+            )
     ridges = {
         FAR_HILL: ((-20, 210), (90, 168), (210, 204), (330, 160), (450, 196), (540, 176)),
         HILL: ((-20, 236), (120, 222), (280, 232), (420, 204), (540, 224)),
@@ -180,10 +195,14 @@ def _body(sheet: Sheet, pose: Pose) -> None:
 
 
 def _near_limbs(sheet: Sheet, pose: Pose) -> None:
-    for joint, (bend, paw), width in ((pose.hips, pose.near_leg, 18), (pose.chest, pose.near_arm, 15)):
+    for joint, (bend, paw), width in (
+        (pose.hips, pose.near_leg, 18),
+        (pose.chest, pose.near_arm, 15),
+    ):
         start = _between(joint, bend, 0.25)
         sheet.limbs([(curve(start, bend, paw), width, FUR)])
-        sheet.stroke(curve(joint, start, bend)[:30], width, FUR)  # opens the outline where the limb grows out
+        # opens the outline where the limb grows out
+        sheet.stroke(curve(joint, start, bend)[:30], width, FUR)
         sheet.stroke([paw], width - 1, CREAM)
 
 
@@ -197,12 +216,19 @@ def _head(sheet: Sheet, pose: Pose) -> None:
         return placed(points, pose.head, pose.head_turn)
 
     for side in (-1, 1):
-        sheet.shape(part(curve((side * 10, -26), (side * 30, -50), (side * 35, -12), closed=True)), FUR)
-        sheet.fill(part(curve((side * 17, -26), (side * 28, -40), (side * 30, -16), closed=True)), PINK)
+        sheet.shape(
+            part(curve((side * 10, -26), (side * 30, -50), (side * 35, -12), closed=True)), FUR
+        )
+        sheet.fill(
+            part(curve((side * 17, -26), (side * 28, -40), (side * 30, -16), closed=True)), PINK
+        )
     right = [(14, -31), (32, -18), (40, 6), (46, 16), (30, 22)]
     skull = [*right, (0, 29), *((-x, y) for x, y in reversed(right))]
     sheet.shape(part(curve(*skull, closed=True)), FUR)
-    sheet.fill(part(curve((-28, -2), (-41, 8), (-44, 15), (-28, 20), (-10, 25), (-24, 14), closed=True)), FUR_SHADE)
+    sheet.fill(
+        part(curve((-28, -2), (-41, 8), (-44, 15), (-28, 20), (-10, 25), (-24, 14), closed=True)),
+        FUR_SHADE,
+    )
     for x, length in ((-8, 8), (0, 11), (8, 8)):
         sheet.stroke(part([(x, -28), (x * 0.8, -28 + length)]), 3.4, FUR_SHADE)
     sheet.fill(part(ellipse((4, 13), 21, 12.5)), CREAM)
@@ -216,7 +242,10 @@ def _face(sheet: Sheet, pose: Pose, part: Callable[[Iterable[Point]], list[Point
         sheet.fill(part(ellipse((x - pose.gaze[0], 1.5), 1.4, 1.6)), "#ffffff")
         sheet.fill(part(ellipse((x + (6 if x > 0 else -6), 11), 5, 2.8)), PINK)
     if pose.mouth_open:
-        sheet.shape(part(curve((-4, 15), (4, 14), (12, 15), (4, 15 + 11 * pose.mouth_open), closed=True)), "#a8414f")
+        sheet.shape(
+            part(curve((-4, 15), (4, 14), (12, 15), (4, 15 + 11 * pose.mouth_open), closed=True)),
+            "#a8414f",
+        )
         sheet.fill(part(ellipse((4, 20.5), 3.6, 2.6)), PINK)
     else:
         for side in (-1, 1):
@@ -224,7 +253,9 @@ def _face(sheet: Sheet, pose: Pose, part: Callable[[Iterable[Point]], list[Point
     sheet.fill(part(curve((0, 7), (8, 7), (4, 12), closed=True)), INK)
     for side, origin in ((-1, -20), (1, 28)):
         for lift in (-3, 3):
-            sheet.stroke(part([(origin, 14 + lift * 0.6), (origin + side * 25, 13 + lift * 2)]), 1.3, INK)
+            sheet.stroke(
+                part([(origin, 14 + lift * 0.6), (origin + side * 25, 13 + lift * 2)]), 1.3, INK
+            )
 
 
 def _butterfly(sheet: Sheet, pose: Pose) -> None:
@@ -234,8 +265,12 @@ def _butterfly(sheet: Sheet, pose: Pose) -> None:
         lower = curve((0, 1), (17 * reach, 2), (16 * reach, 14), (6 * reach, 13), closed=True)
         for wing in (lower, upper):
             sheet.shape(placed(wing, pose.butterfly, 14), WING)
-        sheet.fill(placed(ellipse((15 * reach, -11), 4.2 * abs(reach), 4.2), pose.butterfly, 14), WING_SPOT)
-        sheet.stroke(placed(curve((0, -6), (side * 3, -13), (side * 7, -17)), pose.butterfly, 14), 1.4, INK)
+        sheet.fill(
+            placed(ellipse((15 * reach, -11), 4.2 * abs(reach), 4.2), pose.butterfly, 14), WING_SPOT
+        )
+        sheet.stroke(
+            placed(curve((0, -6), (side * 3, -13), (side * 7, -17)), pose.butterfly, 14), 1.4, INK
+        )
     sheet.stroke(placed([(0, -7), (0, 10)], pose.butterfly, 14), 4.4, INK)
 
 

@@ -1,4 +1,6 @@
-"""Write `.env.example`: every setting with what it means, its unit and its default. A test compares the two."""
+"""Write `.env.example`: every setting with what it means, its unit and its default. A test compares
+the two.
+"""
 
 import textwrap
 from datetime import timedelta
@@ -10,8 +12,8 @@ from core.settings import Settings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 HEADER = """\
-# Copy to `.env` and uncomment what you change. Variables of the environment win over the file; empty means unset.
-# Written by `make env-example` from core/settings.py.
+# Copy to `.env` and uncomment what you change. Variables of the environment win over the file;
+# empty means unset. Written by `make env-example` from core/settings.py.
 """
 
 
@@ -19,7 +21,9 @@ def render() -> str:
     """The text of `.env.example`."""
     sections = [HEADER]
     for name, field in Settings.model_fields.items():
-        words = textwrap.fill(field.description or "", width=110, initial_indent="# ", subsequent_indent="# ")
+        words = textwrap.fill(
+            field.description or "", width=110, initial_indent="# ", subsequent_indent="# "
+        )
         sections.append(f"{words}\n# TOONCRAFTER_{name.upper()}={_as_text(field.default)}\n")
     return "\n".join(sections)
 

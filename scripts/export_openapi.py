@@ -1,4 +1,6 @@
-"""Write openapi.yaml, the contract with callers, from the gateway's code; a test compares the two."""
+"""Write openapi.yaml, the contract with callers, from the gateway's code; a test compares the
+two.
+"""
 
 from pathlib import Path
 
@@ -8,7 +10,9 @@ from api.main import create_app
 from core.settings import Settings
 
 TARGET = Path(__file__).resolve().parent.parent / "openapi.yaml"
-HEADER = "# Written by `make openapi` from api/. A change here is a change of what callers rely on.\n"
+HEADER = (
+    "# Written by `make openapi` from api/. A change here is a change of what callers rely on.\n"
+)
 
 
 def contract() -> str:

@@ -1,6 +1,7 @@
 """Deterministic weights and inputs of the golden vectors; needs numpy only.
 
-A golden folder stores outputs alone: whoever checks it draws the same weights and inputs from their names.
+A golden folder stores outputs alone: whoever checks it draws the same weights and inputs from their
+names.
 """
 
 import math
@@ -22,7 +23,9 @@ def rng(name: str, seed: int = 0) -> np.random.RandomState:
 
 def gaussian(name: str, shape: Sequence[int], seed: int = 0) -> Floats:
     """Unit normal values, drawn as float64 and rounded to float32, C order."""
-    return np.asarray(rng(name, seed).standard_normal(tuple(shape)), dtype=np.float32).reshape(tuple(shape))
+    return np.asarray(rng(name, seed).standard_normal(tuple(shape)), dtype=np.float32).reshape(
+        tuple(shape)
+    )
 
 
 def weight(name: str, shape: Sequence[int], seed: int = 0) -> Floats:
@@ -39,9 +42,13 @@ def weight(name: str, shape: Sequence[int], seed: int = 0) -> Floats:
     return values  # mix_factor, logit_scale
 
 
-def image(name: str, height: int, width: int, seed: int = 0, cell: int = 8) -> npt.NDArray[np.uint8]:
+def image(
+    name: str, height: int, width: int, seed: int = 0, cell: int = 8
+) -> npt.NDArray[np.uint8]:
     """Picture of flat `cell` x `cell` blocks, uint8 (height, width, 3)."""
-    grid = rng(name, seed).randint(0, 256, (-(-height // cell), -(-width // cell), 3)).astype(np.uint8)
+    grid = (
+        rng(name, seed).randint(0, 256, (-(-height // cell), -(-width // cell), 3)).astype(np.uint8)
+    )
     return np.ascontiguousarray(grid.repeat(cell, 0).repeat(cell, 1)[:height, :width])
 
 

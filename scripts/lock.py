@@ -1,7 +1,9 @@
-"""`make lock`: write locks/ from the versions in `constraints*.txt`, with the hash of every file that the index has.
+"""`make lock`: write locks/ from the versions in `constraints*.txt`, with the hash of every file
+that the index has.
 
-Each lock is the whole of what one place installs, for every machine that we support, so `pip install --require-hashes
---no-deps` takes it as it is. torch stays apart, with what its build brings: that differs from machine to machine.
+Each lock is the whole of what one place installs, for every machine that we support, so `pip
+install --require-hashes --no-deps` takes it as it is. torch stays apart, with what its build
+brings: that differs from machine to machine.
 """
 
 import subprocess
@@ -42,23 +44,35 @@ LOCKS = (
 
 
 def write(lock: Lock) -> None:
-    """Ask the index for the hashes; versions that only some machines need stay as they are in the lock so far.
+    """Ask the index for the hashes; versions that only some machines need stay as they are in the
+    lock so far.
 
     Raises:
         SystemExit: uv failed, and has said why.
     """
-    command = [str(UV), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"]
+    command = [
+        str(UV),
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+        "--no-annotate",
+        "--no-header",
+    ]
     command += ["--output-file", str(lock.path), "--no-emit-package", "torch"]
     if lock.extras:
         extras = [part for extra in lock.extras for part in ("--extra", extra)]
         command += ["pyproject.toml", "-", *extras, "--constraint", lock.constraints]
     else:
         command += ["--no-deps", lock.constraints]
-    # setuptools builds the project, past pip's own isolation, which would fetch another one without a hash
+    # setuptools builds the project, past pip's own isolation, which would fetch another one without
+    # a hash
     if subprocess.run(command, cwd=ROOT, input="setuptools", text=True, check=False).returncode:
         sys.exit(f"lock: {lock.path.relative_to(ROOT)} was not written")
     lock.path.write_text(
-        HEAD.format(lock.constraints.removeprefix("constraints").removesuffix(".txt")) + lock.path.read_text()
+        HEAD.format(lock.constraints.removeprefix("constraints").removesuffix(".txt"))
+        + lock.path.read_text()
     )
 
 

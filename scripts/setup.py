@@ -1,7 +1,9 @@
-"""Make `.venv` with all that the commands of the Makefile need, and do nothing where it is current already.
+"""Make `.venv` with all that the commands of the Makefile need, and do nothing where it is current
+already.
 
-It runs before anything is installed, so it uses the standard library alone. Arguments name extra parts: what the tests
-have in environments of their own (`SIDE_ENVIRONMENTS`), and the Debian packages of `DEBIAN_TOOLS`.
+It runs before anything is installed, so it uses the standard library alone. Arguments name extra
+parts: what the tests have in environments of their own (`SIDE_ENVIRONMENTS`), and the Debian
+packages of `DEBIAN_TOOLS`.
 """
 
 from __future__ import annotations
@@ -27,10 +29,15 @@ CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
 
 OLDEST_PYTHON = (3, 11)
-NEWER_PYTHONS = ("python3.13", "python3.12", "python3.11")  # tried where `python3` is older, as on Ubuntu 22.04
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyPI's own build for Linux brings 3 GB of CUDA
+# tried where `python3` is older, as on Ubuntu 22.04
+NEWER_PYTHONS = ("python3.13", "python3.12", "python3.11")
+# PyPI's own build for Linux brings 3 GB of CUDA
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 # package: programs that will do
-DEBIAN_TOOLS = {"chromium": ("chromium", "google-chrome", "google-chrome-stable"), "prometheus": ("promtool",)}
+DEBIAN_TOOLS = {
+    "chromium": ("chromium", "google-chrome", "google-chrome-stable"),
+    "prometheus": ("promtool",),
+}
 # name: what it is for; each has what `locks/NAME.txt` lists, in `.venv/NAME`
 SIDE_ENVIRONMENTS = {
     "servers": "S3 server for the tests",
@@ -40,14 +47,18 @@ SIDE_ENVIRONMENTS = {
 
 
 class SetupError(Exception):
-    """Something that only the person at the keyboard can put right; the message says what and how."""
+    """Something that only the person at the keyboard can put right; the message says what and
+    how.
+    """
 
 
 class Environment:
-    """A virtual environment, the files that say what belongs into it, and a stamp that says which of them it got.
+    """A virtual environment, the files that say what belongs into it, and a stamp that says which
+    of them it got.
 
-    No stamp means that its making was interrupted: pip takes halves of a package for a whole one, so nothing of it
-    is kept. A pip that fails by itself leaves no halves; the next attempt builds on what is there.
+    No stamp means that its making was interrupted: pip takes halves of a package for a whole one,
+    so nothing of it is kept. A pip that fails by itself leaves no halves; the next attempt builds
+    on what is there.
     """
 
     INCOMPLETE = "incomplete"
@@ -58,11 +69,15 @@ class Environment:
         self.stamp = path / "setup.stamp"
 
     def is_current(self) -> bool:
-        """Whether the last set-up here ended well, from the same files, for the same Python, in the same place."""
+        """Whether the last set-up here ended well, from the same files, for the same Python, in the
+        same place.
+        """
         return self.can_be_kept() and self.stamp.read_text() == self.fingerprint()
 
     def can_be_kept(self) -> bool:
-        """Whether pip can work on what is there: a whole environment that was neither copied nor moved."""
+        """Whether pip can work on what is there: a whole environment that was neither copied nor
+        moved.
+        """
         config = self.path / "pyvenv.cfg"
         return (
             self.stamp.exists()
@@ -80,10 +95,15 @@ class Environment:
 
     @contextmanager
     def update(self) -> Iterator[None]:
-        """Around the installation: begin with a usable environment, end with the stamp that tells how it went."""
+        """Around the installation: begin with a usable environment, end with the stamp that tells
+        how it went.
+        """
         if not self.can_be_kept():
             with timed(f"virtual environment for Python {sys.version.split()[0]}"):
-                run([sys.executable, "-m", "venv", "--clear", str(self.path)], "the virtual environment was not made")
+                run(
+                    [sys.executable, "-m", "venv", "--clear", str(self.path)],
+                    "the virtual environment was not made",
+                )
         self.stamp.unlink(missing_ok=True)
         try:
             yield
@@ -94,7 +114,13 @@ class Environment:
 
     def install(self, *arguments: str) -> None:
         """Let this environment's pip install something."""
-        pip = [str(self.path / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
+        pip = [
+            str(self.path / "bin" / "python"),
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+        ]
         run([*pip, *arguments], "pip failed: is there a network and enough disk?")
 
     def install_locked(self, lock: Path) -> None:
@@ -103,7 +129,9 @@ class Environment:
 
 
 def install_project() -> None:
-    """The project itself, all that it is locked to, and the build of torch that fits this machine."""
+    """The project itself, all that it is locked to, and the build of torch that fits this
+    machine.
+    """
     lock = LOCKS / "desk.txt"
     environment = Environment(ROOT / ".venv", [lock, CONSTRAINTS, ROOT / "pyproject.toml"])
     if environment.is_current():
@@ -114,13 +142,17 @@ def install_project() -> None:
         index, reason = choose_torch_index()
         with timed(f"torch {locked_version('torch')} ({reason})"):
             from_index = ["--extra-index-url", index] if index else []
-            environment.install("--constraint", str(CONSTRAINTS), f"torch=={locked_version('torch')}", *from_index)
+            environment.install(
+                "--constraint", str(CONSTRAINTS), f"torch=={locked_version('torch')}", *from_index
+            )
         # nothing is fetched: what builds it is in the lock
         environment.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
 
 
 def install_beside(name: str) -> None:
-    """Programs that only tests start, and that pin other versions of what the project itself uses."""
+    """Programs that only tests start, and that pin other versions of what the project itself
+    uses.
+    """
     lock = LOCKS / f"{name}.txt"
     environment = Environment(ROOT / ".venv" / name, [lock])
     if environment.is_current():
@@ -130,17 +162,26 @@ def install_beside(name: str) -> None:
 
 
 def install_debian_tool(package: str) -> None:
-    """A Debian package where root is at hand; without it the tests that need it are skipped by name."""
+    """A Debian package where root is at hand; without it the tests that need it are skipped by
+    name.
+    """
     if any(shutil.which(program) for program in DEBIAN_TOOLS[package]):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        print(f"setup: no {package} here and no root to install it: the tests that need it are skipped")
+        print(
+            f"setup: no {package} here and no root to install it: the tests that need it are "
+            "skipped"
+        )
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         with timed(f"{package} by apt-get"):
             run(["apt-get", "update"], "apt-get update failed", environment)
-            run(["apt-get", "install", "-y", "--no-install-recommends", package], "apt-get failed", environment)
+            run(
+                ["apt-get", "install", "-y", "--no-install-recommends", package],
+                "apt-get failed",
+                environment,
+            )
     except SetupError as error:
         print(f"setup: {error}\nsetup: the tests that need {package} are skipped")
 
@@ -148,7 +189,8 @@ def install_debian_tool(package: str) -> None:
 def choose_torch_index(cpu_wheels: str = CPU_WHEELS) -> tuple[str | None, str]:
     """Where pip finds this machine's build of torch beside its usual sources, and why.
 
-    The builds of an index have a local version (2.13.0+cpu), which sorts above the plain one of PyPI.
+    The builds of an index have a local version (2.13.0+cpu), which sorts above the plain one of
+    PyPI.
     """
     if index := os.environ.get("TORCH_INDEX"):
         return index, f"the build at {index}"
@@ -178,7 +220,9 @@ def locked_version(package: str) -> str:
 
 
 def require_python() -> None:
-    """Go on under a newer Python if this one is too old, and make sure that it can make environments."""
+    """Go on under a newer Python if this one is too old, and make sure that it can make
+    environments.
+    """
     if sys.version_info < OLDEST_PYTHON:
         for newer in filter(None, map(shutil.which, NEWER_PYTHONS)):
             os.execv(newer, [newer, *sys.argv])
@@ -190,7 +234,9 @@ def require_python() -> None:
 
 @contextmanager
 def only_one_at_a_time() -> Iterator[None]:
-    """Two makes at once must not work on one environment. The lock ends with the process, however that ends."""
+    """Two makes at once must not work on one environment. The lock ends with the process, however
+    that ends.
+    """
     with CONSTRAINTS.open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,10 +256,17 @@ def timed(part: str) -> Iterator[None]:
 
 
 def run(command: list[str], failure: str, environment: dict[str, str] | None = None) -> None:
-    """Run to the end; at a terminal its progress is shown, elsewhere only the last lines of a failure."""
+    """Run to the end; at a terminal its progress is shown, elsewhere only the last lines of a
+    failure.
+    """
     shown = None if sys.stdout.isatty() else subprocess.PIPE
     ended = subprocess.run(
-        command, env=environment, stdout=shown, stderr=shown and subprocess.STDOUT, text=True, check=False
+        command,
+        env=environment,
+        stdout=shown,
+        stderr=shown and subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if ended.returncode:
         print("\n".join((ended.stdout or "").splitlines()[-15:]))
@@ -223,12 +276,15 @@ def run(command: list[str], failure: str, environment: dict[str, str] | None = N
 def main() -> None:
     """Bring up to date what the arguments name; the project's own environment always."""
     known = [*SIDE_ENVIRONMENTS, *DEBIAN_TOOLS]
-    parser = argparse.ArgumentParser(description="Make .venv with everything that the project needs.")
+    parser = argparse.ArgumentParser(
+        description="Make .venv with everything that the project needs."
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(known))
     parts = parser.parse_args().parts
     if unknown := set(parts) - set(known):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that pip does not outlive us
+    # unwinds, so that pip does not outlive us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         require_python()
         with only_one_at_a_time():

@@ -1,4 +1,6 @@
-"""A stack as a child of this process, for the demo and the tests that look at the service from outside."""
+"""A stack as a child of this process, for the demo and the tests that look at the service from
+outside.
+"""
 
 import os
 import subprocess
@@ -23,14 +25,16 @@ class Stack:
 
     Args:
         state: the state folder; it may hold the state of an earlier stack.
-        settings: `TOONCRAFTER_*` without the prefix, in lower case. No other variable of `PREFIXES` reaches the stack,
-            nor does a `.env`, so that it touches nothing but its folder.
+        settings: `TOONCRAFTER_*` without the prefix, in lower case. No other variable of `PREFIXES`
+            reaches the stack, nor does a `.env`, so that it touches nothing but its folder.
     """
 
     def __init__(self, state: Path, **settings: str) -> None:
         self.state = state
         own = {"state_dir": str(state), "port": "0", **settings}
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)
+        }
         self.environment |= {f"TOONCRAFTER_{name.upper()}": value for name, value in own.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -94,7 +98,9 @@ class Stack:
             time.sleep(0.1)
 
     def stop(self) -> int:
-        """End it in order, as Ctrl-C would, and return its exit status; nothing where it has ended."""
+        """End it in order, as Ctrl-C would, and return its exit status; nothing where it has
+        ended.
+        """
         self.process.terminate()
         return self.process.wait(STOP_LIMIT.total_seconds())
 

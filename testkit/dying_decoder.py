@@ -1,4 +1,6 @@
-"""The real process that decodes, but an image may say what is done instead: a word, and what belongs to it."""
+"""The real process that decodes, but an image may say what is done instead: a word, and what
+belongs to it.
+"""
 
 import ctypes
 import errno
@@ -61,7 +63,9 @@ def kind_of(descriptor: int) -> tuple[int, str] | None:
         mode = os.fstat(descriptor).st_mode
     except OSError:
         return None
-    return descriptor, "socket" if stat.S_ISSOCK(mode) else "device" if stat.S_ISCHR(mode) else "other"
+    return descriptor, "socket" if stat.S_ISSOCK(mode) else "device" if stat.S_ISCHR(
+        mode
+    ) else "other"
 
 
 def attempt(_: str) -> None:

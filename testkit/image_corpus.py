@@ -1,4 +1,6 @@
-"""Images of every kind that artists send and attackers bend: each made here, so that what is in it can be read."""
+"""Images of every kind that artists send and attackers bend: each made here, so that what is in it
+can be read.
+"""
 
 import struct
 import zlib
@@ -23,15 +25,28 @@ def seeds() -> dict[str, bytes]:
     alpha.putalpha(gray)
     exif = Image.Exif()
     exif[ORIENTATION], exif[0x010F] = 6, "camera"
-    modes = {"rgb": rgb, "gray": gray, "palette": palette, "rgba": alpha, "gray alpha": alpha.convert("LA")}
+    modes = {
+        "rgb": rgb,
+        "gray": gray,
+        "palette": palette,
+        "rgba": alpha,
+        "gray alpha": alpha.convert("LA"),
+    }
     modes |= {"one bit": rgb.convert("1"), "16 bits": gray.convert("I;16")}
     found = {f"png, {name}": encoded(image) for name, image in modes.items()}
-    found |= {f"tiff, {name}": encoded(image, "TIFF") for name, image in modes.items() if name != "gray alpha"}
+    found |= {
+        f"tiff, {name}": encoded(image, "TIFF")
+        for name, image in modes.items()
+        if name != "gray alpha"
+    }
     found |= {
         f"tiff, {compression}": encoded(rgb, "TIFF", compression=compression)
         for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd")
     }
-    found |= {f"tiff, {fax}": encoded(rgb.convert("1"), "TIFF", compression=fax) for fax in ("group3", "group4")}
+    found |= {
+        f"tiff, {fax}": encoded(rgb.convert("1"), "TIFF", compression=fax)
+        for fax in ("group3", "group4")
+    }
     found |= {
         "png, animated": encoded(rgb, save_all=True, append_images=[drawing(*SIZE, "red")]),
         "png, with everything": encoded(rgb, exif=exif, icc_profile=b"profile" * 30, dpi=(72, 72)),
@@ -40,17 +55,23 @@ def seeds() -> dict[str, bytes]:
         "jpeg, gray": encoded(gray, "JPEG"),
         "jpeg, cmyk": encoded(rgb.convert("CMYK"), "JPEG"),
         "jpeg, progressive": encoded(rgb, "JPEG", progressive=True, subsampling=2),
-        "jpeg, with everything": encoded(rgb, "JPEG", exif=exif, icc_profile=b"profile" * 30, comment=b"words"),
+        "jpeg, with everything": encoded(
+            rgb, "JPEG", exif=exif, icc_profile=b"profile" * 30, comment=b"words"
+        ),
         "jpeg, of a phone": encoded(rgb, "MPO", save_all=True, append_images=[rgb]),
         "webp, lossy": encoded(rgb, "WEBP"),
         "webp, lossless": encoded(alpha, "WEBP", lossless=True),
         "webp, alpha": encoded(alpha, "WEBP"),
-        "webp, animated": encoded(rgb, "WEBP", save_all=True, append_images=[drawing(*SIZE, "red")]),
+        "webp, animated": encoded(
+            rgb, "WEBP", save_all=True, append_images=[drawing(*SIZE, "red")]
+        ),
         "webp, with everything": encoded(rgb, "WEBP", exif=exif, icc_profile=b"profile" * 30),
         "tiff, cmyk": encoded(rgb.convert("CMYK"), "TIFF"),
         "tiff, ycbcr": encoded(rgb.convert("YCbCr"), "TIFF", compression="jpeg"),
         "tiff, many pages": encoded(rgb, "TIFF", save_all=True, append_images=[rgb, rgb]),
-        "tiff, with everything": encoded(rgb, "TIFF", exif=exif, icc_profile=b"profile" * 30, dpi=(72, 72)),
+        "tiff, with everything": encoded(
+            rgb, "TIFF", exif=exif, icc_profile=b"profile" * 30, dpi=(72, 72)
+        ),
         "tiff, big": encoded(rgb, "TIFF", big_tiff=True),
         "tiff, tiles": tiff({256: 16, 257: 16, 322: 16, 323: 16, 324: ..., 325: 256}, bytes(256)),
     }
@@ -70,20 +91,25 @@ def png_of(
     colours: int = 2,
     pixels: bytes | None = None,
 ) -> bytes:
-    """A PNG file with these chunks before its pixels (filter bytes and samples, to be compressed)."""
+    """A PNG file with these chunks before its pixels (filter bytes and samples, to be
+    compressed).
+    """
     width, height = size
     if pixels is None:
         pixels = (b"\0" + bytes(width * 3)) * height
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
     between = b"".join(chunk(kind, data) for kind, data in chunks)
-    return PNG_SIGNATURE + head + between + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return (
+        PNG_SIGNATURE + head + between + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    )
 
 
 def tiff(tags: Mapping[int, object], pixels: bytes, *, next_directory: int = 0) -> bytes:
     """A little-endian TIFF file: gray unless the tags say otherwise.
 
     Args:
-        tags: values by number: an int, `(type, count, value or offset)`, or `...` for where the pixels lie.
+        tags: values by number: an int, `(type, count, value or offset)`, or `...` for where the
+            pixels lie.
         pixels: what follows the directory.
         next_directory: where the file says that the next one lies; 8 is this one.
     """
@@ -94,7 +120,9 @@ def tiff(tags: Mapping[int, object], pixels: bytes, *, next_directory: int = 0) 
     after = 8 + 2 + 12 * len(entries) + 4
     directory = struct.pack("<H", len(entries))
     for number, value in entries:
-        kind, count, content = value if isinstance(value, tuple) else (LONG, 1, after if value is ... else value)
+        kind, count, content = (
+            value if isinstance(value, tuple) else (LONG, 1, after if value is ... else value)
+        )
         directory += struct.pack("<HHII", number, kind, count, content)
     return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", next_directory) + pixels
 
@@ -102,7 +130,9 @@ def tiff(tags: Mapping[int, object], pixels: bytes, *, next_directory: int = 0) 
 def exif_of(entries: Iterable[tuple[int, int, int, int]], *, next_directory: int = 0) -> bytes:
     """EXIF data with one directory of `(tag, type, count, value or offset)`."""
     entries = list(entries)
-    directory = struct.pack(">H", len(entries)) + b"".join(struct.pack(">HHII", *entry) for entry in entries)
+    directory = struct.pack(">H", len(entries)) + b"".join(
+        struct.pack(">HHII", *entry) for entry in entries
+    )
     return b"MM\0*" + struct.pack(">I", 8) + directory + struct.pack(">I", next_directory)
 
 
@@ -128,14 +158,18 @@ def jpeg_with_size(width: int, height: int) -> bytes:
 
 def webp_with_size(width: int, height: int) -> bytes:
     """A WebP file of the extended form whose canvas is said to be so large."""
-    data = bytearray(encoded(drawing(*SIZE).convert("RGBA"), "WEBP", exif=Image.Exif().tobytes(), lossless=True))
+    data = bytearray(
+        encoded(drawing(*SIZE).convert("RGBA"), "WEBP", exif=Image.Exif().tobytes(), lossless=True)
+    )
     place = data.index(b"VP8X") + 12
     data[place : place + 6] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return bytes(data)
 
 
 def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so many times more: each has to be decoded for nothing."""
+    """A progressive JPEG whose last scan comes so many times more: each has to be decoded for
+    nothing.
+    """
     data = encoded(Image.new("L", (1000, 1000)), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * count + data[-2:]

@@ -51,7 +51,9 @@ def noise_png(width: int, height: int) -> bytes:
     return encoded(Image.fromarray(pixels))
 
 
-def generation_request(priority: Priority = Priority.INTERACTIVE, **changes: object) -> GenerationRequest:
+def generation_request(
+    priority: Priority = Priority.INTERACTIVE, **changes: object
+) -> GenerationRequest:
     image = StoredImage(sha256="0" * 64, content_type="image/png", width=64, height=40, bytes=100)
     defaults: dict[str, object] = {
         "keyframes": [Keyframe(image=image), Keyframe(image=image)],

@@ -1,4 +1,6 @@
-"""A collector as OpenTelemetry's protocol has it: takes spans over HTTP, and keeps them for a test to look at."""
+"""A collector as OpenTelemetry's protocol has it: takes spans over HTTP, and keeps them for a test
+to look at.
+"""
 
 import gzip
 import threading
@@ -49,7 +51,11 @@ class Collector:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 collector._goes_on.wait(120)
                 assert self.path == "/v1/traces"
-                collector._take(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+                collector._take(
+                    gzip.decompress(body)
+                    if self.headers.get("content-encoding") == "gzip"
+                    else body
+                )
                 answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
@@ -82,7 +88,9 @@ class Collector:
 
     def of(self, trace_id: str) -> list[Span]:
         """The spans of one trace, in the order in which they began."""
-        return sorted((span for span in self.spans if span.trace_id == trace_id), key=lambda span: span.begun)
+        return sorted(
+            (span for span in self.spans if span.trace_id == trace_id), key=lambda span: span.begun
+        )
 
     def _take(self, body: bytes) -> None:
         self.bodies.append(body)

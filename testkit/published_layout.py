@@ -1,4 +1,6 @@
-"""Files with the published checkpoint's layout, at any size, filled with the golden recipe's weights."""
+"""Files with the published checkpoint's layout, at any size, filled with the golden recipe's
+weights.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,10 @@ def layout(sizes: Preset) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[i
 
 def recipe(shapes: dict[str, tuple[int, ...]]) -> Tensors:
     """The golden recipe's value for every name."""
-    return {name: torch.from_numpy(golden_recipe.weight(name, shape)).reshape(shape) for name, shape in shapes.items()}
+    return {
+        name: torch.from_numpy(golden_recipe.weight(name, shape)).reshape(shape)
+        for name, shape in shapes.items()
+    }
 
 
 def save_state_dict(path: Path, tensors: Tensors) -> None:
@@ -43,7 +48,9 @@ def save_state_dict(path: Path, tensors: Tensors) -> None:
 
 def save_sharded(path: Path, tensors: Tensors) -> None:
     """As a sharded training run saves: another key, a prefix of 16 characters."""
-    torch.save({"module": {"_forward_module." + name: tensor for name, tensor in tensors.items()}}, path)
+    torch.save(
+        {"module": {"_forward_module." + name: tensor for name, tensor in tensors.items()}}, path
+    )
 
 
 def save_half_safetensors(path: Path, tensors: Tensors) -> None:

@@ -20,7 +20,9 @@ MINISTACK = ROOT / ".venv" / "servers" / "bin" / "ministack"
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Return once the condition holds. The bound is generous: it only ends a wait that would never end."""
+    """Return once the condition holds. The bound is generous: it only ends a wait that would never
+    end.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
@@ -30,7 +32,9 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0
 class Process:
     """A child process with its output in a file."""
 
-    def __init__(self, command: list[str | Path], log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: list[str | Path], log: Path, env: dict[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(command, stdout=output, stderr=output, env=env, cwd=ROOT)
@@ -83,7 +87,9 @@ class RedisServer:
         arguments = ["--port", "0", "--unixsocket", self.socket, "--dir", self._folder]
         durability = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
         policy = ["--maxmemory-policy", "noeviction"]
-        self.process = Process([get_binary_path(), *arguments, *durability, *policy], self._folder / "redis.log")
+        self.process = Process(
+            [get_binary_path(), *arguments, *durability, *policy], self._folder / "redis.log"
+        )
         wait_until(self._answers, "Redis answers")
 
     def _answers(self) -> bool:

@@ -1,6 +1,8 @@
-"""What `python -m worker --include=testkit.stand_in_worker` computes with, in its real child process.
+"""What `python -m worker --include=testkit.stand_in_worker` computes with, in its real child
+process.
 
-Its pipeline draws flat frames at once; a file that the test writes tells it to get into trouble first.
+Its pipeline draws flat frames at once; a file that the test writes tells it to get into trouble
+first.
 """
 
 import ctypes
@@ -31,7 +33,9 @@ def get_into_trouble() -> None:
             raise RuntimeError(f"{device} does not answer")
 
         worker.jobs.runner.require_working_device = no_answer
-        raise RuntimeError("CUDA error: an illegal memory access was encountered\nwith more advice than one reads")
+        raise RuntimeError(
+            "CUDA error: an illegal memory access was encountered\nwith more advice than one reads"
+        )
 
 
 class Pipeline:

@@ -16,7 +16,11 @@ TTL = timedelta(hours=1)
 
 async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE) -> Job:
     submission = await store.submit(
-        new_job_id(), generation_request(priority), metadata={"shot": "12a"}, ttl=TTL, request_id="req-1"
+        new_job_id(),
+        generation_request(priority),
+        metadata={"shot": "12a"},
+        ttl=TTL,
+        request_id="req-1",
     )
     assert submission.view is not None
     return submission.view.job

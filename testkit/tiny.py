@@ -14,8 +14,12 @@ TINY: Areas = {
     "decoding": partial(decoding.figures, rounds=1, largest=(800, 600)),
     "queue": partial(queue.figures, workers=[1], jobs=3, job_seconds=0.1, idle_jobs=3),
     "fairness": partial(fairness.figures, jobs=10, others=3, tenants=(1, 5)),
-    "fleet": partial(fleet.figures, ["--workers", "2", "--job-seconds", "1", "--steps", "2", "--seconds", "2"]),
-    "model": partial(model.figures, ["--dtypes", "fp32", "--steps=1", "--rounds=1", "--height=64", "--width=64"]),
+    "fleet": partial(
+        fleet.figures, ["--workers", "2", "--job-seconds", "1", "--steps", "2", "--seconds", "2"]
+    ),
+    "model": partial(
+        model.figures, ["--dtypes", "fp32", "--steps=1", "--rounds=1", "--height=64", "--width=64"]
+    ),
 }
 
 if __name__ == "__main__":

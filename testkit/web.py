@@ -1,4 +1,6 @@
-"""A stretch of the Internet on this machine: servers that answer as badly as a test wants, and the way to them."""
+"""A stretch of the Internet on this machine: servers that answer as badly as a test wants, and the
+way to them.
+"""
 
 import asyncio
 import ssl
@@ -77,7 +79,10 @@ async def web_server(answer: Answer, tls: ssl.SSLContext | None = None) -> Async
 async def _read_request(reader: asyncio.StreamReader, server_name: str | None) -> Visit:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, resource, _ = head[0].split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in head[1:-2])
+    }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Visit(method, resource, headers, server_name, body)
 
@@ -109,7 +114,9 @@ def by_resource(answers: Mapping[str, bytes]) -> Answer:
 
 
 class NameServer:
-    """Names to addresses. Several answers to one name are given one after the other, the last one for ever."""
+    """Names to addresses. Several answers to one name are given one after the other, the last one
+    for ever.
+    """
 
     def __init__(self, **answers: Iterable[str] | list[list[str]]) -> None:
         self.asked: list[str] = []
@@ -134,9 +141,12 @@ class Internet(httpcore.AsyncNetworkBackend):
         self.reached: list[tuple[str, int]] = []
         self._port = port
         self._dead = set(dead)
-        self._honest = honest  # the socket tells that it ends on loopback, as one that was turned around would
+        # the socket tells that it ends on loopback, as one that was turned around would
+        self._honest = honest
 
-    async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(
+        self, host: str, port: int, *args: Any, **options: Any
+    ) -> httpcore.AsyncNetworkStream:
         self.reached.append((host, port))
         if host in self._dead:
             raise httpcore.ConnectError("no route to host")

@@ -1,4 +1,6 @@
-"""Real Redis, real object storage, a real gateway. A desk without the S3 server skips its tests; CI may not."""
+"""Real Redis, real object storage, a real gateway. A desk without the S3 server skips its tests; CI
+may not.
+"""
 
 import itertools
 import logging
@@ -33,7 +35,9 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """A test may configure logging as a process does; the next one finds pytest's handlers again."""
+    """A test may configure logging as a process does; the next one finds pytest's handlers
+    again.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -46,7 +50,9 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a unix socket (107 bytes), which pytest's own may not be."""
+    """A folder whose path is short enough for a unix socket (107 bytes), which pytest's own may not
+    be.
+    """
     with tempfile.TemporaryDirectory(prefix="tc-") as folder:
         yield Path(folder)
 
@@ -125,7 +131,9 @@ def s3_settings(settings: Settings, s3_server: S3Server) -> Iterator[Settings]:
             "s3_prefix": "tooncrafter/",
             "s3_endpoint_url": s3_server.url,
             "s3_access_key_id": s3_server.access_key,
-            "s3_secret_access_key": Settings(s3_secret_access_key=s3_server.secret_key).s3_secret_access_key,
+            "s3_secret_access_key": Settings(
+                s3_secret_access_key=s3_server.secret_key
+            ).s3_secret_access_key,
         }
     )
     client = s3_client(in_bucket)
@@ -153,8 +161,12 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def traces(collector: Collector, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """The stack's settings with traces on, and the collector where the usual variable says; what begins, ends."""
+def traces(
+    collector: Collector, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """The stack's settings with traces on, and the collector where the usual variable says; what
+    begins, ends.
+    """
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     yield settings.model_copy(update={"traces": True})
     end_tracing()
@@ -163,7 +175,9 @@ def traces(collector: Collector, settings: Settings, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def stored_keys(request: pytest.FixtureRequest) -> Callable[[], set[str]]:
     """All keys that the test's storage holds, asked past our own code."""
-    name = next(name for name in ("any_settings", "s3_settings", "settings") if name in request.fixturenames)
+    name = next(
+        name for name in ("any_settings", "s3_settings", "settings") if name in request.fixturenames
+    )
     used: Settings = request.getfixturevalue(name)
 
     def keys() -> set[str]:

@@ -1,4 +1,6 @@
-"""`python -m worker`: the Celery worker with the options that it needs, or one for each device, as one command."""
+"""`python -m worker`: the Celery worker with the options that it needs, or one for each device, as
+one command.
+"""
 
 import os
 import sys
@@ -24,7 +26,8 @@ OPTIONS = [
 
 
 def main() -> None:
-    """Become `celery worker`, so that signals reach it directly; keep several of them where several devices are named.
+    """Become `celery worker`, so that signals reach it directly; keep several of them where several
+    devices are named.
 
     Further arguments are passed on.
     """
@@ -36,7 +39,8 @@ def main() -> None:
         return
     if settings.devices:
         os.environ["TOONCRAFTER_DEVICE"] = settings.devices[0]
-    name = f"--hostname=worker-{os.getpid()}@%h"  # remote control tells workers of one host apart by it
+    # remote control tells workers of one host apart by it
+    name = f"--hostname=worker-{os.getpid()}@%h"
     os.execv(sys.executable, [sys.executable, "-m", "celery", *OPTIONS, name, *sys.argv[1:]])  # noqa: S606  # no shell wanted
 
 

@@ -5,5 +5,7 @@ import sys
 from admin.workers import main
 
 if __name__ == "__main__":
-    sys.stderr.write("worker.admin is now `python -m admin`; this name goes with the next release\n")
+    sys.stderr.write(
+        "worker.admin is now `python -m admin`; this name goes with the next release\n"
+    )
     main()

@@ -1,4 +1,6 @@
-"""From settings to a runner: store, storage and pipeline, once in each child process that owns a device."""
+"""From settings to a runner: store, storage and pipeline, once in each child process that owns a
+device.
+"""
 
 import logging
 import os
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from worker.jobs.runner import Runner
 
 TINY = "tiny"
-OVERTIME = timedelta(seconds=60)  # a child looks at its deadline at each step; the parent only where one takes so long
+# a child looks at its deadline at each step; the parent only where one takes so long
+OVERTIME = timedelta(seconds=60)
 
 log = structlog.get_logger("worker")
 
@@ -41,7 +44,8 @@ _watchdog: Watchdog | None = None
 
 
 def refuse_to_start_without_model() -> None:
-    """End this process where no model is named, so that nobody is served the noise of random weights by accident.
+    """End this process where no model is named, so that nobody is served the noise of random
+    weights by accident.
 
     Raises:
         SystemExit: `TOONCRAFTER_MODEL` is unset or names nothing that exists.
@@ -49,7 +53,8 @@ def refuse_to_start_without_model() -> None:
     model = Settings().model
     if model is None:
         raise SystemExit(
-            "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published checkpoint file; "
+            "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published "
+            "checkpoint file; "
             "`tiny` is an untrained model for tests"
         )
     if model != TINY and not Path(model).exists():
@@ -59,14 +64,17 @@ def refuse_to_start_without_model() -> None:
 def runner() -> "Runner":
     """The runner of this child process."""
     if _runner is None:
-        raise RuntimeError("the model is not loaded: tasks run in a child of `celery worker --pool=prefork`")
+        raise RuntimeError(
+            "the model is not loaded: tasks run in a child of `celery worker --pool=prefork`"
+        )
     return _runner
 
 
 def start_child() -> None:
     """Load the model into this child process, which keeps it until it ends.
 
-    A child that cannot load ends its worker as well: Celery would start one after the other and never serve a job.
+    A child that cannot load ends its worker as well: Celery would start one after the other and
+    never serve a job.
     """
     global _runner  # Celery gives a child no other place to keep what it owns
     settings = Settings()
@@ -82,8 +90,16 @@ def start_child() -> None:
 
 def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, announce the worker, and return what runs its jobs."""
-    from model.checkpoint import load_pipeline  # torch belongs into the child: the parent only passes messages on
-    from worker.gpu.device import choose_device, choose_dtype, describe, gpu_uuid, require_working_device, use_threads
+    # torch belongs into the child: the parent only passes messages on
+    from model.checkpoint import load_pipeline
+    from worker.gpu.device import (
+        choose_device,
+        choose_dtype,
+        describe,
+        gpu_uuid,
+        require_working_device,
+        use_threads,
+    )
     from worker.gpu.memory import DeviceMemory
     from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
     from worker.jobs.runner import Limits, Runner
@@ -104,15 +120,23 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     )
     place(loaded.pipeline, device, settings.offload)
     if settings.compile:
-        compile_and_warm_up(loaded.pipeline, [shot.parse_canvas(canvas) for canvas in settings.warm_canvases])
+        compile_and_warm_up(
+            loaded.pipeline, [shot.parse_canvas(canvas) for canvas in settings.warm_canvases]
+        )
     load_seconds = time.monotonic() - begun
     model = describe(loaded, device)
     heartbeat.ready(model, load_seconds, gpu_uuid(device))
-    log.info("model loaded", **model.model_dump(exclude={"peak_memory_bytes"}), seconds=round(load_seconds, 2))
+    log.info(
+        "model loaded",
+        **model.model_dump(exclude={"peak_memory_bytes"}),
+        seconds=round(load_seconds, 2),
+    )
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     decoders = Decoders(DecoderLimits.of(settings))
-    return Runner(store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory, decoders)
+    return Runner(
+        store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory, decoders
+    )
 
 
 def _about(settings: Settings) -> dict[str, str]:
@@ -122,7 +146,9 @@ def _about(settings: Settings) -> dict[str, str]:
 
 
 def leave_broken_child() -> NoReturn:
-    """End this process: its device computes nothing more here. Celery starts another, which the quarantine holds."""
+    """End this process: its device computes nothing more here. Celery starts another, which the
+    quarantine holds.
+    """
     end_tracing()
     logging.shutdown()
     os._exit(os.EX_SOFTWARE)
@@ -136,20 +162,26 @@ def end_child() -> None:
 
 
 def start_parent() -> None:
-    """Called in the parent, before it has a child: refuse what cannot work, then watch over what does."""
+    """Called in the parent, before it has a child: refuse what cannot work, then watch over what
+    does.
+    """
     global _watchdog  # as `_runner`, in the other process
     refuse_to_start_without_model()
     settings = Settings()
-    configure_logging(settings.log_level, settings.log_format)  # Celery asks for it later, after the first lines
+    # Celery asks for it later, after the first lines
+    configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "worker")
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
-    _dismiss(worker)  # in a container it bears the name of the one before; what was said of that is not said of this
+    # in a container it bears the name of the one before; what was said of that is not said of this
+    _dismiss(worker)
     judge = Judge(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: JobStore(redis_url), worker, judge, settings.job_timeout)
     registry = worker_registry()
     registry.register(GpuMetrics(lambda: judge.facts.gpu if judge.facts else ""))
-    serve_metrics(settings, registry, is_ready=lambda: bool(judge.facts and judge.facts.model_loaded))
+    serve_metrics(
+        settings, registry, is_ready=lambda: bool(judge.facts and judge.facts.model_loaded)
+    )
     _watchdog.start()
 
 
@@ -169,14 +201,20 @@ def _dismiss(worker: str) -> None:
 
 
 def ask_child_to_stop() -> None:
-    """Called in the parent: the child ends its job within the grace or gives it back; Celery waits for it."""
+    """Called in the parent: the child ends its job within the grace or gives it back; Celery waits
+    for it.
+    """
     settings = Settings()
     try:
-        JobStore(settings.find_redis()).ask_to_stop(worker_name(os.getpid()), settings.shutdown_grace)
+        JobStore(settings.find_redis()).ask_to_stop(
+            worker_name(os.getpid()), settings.shutdown_grace
+        )
     except (RedisError, RuntimeError) as error:
         log.warning("cannot tell the child to stop, its job will end first", error=str(error))
 
 
 def worker_name(parent_pid: int) -> str:
-    """The name under which parent and child know the same worker: host and the parent's process id."""
+    """The name under which parent and child know the same worker: host and the parent's process
+    id.
+    """
     return f"{socket.gethostname()}:{parent_pid}"

@@ -1,4 +1,6 @@
-"""The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here: docs/architecture.md."""
+"""The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here:
+docs/architecture.md.
+"""
 
 import os
 from datetime import timedelta
@@ -20,8 +22,10 @@ from core.store.broker import broker_url, transport_options
 from core.telemetry.logging import configure_logging
 from worker import bootstrap
 
-KILL_AFTER = timedelta(minutes=5)  # past the deadline; the child itself and then the watchdog come long before
-MODEL_LOAD_SECONDS = 600.0  # Celery kills a replacement child that is not up by then; its default is 4
+# past the deadline; the child itself and then the watchdog come long before
+KILL_AFTER = timedelta(minutes=5)
+# Celery kills a replacement child that is not up by then; its default is 4
+MODEL_LOAD_SECONDS = 600.0
 
 _settings = Settings()
 
@@ -32,11 +36,13 @@ app.conf.update(
     task_acks_on_failure=True,
     task_ignore_result=True,
     task_time_limit=(_settings.job_timeout + KILL_AFTER).total_seconds(),
-    worker_prefetch_multiplier=1,  # one job holds the GPU for a minute; a second must stay on the queue
+    # one job holds the GPU for a minute; a second must stay on the queue
+    worker_prefetch_multiplier=1,
     worker_concurrency=1,
     worker_pool_start_method="spawn",  # CUDA does not survive a fork
     worker_proc_alive_timeout=MODEL_LOAD_SECONDS,
-    worker_cancel_long_running_tasks_on_connection_loss=False,  # a restart of Redis need not cost a GPU minute
+    # a restart of Redis need not cost a GPU minute
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     task_serializer="json",
     accept_content=["json"],

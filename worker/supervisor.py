@@ -1,4 +1,6 @@
-"""Several workers on one host, one for each device: processes of their own, so that none can take another along."""
+"""Several workers on one host, one for each device: processes of their own, so that none can take
+another along.
+"""
 
 import json
 import os
@@ -12,7 +14,8 @@ from collections.abc import Sequence
 
 import structlog
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0  # doubled each time; a broken card is not tried in a hurry
+# doubled each time; a broken card is not tried in a hurry
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 STEADY_SECONDS = 60.0  # a worker that ran for so long starts anew with the first pause
 LOOK_SECONDS = 0.2
 
@@ -22,7 +25,9 @@ log = structlog.get_logger("worker")
 class KeptWorker:
     """One device's worker, started again whenever it ends."""
 
-    def __init__(self, device: str, arguments: Sequence[str], metrics_port: int | None = None) -> None:
+    def __init__(
+        self, device: str, arguments: Sequence[str], metrics_port: int | None = None
+    ) -> None:
         self.device = device
         self._metrics_port = metrics_port
         self._arguments = arguments
@@ -40,11 +45,15 @@ class KeptWorker:
             if now - self._started > STEADY_SECONDS:
                 self._pause = FIRST_PAUSE_SECONDS
             self._due = now + self._pause
-            log.warning("worker ended", device=self.device, status=status, again_in_seconds=self._pause)
+            log.warning(
+                "worker ended", device=self.device, status=status, again_in_seconds=self._pause
+            )
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
 
     def ask_to_stop(self) -> None:
-        """As the service's own keeper would: the worker ends its job within the grace, or gives it back."""
+        """As the service's own keeper would: the worker ends its job within the grace, or gives it
+        back.
+        """
         if self._process is not None:
             self._process.terminate()
 
@@ -59,26 +68,34 @@ class KeptWorker:
         if self._metrics_port is not None:
             environment["TOONCRAFTER_METRICS_PORT"] = str(self._metrics_port)
         command = [sys.executable, "-m", "worker", *self._arguments]
-        if setpriv := shutil.which("setpriv"):  # on Linux, workers do not outlive a keeper that was killed
+        # on Linux, workers do not outlive a keeper that was killed
+        if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "TERM", *command]
         self._started = now
         self._process = subprocess.Popen(command, env=environment)  # noqa: S603  # our own command line
         log.info("worker started", device=self.device, pid=self._process.pid)
 
 
-def keep_workers(devices: Sequence[str], arguments: Sequence[str], metrics_port: int | None = None) -> None:
+def keep_workers(
+    devices: Sequence[str], arguments: Sequence[str], metrics_port: int | None = None
+) -> None:
     """Run a worker on each device until SIGTERM or SIGINT, then wait until all have ended in order.
 
     Args:
         devices: as torch names them.
         arguments: further ones for each `celery worker`.
-        metrics_port: of the first worker; the others count on from there, or choose each a free one where it is 0.
+        metrics_port: of the first worker; the others count on from there, or choose each a free one
+            where it is 0.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    ports = [metrics_port + index if metrics_port else metrics_port for index in range(len(devices))]
-    workers = [KeptWorker(device, arguments, port) for device, port in zip(devices, ports, strict=True)]
+    ports = [
+        metrics_port + index if metrics_port else metrics_port for index in range(len(devices))
+    ]
+    workers = [
+        KeptWorker(device, arguments, port) for device, port in zip(devices, ports, strict=True)
+    ]
     while not stop.wait(LOOK_SECONDS):
         for worker in workers:
             worker.look(time.monotonic())

@@ -12,10 +12,11 @@ log = structlog.get_logger("worker")
 
 @app.task(name=GENERATE_TASK)
 def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
-    """Run the best ready job, if there is one. A message that came twice or late finds none and returns.
+    """Run the best ready job, if there is one. A message that came twice or late finds none and
+    returns.
 
-    One that is no neighbouring version's may mean something else: it is acknowledged and forgotten. Nothing is lost,
-    since no job is in a message.
+    One that is no neighbouring version's may mean something else: it is acknowledged and forgotten.
+    Nothing is lost, since no job is in a message.
     """
     if abs(version - MESSAGE_VERSION) > 1:
         log.warning("message of an unknown version", version=version, known=MESSAGE_VERSION)

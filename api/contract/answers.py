@@ -1,6 +1,7 @@
 """What the contract adds to each answer: its headers, examples, and where one may go from there.
 
-Every problem of an operation is looked up by its status; a few errors belong to some operations only.
+Every problem of an operation is looked up by its status; a few errors belong to some operations
+only.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "examples": ["01K9T3E50C2V8J4W6X7Y8Z9A0B"]},
     },
-    "Location": {"description": "Address of the job, or of the file.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "Address of the job, or of the file.",
+        "schema": {"type": "string"},
+    },
     "ETag": {
         "description": "Version of what was answered, for `If-None-Match`.",
         "schema": {"type": "string", "examples": ['"7"']},
@@ -46,25 +50,32 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "const": CHALLENGE},
     },
     "RateLimit": {
-        "description": "Calls left for now (`r`), and the seconds until more may be made (`t`); with API keys only.",
+        "description": "Calls left for now (`r`), and the seconds until more may be made (`t`); "
+        "with API keys only.",
         "schema": {"type": "string", "examples": ['"reads";r=5998;t=41']},
     },
     "RateLimit-Policy": {
-        "description": "Calls that the tenant may make (`q`) in a window of seconds (`w`); with API keys only.",
+        "description": "Calls that the tenant may make (`q`) in a window of seconds (`w`); with "
+        "API keys only.",
         "schema": {"type": "string", "examples": ['"reads";q=6000;w=60']},
     },
     "Content-Range": {
-        "description": "Which bytes of how many: `bytes 0-99/1234`, or `bytes */1234` where none could be meant.",
+        "description": "Which bytes of how many: `bytes 0-99/1234`, or `bytes */1234` where none "
+        "could be meant.",
         "schema": {"type": "string", "examples": ["bytes 0-99/1234"]},
     },
-    "Accept-Ranges": {"description": "`Range` is understood.", "schema": {"type": "string", "const": "bytes"}},
+    "Accept-Ranges": {
+        "description": "`Range` is understood.",
+        "schema": {"type": "string", "const": "bytes"},
+    },
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
         "name": "X-Request-ID",
         "in": "header",
         "required": False,
-        "description": "The caller's own id of this request, to be found in the log. Up to 128 characters without "
+        "description": "The caller's own id of this request, to be found in the log. Up to 128 "
+        "characters without "
         "spaces; another is replaced, never refused.",
         "schema": {"type": "string", "examples": ["shot-12a"]},
     }
@@ -112,12 +123,16 @@ SECURITY = {
     SECURITY_SCHEME: {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, which the operator makes. A key has scopes: `read` for calls that change nothing, "
-        "`submit` for all others, `admin` for both. A gateway on a loopback address asks for none while none exists.",
+        "description": "An API key, which the operator makes. A key has scopes: `read` for calls "
+        "that change nothing, "
+        "`submit` for all others, `admin` for both. A gateway on a loopback address asks for none "
+        "while none exists.",
     }
 }
 
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}}
+PROBLEM_CONTENT = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}
+}
 
 
 def complete_answers(path: str, operation: Operation) -> None:
@@ -136,13 +151,20 @@ def complete_answers(path: str, operation: Operation) -> None:
             headers.append("WWW-Authenticate")
         if status >= "400":
             kinds = [
-                kind for kind in all_errors() if str(status_of(kind)) == status and name in _ONLY_OF.get(kind, {name})
+                kind
+                for kind in all_errors()
+                if str(status_of(kind)) == status and name in _ONLY_OF.get(kind, {name})
             ]
             answer["description"] = " ".join(f"`{kind.code}`: {kind.title}." for kind in kinds)
             examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds}
-            answer["content"] = {media: content | {"examples": examples} for media, content in PROBLEM_CONTENT.items()}
+            answer["content"] = {
+                media: content | {"examples": examples}
+                for media, content in PROBLEM_CONTENT.items()
+            }
             headers += ["Retry-After"] if any(kind in RETRY_AFTER_SECONDS for kind in kinds) else []
-        answer["headers"] = {header: {"$ref": f"#/components/headers/{header}"} for header in headers}
+        answer["headers"] = {
+            header: {"$ref": f"#/components/headers/{header}"} for header in headers
+        }
         if status < "300" and (links := _links(name)):
             answer["links"] = links
     operation["responses"] = dict(sorted(answers.items()))
@@ -171,13 +193,22 @@ def _links(name: str) -> dict[str, Any]:
     if name not in _JOB_ID_IN:
         return {}
     job_id = _JOB_ID_IN[name]
-    links = {step: _link(step, text, job_id=job_id) for step, text in _STEPS_WITH_A_JOB.items() if step != name}
+    links = {
+        step: _link(step, text, job_id=job_id)
+        for step, text in _STEPS_WITH_A_JOB.items()
+        if step != name
+    }
     if name == "read":
         links["download"] = _link(
-            "download", "Its result, if it has one.", job_id=job_id, name="$response.body#/outputs/0/name"
+            "download",
+            "Its result, if it has one.",
+            job_id=job_id,
+            name="$response.body#/outputs/0/name",
         )
     if name == "list_jobs":
-        links["next"] = _link("list_jobs", "Older jobs, if there are more.", cursor="$response.body#/next_cursor")
+        links["next"] = _link(
+            "list_jobs", "Older jobs, if there are more.", cursor="$response.body#/next_cursor"
+        )
     return links
 
 

@@ -1,4 +1,6 @@
-"""Examples of the contract: what a call may send, and what comes back. Tests hold each to its schema."""
+"""Examples of the contract: what a call may send, and what comes back. Tests hold each to its
+schema.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +8,15 @@ from typing import Any
 from api.errors import all_errors, problem_document
 from api.schemas.jobs import InterpolationBody, JobPage
 from core.errors import InvalidRequest, Problem, ServiceError
-from core.records.job import GenerationRequest, Job, JobState, Keyframe, ModelInfo, StoredImage, Timing
+from core.records.job import (
+    GenerationRequest,
+    Job,
+    JobState,
+    Keyframe,
+    ModelInfo,
+    StoredImage,
+    Timing,
+)
 from core.records.view import JobView, OutputView
 
 JOB_ID = "itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"
@@ -19,7 +29,10 @@ _TEAL, _GOLD = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAGAAAABAAQMAAADf+uBNAAAAA1BMVEX/1wDXm1rvAAAAEElEQVR42mNgGAWjYBSQCwADQAAB8oOzpwAAAABJRU5ErkJggg==",
 )
 FIELDS_EXAMPLE = {"prompt": "a fox jumps over a brook", "steps": 25, "seed": 7}
-BODY_EXAMPLE = {"keyframes": [{"image": {"data": _TEAL}}, {"image": {"data": _GOLD}}], **FIELDS_EXAMPLE}
+BODY_EXAMPLE = {
+    "keyframes": [{"image": {"data": _TEAL}}, {"image": {"data": _GOLD}}],
+    **FIELDS_EXAMPLE,
+}
 
 EVENTS_EXAMPLE = f"""\
 retry: 2000
@@ -43,9 +56,15 @@ def job_examples() -> dict[str, Any]:
         status=JobState.SUCCEEDED,
         started_at=_CREATED + timedelta(seconds=0.4),
         finished_at=_CREATED + timedelta(seconds=11.8),
-        timing=Timing(queued_seconds=0.4, run_seconds=11.4, denoise_seconds=9.8, decode_seconds=0.9),
+        timing=Timing(
+            queued_seconds=0.4, run_seconds=11.4, denoise_seconds=9.8, decode_seconds=0.9
+        ),
         model=ModelInfo(
-            name="tooncrafter_512_interp", trained=True, weights="sha256:5d1b…", dtype="float16", device="NVIDIA H200"
+            name="tooncrafter_512_interp",
+            trained=True,
+            weights="sha256:5d1b…",
+            dtype="float16",
+            device="NVIDIA H200",
         ),
         attempts=1,
     )
@@ -64,7 +83,10 @@ def job_examples() -> dict[str, Any]:
     )
     return {
         "queued": {"summary": "It waits.", "value": _shown(JobView.of(_job(), 0, []))},
-        "succeeded": {"summary": "It has ended well.", "value": _shown(JobView.of(ended, None, [output]))},
+        "succeeded": {
+            "summary": "It has ended well.",
+            "value": _shown(JobView.of(ended, None, [output])),
+        },
     }
 
 
@@ -75,10 +97,14 @@ def page_example() -> Any:
 
 def problem_examples() -> dict[str, Any]:
     """A problem document for each error that a request may meet, by code."""
-    examples = {kind.code: kind(str(kind.__doc__).split(";")[0].rstrip(".")) for kind in all_errors()}
+    examples = {
+        kind.code: kind(str(kind.__doc__).split(";")[0].rstrip(".")) for kind in all_errors()
+    }
     examples[InvalidRequest.code] = InvalidRequest.of(
         [
-            Problem("/keyframes/1/image", "unreadable_image", "the image is no PNG, JPEG, WebP or TIFF"),
+            Problem(
+                "/keyframes/1/image", "unreadable_image", "the image is no PNG, JPEG, WebP or TIFF"
+            ),
             Problem("/steps", "out_of_range", "`steps` has to be at most 60 but is 200"),
         ]
     )
@@ -90,11 +116,24 @@ def _as_example(error: ServiceError) -> dict[str, Any]:
 
 
 def _job(**changes: Any) -> Job:
-    image = StoredImage(sha256="3b1f…", content_type="image/png", width=512, height=320, bytes=81_234)
-    understood = InterpolationBody.model_validate(BODY_EXAMPLE).model_dump(include=set(GenerationRequest.model_fields))
+    image = StoredImage(
+        sha256="3b1f…", content_type="image/png", width=512, height=320, bytes=81_234
+    )
+    understood = InterpolationBody.model_validate(BODY_EXAMPLE).model_dump(
+        include=set(GenerationRequest.model_fields)
+    )
     request = understood | {"keyframes": [Keyframe(image=image)] * 2, "width": 512, "height": 320}
-    fields = {"id": JOB_ID, "version": 1, "status": JobState.QUEUED, "created_at": _CREATED} | changes
-    return Job(expires_at=_CREATED + timedelta(days=7), request=GenerationRequest.model_validate(request), **fields)
+    fields = {
+        "id": JOB_ID,
+        "version": 1,
+        "status": JobState.QUEUED,
+        "created_at": _CREATED,
+    } | changes
+    return Job(
+        expires_at=_CREATED + timedelta(days=7),
+        request=GenerationRequest.model_validate(request),
+        **fields,
+    )
 
 
 def _shown(model: JobView | JobPage) -> Any:
@@ -116,4 +155,6 @@ def sampled(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
         return {name: sampled(field, schemas) for name, field in schema["properties"].items()}
     if schema.get("type") == "array":
         return [sampled(schema["items"], schemas)]
-    return {"string": "…", "integer": 0, "number": 0.0, "boolean": True, "object": {}}.get(schema.get("type", ""))
+    return {"string": "…", "integer": 0, "number": 0.0, "boolean": True, "object": {}}.get(
+        schema.get("type", "")
+    )

@@ -1,4 +1,6 @@
-"""The contract as OpenAPI 3.1: what FastAPI derives, and what only we know: bodies, answers, examples, links."""
+"""The contract as OpenAPI 3.1: what FastAPI derives, and what only we know: bodies, answers,
+examples, links.
+"""
 
 import json
 from copy import deepcopy
@@ -25,9 +27,15 @@ An unknown field is refused, never ignored. Times are RFC 3339 in UTC, durations
 """
 TAGS = [
     {"name": "interpolations", "description": "Jobs, from the submission to the result."},
-    {"name": "webhooks", "description": "Messages about jobs to a receiver of the caller's: their log, and tests."},
+    {
+        "name": "webhooks",
+        "description": "Messages about jobs to a receiver of the caller's: their log, and tests.",
+    },
     {"name": "uploads", "description": "Large images, sent ahead of the job that uses them."},
-    {"name": "files", "description": "What the links lead to where the service stores in a folder of its own."},
+    {
+        "name": "files",
+        "description": "What the links lead to where the service stores in a folder of its own.",
+    },
     {"name": "deployment", "description": "What this deployment can do, and what waits."},
     {"name": "health", "description": "For those who run it."},
 ]
@@ -95,10 +103,15 @@ def _add_components(document: Document) -> None:
 
 
 def _plain_parameters(operation: Document) -> None:
-    """A parameter that may be left out is not one that may be null: neither query nor header can say so."""
+    """A parameter that may be left out is not one that may be null: neither query nor header can
+    say so.
+    """
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
-        if len(meanings := [way for way in schema.get("anyOf", []) if way != {"type": "null"}]) == 1:
+        if (
+            len(meanings := [way for way in schema.get("anyOf", []) if way != {"type": "null"}])
+            == 1
+        ):
             del schema["anyOf"]
             schema.update(meanings[0])
         if parameter["in"] == "header":
@@ -106,7 +119,9 @@ def _plain_parameters(operation: Document) -> None:
 
 
 def _without_validation_error(operation: Document) -> None:
-    """FastAPI announces its own form of error wherever there is a parameter; ours are problem documents."""
+    """FastAPI announces its own form of error wherever there is a parameter; ours are problem
+    documents.
+    """
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
 
@@ -137,4 +152,6 @@ def _without_unused(document: Document) -> None:
     text = json.dumps(document["paths"])
     for kind in ("headers", "examples"):
         of_kind = document["components"][kind].items()
-        document["components"][kind] = {n: part for n, part in of_kind if f'"#/components/{kind}/{n}"' in text}
+        document["components"][kind] = {
+            n: part for n, part in of_kind if f'"#/components/{kind}/{n}"' in text
+        }

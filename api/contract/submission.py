@@ -28,7 +28,8 @@ SUBMISSION_DOC: dict[str, Any] = {
                         "description": "A file to which a `part` of the request refers.",
                     },
                     "description": "Files called `keyframe`, or the part `request`, or both.",
-                    "minProperties": 1,  # `anyOf` would say which, and generators make no type of such a form
+                    # `anyOf` would say which, and generators make no type of such a form
+                    "minProperties": 1,
                 },
                 "encoding": {
                     KEYFRAME_PART: {"contentType": "image/png, image/jpeg, image/webp, image/tiff"},

@@ -1,4 +1,6 @@
-"""The two forms of a submission, JSON and multipart, to one validated request with its image bytes."""
+"""The two forms of a submission, JSON and multipart, to one validated request with its image
+bytes.
+"""
 
 import base64
 import binascii
@@ -19,11 +21,19 @@ from starlette.requests import ClientDisconnect
 from api.http.raw_headers import header
 from api.http.validation import pointer_of, problems_of
 from api.schemas.jobs import ImageSource, InterpolationBody, UploadBody
-from core.errors import ImageTooLarge, InvalidRequest, MalformedBody, Problem, Unavailable, UnsupportedMediaType
+from core.errors import (
+    ImageTooLarge,
+    InvalidRequest,
+    MalformedBody,
+    Problem,
+    Unavailable,
+    UnsupportedMediaType,
+)
 
 REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
 MAX_PARTS = 32  # files of one form; a request has two keyframes
-MAX_VALUES = 20_000  # of one JSON text, about; each costs a hundred times its bytes, while all other callers wait
+# of one JSON text, about; each costs a hundred times its bytes, while all other callers wait
+MAX_VALUES = 20_000
 
 
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
@@ -43,12 +53,15 @@ class RemoteImage:
     url: str = field(repr=False)
 
 
-Source = bytes | UploadedImage | RemoteImage  # where an image comes from: the request itself, or elsewhere
+# where an image comes from: the request itself, or elsewhere
+Source = bytes | UploadedImage | RemoteImage
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A request as far as it could be read; nobody has looked into its images yet, which stand by pointer."""
+    """A request as far as it could be read; nobody has looked into its images yet, which stand by
+    pointer.
+    """
 
     body: InterpolationBody | None  # None where a field is wrong; `problems` then says which
     images: dict[str, Source]
@@ -72,7 +85,8 @@ async def read_submission(request: Request, *, max_image: int) -> Submission:
         fields, parts = await _parse_form(request, max_image)
     else:
         raise UnsupportedMediaType(
-            f"the content type has to be application/json or multipart/form-data but is {content_type or 'missing'}"
+            "the content type has to be application/json or multipart/form-data but is "
+            f"{content_type or 'missing'}"
         )
     return _validate(fields, parts, max_image)
 
@@ -98,7 +112,9 @@ async def read_json(request: Request, model: type[AnyBody]) -> AnyBody:
         InvalidRequest: its fields are not those of the model.
     """
     if _content_type(request) != "application/json":
-        raise UnsupportedMediaType(f"a body has to be application/json but is {_content_type(request) or 'untyped'}")
+        raise UnsupportedMediaType(
+            f"a body has to be application/json but is {_content_type(request) or 'untyped'}"
+        )
     try:
         return model.model_validate(_parse_json(await request.body()))
     except ValidationError as error:
@@ -155,7 +171,9 @@ def _parse_json(text: bytes | str) -> Any:
 
 
 def _count_marks(text: bytes | str) -> int:
-    """What parts or opens values; those inside of strings count too, of which an image in base64 has one."""
+    """What parts or opens values; those inside of strings count too, of which an image in base64
+    has one.
+    """
     return (
         text.count(b",") + text.count(b"{") + text.count(b"[")
         if isinstance(text, bytes)
@@ -181,20 +199,31 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_
 
 
 async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, bytes]]:
-    """The fields of the `request` part, and the files by part name; files called `keyframe` by their order."""
-    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8").lower()
-    if charset not in (b"utf-8", b"us-ascii"):  # else callers choose among Python's codecs, some of which take hours
+    """The fields of the `request` part, and the files by part name; files called `keyframe` by
+    their order.
+    """
+    charset = (
+        parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8").lower()
+    )
+    # else callers choose among Python's codecs, some of which take hours
+    if charset not in (b"utf-8", b"us-ascii"):
         raise UnsupportedMediaType("the charset of a form has to be utf-8")
     async with aclosing(request.stream()) as stream:
         parser = WholeForm(
-            request.headers, stream, max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=max_image * 3
+            request.headers,
+            stream,
+            max_files=MAX_PARTS,
+            max_fields=MAX_PARTS,
+            max_part_size=max_image * 3,
         )
         try:
             form = await parser.parse()
         except MultiPartException as error:
             raise MalformedBody(f"the multipart form cannot be read: {error.message}") from None
         except OSError as error:  # large files of a form pass through the temporary folder
-            raise Unavailable(f"the gateway has no room for the form ({type(error).__name__}); try again") from error
+            raise Unavailable(
+                f"the gateway has no room for the form ({type(error).__name__}); try again"
+            ) from error
     try:
         return await _read_form(form, max_image)
     finally:
@@ -202,7 +231,9 @@ async def _parse_form(request: Request, max_image: int) -> tuple[Any, dict[str, 
 
 
 class WholeForm(MultiPartParser):
-    """A form that was cut is malformed; Starlette's parser takes it for a whole one and drops the unfinished part."""
+    """A form that was cut is malformed; Starlette's parser takes it for a whole one and drops the
+    unfinished part.
+    """
 
     def __init__(self, headers: Headers, stream: AsyncIterator[bytes], **limits: int) -> None:
         super().__init__(headers, self._to_its_end(stream), **limits)
@@ -230,17 +261,23 @@ async def _read_form(form: FormData, max_image: int) -> tuple[Any, dict[str, byt
         if name == REQUEST_PART:
             fields = _parse_json(await value.read() if isinstance(value, UploadFile) else value)
         elif not isinstance(value, UploadFile):
-            raise InvalidRequest.of([_stray(name, "is no file; other fields belong into the JSON part `request`")])
+            raise InvalidRequest.of(
+                [_stray(name, "is no file; other fields belong into the JSON part `request`")]
+            )
         else:
             if name == KEYFRAME_PART:
                 name = f"{KEYFRAME_PART}[{len(keyframes)}]"
                 keyframes.append({"image": {"part": name}})
                 if name in names:
-                    raise InvalidRequest.of([_stray(name, f"is what a file called `{KEYFRAME_PART}` is known by here")])
+                    raise InvalidRequest.of(
+                        [_stray(name, f"is what a file called `{KEYFRAME_PART}` is known by here")]
+                    )
             parts[name] = await _read_file(name, value, max_image)
     if keyframes and isinstance(fields, dict):
         if "keyframes" in fields:
-            raise InvalidRequest.of([_stray("keyframes", "stands in `request` and as files called `keyframe`")])
+            raise InvalidRequest.of(
+                [_stray("keyframes", "stands in `request` and as files called `keyframe`")]
+            )
         fields = {**fields, "keyframes": keyframes}
     return fields, parts
 
@@ -252,7 +289,9 @@ async def _read_file(name: str, file: UploadFile, max_image: int) -> bytes:
 
 
 def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submission:
-    """Look at the images even where a field is wrong, so that the caller hears of everything at once."""
+    """Look at the images even where a field is wrong, so that the caller hears of everything at
+    once.
+    """
     body: InterpolationBody | None = None
     problems: list[Problem] = []
     images: dict[str, Source] = {}
@@ -261,7 +300,9 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
     except ValidationError as error:
         problems += problems_of(error)
     unused = set(parts)
-    for index, source in enumerate(frame.image for frame in body.keyframes) if body else _image_sources(fields):
+    for index, source in (
+        enumerate(frame.image for frame in body.keyframes) if body else _image_sources(fields)
+    ):
         pointer = _image_pointer(index)
         try:
             images[pointer] = _source_of(source, parts, max_image)

@@ -1,8 +1,8 @@
 """What a connection may take of the gateway's time and memory, whoever sits at its other end.
 
-uvicorn's protocol ends connections that are idle between two requests. This one also ends those on which a head does
-not come or grows without end, and those on which an answer is not read, and bounds how many there are. Bodies have
-their own limits (`api/middleware/body_limits.py`).
+uvicorn's protocol ends connections that are idle between two requests. This one also ends those on
+which a head does not come or grows without end, and those on which an answer is not read, and
+bounds how many there are. Bodies have their own limits (`api/middleware/body_limits.py`).
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from api.middleware.hosts import PROBES
 from core.errors import RequestTimeout, ServiceError, Unavailable
 from core.settings import Settings
 
-LEAST_READ_BYTES = 64 * 2**10  # that a reader has to take in each `send_timeout` while an answer waits for it
+# that a reader has to take in each `send_timeout` while an answer waits for it
+LEAST_READ_BYTES = 64 * 2**10
 SPARE_FILES = 256  # beside connections: Redis, storage, fetched images, files that are sent
 CROWDED = "crowded"  # in a request's state: it came on a connection beyond the limit
 
@@ -41,7 +42,9 @@ class ConnectionLimits:
 
 
 def is_crowded(scope: Scope) -> bool:
-    """Whether a request came on a connection beyond the limit; its answer is the last thing on it."""
+    """Whether a request came on a connection beyond the limit; its answer is the last thing on
+    it.
+    """
     return CROWDED in scope.get("state", ())
 
 
@@ -68,11 +71,17 @@ def allow_files(connections: int) -> None:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         if most < wanted:
-            log.warning("fewer files may be open than TOONCRAFTER_MAX_CONNECTIONS needs", files=most, needed=wanted)
+            log.warning(
+                "fewer files may be open than TOONCRAFTER_MAX_CONNECTIONS needs",
+                files=most,
+                needed=wanted,
+            )
 
 
 class GuardedProtocol(StrictProtocol):
-    """One connection. A timer runs only while something is owed: a head, or the reading of an answer."""
+    """One connection. A timer runs only while something is owed: a head, or the reading of an
+    answer.
+    """
 
     limits: ConnectionLimits
 
@@ -83,7 +92,9 @@ class GuardedProtocol(StrictProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Expect a head. Beyond the limit it will be answered with 503, and far beyond it nothing is."""
+        """Expect a head. Beyond the limit it will be answered with 503, and far beyond it nothing
+        is.
+        """
         super().connection_made(transport)
         count = len(self.connections)
         if count > self.limits.most:
@@ -100,7 +111,9 @@ class GuardedProtocol(StrictProtocol):
             if self._head_timer:
                 self._head_timer.cancel()
                 self._head_timer, self._head_bytes = None, 0
-        elif not self.transport.is_closing():  # a part of a head, or of a body that nobody wants any more
+        elif (
+            not self.transport.is_closing()
+        ):  # a part of a head, or of a body that nobody wants any more
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.refuse(too_large())
@@ -150,7 +163,9 @@ class GuardedProtocol(StrictProtocol):
     def _head_is_late(self) -> None:
         if self._head_bytes:
             seconds = self.limits.head_timeout
-            self.refuse(RequestTimeout(f"request line and headers have to arrive within {seconds:g} s"))
+            self.refuse(
+                RequestTimeout(f"request line and headers have to arrive within {seconds:g} s")
+            )
         else:
             self.transport.close()
 
@@ -160,7 +175,9 @@ class GuardedProtocol(StrictProtocol):
     def _expect_reading(self) -> None:
         if self._send_timer is None:
             left = self._unread()
-            self._send_timer = self.loop.call_later(self.limits.send_timeout, self._look_at_reader, left)
+            self._send_timer = self.loop.call_later(
+                self.limits.send_timeout, self._look_at_reader, left
+            )
 
     def _look_at_reader(self, before: int) -> None:
         """A slow reader is fine, one that takes next to nothing is not."""

@@ -1,9 +1,10 @@
 """The way to endpoints that are called most often.
 
-FastAPI resolves each parameter of an endpoint at each call, for 15 to 20 µs; with the parameters of a poll that took
-longer than all its work, and finding the endpoint took half as long. These endpoints read what they need from the
-request itself, and the front door calls them. Their parameters stand in a function among the route's `dependencies`,
-which documents them (docs/decisions/0007).
+FastAPI resolves each parameter of an endpoint at each call, for 15 to 20 µs; with the parameters of
+a poll that took longer than all its work, and finding the endpoint took half as long. These
+endpoints read what they need from the request itself, and the front door calls them. Their
+parameters stand in a function among the route's `dependencies`, which documents them
+(docs/decisions/0007).
 """
 
 from fastapi import APIRouter

@@ -15,15 +15,20 @@ MAX_IDEMPOTENCY_KEY = 255
 # at most 18 digits: what follows from more means nothing, and Python refuses to read thousands
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,18})"?(?=$|[,;\s])', re.IGNORECASE)
 _VERSION = re.compile(r"[0-9]{1,18}")
-_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')  # RFC 9110, section 8.8.3; compared weakly (13.1.2)
+# RFC 9110, section 8.8.3; compared weakly (13.1.2)
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 ANY_STATE = "*"
 
 PreferHeader = Annotated[
-    str | None, Header(description="`wait=N` holds the answer for up to N seconds, at most 60 (RFC 7240).")
+    str | None,
+    Header(description="`wait=N` holds the answer for up to N seconds, at most 60 (RFC 7240)."),
 ]
 SeenStateHeader = Annotated[
     str | None,
-    Header(alias="If-None-Match", description="`ETag` of the state that the caller has, several of them, or `*`."),
+    Header(
+        alias="If-None-Match",
+        description="`ETag` of the state that the caller has, several of them, or `*`.",
+    ),
 ]
 IdempotencyKeyHeader = Annotated[
     str | None,
@@ -35,7 +40,10 @@ IdempotencyKeyHeader = Annotated[
 ]
 TraceparentHeader = Annotated[
     str | None,
-    Header(description="The caller's trace (W3C Trace Context), in which the job's spans lie; ignored if malformed."),
+    Header(
+        description="The caller's trace (W3C Trace Context), in which the job's spans lie; ignored "
+        "if malformed."
+    ),
 ]
 
 
@@ -86,21 +94,30 @@ def idempotency_key(request: Request) -> str | None:
 
 
 async def _last_event_version(
-    last_event_id: Annotated[str | None, Header(description="Version of the last event that arrived.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="Version of the last event that arrived.")
+    ] = None,
 ) -> int:
     return int(last_event_id) if last_event_id and _VERSION.fullmatch(last_event_id) else 0
 
 
 async def _file_parameters(
-    if_none_match: Annotated[str | None, Header(description="`ETag` of the file that the caller has already.")] = None,
+    if_none_match: Annotated[
+        str | None, Header(description="`ETag` of the file that the caller has already.")
+    ] = None,
     range_: Annotated[
         str | None,
         Header(
-            alias="Range", title="Range", description="`bytes=0-99`: the part that is wanted (RFC 9110, section 14.2)."
+            alias="Range",
+            title="Range",
+            description="`bytes=0-99`: the part that is wanted (RFC 9110, section 14.2).",
         ),
     ] = None,
     if_range: Annotated[
-        str | None, Header(description="`ETag` of the file of which `Range` names a part; of another all is sent.")
+        str | None,
+        Header(
+            description="`ETag` of the file of which `Range` names a part; of another all is sent."
+        ),
     ] = None,
 ) -> None:
     """For the contract; the answer reads them itself."""

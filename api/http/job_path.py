@@ -24,5 +24,10 @@ register_url_convertor("job_id", _JobIdConvertor())
 
 JOB = "/{job_id:job_id}"
 JobId = Annotated[
-    str, Path(description="`itp_` and a ULID.", pattern=ID_PATTERN, examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
+    str,
+    Path(
+        description="`itp_` and a ULID.",
+        pattern=ID_PATTERN,
+        examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
+    ),
 ]

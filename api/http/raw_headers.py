@@ -1,4 +1,6 @@
-"""Headers of a request as ASGI carries them. Starlette's mapping is made anew by each who looks, and decodes all."""
+"""Headers of a request as ASGI carries them. Starlette's mapping is made anew by each who looks,
+and decodes all.
+"""
 
 from starlette.types import Scope
 

@@ -8,7 +8,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from core.errors import RangeNotSatisfiable
 
-RANGE_ANSWERS: dict[int | str, dict[str, Any]] = {206: {"description": "The part that `Range` names."}}
+RANGE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    206: {"description": "The part that `Range` names."}
+}
 
 
 class _Unreadable(Exception):
@@ -16,7 +18,9 @@ class _Unreadable(Exception):
 
 
 class StoredFile(FileResponse):
-    """With `Range` as RFC 9110, section 14.2, has it: one that cannot be read is ignored, one past the end refused."""
+    """With `Range` as RFC 9110, section 14.2, has it: one that cannot be read is ignored, one past
+    the end refused.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unless_refused(message: Message) -> None:
@@ -36,4 +40,6 @@ class StoredFile(FileResponse):
 
 def _not_satisfiable(content_range: str) -> RangeNotSatisfiable:
     length = content_range.rpartition("/")[2]
-    return RangeNotSatisfiable(f"`Range` has to begin within the {length} bytes of the file", content_range)
+    return RangeNotSatisfiable(
+        f"`Range` has to begin within the {length} bytes of the file", content_range
+    )

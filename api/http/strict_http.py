@@ -1,8 +1,10 @@
-"""HTTP/1.1 with one reading. Where a proxy may read another request than we do, callers may speak for each other.
+"""HTTP/1.1 with one reading. Where a proxy may read another request than we do, callers may speak
+for each other.
 
-llhttp, below uvicorn, refuses two lengths, bare line ends and folded lines. This adds what it leaves to servers: one
-`Host`; no fields behind a chunked body, which uvicorn would add to those of the head; and an end of whatever is neither
-head nor body. Refusals are problem documents, as everywhere else.
+llhttp, below uvicorn, refuses two lengths, bare line ends and folded lines. This adds what it
+leaves to servers: one `Host`; no fields behind a chunked body, which uvicorn would add to those of
+the head; and an end of whatever is neither head nor body. Refusals are problem documents, as
+everywhere else.
 """
 
 from typing import Any
@@ -16,7 +18,8 @@ from api.middleware.response_headers import DEFAULTS
 from core.errors import HeadTooLarge, MalformedRequest, ServiceError
 from core.records.ids import new_ulid
 
-MAX_HEAD_BYTES = 64 * 2**10  # of request line and headers; whatever reads them elsewhere takes 8 to 32 KiB
+# of request line and headers; whatever reads them elsewhere takes 8 to 32 KiB
+MAX_HEAD_BYTES = 64 * 2**10
 MAX_HEAD_LINES = 100
 
 log = structlog.get_logger("api")
@@ -72,7 +75,9 @@ class StrictProtocol(HttpToolsProtocol):
         self.refuse(self._wrong or MalformedRequest("what came is not HTTP/1.1 as in RFC 9112"))
 
     def refuse(self, error: ServiceError) -> None:
-        """Say what is wrong, unless these bytes have their answer or another one is under way, and close."""
+        """Say what is wrong, unless these bytes have their answer or another one is under way, and
+        close.
+        """
         if self.transport.is_closing():
             return
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -93,11 +98,17 @@ class StrictProtocol(HttpToolsProtocol):
         lines = [b"HTTP/1.1 %d %s" % (answer.status_code, error.title.encode())]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
-        log.info("head refused", request_id=request_id, code=error.code, address=self.client and self.client[0])
+        log.info(
+            "head refused",
+            request_id=request_id,
+            code=error.code,
+            address=self.client and self.client[0],
+        )
 
 
 def too_large() -> HeadTooLarge:
     """What has no end that we wait for."""
     return HeadTooLarge(
-        f"request line and headers have to have at most {MAX_HEAD_BYTES} bytes in {MAX_HEAD_LINES} lines"
+        f"request line and headers have to have at most {MAX_HEAD_BYTES} bytes in {MAX_HEAD_LINES} "
+        "lines"
     )

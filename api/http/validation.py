@@ -1,4 +1,6 @@
-"""What pydantic found wrong with a body, in the words of the API: pointer, code, what was wanted and what came."""
+"""What pydantic found wrong with a body, in the words of the API: pointer, code, what was wanted
+and what came.
+"""
 
 import reprlib
 from collections.abc import Iterable
@@ -43,8 +45,8 @@ _WANTED = {
     "model_type": "has to be an object",
     "model_attributes_type": "has to be an object",
 }
-# Where numbers and words of a list are wanted. Elsewhere a string may be an image, a prompt or a URL with a key in it,
-# and problems are what callers log.
+# Where numbers and words of a list are wanted. Elsewhere a string may be an image, a prompt or a
+# URL with a key in it, and problems are what callers log.
 _SHOW_STRINGS = {"int_type", "int_parsing", "float_type", "float_parsing", "literal_error", "enum"}
 _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
 _SHOWN_NAME = 100  # characters of the name of a field that somebody made up

@@ -1,7 +1,7 @@
 """Every call proves who makes it, before its body is read.
 
-What is open to all tells nothing of anybody: health, the contract, error pages, and files, where a signature stands for
-a key. Everything else needs a scope, addresses that do not exist included.
+What is open to all tells nothing of anybody: health, the contract, error pages, and files, where a
+signature stands for a key. Everything else needs a scope, addresses that do not exist included.
 """
 
 import time
@@ -48,7 +48,8 @@ class Authentication:
         self._rates = Rates()
 
     async def admit(self, scope: AsgiScope) -> list[tuple[bytes, bytes]]:
-        """Note in the request's state who calls, and count the call. Answers headers for its answer, in ASGI's form.
+        """Note in the request's state who calls, and count the call. Answers headers for its
+        answer, in ASGI's form.
 
         Raises:
             Unauthorized: no valid key came (401).

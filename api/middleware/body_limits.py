@@ -1,4 +1,6 @@
-"""Limits of what comes in: the size of one body, the time it takes, and the bytes of all at once."""
+"""Limits of what comes in: the size of one body, the time it takes, and the bytes of all at
+once.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -12,8 +14,9 @@ from core.errors import BodyTooLarge, RequestTimeout, ServiceError, Unavailable
 class BodyGuard:
     """Refuses a body that is too large (413), too slow (408), or one too many for the memory (503).
 
-    A body is measured as it comes, whatever length was announced; only one that is announced as too large is refused
-    before a byte is read. What has come counts until the request is answered, since somebody may hold it so long.
+    A body is measured as it comes, whatever length was announced; only one that is announced as too
+    large is refused before a byte is read. What has come counts until the request is answered,
+    since somebody may hold it so long.
     """
 
     def __init__(self, max_bytes: int, max_bytes_of_all: int, patience: timedelta) -> None:
@@ -30,14 +33,16 @@ class BodyGuard:
         self._bytes_of_all = 0
 
     def watch(self, scope: Scope, receive: Receive) -> "GuardedBody | None":
-        """The body of a request, if it has one; to be read instead of the server's, and to be forgotten at the end.
+        """The body of a request, if it has one; to be read instead of the server's, and to be
+        forgotten at the end.
 
         Raises:
             BodyTooLarge: it is announced as too large.
         """
         announced = header(scope, b"content-length")
         if announced is None:
-            if header(scope, b"transfer-encoding") is None:  # then there is no body (RFC 9112, section 6.3)
+            # then there is no body (RFC 9112, section 6.3)
+            if header(scope, b"transfer-encoding") is None:
                 return None
         elif announced.isdigit() and int(announced) > self._max_bytes:
             raise self._too_large()
@@ -57,7 +62,9 @@ class BodyGuard:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            raise RequestTimeout(f"the body has to arrive within {self.patience.total_seconds():.0f} s") from None
+            raise RequestTimeout(
+                f"the body has to arrive within {self.patience.total_seconds():.0f} s"
+            ) from None
         self._bytes_of_all += len(message.get("body", b""))
         return message
 
@@ -66,7 +73,9 @@ class BodyGuard:
         if received > self._max_bytes:
             raise self._too_large()
         if self._bytes_of_all > self._max_bytes_of_all:
-            raise Unavailable("the gateway holds as many large bodies as its memory allows; try again")
+            raise Unavailable(
+                "the gateway holds as many large bodies as its memory allows; try again"
+            )
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"the body has to have at most {self._max_bytes} bytes")
@@ -75,8 +84,8 @@ class BodyGuard:
 class GuardedBody:
     """One body as it comes.
 
-    `answered`: the endpoint has begun to answer. `refused`: the body was; the connection has to be closed behind the
-    answer, since the server would go on reading, and forgetting, whatever comes.
+    `answered`: the endpoint has begun to answer. `refused`: the body was; the connection has to be
+    closed behind the answer, since the server would go on reading, and forgetting, whatever comes.
     """
 
     def __init__(self, guard: BodyGuard, receive: Receive) -> None:
@@ -92,14 +101,17 @@ class GuardedBody:
         if self._complete:
             return await self._receive()
         if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._guard.patience.total_seconds()
+            self._deadline = (
+                asyncio.get_running_loop().time() + self._guard.patience.total_seconds()
+            )
         try:
             message = await self._guard.next_part(self._receive, self._deadline)
             self._received += len(message.get("body", b""))
             self._guard.check(self._received)
         except ServiceError:
             self.refused = True
-            if self.answered:  # by an endpoint that wants no body and only looks whether somebody still listens
+            # by an endpoint that wants no body and only looks whether somebody still listens
+            if self.answered:
                 return {"type": "http.disconnect"}
             raise
         self._complete = not message.get("more_body", False)

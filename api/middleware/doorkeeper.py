@@ -1,4 +1,6 @@
-"""Tells who calls, by API key, or by none where this machine alone can call and no key was ever made."""
+"""Tells who calls, by API key, or by none where this machine alone can call and no key was ever
+made.
+"""
 
 import hashlib
 import ipaddress
@@ -15,11 +17,15 @@ from core.errors import RateLimited, Unauthorized, Unavailable
 from core.settings import Settings
 from core.store.tenants.api_keys import BEARER_TOKEN, AsyncApiKeys, Found
 
-TRUST = timedelta(seconds=3)  # a verdict is asked for anew after that: so long a revoked key may still work
-BREATHER_SECONDS = 0.3  # so long a Redis that did not answer is not asked again: a request waits for it once, not twice
+# a verdict is asked for anew after that: so long a revoked key may still work
+TRUST = timedelta(seconds=3)
+# so long a Redis that did not answer is not asked again: a request waits for it once, not twice
+BREATHER_SECONDS = 0.3
 MOST_REMEMBERED = 4096  # keys, and addresses that failed
-MOST_FAILURES = 30  # of one address in so long; after that keys that were not valid just now are not looked up,
-FAILURES_COUNT_FOR = timedelta(seconds=3)  # and no longer: others with good keys may have the same address
+# of one address in so long; after that keys that were not valid just now are not looked up,
+MOST_FAILURES = 30
+# and no longer: others with good keys may have the same address
+FAILURES_COUNT_FOR = timedelta(seconds=3)
 
 
 def is_loopback(host: str) -> bool:
@@ -36,7 +42,8 @@ class Doorkeeper:
         self._usual = settings.tenant_limits
         self._nobody = Caller.without_key(self._usual)
         self._for_this_machine = is_loopback(settings.host)
-        self._valid: Newest[bytes, tuple[float, Caller]] = Newest(MOST_REMEMBERED)  # by SHA-256 of the key: until when
+        # by SHA-256 of the key: until when
+        self._valid: Newest[bytes, tuple[float, Caller]] = Newest(MOST_REMEMBERED)
         self._failures = _Failures()
         self._any_key, self._any_key_until = False, 0.0
         self._away, self._away_until = "", 0.0  # why Redis did not answer
@@ -57,7 +64,10 @@ class Doorkeeper:
         """
         values = headers(scope, b"authorization")
         if len(values) > 1:
-            raise Unauthorized("`Authorization` has to come once: whoever passes a request on might read another one")
+            raise Unauthorized(
+                "`Authorization` has to come once: whoever passes a request on might read another "
+                "one"
+            )
         sent = values[0] if values else None
         if sent is None:
             if await self._is_open(keys):
@@ -72,7 +82,9 @@ class Doorkeeper:
             return await self._look_up(token, digest, scope, keys)
         return caller
 
-    async def _look_up(self, token: str, digest: bytes, scope: AsgiScope, keys: AsyncApiKeys) -> Caller:
+    async def _look_up(
+        self, token: str, digest: bytes, scope: AsgiScope, keys: AsyncApiKeys
+    ) -> Caller:
         address = (scope.get("client") or ("",))[0]
         if digest not in self._valid:
             self._failures.refuse(address)
@@ -86,7 +98,8 @@ class Doorkeeper:
             if found.key and found.key.expires_at:
                 raise Unauthorized(f"the key expired at {found.key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
             raise Unauthorized(
-                "`Authorization` has to be `Bearer ` and a valid API key; this one is unknown or revoked"
+                "`Authorization` has to be `Bearer ` and a valid API key; this one is unknown or "
+                "revoked"
             )
         caller = Caller.with_key(found.key, self._usual)
         self._valid.keep(digest, (time.monotonic() + TRUST.total_seconds(), caller))
@@ -113,10 +126,13 @@ class Doorkeeper:
 
 
 class _Failures:
-    """Wrong keys by address, so that not each costs a trip to Redis. No key can be guessed anyway."""
+    """Wrong keys by address, so that not each costs a trip to Redis. No key can be guessed
+    anyway.
+    """
 
     def __init__(self) -> None:
-        self._seen: Newest[str, tuple[float, int]] = Newest(MOST_REMEMBERED)  # until when they count, how many
+        # until when they count, how many
+        self._seen: Newest[str, tuple[float, int]] = Newest(MOST_REMEMBERED)
 
     def refuse(self, address: str) -> None:
         """Raises RateLimited where too many came."""

@@ -1,6 +1,7 @@
-"""What every request passes, once: its id and one line in the log, what every answer says, which web pages may ask, who
-asks, limits for the body, and errors that nobody else caught. Each guard stands in a module of its own; as middlewares
-around one another they cost more than all our own work (docs/decisions/0011).
+"""What every request passes, once: its id and one line in the log, what every answer says, which
+web pages may ask, who asks, limits for the body, and errors that nobody else caught. Each guard
+stands in a module of its own; as middlewares around one another they cost more than all our own
+work (docs/decisions/0011).
 """
 
 import re
@@ -30,7 +31,8 @@ from core.errors import BodyTooLarge, ServiceError
 from core.records.ids import new_ulid
 from core.settings import Settings
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # printable and free of spaces: it is logged and sent back
+# printable and free of spaces: it is logged and sent back
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _CLOSED_BY_CALLER = 499  # in the log only: nobody is there to whom a status could be sent
 
 log = structlog.get_logger("api.access")
@@ -45,7 +47,8 @@ class FrontDoor:
         Args:
             app: routes what is not direct.
             settings: of the gateway.
-            direct: routes whose endpoints take the bare request and answer a whole response; they are called from here.
+            direct: routes whose endpoints take the bare request and answer a whole response; they
+                are called from here.
         """
         self._app = app
         self._direct = direct
@@ -60,7 +63,8 @@ class FrontDoor:
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
                 allow_headers=["*"],
-                allow_private_network=True,  # the operator trusts them, so they may reach a gateway at home as well
+                # the operator trusts them, so they may reach a gateway at home as well
+                allow_private_network=True,
                 expose_headers=EXPOSED_HEADERS,
             )
 
@@ -103,12 +107,15 @@ class FrontDoor:
                 return
             if passage.begun:
                 raise  # all that is left is to break off
-            passage.closes |= isinstance(error, BodyTooLarge)  # nobody will read what comes nevertheless
+            # nobody will read what comes nevertheless
+            passage.closes |= isinstance(error, BodyTooLarge)
             await _answer_to(error, passage.request_id)(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         for route in self._direct:
-            if scope["method"] in (route.methods or ()) and (match := route.path_regex.match(scope["path"])):
+            if scope["method"] in (route.methods or ()) and (
+                match := route.path_regex.match(scope["path"])
+            ):
                 scope["route"], scope["path_params"] = route, match.groupdict()
                 response = await route.endpoint(Request(scope, receive, send))
                 await response(scope, receive, send)
@@ -186,7 +193,9 @@ class Passage:
         if self.begun:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await problem_response(error, self.request_id)(self._scope, nothing_comes, self.inner_send)
+            await problem_response(error, self.request_id)(
+                self._scope, nothing_comes, self.inner_send
+            )
         self.key_ended = True
         raise KeyEnded from error
 

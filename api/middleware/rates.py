@@ -44,7 +44,9 @@ class Rates:
     def __init__(self) -> None:
         self._shares: Newest[str, _Share] = Newest(MOST_REMEMBERED)
 
-    async def admit(self, caller: Caller, policy: str, rates: AsyncRates) -> list[tuple[bytes, bytes]]:
+    async def admit(
+        self, caller: Caller, policy: str, rates: AsyncRates
+    ) -> list[tuple[bytes, bytes]]:
         """Count a call; answers the headers that tell how many more there may be, in ASGI's form.
 
         Callers without a key are not counted.
@@ -57,7 +59,9 @@ class Rates:
             return []
         field_name = f"{policy}_per_minute"
         limit: int = getattr(caller.limits, field_name)
-        whose = f"{caller.tenant}:{caller.key.id if field_name in caller.key.limits else ''}:{policy}"
+        whose = (
+            f"{caller.tenant}:{caller.key.id if field_name in caller.key.limits else ''}:{policy}"
+        )
         share = self._share(whose)
         if share.is_used_up(time.monotonic()):
             async with share.lock:
@@ -66,7 +70,11 @@ class Rates:
         seconds = min(WINDOW_SECONDS, max(1, math.ceil(share.frees - time.monotonic())))
         if share.left == 0:
             headers = _headers(policy, limit, 0, seconds)
-            raise RateLimited(f"{limit} {policy} were made in the last minute, as many as may be", seconds, headers)
+            raise RateLimited(
+                f"{limit} {policy} were made in the last minute, as many as may be",
+                seconds,
+                headers,
+            )
         share.left -= 1
         headers = _headers(policy, limit, limit - share.lease.taken + share.left, seconds)
         return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -14,12 +14,15 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 def template_of(scope: Scope) -> str | None:
     """The path of the route that took a request, as the contract spells it; None where none did."""
-    template: str | None = getattr(scope.get("route"), "path_format", None)  # `path` also names converters
+    # `path` also names converters
+    template: str | None = getattr(scope.get("route"), "path_format", None)
     return template
 
 
 class RequestMetrics:
-    """Around one request: made when its head is there, told its status when its answer has ended."""
+    """Around one request: made when its head is there, told its status when its answer has
+    ended.
+    """
 
     def __init__(self) -> None:
         self._begun = time.perf_counter()
@@ -37,6 +40,7 @@ class RequestMetrics:
         return seconds
 
 
-@lru_cache(maxsize=1024)  # of the few that there are; finding them by their labels takes longer than counting
+# of the few that there are; finding them by their labels takes longer than counting
+@lru_cache(maxsize=1024)
 def _metrics_of(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(method, route)

@@ -8,14 +8,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.raw_headers import header
 from api.middleware.request_metrics import KNOWN_METHODS, template_of
 from core.records.job import GenerationRequest
-from core.telemetry.tracing import QUEUE, Kind, Span, on_the_queue, read_traceparent, trace_ids, tracer
+from core.telemetry.tracing import (
+    QUEUE,
+    Kind,
+    Span,
+    on_the_queue,
+    read_traceparent,
+    trace_ids,
+    tracer,
+)
 
 UNTRACED = frozenset({"/healthz", "/readyz"})  # asked every few seconds, and nobody wonders why
-SERVER_ERROR = 500  # what is less is the caller's, and no error of the span (semantic conventions of HTTP servers)
+# what is less is the caller's, and no error of the span (semantic conventions of HTTP servers)
+SERVER_ERROR = 500
 
 
 class Tracing:
-    """Goes on with the caller's trace, or begins one; whoever handles the request finds it by `traceparent_of`."""
+    """Goes on with the caller's trace, or begins one; whoever handles the request finds it by
+    `traceparent_of`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,7 +44,8 @@ class Tracing:
         state = scope.setdefault("state", {})
         state["traceparent"] = span.traceparent
 
-        known: dict[str, str | int] = {}  # told at once, in the end: each call of the SDK takes a lock
+        # told at once, in the end: each call of the SDK takes a lock
+        known: dict[str, str | int] = {}
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -67,7 +79,9 @@ def start_sending(job_id: str, request: GenerationRequest, traceparent: str) -> 
 
 
 def traceparent_of(request: Request) -> str:
-    """Where a trace of what this request brings about goes on: at its span, or at the caller's where traces are off."""
+    """Where a trace of what this request brings about goes on: at its span, or at the caller's
+    where traces are off.
+    """
     here: str = request.scope["state"].get("traceparent", "")
     if here:
         return here

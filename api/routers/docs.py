@@ -1,4 +1,6 @@
-"""The contract as a page to read and to try, without any network: Swagger UI from an installed package."""
+"""The contract as a page to read and to try, without any network: Swagger UI from an installed
+package.
+"""
 
 from importlib.resources import files
 
@@ -7,13 +9,18 @@ from fastapi.responses import HTMLResponse, Response
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
-_ASSETS = files("fastapi_offline") / "static"  # only the files of that package are of use: they are Swagger UI's own
-_ASSET_HEADERS = {"Cache-Control": "private, max-age=86400"}  # they change with a release of the gateway
+# only the files of that package are of use: they are Swagger UI's own
+_ASSETS = files("fastapi_offline") / "static"
+# they change with a release of the gateway
+_ASSET_HEADERS = {"Cache-Control": "private, max-age=86400"}
 
 _PAGE_HEADERS = {
-    # Swagger UI's stylesheet holds its pictures as data, and its script sets styles; no script but ours runs
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    # Swagger UI's stylesheet holds its pictures as data, and its script sets styles; no script but
+    # ours runs
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
+    "'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; "
     "frame-ancestors 'none'"
 }
 _PAGE = """<!doctype html>
@@ -62,4 +69,6 @@ def script() -> Response:
 @router.get("/swagger-ui.css")
 def style() -> Response:
     """Its looks."""
-    return Response((_ASSETS / "swagger-ui.css").read_bytes(), media_type="text/css", headers=_ASSET_HEADERS)
+    return Response(
+        (_ASSETS / "swagger-ui.css").read_bytes(), media_type="text/css", headers=_ASSET_HEADERS
+    )

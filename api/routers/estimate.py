@@ -24,7 +24,8 @@ async def estimate(
     caller: CurrentCaller,
     settings: CurrentSettings,
 ) -> EstimateView:
-    """Judge a submission as `POST /v1/interpolations` does, images included, and say what it would take.
+    """Judge a submission as `POST /v1/interpolations` does, images included, and say what it would
+    take.
 
     Nothing is stored or run.
     """

@@ -1,4 +1,6 @@
-"""Signed links of a deployment that stores in a folder: what presigned links are for a bucket. They need no key."""
+"""Signed links of a deployment that stores in a folder: what presigned links are for a bucket. They
+need no key.
+"""
 
 from typing import Annotated, Any
 
@@ -18,7 +20,10 @@ from core.store.uploads import upload_of
 router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
 
 _READ_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+    200: {
+        "description": "The file.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    },
     **RANGE_ANSWERS,
     304: {"description": "The caller has the file already."},
     **dict.fromkeys((403, 404, 416, 503), PROBLEM_RESPONSE),
@@ -29,7 +34,8 @@ _WRITE_DOC: dict[str, Any] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_ANYWHERE = {"Cross-Origin-Resource-Policy": "cross-origin"}  # a page elsewhere shows the video, as with any such link
+# a page elsewhere shows the video, as with any such link
+_ANYWHERE = {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 async def _signed_fields(
@@ -57,7 +63,9 @@ async def read_file(
     path = folder.local_path(key)
     if not path.is_file():
         raise NotFound(f"nothing is stored under {key} (any more)")
-    answer = StoredFile(path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat())
+    answer = StoredFile(
+        path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat()
+    )
     etag = answer.headers["etag"]
     return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, request) else answer
 
@@ -76,7 +84,9 @@ async def write_file(
     uploads: CurrentUploads,
     settings: CurrentSettings,
 ) -> StoredImage:
-    """The bytes of an upload, to its `upload_url`; what is no image that we read is refused and may be sent anew."""
+    """The bytes of an upload, to its `upload_url`; what is no image that we read is refused and may
+    be sent anew.
+    """
     folder.links.check("PUT", key, fields)
     upload_id = upload_of(key)
     if upload_id is None:

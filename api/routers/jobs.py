@@ -32,7 +32,9 @@ async def list_jobs(
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", pattern=ID_PATTERN)] = None,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before.", pattern=ID_PATTERN)
+    ] = None,
 ) -> Response:
     """Jobs, the newest first."""
     views, next_cursor = await interpolations.page(status, cursor, limit)
@@ -40,13 +42,21 @@ async def list_jobs(
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         headers["Link"] = f'<{base_url}/v1/interpolations?{query}>; rel="next"'
-    page = JobPage(data=[job_view(view, interpolations, base_url) for view in views], next_cursor=next_cursor)
+    page = JobPage(
+        data=[job_view(view, interpolations, base_url) for view in views], next_cursor=next_cursor
+    )
     return Response(page.model_dump_json(), headers=headers, media_type="application/json")
 
 
-@router.post(f"{JOB}/cancel", response_model=JobView, responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE))
-async def cancel(job_id: JobId, interpolations: InterpolationsService, base_url: BaseUrl) -> JobView:
-    """End a queued job at once and a running one within a denoising step; an ended job is returned as it is."""
+@router.post(
+    f"{JOB}/cancel", response_model=JobView, responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE)
+)
+async def cancel(
+    job_id: JobId, interpolations: InterpolationsService, base_url: BaseUrl
+) -> JobView:
+    """End a queued job at once and a running one within a denoising step; an ended job is returned
+    as it is.
+    """
     return job_view(await interpolations.cancel(job_id), interpolations, base_url)
 
 
@@ -75,7 +85,8 @@ async def download(
     if not isinstance(place, FilePath):
         if request.method == "GET":
             return RedirectResponse(place, status_code=307)
-        headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}  # its link is signed for GET alone
+        # its link is signed for GET alone
+        headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}
         return Response(headers=headers, media_type=output.content_type)
     if is_known(headers["ETag"], request):
         return Response(status_code=304, headers=headers)

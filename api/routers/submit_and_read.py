@@ -35,7 +35,8 @@ JSON = "application/json"
 
 _ENDED_OR_REPLAYED: dict[str, Any] = {
     "model": JobView,
-    "description": "The job ended within `Prefer: wait=N`, or the `Idempotency-Key` had made it before.",
+    "description": "The job ended within `Prefer: wait=N`, or the `Idempotency-Key` had made it "
+    "before.",
 }
 _UNCHANGED: dict[str, Any] = {"description": "The job is still at the version of `If-None-Match`."}
 
@@ -53,14 +54,21 @@ async def _submit_parameters(
     status_code=202,
     response_model=JobView,
     openapi_extra=SUBMISSION_DOC,
-    responses={200: _ENDED_OR_REPLAYED, **dict.fromkeys((400, 404, 413, 415, 422, 429, 503), PROBLEM_RESPONSE)},
+    responses={
+        200: _ENDED_OR_REPLAYED,
+        **dict.fromkeys((400, 404, 413, 415, 422, 429, 503), PROBLEM_RESPONSE),
+    },
     dependencies=[Depends(_submit_parameters)],
 )
 async def submit(request: Request) -> Response:
-    """Accept two keyframes and animate between them; the answer is the job, to be polled at its `Location`."""
+    """Accept two keyframes and animate between them; the answer is the job, to be polled at its
+    `Location`.
+    """
     state, wait, key = request.scope["state"], preferred_wait(request), idempotency_key(request)
     submission = await read_submission(request, max_image=state["settings"].max_image)
-    view, replayed = await submissions_of(request).submit(submission, state["request_id"], key, traceparent_of(request))
+    view, replayed = await submissions_of(request).submit(
+        submission, state["request_id"], key, traceparent_of(request)
+    )
     state["job_id"] = view.job.id  # for the request's line in the log
     headers = {"Location": f"{router.prefix}/{view.job.id}"}
     if replayed:
@@ -72,11 +80,15 @@ async def submit(request: Request) -> Response:
     if not has_news:
         headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     headers["ETag"] = version_tag(view.job.version)
-    body = job_bodies_of(request).render(view, state["interpolations"].link, lambda: base_url_of(request))
+    body = job_bodies_of(request).render(
+        view, state["interpolations"].link, lambda: base_url_of(request)
+    )
     return Response(body, 200 if has_news else 202, headers, media_type=JSON)
 
 
-async def _read_parameters(job_id: JobId, prefer: PreferHeader = None, if_none_match: SeenStateHeader = None) -> None:
+async def _read_parameters(
+    job_id: JobId, prefer: PreferHeader = None, if_none_match: SeenStateHeader = None
+) -> None:
     """For the contract."""
 
 
@@ -105,7 +117,9 @@ async def read(request: Request) -> Response:
     else:
         view = await jobs.get(job_id)
     if view is None and kept:
-        return Response(kept.json, headers={"ETag": version_tag(kept.known.version)}, media_type=JSON)
+        return Response(
+            kept.json, headers={"ETag": version_tag(kept.known.version)}, media_type=JSON
+        )
     headers["ETag"] = version_tag(view.job.version if view else seen or 0)
     if view is None or headers["ETag"] in tags:
         return Response(status_code=304, headers=headers)

@@ -20,12 +20,21 @@ _BODY_DOC: dict[str, Any] = {
 
 
 @router.post(
-    "", status_code=201, openapi_extra=_BODY_DOC, responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE)
+    "",
+    status_code=201,
+    openapi_extra=_BODY_DOC,
+    responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE),
 )
 async def create_upload(
-    request: Request, uploads: CurrentUploads, caller: CurrentCaller, settings: CurrentSettings, base_url: BaseUrl
+    request: Request,
+    uploads: CurrentUploads,
+    caller: CurrentCaller,
+    settings: CurrentSettings,
+    base_url: BaseUrl,
 ) -> UploadView:
-    """Make room for one image: PUT its bytes to `upload_url`, then use `{"upload": id}` wherever an image stands."""
+    """Make room for one image: PUT its bytes to `upload_url`, then use `{"upload": id}` wherever an
+    image stands.
+    """
     await demand_empty_body(request)
     upload_id, link, vanishes_at = await uploads.create(caller)
     return UploadView(

@@ -8,8 +8,10 @@ from core.records.job import Priority
 from core.store.deployment import Unknown
 
 UNKNOWN_MEANING = (
-    "Why a number is null: `queue_paused`, the operator lets no job start; `no_worker`, none lives that would take the "
-    "job; `no_recent_run`, the model that would run it has finished none yet. Null where every number is known."
+    "Why a number is null: `queue_paused`, the operator lets no job start; `no_worker`, none lives "
+    "that would take the "
+    "job; `no_recent_run`, the model that would run it has finished none yet. Null where every "
+    "number is known."
 )
 
 
@@ -23,8 +25,12 @@ class SizeView(BaseModel):
 class ExpectedSeconds(BaseModel):
     """What the recent runs of this deployment let expect."""
 
-    run: float | None = Field(description="Seconds from the start of the job to its result.", examples=[11.4])
-    queue_wait: float | None = Field(description="Seconds until a worker takes it.", examples=[22.8])
+    run: float | None = Field(
+        description="Seconds from the start of the job to its result.", examples=[11.4]
+    )
+    queue_wait: float | None = Field(
+        description="Seconds until a worker takes it.", examples=[22.8]
+    )
     total: float | None = Field(description="Seconds of both together.", examples=[34.2])
     unknown: Unknown | None = Field(description=UNKNOWN_MEANING, examples=[None])
 
@@ -32,8 +38,12 @@ class ExpectedSeconds(BaseModel):
 class BasedOn(BaseModel):
     """The runs behind the seconds."""
 
-    runs: int = Field(description="How many recent runs were looked at; at most 200.", examples=[48])
-    model: str | None = Field(description="The model that they used.", examples=["tooncrafter_512_interp"])
+    runs: int = Field(
+        description="How many recent runs were looked at; at most 200.", examples=[48]
+    )
+    model: str | None = Field(
+        description="The model that they used.", examples=["tooncrafter_512_interp"]
+    )
     device: str | None = Field(description="The device that it ran on.", examples=["NVIDIA H200"])
 
 
@@ -43,11 +53,14 @@ class EstimateView(BaseModel):
     object: Literal["estimate"] = "estimate"
     segments: int = Field(description="Clips between two neighbouring keyframes.", examples=[1])
     model_passes: int = Field(
-        description="Evaluations of the network: one for each step, two with guidance.", examples=[100]
+        description="Evaluations of the network: one for each step, two with guidance.",
+        examples=[100],
     )
     frames: int = Field(description="Frames of the result, the keyframes included.", examples=[16])
     canvas: SizeView = Field(description="What the model would run on.")
-    output: SizeView = Field(description="Size of the result: the first keyframe's place on the canvas.")
+    output: SizeView = Field(
+        description="Size of the result: the first keyframe's place on the canvas."
+    )
     seconds: ExpectedSeconds
     based_on: BasedOn
 
@@ -55,11 +68,18 @@ class EstimateView(BaseModel):
 class LimitsView(BaseModel):
     """What a job on this model may ask for."""
 
-    min_side: int = Field(description="Least width or height of the canvas, in pixels.", examples=[128])
-    max_side: int = Field(description="Largest width or height of the canvas, in pixels.", examples=[1024])
-    side_multiple: int = Field(description="Width and height of the canvas are multiples of it.", examples=[64])
+    min_side: int = Field(
+        description="Least width or height of the canvas, in pixels.", examples=[128]
+    )
+    max_side: int = Field(
+        description="Largest width or height of the canvas, in pixels.", examples=[1024]
+    )
+    side_multiple: int = Field(
+        description="Width and height of the canvas are multiples of it.", examples=[64]
+    )
     max_canvas_pixels: int | None = Field(
-        description="Largest width times height that any of its workers takes. Null: no other limit than the sides.",
+        description="Largest width times height that any of its workers takes. Null: no other "
+        "limit than the sides.",
         examples=[524288],
     )
     max_steps: int = Field(description="Most denoising steps.", examples=[60])
@@ -70,12 +90,18 @@ class ModelView(BaseModel):
     """A model that live workers hold."""
 
     name: str = Field(examples=["tooncrafter_512_interp"])
-    trained: bool = Field(description="False where the weights are random: results show noise.", examples=[True])
+    trained: bool = Field(
+        description="False where the weights are random: results show noise.", examples=[True]
+    )
     weights: str = Field(description="Digest of the weights.", examples=["sha256:5d1b…"])
     dtype: str = Field(description="Precision in which it computes.", examples=["float16"])
-    devices: list[str] = Field(description="Kinds of device that it runs on.", examples=[["NVIDIA H200"]])
+    devices: list[str] = Field(
+        description="Kinds of device that it runs on.", examples=[["NVIDIA H200"]]
+    )
     workers: int = Field(description="Live workers that hold it, busy ones included.", examples=[2])
-    sizes: list[SizeView] = Field(description="Canvases that are chosen from where a request names none.")
+    sizes: list[SizeView] = Field(
+        description="Canvases that are chosen from where a request names none."
+    )
     limits: LimitsView
 
 
@@ -91,10 +117,12 @@ class LaneView(BaseModel):
     priority: Priority
     depth: int = Field(description="Jobs that wait.", examples=[3])
     oldest_seconds: float | None = Field(
-        description="Seconds since the one that waits longest was accepted; null where none waits.", examples=[4.2]
+        description="Seconds since the one that waits longest was accepted; null where none waits.",
+        examples=[4.2],
     )
     expected_wait_seconds: float | None = Field(
-        description="Seconds until a job that is submitted now would be taken by a worker.", examples=[22.8]
+        description="Seconds until a job that is submitted now would be taken by a worker.",
+        examples=[22.8],
     )
     unknown: Unknown | None = Field(description=UNKNOWN_MEANING, examples=[None])
 
@@ -114,7 +142,12 @@ class QueueView(BaseModel):
     """What waits, and who works on it."""
 
     object: Literal["queue"] = "queue"
-    paused: bool = Field(description="Jobs are accepted, but none starts until the operator lets it.", examples=[False])
-    lanes: list[LaneView] = Field(description="One for each priority, the one that is served first at the front.")
+    paused: bool = Field(
+        description="Jobs are accepted, but none starts until the operator lets it.",
+        examples=[False],
+    )
+    lanes: list[LaneView] = Field(
+        description="One for each priority, the one that is served first at the front."
+    )
     running: int = Field(description="Jobs that run.", examples=[2])
     workers: WorkersView

@@ -43,7 +43,9 @@ def estimate_view(request: GenerationRequest, deployment: Deployment) -> Estimat
             deployment.expected_wait(request.priority, pixels),
         ),
         based_on=BasedOn(
-            runs=len(runs), model=runs[0].model if runs else None, device=runs[0].device if runs else None
+            runs=len(runs),
+            model=runs[0].model if runs else None,
+            device=runs[0].device if runs else None,
         ),
     )
 
@@ -76,7 +78,9 @@ def _seconds(run: float | Unknown, wait: float | Unknown) -> ExpectedSeconds:
     return ExpectedSeconds(
         run=known_run,
         queue_wait=known_wait,
-        total=None if known_run is None or known_wait is None else round(known_run + known_wait, DECIMALS),
+        total=None
+        if known_run is None or known_wait is None
+        else round(known_run + known_wait, DECIMALS),
         unknown=next((why for why in (wait, run) if isinstance(why, Unknown)), None),
     )
 

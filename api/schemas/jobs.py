@@ -1,4 +1,6 @@
-"""Request and response bodies. Their JSON schema is the documentation, so every field says meaning, unit and range."""
+"""Request and response bodies. Their JSON schema is the documentation, so every field says meaning,
+unit and range.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +13,8 @@ from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
 from core.shots import canvas as shot
 
-MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000  # entries, characters; they lie in Redis
+# entries, characters; they lie in Redis
+MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000
 MAX_STEPS = 60  # as many as the published demo offers
 MIN_EXPIRES_SECONDS = 3600
 
@@ -32,7 +35,9 @@ class Body(BaseModel):
 
 
 class ImageSource(Body):
-    """Where an image comes from; exactly one of the fields. PNG, JPEG, WebP or TIFF, 8 or 16 bit, gray, RGB or RGBA."""
+    """Where an image comes from; exactly one of the fields. PNG, JPEG, WebP or TIFF, 8 or 16 bit,
+    gray, RGB or RGBA.
+    """
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -52,7 +57,8 @@ class ImageSource(Body):
     url: str | None = Field(
         default=None,
         json_schema_extra=_never_null,
-        description="An https address at which the image lies. It is fetched before the request is answered; up to 3 "
+        description="An https address at which the image lies. It is fetched before the request is "
+        "answered; up to 3 "
         "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
         examples=["https://images.example.com/shots/12a/first.png"],
     )
@@ -87,14 +93,17 @@ class KeyframeBody(Body):
 class OutputBody(Body):
     """A file that is wanted."""
 
-    format: Literal["mp4"] = Field(default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser.")
+    format: Literal["mp4"] = Field(
+        default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser."
+    )
 
 
 class WebhookBody(Body):
     """Who is told of the job's events, so that nobody needs to ask."""
 
     url: str = Field(
-        description="An https address of a public host that takes signed messages by POST (docs/webhooks.md). Shown "
+        description="An https address of a public host that takes signed messages by POST "
+        "(docs/webhooks.md). Shown "
         "nowhere again.",
         examples=["https://studio.example.com/hooks/tooncrafter"],
     )
@@ -102,7 +111,8 @@ class WebhookBody(Body):
         default=[event.value for event in FINAL_EVENTS],
         min_length=1,
         max_length=len(WebhookEvent),
-        description="What is told. `progress` comes at most once a second and is tried once; all others are tried "
+        description="What is told. `progress` comes at most once a second and is tried once; all "
+        "others are tried "
         "again for three days.",
     )
 
@@ -115,21 +125,37 @@ class InterpolationBody(Body):
     )
 
     keyframes: list[KeyframeBody] = Field(
-        min_length=2, max_length=2, description="The first and the last drawing of the clip, in this order."
+        min_length=2,
+        max_length=2,
+        description="The first and the last drawing of the clip, in this order.",
     )
     prompt: str = Field(
-        default="", max_length=1000, description="What happens in the shot.", examples=["a fox jumps over a brook"]
+        default="",
+        max_length=1000,
+        description="What happens in the shot.",
+        examples=["a fox jumps over a brook"],
     )
-    negative_prompt: str = Field(default="", max_length=1000, description="What should not be seen.")
+    negative_prompt: str = Field(
+        default="", max_length=1000, description="What should not be seen."
+    )
     frame_stride: int = Field(
-        default=10, ge=5, le=30, description="The model's motion condition: smaller means larger motion."
+        default=10,
+        ge=5,
+        le=30,
+        description="The model's motion condition: smaller means larger motion.",
     )
     steps: int = Field(default=50, ge=1, le=MAX_STEPS, description="Denoising steps (DDIM).")
     eta: float = Field(
-        default=1.0, ge=0, le=1, description="Share of fresh noise in each step; 0 is deterministic DDIM."
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of fresh noise in each step; 0 is deterministic DDIM.",
     )
     guidance_scale: float = Field(
-        default=7.5, ge=1, le=15, description="How strongly prompt and keyframes are followed; 1 is no guidance."
+        default=7.5,
+        ge=1,
+        le=15,
+        description="How strongly prompt and keyframes are followed; 1 is no guidance.",
     )
     guidance_rescale: float = Field(
         default=0.7,
@@ -141,13 +167,16 @@ class InterpolationBody(Body):
         default=None,
         ge=0,
         le=2**32 - 1,
-        description="The same request and seed give the same frames on the same device and version. Left out: random.",
+        description="The same request and seed give the same frames on the same device and "
+        "version. Left out: random.",
     )
     width: Side | None = Field(
         default=None,
         json_schema_extra=_never_null,
-        description="Width of the canvas in pixels. Left out: by the first keyframe's aspect ratio. Keyframes are "
-        "fitted into the canvas, and what fills it up is cut away again: a result has the first one's aspect ratio.",
+        description="Width of the canvas in pixels. Left out: by the first keyframe's aspect "
+        "ratio. Keyframes are "
+        "fitted into the canvas, and what fills it up is cut away again: a result has the first "
+        "one's aspect ratio.",
     )
     height: Side | None = Field(
         default=None,
@@ -156,26 +185,38 @@ class InterpolationBody(Body):
     )
     fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
     outputs: list[OutputBody] = Field(
-        default_factory=lambda: [OutputBody()],  # a plain default would be copied deeply for each request
+        # a plain default would be copied deeply for each request
+        default_factory=lambda: [OutputBody()],
         min_length=1,
         max_length=1,
         json_schema_extra={"default": [{"format": "mp4"}]},
         description="The files that are wanted.",
     )
     priority: Literal["interactive", "batch"] = Field(
-        default=Priority.INTERACTIVE.value, description="`batch` waits until no interactive job is waiting."
+        default=Priority.INTERACTIVE.value,
+        description="`batch` waits until no interactive job is waiting.",
     )
-    webhook: WebhookBody | None = Field(default=None, description="Who is told of the job's events.")
+    webhook: WebhookBody | None = Field(
+        default=None, description="Who is told of the job's events."
+    )
     metadata: dict[
-        Annotated[str, Field(max_length=MAX_METADATA_NAME)], Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
-    ] = Field(default={}, max_length=MAX_METADATA, description="Strings of the caller's own, returned as sent.")
+        Annotated[str, Field(max_length=MAX_METADATA_NAME)],
+        Annotated[str, Field(max_length=MAX_METADATA_VALUE)],
+    ] = Field(
+        default={},
+        max_length=MAX_METADATA,
+        description="Strings of the caller's own, returned as sent.",
+    )
     expires_in: int | None = Field(
         default=None,
         ge=MIN_EXPIRES_SECONDS,
-        description="Seconds until record and objects are deleted. Left out: as long as the operator keeps jobs.",
+        description="Seconds until record and objects are deleted. Left out: as long as the "
+        "operator keeps jobs.",
     )
 
-    @field_validator("frame_stride", "steps", "seed", "width", "height", "fps", "expires_in", mode="before")
+    @field_validator(
+        "frame_stride", "steps", "seed", "width", "height", "fps", "expires_in", mode="before"
+    )
     @classmethod
     def _whole(cls, value: object) -> object:
         """For JSON Schema 5.0 is an integer, and some languages write it so."""
@@ -204,10 +245,13 @@ class UploadView(BaseModel):
 
     id: str = Field(description="`upl_` and a ULID.", examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
     object: Literal["upload"] = "upload"
-    upload_url: str = Field(description="PUT the bytes to this address; it needs no other permission.")
+    upload_url: str = Field(
+        description="PUT the bytes to this address; it needs no other permission."
+    )
     max_bytes: int = Field(description="A larger image is refused.")
     expires_at: datetime = Field(
-        description="Until then the address takes the bytes, and the upload waits for the first job that uses it."
+        description="Until then the address takes the bytes, and the upload waits for the first "
+        "job that uses it."
     )
 
 
@@ -215,13 +259,18 @@ class JobPage(BaseModel):
     """Some jobs, the newest first."""
 
     data: list[JobView]
-    next_cursor: str | None = Field(description="Ask for the next page with it; null on the last one.")
+    next_cursor: str | None = Field(
+        description="Ask for the next page with it; null on the last one."
+    )
 
 
 class ProblemEntry(BaseModel):
     """One thing that is wrong with a request."""
 
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the request body.", examples=["/keyframes/1/image"])
+    pointer: str = Field(
+        description="JSON pointer (RFC 6901) into the request body.",
+        examples=["/keyframes/1/image"],
+    )
     code: str = Field(examples=["out_of_range"])
     detail: str = Field(examples=["`steps` has to be at most 60 but is 200"])
 
@@ -229,7 +278,10 @@ class ProblemEntry(BaseModel):
 class ProblemView(BaseModel):
     """An error, as problem details (RFC 9457)."""
 
-    type: str = Field(description="Relative address of a page about the code.", examples=["/errors/invalid_request"])
+    type: str = Field(
+        description="Relative address of a page about the code.",
+        examples=["/errors/invalid_request"],
+    )
     title: str
     status: int
     code: str = Field(description="Stable name of the error.", examples=["invalid_request"])
@@ -239,5 +291,7 @@ class ProblemView(BaseModel):
 
 
 PROBLEM_RESPONSE: dict[str, Any] = {
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
+    "content": {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}
+    },
 }

@@ -6,5 +6,7 @@ from core.store.encoding import QueuedView
 
 
 def job_view(view: QueuedView, interpolations: Interpolations, base_url: str) -> views.JobView:
-    """The job, its place in the queue, and links to its outputs at this gateway or in the object storage."""
+    """The job, its place in the queue, and links to its outputs at this gateway or in the object
+    storage.
+    """
     return views.job_view(view, interpolations.link, base_url)

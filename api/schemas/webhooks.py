@@ -27,11 +27,17 @@ class WebhookTestBody(Body):
 class WebhookTestView(BaseModel):
     """What came of a test event, which is tried once."""
 
-    id: str = Field(description="The `webhook-id` that was sent.", examples=["evt_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
+    id: str = Field(
+        description="The `webhook-id` that was sent.", examples=["evt_01K9T3E4ZQ8M5N6P7R8S9T0V1W"]
+    )
     object: Literal["webhook_test"] = "webhook_test"
     delivered: bool = Field(description="Whether the receiver answered 2xx.")
-    status_code: int | None = Field(description="What the receiver answered; null where it did not.", examples=[204])
+    status_code: int | None = Field(
+        description="What the receiver answered; null where it did not.", examples=[204]
+    )
     latency_seconds: float
     error: str | None = Field(description="Why there is no answer, or why it is no success.")
     at: datetime
-    switched_on: bool = Field(description="Whether the receiver was switched off and is not any more.")
+    switched_on: bool = Field(
+        description="Whether the receiver was switched off and is not any more."
+    )

@@ -1,4 +1,6 @@
-"""A few places for many tenants: who waits gets one in turn, however much another tenant has in the line."""
+"""A few places for many tenants: who waits gets one in turn, however much another tenant has in the
+line.
+"""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -7,11 +9,14 @@ from contextlib import asynccontextmanager
 
 
 class FairTurns:
-    """Places that go round among the tenants that wait for one, and within a tenant by who came first."""
+    """Places that go round among the tenants that wait for one, and within a tenant by who came
+    first.
+    """
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the next tenant first
+        # the next tenant first
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:

@@ -1,4 +1,6 @@
-"""The images of a request: from wherever they are, judged, and stored for the job that uses them."""
+"""The images of a request: from wherever they are, judged, and stored for the job that uses
+them.
+"""
 
 import asyncio
 import hashlib
@@ -38,7 +40,11 @@ class Inputs:
     """Judges and stores images for all requests of a gateway."""
 
     def __init__(
-        self, uploads: Uploads, remote_images: RemoteImages, storage: ObjectStorage, judge: ImageJudge
+        self,
+        uploads: Uploads,
+        remote_images: RemoteImages,
+        storage: ObjectStorage,
+        judge: ImageJudge,
     ) -> None:
         self._uploads = uploads
         self._remote_images = remote_images
@@ -50,8 +56,8 @@ class Inputs:
     ) -> tuple[dict[str, Input], list[Problem]]:
         """Look at every image of this tenant's request; nothing is stored.
 
-        Answers what is good, by pointer and in the same order, and what is wrong. Unless `anew`, an upload that was
-        good before counts as good, though it may have vanished.
+        Answers what is good, by pointer and in the same order, and what is wrong. Unless `anew`, an
+        upload that was good before counts as good, though it may have vanished.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
@@ -76,7 +82,8 @@ class Inputs:
         return inputs, [one for pointer in sources if isinstance(one := found[pointer], Problem)]
 
     async def identify(self, sources: Mapping[str, Source], tenant: str) -> list[str]:
-        """The `identity` of each image, without fetching or decoding any; of an unusable upload its id.
+        """The `identity` of each image, without fetching or decoding any; of an unusable upload its
+        id.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
@@ -94,8 +101,12 @@ class Inputs:
             key = input_key(job_id, one.image)
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
-    async def _verdicts(self, sources: Mapping[str, Source], tenant: str, *, anew: bool) -> Verdicts:
-        uploaded = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
+    async def _verdicts(
+        self, sources: Mapping[str, Source], tenant: str, *, anew: bool
+    ) -> Verdicts:
+        uploaded = {
+            source.upload_id for source in sources.values() if isinstance(source, UploadedImage)
+        }
         return await self._uploads.verdicts(uploaded, tenant, anew=anew) if uploaded else {}
 
     async def _judge_one(
@@ -108,7 +119,9 @@ class Inputs:
             return problem_of(pointer, answer)
         return await self._judge_bytes(pointer, answer, tenant, source.url)
 
-    async def _judge_bytes(self, pointer: str, data: bytes, tenant: str, url: str | None = None) -> Input | Problem:
+    async def _judge_bytes(
+        self, pointer: str, data: bytes, tenant: str, url: str | None = None
+    ) -> Input | Problem:
         try:
             return Input(await self._judge.judge(data, tenant), data=data, url=url)
         except UnreadableImage as error:

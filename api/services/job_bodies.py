@@ -21,8 +21,8 @@ class KeptBody(NamedTuple):
 class JobBodies:
     """Renders jobs and keeps the last state of each.
 
-    Only Redis tells whether a kept one still holds and whose job it is. Jobs with outputs are not kept: their links are
-    made fresh at each read.
+    Only Redis tells whether a kept one still holds and whose job it is. Jobs with outputs are not
+    kept: their links are made fresh at each read.
     """
 
     def __init__(self) -> None:
@@ -38,9 +38,14 @@ class JobBodies:
         Args:
             view: its record.
             link: to an output, and until when it answers.
-            base_url: the gateway's address, where a link that is only a path leads; asked for where there is a link.
+            base_url: the gateway's address, where a link that is only a path leads; asked for where
+                there is a link.
         """
-        json = job_view(view, link, base_url() if view.job.outputs else "").model_dump_json().encode()
+        json = (
+            job_view(view, link, base_url() if view.job.outputs else "").model_dump_json().encode()
+        )
         if not view.job.outputs:
-            self._kept.keep(view.job.id, KeptBody(Known(view.job.version, view.queue_position), json))
+            self._kept.keep(
+                view.job.id, KeptBody(Known(view.job.version, view.queue_position), json)
+            )
         return json

@@ -19,7 +19,8 @@ from core.store.encoding import QueuedView
 from core.store.roles.gateway import AsyncJobStore, Deletion, Known
 from core.store.variants import variant
 
-PATIENCE_SECONDS = 1.0  # with a storage that is asked whether it is there; a transfer may take longer
+# with a storage that is asked whether it is there; a transfer may take longer
+PATIENCE_SECONDS = 1.0
 
 AnyView = TypeVar("AnyView", bound=QueuedView | Known)
 
@@ -32,7 +33,9 @@ class Page(NamedTuple):
 
 
 class Interpolations:
-    """A tenant's jobs, as the gateway serves them: the default tenant's, or those that `of` answers."""
+    """A tenant's jobs, as the gateway serves them: the default tenant's, or those that `of`
+    answers.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,8 @@ class Interpolations:
         return _found(await self._store.read(job_id), job_id)
 
     async def get_unless(self, job_id: str, known: Known) -> QueuedView | None:
-        """The job and its place in the queue; None where there is nothing that the caller does not know.
+        """The job and its place in the queue; None where there is nothing that the caller does not
+        know.
 
         Raises:
             NotFound: there is none of this id.
@@ -74,8 +78,11 @@ class Interpolations:
         news = _found(await self._store.read_news(job_id, known), job_id)
         return None if isinstance(news, Known) else news
 
-    async def wait_for_change(self, job_id: str, version: int | None, patience: timedelta) -> QueuedView:
-        """The job once its version is another than the given one (or than now), or as it is when patience ends.
+    async def wait_for_change(
+        self, job_id: str, version: int | None, patience: timedelta
+    ) -> QueuedView:
+        """The job once its version is another than the given one (or than now), or as it is when
+        patience ends.
 
         One that has ended is answered at once: it never changes again.
         """
@@ -88,7 +95,9 @@ class Interpolations:
 
     async def wait_for_end(self, job_id: str, patience: timedelta) -> QueuedView:
         """The job once it has ended, or as it is when patience ends."""
-        return _found(await self.watch.until(job_id, lambda job: job.status.is_final, patience), job_id)
+        return _found(
+            await self.watch.until(job_id, lambda job: job.status.is_final, patience), job_id
+        )
 
     async def page(self, status: JobState | None, after: str | None, limit: int) -> Page:
         """Jobs, the newest first, and the id after which the next page begins, if there is one."""
@@ -96,7 +105,8 @@ class Interpolations:
         return Page(views[:limit], views[limit - 1].job.id if len(views) > limit else None)
 
     async def cancel(self, job_id: str) -> QueuedView:
-        """End a queued job now and a running one within a denoising step; an ended one is returned as it is.
+        """End a queued job now and a running one within a denoising step; an ended one is returned
+        as it is.
 
         Raises:
             NotFound: there is none of this id.
@@ -118,7 +128,9 @@ class Interpolations:
         await discard(self._storage, self._store, job_id)
 
     def link(self, job: Job, output: Output) -> tuple[str, datetime]:
-        """A link to the stored result and the end of its life; one that is only a path leads to this gateway."""
+        """A link to the stored result and the end of its life; one that is only a path leads to
+        this gateway.
+        """
         return output_link(self._storage, self._link_ttl, job, output)
 
     async def open_output(self, job_id: str, name: str) -> tuple[str | Path, Output]:
@@ -139,7 +151,9 @@ class Interpolations:
         return path, output
 
     async def check(self) -> dict[str, str]:
-        """What does not answer, by name; empty where all is well. Both are asked at once, for a second at most."""
+        """What does not answer, by name; empty where all is well. Both are asked at once, for a
+        second at most.
+        """
         redis, storage = await asyncio.gather(self._redis_fails(), self._storage_fails())
         return {name: detail for name, detail in (("redis", redis), ("storage", storage)) if detail}
 

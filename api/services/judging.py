@@ -1,4 +1,6 @@
-"""What an image is, or what is wrong with it: decoded a few at a time, in processes that it cannot harm."""
+"""What an image is, or what is wrong with it: decoded a few at a time, in processes that it cannot
+harm.
+"""
 
 import hashlib
 
@@ -14,7 +16,8 @@ from core.settings import Settings
 class ImageJudge:
     """Decodes for all requests of a gateway, in as many processes as the settings say.
 
-    Other images wait; the next is that of another tenant, if one waits, so that nobody waits for all images of a flood.
+    Other images wait; the next is that of another tenant, if one waits, so that nobody waits for
+    all images of a flood.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -24,7 +27,8 @@ class ImageJudge:
         self._threads = CapacityLimiter(settings.decoders)
 
     async def judge(self, data: bytes, tenant: str) -> StoredImage:
-        """What these bytes are, once the whole image was decoded. Who is canceled amid that waits for it as well.
+        """What these bytes are, once the whole image was decoded. Who is canceled amid that waits
+        for it as well.
 
         Args:
             data: the file.

@@ -17,21 +17,25 @@ log = structlog.get_logger("api")
 
 
 class RemoteImages:
-    """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same time.
+    """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same
+    time.
 
-    A tenant whose hosts are slow waits for its own fetches and holds up no other tenant's, while it has fewer turns
-    than the gateway.
+    A tenant whose hosts are slow waits for its own fetches and holds up no other tenant's, while it
+    has fewer turns than the gateway.
     """
 
     def __init__(self, outbound: Outbound, settings: Settings) -> None:
         """Prepare; nothing is connected yet, and whoever opened `outbound` closes it."""
         self._outbound = outbound
         self._max_image = settings.max_image
-        self._patience = settings.fetch_timeout  # all images of a request begin at once, so it bounds them together
+        # all images of a request begin at once, so it bounds them together
+        self._patience = settings.fetch_timeout
         self._turns = Turns(settings.tenant_fetch_concurrency)
 
     async def fetch(self, urls: Iterable[str], tenant: str) -> Fetched:
-        """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched once."""
+        """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched
+        once.
+        """
         distinct = list(dict.fromkeys(urls))
         turns = self._turns.of(tenant)
         answers = await asyncio.gather(*(self._fetch(url, turns) for url in distinct))
@@ -40,9 +44,13 @@ class RemoteImages:
     async def _fetch(self, url: str, turns: asyncio.Semaphore) -> bytes | UrlRefused | TooLarge:
         try:
             async with asyncio.timeout(self._patience.total_seconds()), turns:
-                return await self._outbound.fetch(url, max_bytes=self._max_image, patience=self._patience)
+                return await self._outbound.fetch(
+                    url, max_bytes=self._max_image, patience=self._patience
+                )
         except TimeoutError:
-            return UnreachableUrl(f"the answer did not end within {self._patience.total_seconds():g} s")
+            return UnreachableUrl(
+                f"the answer did not end within {self._patience.total_seconds():g} s"
+            )
         except (UrlRefused, TooLarge) as refused:
             log.info("no image by URL", reason=str(refused))  # not the URL: its query may be a key
             return refused

@@ -1,4 +1,6 @@
-"""Accepting jobs, free of HTTP: judge a submission, store its images, make the job exist in one step."""
+"""Accepting jobs, free of HTTP: judge a submission, store its images, make the job exist in one
+step.
+"""
 
 import hashlib
 import json
@@ -42,7 +44,9 @@ class Accepted(NamedTuple):
 
 
 class Understood(NamedTuple):
-    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to live."""
+    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to
+    live.
+    """
 
     body: InterpolationBody
     inputs: dict[str, Input]
@@ -52,10 +56,17 @@ class Understood(NamedTuple):
 
 
 class Submissions:
-    """What a gateway does with submissions: the default tenant's, or those of the caller that `of` was told."""
+    """What a gateway does with submissions: the default tenant's, or those of the caller that `of`
+    was told.
+    """
 
     def __init__(
-        self, store: AsyncJobStore, storage: ObjectStorage, inputs: Inputs, webhooks: Webhooks, settings: Settings
+        self,
+        store: AsyncJobStore,
+        storage: ObjectStorage,
+        inputs: Inputs,
+        webhooks: Webhooks,
+        settings: Settings,
     ) -> None:
         self._tenant = DEFAULT_TENANT
         self._limits = settings.tenant_limits
@@ -71,7 +82,11 @@ class Submissions:
         return variant(self, _tenant=caller.tenant, _limits=caller.limits, _store=store)
 
     async def submit(
-        self, submission: Submission, request_id: str, idempotency_key: str | None, traceparent: str = ""
+        self,
+        submission: Submission,
+        request_id: str,
+        idempotency_key: str | None,
+        traceparent: str = "",
     ) -> Accepted:
         """Accept a job: judge its images, store them, then make it exist in one step.
 
@@ -94,7 +109,11 @@ class Submissions:
         body, inputs, request, ttl, webhook = await self.understand(submission, anew=False)
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
-        key = _idempotency(self._tenant, idempotency_key, body, identities) if idempotency_key else None
+        key = (
+            _idempotency(self._tenant, idempotency_key, body, identities)
+            if idempotency_key
+            else None
+        )
         stores = bool(unstored(inputs))
         if stores:
             reservation = await self._store.reserve(job_id, key)
@@ -127,10 +146,12 @@ class Submissions:
 
         Args:
             submission: as it was read.
-            anew: look whether uploads are still there. Who submits need not: Redis looks in the same step.
+            anew: look whether uploads are still there. Who submits need not: Redis looks in the
+                same step.
 
         Raises:
-            InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at once.
+            InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at
+                once.
             Unavailable: Redis or the storage does not answer about an upload.
         """
         inputs, problems = await self._inputs.judge(submission.images, self._tenant, anew=anew)
@@ -145,13 +166,19 @@ class Submissions:
             ttl = timedelta(seconds=body.expires_in)
         return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
 
-    async def _recall(self, submission: Submission, idempotency_key: str) -> SubmissionResult | None:
-        """What a key came to before, where it would be wrong to fetch images first: their links may have expired."""
+    async def _recall(
+        self, submission: Submission, idempotency_key: str
+    ) -> SubmissionResult | None:
+        """What a key came to before, where it would be wrong to fetch images first: their links may
+        have expired.
+        """
         remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
         if not remote or submission.body is None or submission.problems:
             return None
         identities = await self._inputs.identify(submission.images, self._tenant)
-        return await self._store.recall(_idempotency(self._tenant, idempotency_key, submission.body, identities))
+        return await self._store.recall(
+            _idempotency(self._tenant, idempotency_key, submission.body, identities)
+        )
 
     def _too_long(self, seconds: int) -> list[Problem]:
         """Compares whole numbers: a request may name one that no duration can hold."""
@@ -159,7 +186,11 @@ class Submissions:
         if seconds <= most:
             return []
         return [
-            Problem("/expires_in", "out_of_range", f"`expires_in` has to be at most {most} but is {shown(seconds)}")
+            Problem(
+                "/expires_in",
+                "out_of_range",
+                f"`expires_in` has to be at most {most} but is {shown(seconds)}",
+            )
         ]
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
@@ -174,31 +205,44 @@ def _accepted(result: SubmissionResult) -> Accepted:
     if result.outcome is Outcome.FULL:
         raise QueueFull("as many jobs wait for a worker as may wait; try again later")
     if result.outcome is Outcome.TOO_MANY:
-        raise TooManyJobs("as many of your jobs wait for a worker as may wait; try again when some have started")
+        raise TooManyJobs(
+            "as many of your jobs wait for a worker as may wait; try again when some have started"
+        )
     if result.outcome is Outcome.REUSED:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
     if result.outcome in (Outcome.LATE, Outcome.UPLOAD_GONE):
         raise Unavailable("an image was deleted while the request was carried out; try again")
     if result.view is None:
-        raise NotFound("the interpolation of this Idempotency-Key was deleted; a new one needs a new key")
+        raise NotFound(
+            "the interpolation of this Idempotency-Key was deleted; a new one needs a new key"
+        )
     return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
 
 
-def _idempotency(tenant: str, key: str, body: InterpolationBody, identities: list[str]) -> IdempotencyKey:
+def _idempotency(
+    tenant: str, key: str, body: InterpolationBody, identities: list[str]
+) -> IdempotencyKey:
     """A key is one tenant's own.
 
-    The same fields and images are the same request, whichever body form carried them; the same URL is an image.
+    The same fields and images are the same request, whichever body form carried them; the same URL
+    is an image.
     """
     fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
     canonical = json.dumps(fields, sort_keys=True)
-    return IdempotencyKey(*(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical)))
+    return IdempotencyKey(
+        *(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical))
+    )
 
 
 def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:
     """Fill in what the caller left open, so that the record alone reproduces the result."""
     keyframes = [Keyframe(image=one.image) for one in inputs.values()]
     first = keyframes[0].image
-    width, height = (body.width, body.height) if body.width and body.height else canvas_for(first.width, first.height)
+    width, height = (
+        (body.width, body.height)
+        if body.width and body.height
+        else canvas_for(first.width, first.height)
+    )
     seed = secrets.randbits(32) if body.seed is None else body.seed
     as_sent = {name: getattr(body, name) for name in _TAKEN_OVER}
     return GenerationRequest(

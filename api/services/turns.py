@@ -1,4 +1,6 @@
-"""Turns of each tenant at something that may take long, so that its own slowness is all that it waits for."""
+"""Turns of each tenant at something that may take long, so that its own slowness is all that it
+waits for.
+"""
 
 import asyncio
 from weakref import WeakValueDictionary

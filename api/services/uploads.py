@@ -13,13 +13,27 @@ from anyio import to_thread
 from api.caller import Caller
 from api.services.judging import ImageJudge
 from api.services.newest import Newest
-from core.errors import AlreadyUploaded, InvalidRequest, NotFound, Problem, TooManyUploads, Unavailable
+from core.errors import (
+    AlreadyUploaded,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    TooManyUploads,
+    Unavailable,
+)
 from core.images.formats import UnreadableImage
 from core.objects.keys import ObjectTooLarge
 from core.objects.storage import ObjectStorage
 from core.records.job import StoredImage, upload_key
 from core.settings import Settings
-from core.store.uploads import ID_PATTERN, AsyncUploadStore, UploadRecord, incoming_key, incoming_prefix, new_upload_id
+from core.store.uploads import (
+    ID_PATTERN,
+    AsyncUploadStore,
+    UploadRecord,
+    incoming_key,
+    incoming_prefix,
+    new_upload_id,
+)
 
 MOST_REMEMBERED = 4096  # verdicts
 LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
@@ -28,7 +42,9 @@ log = structlog.get_logger("api")
 
 
 class NewUpload(NamedTuple):
-    """An upload that waits for its bytes. `link` takes them; one that is only a path leads to this gateway."""
+    """An upload that waits for its bytes. `link` takes them; one that is only a path leads to this
+    gateway.
+    """
 
     id: str
     link: str
@@ -46,7 +62,9 @@ class Unusable:
 class Uploads:
     """The uploads of this deployment, as the gateway serves them."""
 
-    def __init__(self, store: AsyncUploadStore, storage: ObjectStorage, judge: ImageJudge, settings: Settings) -> None:
+    def __init__(
+        self, store: AsyncUploadStore, storage: ObjectStorage, judge: ImageJudge, settings: Settings
+    ) -> None:
         self._store = store
         self._storage = storage
         self._judge = judge
@@ -69,11 +87,17 @@ class Uploads:
             upload_id, caller.tenant, self._life, max_bytes=self._max_bytes, max_bytes_of_all=most
         )
         if vanishes_at is None:
-            raise TooManyUploads(f"your uploads may take {most} bytes, of which fewer than {self._max_bytes} are left")
-        return NewUpload(upload_id, self._storage.presigned_put(incoming_key(upload_id), self._life), vanishes_at)
+            raise TooManyUploads(
+                f"your uploads may take {most} bytes, of which fewer than {self._max_bytes} are "
+                "left"
+            )
+        return NewUpload(
+            upload_id, self._storage.presigned_put(incoming_key(upload_id), self._life), vanishes_at
+        )
 
     async def receive(self, upload_id: str, data: bytes) -> StoredImage:
-        """Take the bytes of an upload whose link leads to this gateway; sending the same ones again changes nothing.
+        """Take the bytes of an upload whose link leads to this gateway; sending the same ones again
+        changes nothing.
 
         Raises:
             NotFound: there is no such upload (any more).
@@ -86,12 +110,16 @@ class Uploads:
         try:
             image = await self._judge.judge(data, LINKS)
         except UnreadableImage as error:
-            raise InvalidRequest.of([Problem("", "unreadable_image", f"the image {error}")]) from None
+            raise InvalidRequest.of(
+                [Problem("", "unreadable_image", f"the image {error}")]
+            ) from None
         standing = await self._keep(upload_id, image, data)
         if standing is None:
             raise _gone(upload_id)
         if standing.image != image:
-            raise AlreadyUploaded(f"the upload {upload_id} has received another image; a new one needs a new upload")
+            raise AlreadyUploaded(
+                f"the upload {upload_id} has received another image; a new one needs a new upload"
+            )
         return image
 
     async def verdicts(
@@ -99,8 +127,8 @@ class Uploads:
     ) -> dict[str, StoredImage | Unusable]:
         """What each upload of this tenant holds.
 
-        One look at Redis, and at the storage for those that nobody has looked at yet. Unless `anew`, none where all
-        were seen before; they may have vanished since.
+        One look at Redis, and at the storage for those that nobody has looked at yet. Unless
+        `anew`, none where all were seen before; they may have vanished since.
 
         Raises:
             Unavailable: Redis or the storage does not answer.
@@ -113,7 +141,13 @@ class Uploads:
         known = await self._store.read(wellformed, tenant)
         unseen = [upload_id for upload_id, record in known.items() if not record.judged]
         seen = (
-            dict(zip(unseen, await asyncio.gather(*(self._look_at(one, tenant) for one in unseen)), strict=True))
+            dict(
+                zip(
+                    unseen,
+                    await asyncio.gather(*(self._look_at(one, tenant) for one in unseen)),
+                    strict=True,
+                )
+            )
             if unseen
             else {}
         )
@@ -130,9 +164,13 @@ class Uploads:
                 self._seen_good.pop((tenant, upload_id), None)
 
     async def _look_at(self, upload_id: str, tenant: str) -> UploadRecord | None:
-        """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged key afterwards."""
+        """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged
+        key afterwards.
+        """
         try:
-            data = await to_thread.run_sync(self._storage.get, incoming_key(upload_id), self._max_bytes)
+            data = await to_thread.run_sync(
+                self._storage.get, incoming_key(upload_id), self._max_bytes
+            )
             image = await self._judge.judge(data, tenant)
         except NotFound:
             return UploadRecord(image=None, problem=None)
@@ -143,20 +181,29 @@ class Uploads:
         return standing
 
     async def _keep(self, upload_id: str, image: StoredImage, data: bytes) -> UploadRecord | None:
-        """Store judged bytes, then note the verdict. Answers the one that stands; None if the upload vanished."""
-        await to_thread.run_sync(self._storage.put, upload_key(upload_id, image), data, image.content_type)
+        """Store judged bytes, then note the verdict. Answers the one that stands; None if the
+        upload vanished.
+        """
+        await to_thread.run_sync(
+            self._storage.put, upload_key(upload_id, image), data, image.content_type
+        )
         return await self._store.accept(upload_id, image)
 
     async def _delete(self, prefix: str) -> None:
         try:
             await to_thread.run_sync(self._storage.delete_prefix, prefix)
         except Unavailable as error:
-            log.warning("bytes of a judged upload stay until it vanishes", prefix=prefix, error=error.detail)
+            log.warning(
+                "bytes of a judged upload stay until it vanishes", prefix=prefix, error=error.detail
+            )
 
 
 def _verdict(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
     if record is None:
-        return Unusable("upload_not_found", f"there is no upload {upload_id[:40]!r}; one that no job uses vanishes")
+        return Unusable(
+            "upload_not_found",
+            f"there is no upload {upload_id[:40]!r}; one that no job uses vanishes",
+        )
     if record.image:
         return record.image
     if record.problem:

@@ -34,8 +34,11 @@ class JobWatch:
         self._closing.set()
         self._feed.wake_all()
 
-    async def until(self, job_id: str, done: Callable[[Job], bool], patience: timedelta) -> QueuedView | None:
-        """The first view of a job for which `done` holds, or its last one when patience ends; None if there is none.
+    async def until(
+        self, job_id: str, done: Callable[[Job], bool], patience: timedelta
+    ) -> QueuedView | None:
+        """The first view of a job for which `done` holds, or its last one when patience ends; None
+        if there is none.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -52,9 +55,11 @@ class JobWatch:
                 await _wait(news, min(left, REREAD.total_seconds()))
 
     async def follow(self, job_id: str, seen_version: int) -> AsyncIterator[QueuedView]:
-        """Every state of a job that is newer than `seen_version`, coalesced where they come faster than they are read.
+        """Every state of a job that is newer than `seen_version`, coalesced where they come faster
+        than they are read.
 
-        Ends after the final state, when the job is deleted, or when the gateway stops. Waits for a Redis that is away.
+        Ends after the final state, when the job is deleted, or when the gateway stops. Waits for a
+        Redis that is away.
         """
         with self._feed.watch(job_id) as news:
             while not self._closing.is_set():

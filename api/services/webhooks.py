@@ -11,13 +11,23 @@ from core.outbound.urls import UrlRefused
 from core.outbound.webhooks import WebhookSender
 from core.records.ids import new_ulid
 from core.records.job import Caution
-from core.records.webhook import EVENT_PREFIX, TEST_EVENT, TIME_LIMIT, Attempt, Webhook, WebhookEvent, compose
+from core.records.webhook import (
+    EVENT_PREFIX,
+    TEST_EVENT,
+    TIME_LIMIT,
+    Attempt,
+    Webhook,
+    WebhookEvent,
+    compose,
+)
 from core.settings import Settings
 from core.store.webhooks import Delivery, WebhookStore
 
-MAX_TESTS = 32  # test events of one gateway at the same time; a socket each, for as long as an attempt may take
+# test events of one gateway at the same time; a socket each, for as long as an attempt may take
+MAX_TESTS = 32
 TESTS_OF_A_TENANT = 4  # of those; whoever tests names hosts of its own, which may hang
-CHECKS_OF_A_TENANT = 4  # names of receivers that are looked up at the same time; its name server may hang
+# names of receivers that are looked up at the same time; its name server may hang
+CHECKS_OF_A_TENANT = 4
 
 _UNSIGNED = (
     "webhooks are signed, and this tenant has no secret to sign with; the operator makes one with "
@@ -26,7 +36,9 @@ _UNSIGNED = (
 
 
 class JudgedWebhook(NamedTuple):
-    """What became of the `webhook` of a request; None where there was none, or something is wrong with it."""
+    """What became of the `webhook` of a request; None where there was none, or something is wrong
+    with it.
+    """
 
     webhook: Webhook | None
     problems: list[Problem]
@@ -55,14 +67,17 @@ class Webhooks:
         self._checks, self._tests = Turns(CHECKS_OF_A_TENANT), Turns(TESTS_OF_A_TENANT)
 
     async def judge(self, body: WebhookBody | None, tenant: str) -> JudgedWebhook:
-        """Whether a job may have this webhook, by the rules for URLs and by whether it could be signed.
+        """Whether a job may have this webhook, by the rules for URLs and by whether it could be
+        signed.
 
         Raises:
             Unavailable: Redis does not answer.
         """
         if body is None:
             return NO_WEBHOOK
-        webhook = await self._read(body.url, tenant, list(map(WebhookEvent, body.events)), "/webhook/url")
+        webhook = await self._read(
+            body.url, tenant, list(map(WebhookEvent, body.events)), "/webhook/url"
+        )
         if isinstance(webhook, Problem):
             return JudgedWebhook(None, [webhook], [])
         if not await self._store.secrets(tenant):
@@ -98,7 +113,8 @@ class Webhooks:
         turns = self._tests.of(tenant)
         if turns.locked():
             raise RateLimited(
-                f"{TESTS_OF_A_TENANT} test events are under way, as many as may be", TIME_LIMIT.total_seconds()
+                f"{TESTS_OF_A_TENANT} test events are under way, as many as may be",
+                TIME_LIMIT.total_seconds(),
             )
         async with turns:
             return await self._test(url, tenant)
@@ -116,7 +132,9 @@ class Webhooks:
         switched_on = attempt.delivered and await self._store.switch_on(tenant, webhook)
         return TestOutcome(event_id, attempt, switched_on)
 
-    async def _read(self, url: str, tenant: str, events: list[WebhookEvent], pointer: str) -> Webhook | Problem:
+    async def _read(
+        self, url: str, tenant: str, events: list[WebhookEvent], pointer: str
+    ) -> Webhook | Problem:
         try:
             async with self._checks.of(tenant):
                 await self._outbound.check(url)
@@ -129,7 +147,12 @@ class Webhooks:
         if off is None:
             return []
         reason = f"nothing is sent to this webhook since {off.since:%Y-%m-%dT%H:%M:%SZ}, because {off.because}"
-        return [Caution(code="webhook_switched_off", detail=f"{reason}; a successful test event switches it on again")]
+        return [
+            Caution(
+                code="webhook_switched_off",
+                detail=f"{reason}; a successful test event switches it on again",
+            )
+        ]
 
 
 def open_webhook_outbound(settings: Settings) -> Outbound:

@@ -1,4 +1,6 @@
-"""One process that decodes, as its parent sees it: started with little, and ended when it takes too much."""
+"""One process that decodes, as its parent sees it: started with little, and ended when it takes too
+much.
+"""
 
 import json
 import os
@@ -18,11 +20,13 @@ from core.images.formats import CONTENT_TYPES, ImageFacts, UnreadableImage
 from core.images.process import ANSWER, DRAW, INSPECT, ORDER
 from core.settings import Settings
 
-# Address space of a process: 50 MB without an image; 18 bytes for each pixel at most, with WebP (2026-11-25)
+# Address space of a process: 50 MB without an image; 18 bytes for each pixel at most, with WebP
+# (2026-11-25)
 BASE_BYTES = 128 * 2**20
 BYTES_PER_PIXEL = 20
 COPIES = 2  # of the file: as it came, and what a decoder keeps of it
-SPARE_SECONDS = 50.0  # a decoder only computes: one that has not used up its CPU time by then was kept from it
+# a decoder only computes: one that has not used up its CPU time by then was kept from it
+SPARE_SECONDS = 50.0
 START_SECONDS = 30.0  # until a process is ready: 0.1 on an idle machine
 LAST_SECONDS = 5.0  # from the end of its answers to its own end
 LONGEST_HEAD = 1_000  # bytes of an answer's JSON object
@@ -63,18 +67,24 @@ class Drawing(NamedTuple):
 
 
 class DecoderLost(Exception):
-    """The process ended, ran out of memory or answered nonsense; the message goes on from "the image"."""
+    """The process ended, ran out of memory or answered nonsense; the message goes on from "the
+    image".
+    """
 
     def __init__(self, message: str, *, killed: bool = False) -> None:
         super().__init__(message)
-        self.killed = killed  # by somebody else, such as a kernel without memory; no image does that
+        # by somebody else, such as a kernel without memory; no image does that
+        self.killed = killed
 
 
 class Decoder:
-    """Decodes one image after the other, for one thread at a time. After any error but a refusal it has ended."""
+    """Decodes one image after the other, for one thread at a time. After any error but a refusal it
+    has ended.
+    """
 
     def __init__(self, limits: DecoderLimits, module: str) -> None:
-        """Start the process and wait until it is ready; it inherits no descriptor and no variable of ours.
+        """Start the process and wait until it is ready; it inherits no descriptor and no variable
+        of ours.
 
         Raises:
             Unavailable: none can be made.
@@ -106,7 +116,9 @@ class Decoder:
         return ImageFacts(str(facts["content_type"]), *self._size(facts))
 
     def draw(self, data: bytes) -> Drawing:
-        """The drawing that `core.images.formats.read_drawing` makes of it; raises what `inspect` raises."""
+        """The drawing that `core.images.formats.read_drawing` makes of it; raises what `inspect`
+        raises.
+        """
         facts, pixels = self._carry_out(DRAW, data)
         width, height = self._size(facts)
         if len(pixels) != width * height * 3:
@@ -121,9 +133,13 @@ class Decoder:
         self._socket.close()
 
     def _carry_out(self, wanted: bytes, data: bytes) -> tuple[dict[str, Any], bytearray]:
-        """The JSON object and the pixels of the answer; they deserve no more trust than the image."""
+        """The JSON object and the pixels of the answer; they deserve no more trust than the
+        image.
+        """
         if len(data) > self._limits.max_bytes:
-            raise UnreadableImage(f"has to have at most {self._limits.max_bytes} bytes but has {len(data)}")
+            raise UnreadableImage(
+                f"has to have at most {self._limits.max_bytes} bytes but has {len(data)}"
+            )
         self.images += 1
         deadline = time.monotonic() + self._limits.cpu_seconds + SPARE_SECONDS
         try:
@@ -132,12 +148,16 @@ class Decoder:
             answer, pixels = self._receive(deadline)
         except TimeoutError as error:
             self.end()
-            raise Unavailable("an image was not decoded, since the machine is too busy; try again") from error
+            raise Unavailable(
+                "an image was not decoded, since the machine is too busy; try again"
+            ) from error
         except OSError:
             raise self._obituary() from None
         if "out_of_memory" in answer:
             self.end()
-            raise DecoderLost(f"has to be decodable within {self._limits.memory // 2**20} MiB but takes more")
+            raise DecoderLost(
+                f"has to be decodable within {self._limits.memory // 2**20} MiB but takes more"
+            )
         if "refused" in answer:
             raise UnreadableImage(str(answer["refused"]))
         return answer, pixels
@@ -150,9 +170,13 @@ class Decoder:
         code = self._child.returncode
         if code == -signal.SIGXCPU:
             seconds = self._limits.cpu_seconds
-            return UnreadableImage(f"has to be decodable within {seconds} s of CPU time but takes longer")
+            return UnreadableImage(
+                f"has to be decodable within {seconds} s of CPU time but takes longer"
+            )
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
-        return DecoderLost(f"ended the process that decoded it ({name})", killed=name in ("SIGKILL", "SIGTERM"))
+        return DecoderLost(
+            f"ended the process that decoded it ({name})", killed=name in ("SIGKILL", "SIGTERM")
+        )
 
     def _size(self, facts: dict[str, Any]) -> tuple[int, int]:
         width, height = facts.get("width"), facts.get("height")
@@ -203,7 +227,12 @@ def _start(limits: DecoderLimits, module: str) -> tuple[socket, subprocess.Popen
     with its:
         try:
             return ours, subprocess.Popen(  # noqa: S603  # our own program with numbers
-                command, stdin=its.fileno(), stdout=its.fileno(), cwd="/", env=environment, process_group=0
+                command,
+                stdin=its.fileno(),
+                stdout=its.fileno(),
+                cwd="/",
+                env=environment,
+                process_group=0,
             )
         except BaseException:
             ours.close()

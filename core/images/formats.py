@@ -1,11 +1,13 @@
-"""Keyframe bytes to drawings: what is read, how large it may be, how gray, 16-bit and transparent ones are meant."""
+"""Keyframe bytes to drawings: what is read, how large it may be, how gray, 16-bit and transparent
+ones are meant.
+"""
 
 import io
 import warnings
 from dataclasses import dataclass
 
-# Each reader by name, so that Pillow finds them imported: it would look among the dozens that it brings, and amid the
-# first image, where a confined process can import nothing any more
+# Each reader by name, so that Pillow finds them imported: it would look among the dozens that it
+# brings, and amid the first image, where a confined process can import nothing any more
 from PIL import (
     Image,
     JpegImagePlugin,
@@ -25,8 +27,17 @@ CONTENT_TYPES = {
     "WEBP": "image/webp",
     "TIFF": "image/tiff",
 }
-_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MAX_ASPECT = 8  # long side to short side; the short one is scaled to the canvas, and the long one grows with it
+_BEGINNINGS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"II*\0",
+    b"MM\0*",
+    b"II+\0",
+    b"MM\0+",
+)
+# long side to short side; the short one is scaled to the canvas, and the long one grows with it
+MAX_ASPECT = 8
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
 
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -43,11 +54,14 @@ _TO_UPRIGHT = {
 }
 
 Image.preinit()  # Pillow imports some formats with the first image, whatever that is
-Image.MAX_IMAGE_PIXELS = None  # the limit is a setting and is checked below, before anything is decoded
+# the limit is a setting and is checked below, before anything is decoded
+Image.MAX_IMAGE_PIXELS = None
 
 
 class UnreadableImage(ValueError):
-    """The bytes are no image that we decode: broken, too large, or of another format. The message is for the caller."""
+    """The bytes are no image that we decode: broken, too large, or of another format. The message
+    is for the caller.
+    """
 
 
 @dataclass(frozen=True)
@@ -105,28 +119,40 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError:
         if any(data.startswith(beginning) for beginning in _BEGINNINGS):
             raise UnreadableImage("cannot be decoded, its beginning is broken") from None
-        raise UnreadableImage("has to be a PNG, JPEG, WebP or TIFF image but is none of them") from None
+        raise UnreadableImage(
+            "has to be a PNG, JPEG, WebP or TIFF image but is none of them"
+        ) from None
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # decoders raise almost anything on broken bytes
-        raise UnreadableImage(f"cannot be decoded, it is broken or truncated ({type(error).__name__})") from None
+        raise UnreadableImage(
+            f"cannot be decoded, it is broken or truncated ({type(error).__name__})"
+        ) from None
     return image
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width > MAX_SIDE or height > MAX_SIDE:
-        raise UnreadableImage(f"has to be at most {MAX_SIDE} pixels wide and high but is {width}x{height}")
+        raise UnreadableImage(
+            f"has to be at most {MAX_SIDE} pixels wide and high but is {width}x{height}"
+        )
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise UnreadableImage(f"has to be at most {MAX_ASPECT} times as long on one side but is {width}x{height}")
+        raise UnreadableImage(
+            f"has to be at most {MAX_ASPECT} times as long on one side but is {width}x{height}"
+        )
     if width * height > max_pixels:
-        raise UnreadableImage(f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})")
+        raise UnreadableImage(
+            f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})"
+        )
 
 
 def _check_mode(mode: str) -> None:
     if mode in ("I", "F"):
         raise UnreadableImage("has to have 8 or 16 bits per channel but has 32")
     if mode not in _MODES:
-        raise UnreadableImage(f"has to be gray, RGB, CMYK, YCbCr or have a palette but its colours are {mode}")
+        raise UnreadableImage(
+            f"has to be gray, RGB, CMYK, YCbCr or have a palette but its colours are {mode}"
+        )
 
 
 def _orientation(image: Image.Image) -> int:

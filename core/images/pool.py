@@ -1,4 +1,6 @@
-"""Decoding in processes that may die of what they decode: few, small, confined, and replaced when one is lost."""
+"""Decoding in processes that may die of what they decode: few, small, confined, and replaced when
+one is lost.
+"""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +20,9 @@ Answer = TypeVar("Answer")
 
 
 class Decoders:
-    """Makes processes when they are needed and keeps them. Blocking: each thread that calls has one of its own."""
+    """Makes processes when they are needed and keeps them. Blocking: each thread that calls has one
+    of its own.
+    """
 
     def __init__(self, limits: DecoderLimits, module: str = "core.images.process") -> None:
         """Nothing is started yet. `module` is what the processes run."""
@@ -33,13 +37,16 @@ class Decoders:
         """What the image is, once it was decoded as a whole.
 
         Raises:
-            UnreadableImage: broken, too large, of another format, or the end of the processes that decoded it.
+            UnreadableImage: broken, too large, of another format, or the end of the processes that
+                decoded it.
             Unavailable: no process can be made, or it got no time to compute.
         """
         return self._try_twice(lambda decoder: decoder.inspect(data))
 
     def draw(self, data: bytes) -> Drawing:
-        """The drawing that `core.images.formats.read_drawing` makes of it; raises what `inspect` raises."""
+        """The drawing that `core.images.formats.read_drawing` makes of it; raises what `inspect`
+        raises.
+        """
         return self._try_twice(lambda decoder: decoder.draw(data))
 
     def close(self) -> None:
@@ -52,16 +59,22 @@ class Decoders:
             decoder.end()
 
     def _try_twice(self, use: Callable[[Decoder], Answer]) -> Answer:
-        """The loss of one process may come from what it decoded before; that of a new one comes from the image."""
+        """The loss of one process may come from what it decoded before; that of a new one comes
+        from the image.
+        """
         try:
             return self._use(self._take(), use)
         except DecoderLost as lost:
-            log.warning("a decoder was lost, the image is tried once more", reason=f"the image {lost}")
+            log.warning(
+                "a decoder was lost, the image is tried once more", reason=f"the image {lost}"
+            )
         try:
             return self._use(self._start(), use)
         except DecoderLost as lost:
             if lost.killed:
-                raise Unavailable("the process that decoded an image was killed; try again") from lost
+                raise Unavailable(
+                    "the process that decoded an image was killed; try again"
+                ) from lost
             raise UnreadableImage(str(lost)) from None
 
     def _use(self, decoder: Decoder, use: Callable[[Decoder], Answer]) -> Answer:
@@ -88,7 +101,9 @@ class Decoders:
 
     def _give_back(self, decoder: Decoder) -> None:
         with self._lock:
-            lasts = not (decoder.has_ended or self._closed or decoder.images >= IMAGES_OF_ONE_PROCESS)
+            lasts = not (
+                decoder.has_ended or self._closed or decoder.images >= IMAGES_OF_ONE_PROCESS
+            )
             self._idle.append(decoder) if lasts else self._all.discard(decoder)
         if not lasts:
             decoder.end()

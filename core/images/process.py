@@ -1,8 +1,10 @@
-"""The process that decodes images of strangers, and may die of them; `core.images.decoder` starts it and talks to it.
+"""The process that decodes images of strangers, and may die of them; `core.images.decoder` starts
+it and talks to it.
 
-Orders come by descriptor 0: `ORDER`, which says what is wanted and how many bytes follow, then the bytes. Answers go to
-descriptor 1: `ANSWER`, which says how long the JSON object and the pixels are that follow. The first one, an empty
-object, says that the process is ready. It imports as little as it can, holds no secret, and ends when its orders do.
+Orders come by descriptor 0: `ORDER`, which says what is wanted and how many bytes follow, then the
+bytes. Answers go to descriptor 1: `ANSWER`, which says how long the JSON object and the pixels are
+that follow. The first one, an empty object, says that the process is ready. It imports as little as
+it can, holds no secret, and ends when its orders do.
 """
 
 import json
@@ -21,7 +23,9 @@ INSPECT, DRAW = b"i", b"d"
 
 
 def main() -> None:
-    """Arguments: pixels that an image may have, bytes of memory, seconds of CPU time for one image."""
+    """Arguments: pixels that an image may have, bytes of memory, seconds of CPU time for one
+    image.
+    """
     max_pixels, memory, cpu_seconds = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
     _say_nothing()
@@ -34,14 +38,18 @@ def main() -> None:
             _answer(answers, *_carry_out(wanted, orders, length, max_pixels))
 
 
-def _carry_out(wanted: bytes, orders: BinaryIO, length: int, max_pixels: int) -> tuple[bytes, bytes]:
+def _carry_out(
+    wanted: bytes, orders: BinaryIO, length: int, max_pixels: int
+) -> tuple[bytes, bytes]:
     """The answer to an order: a JSON object, and pixels where they were wanted."""
     try:
         data = orders.read(length)
         if wanted == INSPECT:
             return json.dumps(vars(inspect_image(data, max_pixels=max_pixels))).encode(), b""
         drawing = read_drawing(data, max_pixels=max_pixels)
-        return json.dumps({"width": drawing.width, "height": drawing.height}).encode(), drawing.tobytes()
+        return json.dumps(
+            {"width": drawing.width, "height": drawing.height}
+        ).encode(), drawing.tobytes()
     except UnreadableImage as error:
         return json.dumps({"refused": str(error)}).encode(), b""
     except MemoryError:

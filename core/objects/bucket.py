@@ -1,6 +1,8 @@
-"""`python -m core.objects.bucket`: make the bucket that the settings name, where it is not there yet.
+"""`python -m core.objects.bucket`: make the bucket that the settings name, where it is not there
+yet.
 
-For a storage of one's own that begins empty, as in docker-compose.yml; a bucket at AWS is made by its owner's tools.
+For a storage of one's own that begins empty, as in docker-compose.yml; a bucket at AWS is made by
+its owner's tools.
 """
 
 import sys
@@ -27,7 +29,9 @@ def make_bucket(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) 
     client, deadline = s3_client(settings), time.monotonic() + patience_seconds
     while True:
         try:
-            if any(found["Name"] == settings.s3_bucket for found in client.list_buckets()["Buckets"]):
+            if any(
+                found["Name"] == settings.s3_bucket for found in client.list_buckets()["Buckets"]
+            ):
                 return False
             client.create_bucket(Bucket=settings.s3_bucket)
             return True

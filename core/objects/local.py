@@ -11,7 +11,13 @@ from pathlib import Path
 from shutil import rmtree
 
 from core.errors import NotFound
-from core.objects.keys import StoredObject, checked_key, checked_prefix, demand_size, storage_unavailable
+from core.objects.keys import (
+    StoredObject,
+    checked_key,
+    checked_prefix,
+    demand_size,
+    storage_unavailable,
+)
 from core.objects.metrics import measured
 from core.objects.signed_links import SignedLinks
 
@@ -20,7 +26,9 @@ INCOMING = ".incoming-"  # how files begin while they are written; no key does
 
 
 class LocalStorage:
-    """Objects as files below one folder, for one machine. The gateway serves them to whoever shows one of `links`."""
+    """Objects as files below one folder, for one machine. The gateway serves them to whoever shows
+    one of `links`.
+    """
 
     def __init__(self, root: Path, links: SignedLinks) -> None:
         self.links = links
@@ -111,9 +119,13 @@ class LocalStorage:
 
 
 def _walk(folder: Path, prefix: str, after: str) -> Iterator[StoredObject]:
-    """The files below a folder whose keys sort after `after`, in the keys' order; without what vanishes meanwhile."""
+    """The files below a folder whose keys sort after `after`, in the keys' order; without what
+    vanishes meanwhile.
+    """
     with suppress(FileNotFoundError):
-        for entry in sorted(os.scandir(folder), key=lambda entry: f"{entry.name}/" if entry.is_dir() else entry.name):
+        for entry in sorted(
+            os.scandir(folder), key=lambda entry: f"{entry.name}/" if entry.is_dir() else entry.name
+        ):
             key = prefix + entry.name
             if entry.is_dir():
                 if f"{key}/" > after or after.startswith(f"{key}/"):

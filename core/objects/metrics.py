@@ -13,7 +13,9 @@ Answer = TypeVar("Answer")
 
 
 def measured(operation: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """A method of a storage that counts its time and its failures under its own name; an absent object is none."""
+    """A method of a storage that counts its time and its failures under its own name; an absent
+    object is none.
+    """
     seconds = STORAGE_SECONDS.labels(operation.__name__)
     errors = STORAGE_ERRORS.labels(operation.__name__)
 

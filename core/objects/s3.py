@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import NotFound
-from core.objects.keys import StoredObject, checked_key, checked_prefix, demand_size, storage_unavailable
+from core.objects.keys import (
+    StoredObject,
+    checked_key,
+    checked_prefix,
+    demand_size,
+    storage_unavailable,
+)
 from core.objects.metrics import measured
 from core.settings import Settings
 
@@ -19,11 +25,14 @@ if TYPE_CHECKING:
 class S3Storage:
     """Objects in a bucket. The clients come from `s3_client`, or are any other boto3 S3 clients.
 
-    Links are signed by `signer`, a client of the address under which callers reach the server; left out, they reach it
-    as we do. The address is part of what is signed, so it cannot be exchanged afterwards.
+    Links are signed by `signer`, a client of the address under which callers reach the server; left
+    out, they reach it as we do. The address is part of what is signed, so it cannot be exchanged
+    afterwards.
     """
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str = "", signer: "S3Client | None" = None) -> None:
+    def __init__(
+        self, client: "S3Client", bucket: str, prefix: str = "", signer: "S3Client | None" = None
+    ) -> None:
         self._client = client
         self._signer = signer or client
         self._bucket = bucket
@@ -33,7 +42,9 @@ class S3Storage:
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """One PUT, so the object appears whole."""
         with _translated_errors():
-            self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type)
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type
+            )
 
     @measured
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
@@ -46,10 +57,14 @@ class S3Storage:
 
     @measured
     def delete_prefix(self, prefix: str) -> None:
-        """List and delete, key by key: batch deletion differs between servers, and a job has few objects."""
+        """List and delete, key by key: batch deletion differs between servers, and a job has few
+        objects.
+        """
         pages = self._client.get_paginator("list_objects_v2")
         with _translated_errors():
-            for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._key(checked_prefix(prefix))}/"):
+            for page in pages.paginate(
+                Bucket=self._bucket, Prefix=f"{self._key(checked_prefix(prefix))}/"
+            ):
                 for item in page.get("Contents", []):
                     self._client.delete_object(Bucket=self._bucket, Key=item["Key"])
 
@@ -57,26 +72,41 @@ class S3Storage:
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
         """One listing; S3 sorts by the bytes of the key."""
         within = f"{self._key(checked_prefix(prefix))}/"
-        request: ListObjectsV2RequestTypeDef = {"Bucket": self._bucket, "Prefix": within, "MaxKeys": limit}
+        request: ListObjectsV2RequestTypeDef = {
+            "Bucket": self._bucket,
+            "Prefix": within,
+            "MaxKeys": limit,
+        }
         if after:
             request["StartAfter"] = self._key(after)
         with _translated_errors():
             page = self._client.list_objects_v2(**request)
         found = page.get("Contents", [])
-        return [StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"]) for item in found]
+        return [
+            StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"])
+            for item in found
+        ]
 
     def delete_abandoned(self, age: timedelta) -> None:
         """Nothing: a PUT that breaks off leaves nothing."""
 
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
         """Signed here, without asking the server."""
-        params = {"Bucket": self._bucket, "Key": self._key(key), "ResponseContentType": content_type}
-        return self._signer.generate_presigned_url("get_object", params, ExpiresIn=int(expires.total_seconds()))
+        params = {
+            "Bucket": self._bucket,
+            "Key": self._key(key),
+            "ResponseContentType": content_type,
+        }
+        return self._signer.generate_presigned_url(
+            "get_object", params, ExpiresIn=int(expires.total_seconds())
+        )
 
     def presigned_put(self, key: str, expires: timedelta) -> str:
         """The same, to write; it binds no length, so whoever reads the object has to limit it."""
         params = {"Bucket": self._bucket, "Key": self._key(key)}
-        return self._signer.generate_presigned_url("put_object", params, ExpiresIn=int(expires.total_seconds()))
+        return self._signer.generate_presigned_url(
+            "put_object", params, ExpiresIn=int(expires.total_seconds())
+        )
 
     def local_path(self, key: str) -> Path | None:
         """None: the object lies on no disk of ours."""
@@ -93,7 +123,9 @@ class S3Storage:
 
 
 class Patience(NamedTuple):
-    """How long to wait: seconds until a connection stands, seconds between two bytes, and how often to try."""
+    """How long to wait: seconds until a connection stands, seconds between two bytes, and how often
+    to try.
+    """
 
     connect_seconds: float
     read_seconds: float
@@ -105,9 +137,11 @@ HURRIED = Patience(1, 2, 1)  # somebody waits for the answer, and may ask again
 
 
 def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
-    """A boto3 client for the bucket that the settings name, with time-outs of its own and signature version 4.
+    """A boto3 client for the bucket that the settings name, with time-outs of its own and signature
+    version 4.
 
-    boto3 is imported here, because it costs a gateway that stores in a folder 30 MB and a third of a second.
+    boto3 is imported here, because it costs a gateway that stores in a folder 30 MB and a third of
+    a second.
     """
     import boto3
     from botocore.config import Config

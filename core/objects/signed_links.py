@@ -1,4 +1,6 @@
-"""Links to objects in a folder: what a presigned link is for a bucket. Whoever holds one needs no other permission."""
+"""Links to objects in a folder: what a presigned link is for a bucket. Whoever holds one needs no
+other permission.
+"""
 
 import hashlib
 import hmac
@@ -19,7 +21,9 @@ SECRET_BYTES = 32  # as long as the digest (RFC 2104, section 3)
 
 
 class SignedLinks:
-    """Signs and checks links with a secret of this deployment: HMAC-SHA256 over all that a link permits."""
+    """Signs and checks links with a secret of this deployment: HMAC-SHA256 over all that a link
+    permits.
+    """
 
     def __init__(self, secret_file: Path) -> None:
         self._secret_file = secret_file
@@ -56,13 +60,17 @@ class SignedLinks:
             Unavailable: the secret can be neither read nor made.
         """
         signature = fields.get("signature", "")
-        if not hmac.compare_digest(signature.encode(), self._signature(method, key, fields).encode()):
+        if not hmac.compare_digest(
+            signature.encode(), self._signature(method, key, fields).encode()
+        ):
             raise Forbidden("the signature does not belong to this link")
         if int(fields["expires"]) <= time.time():
             raise Forbidden("the link has expired")
 
     def _signature(self, method: str, key: str, fields: Mapping[str, str]) -> str:
-        permitted = "\n".join((method, key, fields.get("expires", ""), fields.get("content_type", "")))
+        permitted = "\n".join(
+            (method, key, fields.get("expires", ""), fields.get("content_type", ""))
+        )
         return hmac.digest(self._known_secret(), permitted.encode(), hashlib.sha256).hex()
 
     def _known_secret(self) -> bytes:
@@ -71,7 +79,9 @@ class SignedLinks:
             try:
                 self._secret = self._read_or_make()
             except OSError as error:
-                raise Unavailable(f"the secret of links is not at hand ({type(error).__name__})") from error
+                raise Unavailable(
+                    f"the secret of links is not at hand ({type(error).__name__})"
+                ) from error
         return self._secret
 
     def _read_or_make(self) -> bytes:

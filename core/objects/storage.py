@@ -1,7 +1,8 @@
-"""Where keyframes and results lie: a bucket of S3 or of anything that speaks it, or a folder on this machine.
+"""Where keyframes and results lie: a bucket of S3 or of anything that speaks it, or a folder on
+this machine.
 
-Keys are unique (job, attempt, digest), so nothing is ever overwritten and no conditional write is needed; several
-S3-compatible servers ignore those silently.
+Keys are unique (job, attempt, digest), so nothing is ever overwritten and no conditional write is
+needed; several S3-compatible servers ignore those silently.
 """
 
 from datetime import timedelta
@@ -16,7 +17,8 @@ from core.settings import Settings
 
 
 class ObjectStorage(Protocol):
-    """Bytes under keys such as `jobs/itp_…/outputs/1/video.mp4`. Blocking; safe to use from several threads.
+    """Bytes under keys such as `jobs/itp_…/outputs/1/video.mp4`. Blocking; safe to use from several
+    threads.
 
     Every call raises `Unavailable` where the storage does not answer or refuses.
     """
@@ -25,22 +27,30 @@ class ObjectStorage(Protocol):
         """Store an object, whole or not at all."""
 
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
-        """Read an object; raises `NotFound` where there is none and `ObjectTooLarge` beyond the limit."""
+        """Read an object; raises `NotFound` where there is none and `ObjectTooLarge` beyond the
+        limit.
+        """
 
     def delete_prefix(self, prefix: str) -> None:
         """Delete every object whose key begins with `prefix`, which has to end in a slash."""
 
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
-        """Objects whose keys begin with `prefix` and sort after `after`, `limit` at most, in the keys' order."""
+        """Objects whose keys begin with `prefix` and sort after `after`, `limit` at most, in the
+        keys' order.
+        """
 
     def delete_abandoned(self, age: timedelta) -> None:
         """Delete what writers of so long ago left half written, because they were killed."""
 
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
-        """A link under which anybody may read the object for a while; one that is only a path leads to the gateway."""
+        """A link under which anybody may read the object for a while; one that is only a path leads
+        to the gateway.
+        """
 
     def presigned_put(self, key: str, expires: timedelta) -> str:
-        """A link to which anybody may send the object for a while; one that is only a path leads to the gateway."""
+        """A link to which anybody may send the object for a while; one that is only a path leads to
+        the gateway.
+        """
 
     def local_path(self, key: str) -> Path | None:
         """The file that holds the object; None where it lies on no disk of this machine."""
@@ -54,6 +64,12 @@ def open_storage(settings: Settings, patience: Patience = PATIENT) -> ObjectStor
     if settings.s3_bucket:
         signer = None
         if settings.s3_public_endpoint_url:
-            signer = s3_client(settings.model_copy(update={"s3_endpoint_url": settings.s3_public_endpoint_url}))
-        return S3Storage(s3_client(settings, patience), settings.s3_bucket, settings.s3_prefix, signer)
-    return LocalStorage(settings.state_dir / "objects", SignedLinks(settings.state_dir / "links.secret"))
+            signer = s3_client(
+                settings.model_copy(update={"s3_endpoint_url": settings.s3_public_endpoint_url})
+            )
+        return S3Storage(
+            s3_client(settings, patience), settings.s3_bucket, settings.s3_prefix, signer
+        )
+    return LocalStorage(
+        settings.state_dir / "objects", SignedLinks(settings.state_dir / "links.secret")
+    )

@@ -1,9 +1,10 @@
 """The only way out of this service to addresses that strangers name.
 
-httpcore by itself follows no redirect, keeps no cookie, unpacks nothing, and reads neither proxies nor passwords from
-the environment. `PublicBackend` gives it sockets: it asks for the addresses of a host once, demands that all of them
-are public, and connects to one of those very addresses. So an answer that changes between check and connection, the
-usual way around such a guard, has nothing to change.
+httpcore by itself follows no redirect, keeps no cookie, unpacks nothing, and reads neither proxies
+nor passwords from the environment. `PublicBackend` gives it sockets: it asks for the addresses of a
+host once, demands that all of them are public, and connects to one of those very addresses. So an
+answer that changes between check and connection, the usual way around such a guard, has nothing to
+change.
 """
 
 import asyncio
@@ -19,19 +20,29 @@ import anyio
 import httpcore
 
 from core.outbound.addresses import is_public
-from core.outbound.urls import Endpoint, ForbiddenUrl, Target, UnreachableUrl, parse_endpoint, parse_url
+from core.outbound.urls import (
+    Endpoint,
+    ForbiddenUrl,
+    Target,
+    UnreachableUrl,
+    parse_endpoint,
+    parse_url,
+)
 
 CONNECT_SECONDS = 5.0  # for the name, the connection and the TLS handshake, each
 SILENCE = timedelta(seconds=5)  # of a host that was asked
 MAX_REDIRECTS = 3
-RESOLVER_THREADS = 64  # a name server that hangs holds some of these for half a minute, and nothing else of the process
+# a name server that hangs holds some of these for half a minute, and nothing else of the process
+RESOLVER_THREADS = 64
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
 class TooLarge(ValueError):
-    """The answer has more bytes than may come. The message says how many, in words that follow what was fetched."""
+    """The answer has more bytes than may come. The message says how many, in words that follow what
+    was fetched.
+    """
 
 
 class SystemResolver:
@@ -57,7 +68,10 @@ class PublicBackend(httpcore.AsyncNetworkBackend):
     """Connections to public addresses, and to the operator's own hosts."""
 
     def __init__(
-        self, resolve: Resolver, allowed: frozenset[Endpoint], network: httpcore.AsyncNetworkBackend | None = None
+        self,
+        resolve: Resolver,
+        allowed: frozenset[Endpoint],
+        network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
         self._resolve = resolve
         self._allowed = allowed
@@ -93,7 +107,9 @@ class PublicBackend(httpcore.AsyncNetworkBackend):
         share = None if timeout is None else timeout / len(addresses)
         for address in addresses:
             try:
-                stream = await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                stream = await self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
             await self._check_peer(stream, address)
@@ -133,8 +149,10 @@ class Outbound:
         """Prepare a pool; nothing is connected yet.
 
         Args:
-            allowed_hosts: `host:port` of the operator's own, for which address, port and https rules are lifted.
-            max_connections: requests at the same time; others wait for their turn within their own patience.
+            allowed_hosts: `host:port` of the operator's own, for which address, port and https
+                rules are lifted.
+            max_connections: requests at the same time; others wait for their turn within their own
+                patience.
             resolve: names to addresses; the machine's resolver where left out.
             network: what opens sockets to addresses; the machine's own where left out.
         """
@@ -142,7 +160,9 @@ class Outbound:
         self._backend = PublicBackend(resolve or SystemResolver(), self._allowed, network)
         # no connection is kept: each request asks for the addresses anew
         self._pool = httpcore.AsyncConnectionPool(
-            network_backend=self._backend, max_connections=max_connections, max_keepalive_connections=0
+            network_backend=self._backend,
+            max_connections=max_connections,
+            max_keepalive_connections=0,
         )
 
     async def close(self) -> None:
@@ -190,7 +210,9 @@ class Outbound:
                             return await _read_plain(response, max_bytes)
                         url = target.resolve_redirect(location)
         except TimeoutError:
-            raise UnreachableUrl(f"the answer did not end within {patience.total_seconds():g} s") from None
+            raise UnreachableUrl(
+                f"the answer did not end within {patience.total_seconds():g} s"
+            ) from None
         except ForbiddenUrl as refused:
             if url is first:
                 raise
@@ -207,7 +229,8 @@ class Outbound:
         *,
         silence: timedelta = SILENCE,
     ) -> AsyncIterator[httpcore.Response]:
-        """One request and the head of its answer; the body may be read inside. Redirects are answers like others.
+        """One request and the head of its answer; the body may be read inside. Redirects are
+        answers like others.
 
         Args:
             method: such as `GET`.
@@ -221,9 +244,16 @@ class Outbound:
             UnreachableUrl: the host does not answer, or not in HTTP.
         """
         url = httpcore.URL(
-            scheme=target.scheme, host=target.endpoint.host, port=target.endpoint.port, target=target.resource
+            scheme=target.scheme,
+            host=target.endpoint.host,
+            port=target.endpoint.port,
+            target=target.resource,
         )
-        own = {"Host": target.host_header, "Accept-Encoding": "identity", "User-Agent": "tooncrafter-service"}
+        own = {
+            "Host": target.host_header,
+            "Accept-Encoding": "identity",
+            "User-Agent": "tooncrafter-service",
+        }
         sent = [*own.items(), *(headers or {}).items()]
         quiet = silence.total_seconds()
         timeouts = {"connect": CONNECT_SECONDS, "read": quiet, "write": quiet}

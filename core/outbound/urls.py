@@ -1,8 +1,9 @@
 """URLs that strangers hand in, read so strictly that nobody after us can read them in another way.
 
-One parser decides what is connected to: what comes out of `parse_url` is used for the check, the connection, the TLS
-name and the `Host` header alike. What libraries understand differently (user-info, backslashes, Unicode hosts, numeric
-hosts in other bases, trailing dots) is refused instead of understood.
+One parser decides what is connected to: what comes out of `parse_url` is used for the check, the
+connection, the TLS name and the `Host` header alike. What libraries understand differently
+(user-info, backslashes, Unicode hosts, numeric hosts in other bases, trailing dots) is refused
+instead of understood.
 """
 
 import re
@@ -20,15 +21,27 @@ _NO_AUTHORITY = "the URL has to have one host, and a port of at most 65535 if an
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]*)?")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _IPV4 = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label of this form makes many resolvers read an IPv4 address
+# a last label of this form makes many resolvers read an IPv4 address
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# Zones that no public name lies in: RFC 6761, 6762, 7686, 8375, and ICANN's `internal`. Asking for them only tells
-# what exists inside.
-_INSIDE_ZONES = ("localhost", "local", "internal", "home.arpa", "onion", "invalid", "test", "example")
+# Zones that no public name lies in: RFC 6761, 6762, 7686, 8375, and ICANN's `internal`. Asking for
+# them only tells what exists inside.
+_INSIDE_ZONES = (
+    "localhost",
+    "local",
+    "internal",
+    "home.arpa",
+    "onion",
+    "invalid",
+    "test",
+    "example",
+)
 
 
 class UrlRefused(ValueError):
-    """A URL leads nowhere that we go. The message is for whoever sent it and says nothing of what is inside."""
+    """A URL leads nowhere that we go. The message is for whoever sent it and says nothing of what
+    is inside.
+    """
 
     code: str
 
@@ -85,7 +98,10 @@ def parse_url(url: str, allowed: Collection[Endpoint] = ()) -> Target:
     if len(url) > MAX_URL:
         raise ForbiddenUrl(f"the URL has to have at most {MAX_URL} characters but has {len(url)}")
     if not _CHARACTERS.fullmatch(url):
-        raise ForbiddenUrl("the URL has to be ASCII as in RFC 3986: percent-encode all else, write a host as `xn--…`")
+        raise ForbiddenUrl(
+            "the URL has to be ASCII as in RFC 3986: percent-encode all else, write a host as "
+            "`xn--…`"
+        )
     scheme, authority, host, port, resource = _parts(url)
     if scheme not in PORTS:
         raise ForbiddenUrl("the URL has to begin with `https://`")
@@ -107,7 +123,9 @@ def parse_endpoint(text: str) -> Endpoint:
     """
     parts = urlsplit(f"//{text}")
     if not parts.hostname or not parts.port or parts.netloc != text or "@" in text:
-        raise ValueError(f"has to be `host:port`, such as `127.0.0.1:9000` or `[::1]:9000`, but is {text!r}")
+        raise ValueError(
+            f"has to be `host:port`, such as `127.0.0.1:9000` or `[::1]:9000`, but is {text!r}"
+        )
     return Endpoint(parts.hostname, parts.port)
 
 

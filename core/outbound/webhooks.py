@@ -1,4 +1,6 @@
-"""One attempt at telling a receiver: signed as Standard Webhooks 1.0.0 says, sent through the guard for URLs."""
+"""One attempt at telling a receiver: signed as Standard Webhooks 1.0.0 says, sent through the guard
+for URLs.
+"""
 
 import base64
 import hashlib
@@ -22,7 +24,9 @@ UNSIGNED = "the tenant has no webhook secret to sign with"
 REDIRECTED = "the receiver redirects, which is not followed"
 
 
-def signature_headers(message_id: str, at: datetime, body: bytes, secrets: Iterable[WebhookSecret]) -> dict[str, str]:
+def signature_headers(
+    message_id: str, at: datetime, body: bytes, secrets: Iterable[WebhookSecret]
+) -> dict[str, str]:
     """The headers by which a receiver knows a message: one signature for each secret that is valid.
 
     Args:
@@ -33,7 +37,10 @@ def signature_headers(message_id: str, at: datetime, body: bytes, secrets: Itera
     """
     timestamp = str(int(at.timestamp()))
     signed = f"{message_id}.{timestamp}.".encode() + body
-    signatures = (base64.b64encode(hmac.digest(secret.key, signed, hashlib.sha256)).decode() for secret in secrets)
+    signatures = (
+        base64.b64encode(hmac.digest(secret.key, signed, hashlib.sha256)).decode()
+        for secret in secrets
+    )
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
@@ -48,22 +55,37 @@ class WebhookSender:
         self._outbound = outbound
         self._time_limit = time_limit
 
-    async def send(self, url: str, message_id: str, body: bytes, secrets: list[WebhookSecret]) -> Attempt:
+    async def send(
+        self, url: str, message_id: str, body: bytes, secrets: list[WebhookSecret]
+    ) -> Attempt:
         """POST a message and say what came of it; no failure is raised.
 
-        The URL is judged anew, redirects are not followed, and everything together takes at most the time limit.
+        The URL is judged anew, redirects are not followed, and everything together takes at most
+        the time limit.
         """
         at, start = datetime.now(UTC), time.monotonic()
         status, error = None, None
         if not secrets:
             error = UNSIGNED
         else:
-            headers = {"Content-Type": "application/json", **signature_headers(message_id, at, body, secrets)}
+            headers = {
+                "Content-Type": "application/json",
+                **signature_headers(message_id, at, body, secrets),
+            }
             status, error = await self._post(url, headers, body)
-        return Attempt(at=at, status_code=status, latency_seconds=round(time.monotonic() - start, 3), error=error)
+        return Attempt(
+            at=at,
+            status_code=status,
+            latency_seconds=round(time.monotonic() - start, 3),
+            error=error,
+        )
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, str | None]:
-        """Status of the answer and, where it is no success, why not; a status once read counts, whatever follows."""
+    async def _post(
+        self, url: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int | None, str | None]:
+        """Status of the answer and, where it is no success, why not; a status once read counts,
+        whatever follows.
+        """
         status, error = None, None
         try:
             with anyio.fail_after(self._time_limit.total_seconds()):
@@ -86,7 +108,9 @@ class WebhookSender:
 
 
 async def _read_some(response: httpcore.Response) -> None:
-    """Let the receiver finish its answer, unless it is long: closing at once would look to it like a failure."""
+    """Let the receiver finish its answer, unless it is long: closing at once would look to it like
+    a failure.
+    """
     size = 0
     async for chunk in response.aiter_stream():
         size += len(chunk)

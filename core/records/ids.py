@@ -1,6 +1,7 @@
 """Ids that sort by the time at which they were made (https://github.com/ulid/spec).
 
-Each request makes one or two, which python-ulid does in 7 µs each on the machine of docs/performance.md, and this in 2.
+Each request makes one or two, which python-ulid does in 7 µs each on the machine of
+docs/performance.md, and this in 2.
 """
 
 import os
@@ -16,9 +17,11 @@ _CHANCE_BITS = 80 - _FINE_BITS
 
 
 def new_ulid() -> str:
-    """26 digits: 48 bits of milliseconds since 1970, 20 of what has passed of that millisecond, then 60 random ones.
+    """26 digits: 48 bits of milliseconds since 1970, 20 of what has passed of that millisecond,
+    then 60 random ones.
 
-    So those of one millisecond sort by time as well, which the specification leaves to chance: a process makes several.
+    So those of one millisecond sort by time as well, which the specification leaves to chance: a
+    process makes several.
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), _MILLISECOND)
     fine = (nanoseconds << _FINE_BITS) // _MILLISECOND

@@ -11,14 +11,17 @@ from core.records.ids import new_ulid
 from core.records.tenant import DEFAULT_TENANT
 from core.records.webhook import Webhook
 
-SCHEMA_VERSION = 1  # of the stored record; what neighbouring versions do with it: docs/decisions/0004
+# of the stored record; what neighbouring versions do with it: docs/decisions/0004
+SCHEMA_VERSION = 1
 ID_PREFIX = "itp_"
 ID_PATTERN = r"^itp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID in Crockford's base 32
 
 JOBS_PREFIX, UPLOADS_PREFIX = "jobs/", "uploads/"  # of object keys
 
-NUM_FRAMES = 16  # frames of one clip: the length that the model was trained on, both keyframes included
-MAX_SICK_ATTEMPTS = 3  # so often may one device break down under a job; a second device condemns the job at once
+# frames of one clip: the length that the model was trained on, both keyframes included
+NUM_FRAMES = 16
+# so often may one device break down under a job; a second device condemns the job at once
+MAX_SICK_ATTEMPTS = 3
 MAX_LOST_LEASES = 3  # so often may workers vanish with a job before it counts as the job's fault
 
 
@@ -40,7 +43,9 @@ class JobState(StrEnum):
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELED}),
     # back to queued: the worker vanished, or it shut down in order and gave the job back
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
+    ),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset(),
     JobState.CANCELED: frozenset(),
@@ -48,7 +53,9 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 
 class Priority(StrEnum):
-    """The lanes, best first: batch work never delays interactive work by more than the job that is running."""
+    """The lanes, best first: batch work never delays interactive work by more than the job that is
+    running.
+    """
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
@@ -88,7 +95,9 @@ class OutputFormat(Record):
 
 
 class GenerationRequest(Record):
-    """A request as understood: defaults filled in, the seed resolved, images replaced by their digests."""
+    """A request as understood: defaults filled in, the seed resolved, images replaced by their
+    digests.
+    """
 
     keyframes: list[Keyframe]
     prompt: str
@@ -107,7 +116,9 @@ class GenerationRequest(Record):
 
 
 class Progress(Record):
-    """How far a running job is. `eta_seconds` is the time to the end of the job, once it can be told."""
+    """How far a running job is. `eta_seconds` is the time to the end of the job, once it can be
+    told.
+    """
 
     stage: Stage
     step: int
@@ -145,7 +156,9 @@ class Caution(Record):
 
 
 class Timing(Record):
-    """Seconds that the parts of a job took. `model_load_seconds` stands in the first job after a load, 0 in others."""
+    """Seconds that the parts of a job took. `model_load_seconds` stands in the first job after a
+    load, 0 in others.
+    """
 
     queued_seconds: float = 0.0
     run_seconds: float = 0.0
@@ -158,7 +171,9 @@ class Timing(Record):
 
 
 class ModelInfo(Record):
-    """What computed the result. `trained` is false where the weights are random: the video then shows noise."""
+    """What computed the result. `trained` is false where the weights are random: the video then
+    shows noise.
+    """
 
     name: str
     trained: bool
@@ -188,7 +203,8 @@ class Job(Record):
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook: Webhook | None = None
     warnings: list[Caution] = Field(default_factory=list)
-    uploads: dict[str, str] = Field(default_factory=dict)  # digest of an image to the upload with which it lies
+    # digest of an image to the upload with which it lies
+    uploads: dict[str, str] = Field(default_factory=dict)
     attempts: int = 0
     lost_leases: int = 0
     fence: int = 0
@@ -197,7 +213,9 @@ class Job(Record):
     requeued_at: datetime | None = None  # of a job that has waited before
 
     def input_key(self, image: StoredImage) -> str:
-        """Object key of one of the request's images, whether it came with the request or was uploaded before."""
+        """Object key of one of the request's images, whether it came with the request or was
+        uploaded before.
+        """
         upload_id = self.uploads.get(image.sha256)
         return upload_key(upload_id, image) if upload_id else input_key(self.id, image)
 
@@ -238,7 +256,9 @@ def upload_key(upload_id: str, image: StoredImage) -> str:
 
 
 def output_key(job_id: str, fence: int, name: str) -> str:
-    """Object key of a result: each attempt writes under its own number, so a late one overwrites nothing."""
+    """Object key of a result: each attempt writes under its own number, so a late one overwrites
+    nothing.
+    """
     return f"{outputs_prefix(job_id, fence)}{name}"
 
 

@@ -6,18 +6,22 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"  # no colon: it parts the names of keys in Redis
-DEFAULT_TENANT = "default"  # of callers without a key, and of records that were made before there were tenants
+# of callers without a key, and of records that were made before there were tenants
+DEFAULT_TENANT = "default"
 
 
 class TenantLimits(BaseModel):
-    """How much one tenant may take. The operator's settings say it for all, a key may say it anew for its own."""
+    """How much one tenant may take. The operator's settings say it for all, a key may say it anew
+    for its own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     submissions_per_minute: int = Field(gt=0)
     reads_per_minute: int = Field(gt=0)  # every call that submits nothing
     max_queued: int = Field(gt=0)  # jobs that wait for a worker
-    max_running: int | None = Field(default=None, gt=0)  # jobs at the same time; None for as many as there are workers
+    # jobs at the same time; None for as many as there are workers
+    max_running: int | None = Field(default=None, gt=0)
     max_upload_bytes: int = Field(gt=0)  # of all uploads that have not vanished
     max_retention: timedelta = Field(gt=timedelta(0))  # largest `expires_in`
 

@@ -50,17 +50,22 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime
-    queue_position: int | None = Field(description="Jobs that are served before this one, while it is queued.")
+    queue_position: int | None = Field(
+        description="Jobs that are served before this one, while it is queued."
+    )
     progress: Progress | None
     request: GenerationRequest = Field(
-        description="Every field as understood: defaults filled in, the seed resolved, images by digest."
+        description="Every field as understood: defaults filled in, the seed resolved, images by "
+        "digest."
     )
     outputs: list[OutputView]
     error: Failure | None
     timing: Timing
     model: ModelInfo | None
     webhook: WebhookView | None = Field(description="What the webhook is told, and at which host.")
-    warnings: list[Caution] = Field(description="What the caller should know though the job was accepted.")
+    warnings: list[Caution] = Field(
+        description="What the caller should know though the job was accepted."
+    )
     metadata: dict[str, str]
     attempts: int = Field(description="How often a worker began this job.")
 
@@ -68,11 +73,14 @@ class JobView(BaseModel):
     def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:
         """The record with what is known only at the moment of reading."""
         shown = {name: getattr(job, name) for name in _SHOWN}
-        webhook = WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
+        webhook = (
+            WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
+        )
         return cls(**shown, queue_position=queue_position, outputs=outputs, webhook=webhook)
 
 
-_SHOWN = (JobView.model_fields.keys() & Job.model_fields.keys()) - {"outputs", "webhook"}  # as the record has them
+# as the record has them
+_SHOWN = (JobView.model_fields.keys() & Job.model_fields.keys()) - {"outputs", "webhook"}
 
 
 def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:
@@ -87,16 +95,26 @@ def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:
     outputs = []
     for output in job.outputs:
         address, until = link(job, output)
-        outputs.append(OutputView(**output.model_dump(), url=absolute(address, base_url), url_expires_at=until))
+        outputs.append(
+            OutputView(**output.model_dump(), url=absolute(address, base_url), url_expires_at=until)
+        )
     return JobView.of(job, position, outputs)
 
 
-def output_link(storage: ObjectStorage, life: timedelta, job: Job, output: Output) -> tuple[str, datetime]:
-    """A link to the stored result and the end of its life; one that is only a path leads to the gateway."""
-    address = storage.presigned_url(output_key(job.id, job.fence, output.name), life, output.content_type)
+def output_link(
+    storage: ObjectStorage, life: timedelta, job: Job, output: Output
+) -> tuple[str, datetime]:
+    """A link to the stored result and the end of its life; one that is only a path leads to the
+    gateway.
+    """
+    address = storage.presigned_url(
+        output_key(job.id, job.fence, output.name), life, output.content_type
+    )
     return address, datetime.now(UTC) + life
 
 
 def absolute(link: str, base_url: str) -> str:
-    """A link of the storage as callers can follow it: one that is only a path leads to the gateway."""
+    """A link of the storage as callers can follow it: one that is only a path leads to the
+    gateway.
+    """
     return base_url + link if link.startswith("/") else link

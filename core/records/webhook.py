@@ -1,4 +1,6 @@
-"""Webhooks: whom a job's events are told to, what an event is, and how often it is told. Pure data, no Redis."""
+"""Webhooks: whom a job's events are told to, what an event is, and how often it is told. Pure data,
+no Redis.
+"""
 
 import hashlib
 import json
@@ -18,13 +20,16 @@ RETRY_WAITS = (
     timedelta(minutes=30),
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 )
-JITTER = 0.1  # a wait is longer by up to this share, so that receivers do not get all of an outage's events at once
+# a wait is longer by up to this share, so that receivers do not get all of an outage's events at
+# once
+JITTER = 0.1
 TIME_LIMIT = timedelta(seconds=15)  # of one attempt, from the host's name to the status
 LEASE = timedelta(seconds=30)  # of one attempt; past it the process that made it is taken for dead
 SWITCH_OFF_AFTER = timedelta(days=5)  # of failures only
 RECEIVER_MEMORY = timedelta(days=30)  # an address that nobody uses for so long begins anew
 MAX_IN_FLIGHT = 10  # attempts at one receiver at the same time; a receiver is a tenant and a host
-MAX_IN_FLIGHT_FAILING = 2  # once its last attempt failed: many dead ones may not take all places of a process
+# once its last attempt failed: many dead ones may not take all places of a process
+MAX_IN_FLIGHT_FAILING = 2
 KEPT_ATTEMPTS = 50  # of one delivery, the newest: redelivery may go on for ever
 PROGRESS_EVERY = timedelta(seconds=1)  # and job, at most
 PROGRESS_LIFE = timedelta(minutes=1)  # older news of progress are worth nothing
@@ -51,8 +56,10 @@ class Webhook(Record):
     """Where a job's events go. The URL may hold a key, so it is shown nowhere."""
 
     url: str = Field(repr=False)
-    host: str  # and port; with the tenant it names the receiver, of which only so many attempts are in flight
-    digest: str  # of the URL; with the tenant it names the address that is switched off when it fails for days
+    # and port; with the tenant it names the receiver, of which only so many attempts are in flight
+    host: str
+    # of the URL; with the tenant it names the address that is switched off when it fails for days
+    digest: str
     events: list[WebhookEvent]
 
     @classmethod

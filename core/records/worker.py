@@ -32,7 +32,8 @@ class WorkerRecord:
     model_loads: int
     model: ModelInfo | None  # None until it is loaded
     max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
-    schema: int = SCHEMA_VERSION  # the newest job record that it runs; beside it, it runs the one before
+    # the newest job record that it runs; beside it, it runs the one before
+    schema: int = SCHEMA_VERSION
     host: str = ""
     device: str = ""  # `cuda:1`, as torch names it on that host
     started_at: datetime | None = None
@@ -42,7 +43,11 @@ class WorkerRecord:
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
         """The record from its Redis hash."""
-        model, limit, started = fields.get("model"), fields.get("max_canvas_pixels"), fields.get("started")
+        model, limit, started = (
+            fields.get("model"),
+            fields.get("max_canvas_pixels"),
+            fields.get("started"),
+        )
         return cls(
             name=name,
             state=WorkerState(fields["state"]),

@@ -1,4 +1,6 @@
-"""Names that dispatcher and worker share. A message names no job, it only says "look"; the job store knows the rest."""
+"""Names that dispatcher and worker share. A message names no job, it only says "look"; the job
+store knows the rest.
+"""
 
 from datetime import timedelta
 
@@ -6,9 +8,11 @@ from core.store.keys import PREFIX
 
 QUEUE = "celery"  # under the prefix: `tc:celery`
 GENERATE_TASK = "tooncrafter.generate"
-MESSAGE_VERSION = 1  # of what a message says; a worker looks for work at its own and at both neighbouring ones
+# of what a message says; a worker looks for work at its own and at both neighbouring ones
+MESSAGE_VERSION = 1
 
-# Longer than any job: Celery would hand a message out twice after it. Lost work is found by the leases, within seconds.
+# Longer than any job: Celery would hand a message out twice after it. Lost work is found by the
+# leases, within seconds.
 VISIBILITY_TIMEOUT = timedelta(days=1)
 
 

@@ -18,11 +18,17 @@ log = structlog.get_logger("core")
 
 
 class ChangeFeed:
-    """Wakes whoever watches a job when it changes. A wake-up is a hint to read again, it may come without a change."""
+    """Wakes whoever watches a job when it changes. A wake-up is a hint to read again, it may come
+    without a change.
+    """
 
     def __init__(self, url: str) -> None:
         self._redis: Any = redis.asyncio.Redis.from_url(
-            url, decode_responses=True, socket_timeout=None, socket_connect_timeout=2, health_check_interval=10
+            url,
+            decode_responses=True,
+            socket_timeout=None,
+            socket_connect_timeout=2,
+            health_check_interval=10,
         )
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
@@ -41,7 +47,9 @@ class ChangeFeed:
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the job may have changed. Read the job after entering, and clear before reading."""
+        """An event that is set when the job may have changed. Read the job after entering, and
+        clear before reading.
+        """
         event = asyncio.Event()
         self._watchers[job_id].add(event)
         try:
@@ -58,7 +66,8 @@ class ChangeFeed:
                     await pubsub.subscribe(CHANGES)
                     async for message in pubsub.listen():
                         if message["type"] == "subscribe":
-                            self.wake_all()  # redis-py subscribes again by itself; news may have been missed before
+                            # redis-py subscribes again by itself; news may have been missed before
+                            self.wake_all()
                         else:
                             self._wake([message["data"].partition(" ")[0]])
             except (RedisError, OSError) as error:

@@ -1,4 +1,6 @@
-"""Whether a Redis keeps what the service entrusts to it: asked once when a process starts, told in its log."""
+"""Whether a Redis keeps what the service entrusts to it: asked once when a process starts, told in
+its log.
+"""
 
 import threading
 import time
@@ -18,7 +20,9 @@ log = structlog.get_logger("core")
 
 def check_redis_in_background(url: str) -> None:
     """Log what is wrong with this Redis as soon as it answers; the caller goes on at once."""
-    threading.Thread(target=_check_when_it_answers, args=[url], name="redis check", daemon=True).start()
+    threading.Thread(
+        target=_check_when_it_answers, args=[url], name="redis check", daemon=True
+    ).start()
 
 
 def shortcomings(client: Any) -> list[str]:
@@ -45,7 +49,9 @@ def _check_when_it_answers(url: str) -> None:
             time.sleep(PAUSE_SECONDS)
             continue
         for words in found:
-            log.warning("Redis is not set up for this service: see docs/operations.md", reason=words)
+            log.warning(
+                "Redis is not set up for this service: see docs/operations.md", reason=words
+            )
         client.close()
         return
 
@@ -57,9 +63,14 @@ def _wrong_server(facts: Mapping[str, Any]) -> list[str]:
         wanted = ".".join(map(str, LEAST_VERSION))
         found.append(f"its version has to be {wanted} or newer but is {version}")
     if facts.get("role") != "master":
-        found.append(f"its role has to be master but is {facts.get('role')}: a replica takes no jobs")
+        found.append(
+            f"its role has to be master but is {facts.get('role')}: a replica takes no jobs"
+        )
     if facts.get("cluster_enabled"):
-        found.append("it is a Redis Cluster, which refuses scripts that reach several jobs: use a single Redis")
+        found.append(
+            "it is a Redis Cluster, which refuses scripts that reach several jobs: use a single "
+            "Redis"
+        )
     return found
 
 
@@ -67,7 +78,10 @@ def _loses_jobs(facts: Mapping[str, Any]) -> list[str]:
     found = []
     policy = facts.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
-        found.append(f"`maxmemory-policy` has to be noeviction but is {policy}: jobs vanish when its memory is full")
+        found.append(
+            f"`maxmemory-policy` has to be noeviction but is {policy}: jobs vanish when its memory "
+            "is full"
+        )
     if not facts.get("aof_enabled"):
         found.append("`appendonly` has to be yes but is no: accepted jobs vanish when it restarts")
     return found
@@ -79,5 +93,8 @@ def _unsafe_fsync(client: Any) -> list[str]:
     except RedisError as error:
         return [f"`appendfsync` cannot be read ({error}): it has to be everysec or always"]
     if fsync not in ("everysec", "always"):
-        return [f"`appendfsync` has to be everysec or always but is {fsync}: many jobs may be lost with the machine"]
+        return [
+            f"`appendfsync` has to be everysec or always but is {fsync}: many jobs may be lost "
+            "with the machine"
+        ]
     return []

@@ -1,4 +1,6 @@
-"""How the gateway speaks with Redis: one connection for all who ask, and an answer or `Unavailable` within a second."""
+"""How the gateway speaks with Redis: one connection for all who ask, and an answer or `Unavailable`
+within a second.
+"""
 
 import asyncio
 import hashlib
@@ -11,18 +13,22 @@ import hiredis
 from core.errors import Unavailable
 from core.store.connection import PipelinedConnection, open_connection, pack
 
-PATIENCE_SECONDS = 0.8  # a request waits at most so long for a Redis that does not answer: 503 within a second
+# a request waits at most so long for a Redis that does not answer: 503 within a second
+PATIENCE_SECONDS = 0.8
 MOST_WAITING = 1024  # answers that a connection owes; beyond that it is kinder to say so at once
 
 Script = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class AsyncRedis:
-    """The connection that all calls of a store share. It is opened by the first call, and again after it broke."""
+    """The connection that all calls of a store share. It is opened by the first call, and again
+    after it broke.
+    """
 
     def __init__(self, url: str) -> None:
         self._calls = _Line(url)
-        self._pops = _Line(url)  # apart: while one waits, Redis answers nothing else on its connection
+        # apart: while one waits, Redis answers nothing else on its connection
+        self._pops = _Line(url)
 
     def script(self, source: str) -> Script:
         """A Lua script as a function of its arguments.
@@ -30,7 +36,8 @@ class AsyncRedis:
         It raises:
             Unavailable: Redis does not answer; the script ran or not.
         """
-        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # Redis's name for it
+        # Redis's name for it
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         ask = self._calls.ask
 
         async def run(*args: str | int) -> Any:
@@ -38,7 +45,8 @@ class AsyncRedis:
             if isinstance(answer, hiredis.ReplyError):
                 if not str(answer).startswith("NOSCRIPT"):
                     raise _refused(answer)
-                return await self._command("EVAL", source, 0, *args)  # a Redis that has just started
+                # a Redis that has just started
+                return await self._command("EVAL", source, 0, *args)
             return answer
 
         return run
@@ -60,7 +68,8 @@ class AsyncRedis:
         await self._command("ZREM", sorted_set, member)
 
     async def pop(self, waiting_list: str, patience: timedelta) -> None:
-        """Take an element off a list as soon as there is one, or return when patience ends. One caller at a time.
+        """Take an element off a list as soon as there is one, or return when patience ends. One
+        caller at a time.
 
         Args:
             waiting_list: its key.
@@ -121,7 +130,9 @@ class _Line:
     async def _open(self) -> PipelinedConnection:
         """Connect once for all who ask meanwhile; who gives up leaves the others to it."""
         if self._opening is None:
-            self._opening = asyncio.create_task(open_connection(self._url, PATIENCE_SECONDS), name="connect to Redis")
+            self._opening = asyncio.create_task(
+                open_connection(self._url, PATIENCE_SECONDS), name="connect to Redis"
+            )
             self._opening.add_done_callback(self._opened)
         return await asyncio.shield(self._opening)
 

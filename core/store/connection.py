@@ -1,7 +1,8 @@
 """A connection to Redis on which many callers ask at the same time.
 
-Each command goes out at once and Redis answers in their order, so what many ask in the same moment shares packets in
-both directions, and no caller waits for a connection to be free. hiredis packs commands and parses answers.
+Each command goes out at once and Redis answers in their order, so what many ask in the same moment
+shares packets in both directions, and no caller waits for a connection to be free. hiredis packs
+commands and parses answers.
 """
 
 import asyncio
@@ -36,8 +37,10 @@ class PipelinedConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._patience = patience_seconds
         self._reader = hiredis.Reader(encoding="utf-8", notEnoughData=_INCOMPLETE)
-        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # deadline and caller, the oldest first
-        self._overdue = 0  # answers that will come before those, and for which nobody waits any more
+        # deadline and caller, the oldest first
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        # answers that will come before those, and for which nobody waits any more
+        self._overdue = 0
         self._heard = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -59,10 +62,12 @@ class PipelinedConnection(asyncio.Protocol):
 
         Args:
             command: of `pack`.
-            deadline: of the answer, by the loop's clock; no earlier than that of the command before.
+            deadline: of the answer, by the loop's clock; no earlier than that of the command
+                before.
 
         Returns:
-            The answer, which may be a `hiredis.ReplyError`; or `TimeoutError` or `ConnectionError` is raised.
+            The answer, which may be a `hiredis.ReplyError`; or `TimeoutError` or `ConnectionError`
+            is raised.
         """
         if self._transport is None:
             raise ConnectionError(_BROKEN)
@@ -119,7 +124,8 @@ class PipelinedConnection(asyncio.Protocol):
             self._overdue += 1
             if not caller.done():
                 caller.set_exception(TimeoutError("Redis did not answer in time"))
-        if self._overdue and now - self._heard > 2 * self._patience:  # its machine may be gone without a word
+        # its machine may be gone without a word
+        if self._overdue and now - self._heard > 2 * self._patience:
             self.close()
         elif self.owed:
             next_look = self._waiting[0][0] if self._waiting else now + self._patience

@@ -1,4 +1,6 @@
-"""The deployment at one moment, as the gateway sees it: who works, what waits, and what a job has to expect."""
+"""The deployment at one moment, as the gateway sees it: who works, what waits, and what a job has
+to expect.
+"""
 
 import asyncio
 import math
@@ -17,8 +19,10 @@ from core.store.client import AsyncRedis
 from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
 from core.store.lua.deployment import LOOK_AT_QUEUE, LOOK_AT_WORKERS
 
-LARGE_FLEET = 200  # workers and running jobs; what is seen of fewer is never older than the question
-KEPT_SECONDS_FOR_EACH = 0.0005  # so a thousand workers with as many jobs are looked at once a second by each gateway
+# workers and running jobs; what is seen of fewer is never older than the question
+LARGE_FLEET = 200
+# so a thousand workers with as many jobs are looked at once a second by each gateway
+KEPT_SECONDS_FOR_EACH = 0.0005
 
 _RUNS = TypeAdapter(list[RecentRun])
 _SEEN = ("state", "model", "max_canvas_pixels")  # of a worker, as the script answers them
@@ -37,8 +41,11 @@ class Lane(NamedTuple):
 
     priority: Priority
     waiting: int
-    ahead: int  # jobs of all lanes that are served before one that the tenant who looks submits now; at most about
-    oldest_seconds: float | None  # since the one that waits longest was accepted; None where none waits
+    # jobs of all lanes that are served before one that the tenant who looks submits now; at most
+    # about
+    ahead: int
+    # since the one that waits longest was accepted; None where none waits
+    oldest_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Deployment:
 
     workers: Sequence[WorkerRecord]
     lanes: Sequence[Lane]  # best first
-    remaining_seconds: Sequence[float | None]  # of every running job; None where it does not know yet
+    # of every running job; None where it does not know yet
+    remaining_seconds: Sequence[float | None]
     all_runs: Sequence[RecentRun]  # the newest first
     is_paused: bool = False  # jobs are accepted, but no worker takes one
 
@@ -55,7 +63,8 @@ class Deployment:
     def runs(self) -> list[RecentRun]:
         """The recent runs that tell what to expect: all of one model on one kind of device.
 
-        A live worker's, where any lives, since another model's or another card's tell nothing about it.
+        A live worker's, where any lives, since another model's or another card's tell nothing about
+        it.
         """
         live = {maker_of(worker.model) for worker in self.workers if worker.model}
         relevant = [run for run in self.all_runs if not live or run.maker in live]
@@ -69,7 +78,8 @@ class Deployment:
     def expected_wait(self, priority: Priority, pixels: int = 0) -> float | Unknown:
         """Seconds until a worker takes a job that is submitted now.
 
-        Every job ahead counts as a typical one of the recent runs, and a running one with what it says is left.
+        Every job ahead counts as a typical one of the recent runs, and a running one with what it
+        says is left.
 
         Args:
             priority: of the job.
@@ -116,7 +126,9 @@ class Fleet(NamedTuple):
 
 
 class AsyncDeployment:
-    """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within a moment."""
+    """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within
+    a moment.
+    """
 
     def __init__(self, url: str) -> None:
         self._redis = AsyncRedis(url)
@@ -132,7 +144,9 @@ class AsyncDeployment:
         Raises:
             Unavailable: Redis does not answer.
         """
-        fleet, (lanes, paused, now) = await asyncio.gather(self._fleet(), self._look_at_queue(tenant))
+        fleet, (lanes, paused, now) = await asyncio.gather(
+            self._fleet(), self._look_at_queue(tenant)
+        )
         return Deployment(
             workers=fleet.workers,
             lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
@@ -152,7 +166,10 @@ class AsyncDeployment:
     async def _see_fleet(self) -> Fleet:
         workers, running, runs = await self._look_at_workers()
         fleet = Fleet(
-            [WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True))) for name, *seen in workers],
+            [
+                WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True)))
+                for name, *seen in workers
+            ],
             [Progress.model_validate_json(news).eta_seconds if news else None for news in running],
             _RUNS.validate_json(f"[{','.join(runs)}]"),
         )

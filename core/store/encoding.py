@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
-from core.records.job import SCHEMA_VERSION, Caution, Failure, GenerationRequest, Job, from_milliseconds
+from core.records.job import (
+    SCHEMA_VERSION,
+    Caution,
+    Failure,
+    GenerationRequest,
+    Job,
+    from_milliseconds,
+)
 from core.records.webhook import Webhook
 
 _JSON_FIELDS = (
@@ -43,18 +50,28 @@ class QueuedView(NamedTuple):
 
 
 def parse_job(fields: Mapping[str, str]) -> Job:
-    """The record from its Redis hash. Parts that a newer version added are left where they are, in Redis.
+    """The record from its Redis hash. Parts that a newer version added are left where they are, in
+    Redis.
 
     Raises:
-        Unavailable: a version of the service wrote it that is no neighbour of this one, or in words only it knows.
+        Unavailable: a version of the service wrote it that is no neighbour of this one, or in words
+            only it knows.
     """
     schema = int(fields["schema"])
     if abs(schema - SCHEMA_VERSION) > 1:
         wanted = f"{SCHEMA_VERSION - 1} to {SCHEMA_VERSION + 1}"
-        raise Unavailable(f"the record of job {fields['id']} has schema {schema} but this process reads {wanted}")
+        raise Unavailable(
+            f"the record of job {fields['id']} has schema {schema} but this process reads {wanted}"
+        )
     values: dict[str, Any] = dict(fields)
     values.update({name: json.loads(fields[name]) for name in _JSON_FIELDS if fields.get(name)})
-    values.update({new: from_milliseconds(int(fields[old])) for old, new in _TIME_FIELDS.items() if old in fields})
+    values.update(
+        {
+            new: from_milliseconds(int(fields[old]))
+            for old, new in _TIME_FIELDS.items()
+            if old in fields
+        }
+    )
     try:
         return Job.model_validate(
             {name: value for name, value in values.items() if value != "" or name == "request_id"}
@@ -62,7 +79,9 @@ def parse_job(fields: Mapping[str, str]) -> Job:
     except ValidationError as error:
         if schema <= SCHEMA_VERSION:
             raise
-        raise Unavailable(f"job {fields['id']} asks for something that only a newer gateway can show") from error
+        raise Unavailable(
+            f"job {fields['id']} asks for something that only a newer gateway can show"
+        ) from error
 
 
 def parse_flat(flat: list[str]) -> Job:
@@ -71,7 +90,9 @@ def parse_flat(flat: list[str]) -> Job:
 
 
 def parse_view(answer: list[Any]) -> QueuedView | None:
-    """What the scripts' `view` answers: the position or -1, then the record, which may be missing."""
+    """What the scripts' `view` answers: the position or -1, then the record, which may be
+    missing.
+    """
     position, *flat = answer
     return QueuedView(parse_flat(flat), None if position < 0 else position) if flat else None
 
@@ -91,7 +112,11 @@ def submission_fields(
         *("request_id", request_id),
         *("canvas_pixels", str(request.width * request.height)),
         *(("webhook", webhook.model_dump_json()) if webhook else ()),
-        *(("warnings", json.dumps([warning.model_dump() for warning in warnings])) if warnings else ()),
+        *(
+            ("warnings", json.dumps([warning.model_dump() for warning in warnings]))
+            if warnings
+            else ()
+        ),
         *(("traceparent", traceparent) if traceparent else ()),
     ]
 

@@ -1,8 +1,9 @@
 """What the last jobs took, and by them what the next one will take.
 
-The time of a run has three parts that grow differently: denoising with passes and pixels, decoding with pixels, and the
-rest (reading, encoding, writing), which hardly grows at all. Each is the median of the recent runs, so that a run that
-shared its device or waited for a slow storage moves nothing.
+The time of a run has three parts that grow differently: denoising with passes and pixels, decoding
+with pixels, and the rest (reading, encoding, writing), which hardly grows at all. Each is the
+median of the recent runs, so that a run that shared its device or waited for a slow storage moves
+nothing.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ from core.records.job import GenerationRequest, ModelInfo, Timing
 from core.shots.canvas import model_passes
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
-ENOUGH_RUNS = 3  # of one canvas: from then on only they count, since attention grows faster than the pixels
+# of one canvas: from then on only they count, since attention grows faster than the pixels
+ENOUGH_RUNS = 3
 
-Maker = tuple[str, str, str]  # weights, precision and kind of device: what decides how fast a run is
+# weights, precision and kind of device: what decides how fast a run is
+Maker = tuple[str, str, str]
 
 
 class RecentRun(Record):
@@ -64,11 +67,12 @@ def maker_of(model: ModelInfo) -> Maker:
 
 
 def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:
-    """How long a run of so many passes on a canvas of so many pixels will take; None where no run is known.
+    """How long a run of so many passes on a canvas of so many pixels will take; None where no run
+    is known.
 
     Args:
-        runs: of one model on one kind of device. Those of the same number of pixels decide alone where there are
-            `ENOUGH_RUNS` of them.
+        runs: of one model on one kind of device. Those of the same number of pixels decide alone
+            where there are `ENOUGH_RUNS` of them.
         passes: evaluations of the UNet.
         pixels: of the canvas.
     """
@@ -78,7 +82,11 @@ def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> 
         return None
     per_pass_and_pixel = median(run.denoise / (run.passes * run.pixels) for run in alike)
     per_pixel = median(run.decode / run.pixels for run in alike)
-    return passes * pixels * per_pass_and_pixel + pixels * per_pixel + median(run.rest for run in alike)
+    return (
+        passes * pixels * per_pass_and_pixel
+        + pixels * per_pixel
+        + median(run.rest for run in alike)
+    )
 
 
 def typical_seconds(runs: Sequence[RecentRun]) -> float | None:

@@ -1,4 +1,6 @@
-"""Queue, jobs and workers as Redis knows them, read by one script at each scrape: right however many processes run."""
+"""Queue, jobs and workers as Redis knows them, read by one script at each scrape: right however
+many processes run.
+"""
 
 from collections.abc import Iterator
 
@@ -16,11 +18,12 @@ from core.store.lua.common import COMMON, LANES
 from core.store.lua.webhooks import BACKLOG
 from core.telemetry import metrics
 
-PATIENCE_SECONDS = 1.0  # a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
+# a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
+PATIENCE_SECONDS = 1.0
 
-# Answer: of each lane how many jobs wait and since when (ms) the oldest does, or -1; running jobs; those of them whose
-# lease is over; the state of each live worker; whether the queue is paused, 1 or 0; the totals; the time (ms). It costs
-# a look at each worker, however many jobs wait.
+# Answer: of each lane how many jobs wait and since when (ms) the oldest does, or -1; running jobs;
+# those of them whose lease is over; the state of each live worker; whether the queue is paused, 1
+# or 0; the totals; the time (ms). It costs a look at each worker, however many jobs wait.
 LOOK = (
     COMMON
     + f"""
@@ -42,7 +45,9 @@ log = structlog.get_logger("core")
 
 
 class QueueMetrics(Collector):
-    """Asks Redis when it is scraped. Where that does not answer, `tooncrafter_redis_up` is 0 and the rest is absent."""
+    """Asks Redis when it is scraped. Where that does not answer, `tooncrafter_redis_up` is 0 and
+    the rest is absent.
+    """
 
     def __init__(self, redis_url: str) -> None:
         self._redis = redis.Redis.from_url(
@@ -106,7 +111,9 @@ def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) 
 
 
 def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:
-    """Counted by the scripts that change jobs, so nothing is missed and nothing is counted twice."""
+    """Counted by the scripts that change jobs, so nothing is missed and nothing is counted
+    twice.
+    """
     accepted, ended = metrics.JOBS_ACCEPTED.counter(), metrics.JOBS_ENDED.counter()
     for field, count in totals.items():
         kind, *labels = field.split(":")

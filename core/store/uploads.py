@@ -1,7 +1,8 @@
 """Images that are sent before the jobs that use them: ids, object keys, and their records in Redis.
 
-An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict stays; the judged
-bytes lie under a key that the link does not cover, so nobody can exchange them afterwards.
+An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict
+stays; the judged bytes lie under a key that the link does not cover, so nobody can exchange them
+afterwards.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,9 @@ ID_PATTERN = r"upl_[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID in Crockford's base 32
 
 @dataclass(frozen=True)
 class UploadRecord:
-    """What is known of an upload; neither `image` nor `problem` until somebody has looked at its bytes."""
+    """What is known of an upload; neither `image` nor `problem` until somebody has looked at its
+    bytes.
+    """
 
     image: StoredImage | None
     problem: str | None  # why the bytes are no image that we read, in words that follow "the image"
@@ -33,7 +36,9 @@ class UploadRecord:
 
 
 class AsyncUploadStore:
-    """Uploads in Redis for the gateway. Every call answers or raises `Unavailable` within a second."""
+    """Uploads in Redis for the gateway. Every call answers or raises `Unavailable` within a
+    second.
+    """
 
     def __init__(self, url: str) -> None:
         self._redis = AsyncRedis(url)
@@ -56,7 +61,9 @@ class AsyncUploadStore:
         Returns:
             When it vanishes unless a job uses it; None where it would be too much for the tenant.
         """
-        vanishes = await self._create(upload_id, tenant, milliseconds(life), max_bytes, max_bytes_of_all)
+        vanishes = await self._create(
+            upload_id, tenant, milliseconds(life), max_bytes, max_bytes_of_all
+        )
         return None if vanishes < 0 else from_milliseconds(vanishes)
 
     async def read(self, upload_ids: Iterable[str], tenant: str | None) -> dict[str, UploadRecord]:
@@ -71,7 +78,9 @@ class AsyncUploadStore:
         return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
 
     async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
-        """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if it vanished."""
+        """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if
+        it vanished.
+        """
         return _parse(await self._judge(upload_id, "image", image.model_dump_json(), image.bytes))
 
     async def refuse(self, upload_id: str, problem: str) -> UploadRecord | None:
@@ -94,7 +103,9 @@ def incoming_prefix(upload_id: str) -> str:
 
 
 def incoming_key(upload_id: str) -> str:
-    """Object key to which the bytes are sent; whoever holds the upload's link may write it more than once."""
+    """Object key to which the bytes are sent; whoever holds the upload's link may write it more
+    than once.
+    """
     return f"{incoming_prefix(upload_id)}image"
 
 
@@ -106,9 +117,15 @@ def upload_of(key: str) -> str | None:
 
 def prefix_of(resource_id: str) -> str:
     """Where all objects of a job or an upload lie."""
-    return upload_prefix(resource_id) if resource_id.startswith(ID_PREFIX) else job_prefix(resource_id)
+    return (
+        upload_prefix(resource_id) if resource_id.startswith(ID_PREFIX) else job_prefix(resource_id)
+    )
 
 
 def _parse(answer: list[Any]) -> UploadRecord | None:
     life, image, problem = answer
-    return UploadRecord(StoredImage.model_validate_json(image) if image else None, problem) if life else None
+    return (
+        UploadRecord(StoredImage.model_validate_json(image) if image else None, problem)
+        if life
+        else None
+    )

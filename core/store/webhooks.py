@@ -1,4 +1,6 @@
-"""Events for webhooks in Redis, for the gateway and the deliverer: asyncio, one round trip per operation."""
+"""Events for webhooks in Redis, for the gateway and the deliverer: asyncio, one round trip per
+operation.
+"""
 
 import json
 from collections.abc import Mapping
@@ -88,20 +90,26 @@ class WebhookStore:
 
         Args:
             limit: so many at most.
-            of_each: so many attempts of one tenant may be under way in this process, the new ones included.
+            of_each: so many attempts of one tenant may be under way in this process, the new ones
+                included.
             under_way: how many there are already, by tenant.
         """
         held = [part for tenant_and_count in (under_way or {}).items() for part in tenant_and_count]
         found = await self._claim(limit, limit if of_each is None else of_each, *held)
         return [_claimed(_fields(flat)) for flat in found]
 
-    async def settle(self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta) -> bool:
-        """Log an attempt and end its lease; `wait` is the time to the next one, where the verdict is to retry.
+    async def settle(
+        self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta
+    ) -> bool:
+        """Log an attempt and end its lease; `wait` is the time to the next one, where the verdict
+        is to retry.
 
         Answers whether the lease was still this process's; else nothing is noted.
         """
         told = attempt.model_dump_json()
-        return bool(await self._settle(event.id, event.claim, told, verdict.value, milliseconds(wait)))
+        return bool(
+            await self._settle(event.id, event.claim, told, verdict.value, milliseconds(wait))
+        )
 
     async def wait_for_work(self, patience: timedelta) -> None:
         """Return at once when there may be something to deliver, else when patience ends."""
@@ -112,7 +120,9 @@ class WebhookStore:
         return parse_secrets(await self._secrets(tenant))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
-        """What a job's webhook was told or is to be told, the oldest event first; `progress` is not kept."""
+        """What a job's webhook was told or is to be told, the oldest event first; `progress` is not
+        kept.
+        """
         return [_delivery(_fields(flat), due) for flat, due in await self._deliveries(job_id)]
 
     async def redeliver(self, job_id: str, n: int) -> bool:

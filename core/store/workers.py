@@ -12,7 +12,8 @@ from core.store.encoding import milliseconds
 from core.store.lua import workers as worker_scripts
 
 WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for so long is not there
-HOLD_LIFE = timedelta(days=1)  # after its worker's last sign of life; a restarted one has another name
+# after its worker's last sign of life; a restarted one has another name
+HOLD_LIFE = timedelta(days=1)
 PURGED_AT_ONCE = 100  # jobs; a script that ended thousands would let everybody wait
 
 
@@ -31,9 +32,13 @@ class WorkerRegistry:
         self._purge = client.register_script(worker_scripts.PURGE)
 
     def report(self, worker: str, state: str, **fields: str | int) -> timedelta | None:
-        """A worker's sign of life. Answers the time it has left if it was asked to stop, else None."""
+        """A worker's sign of life. Answers the time it has left if it was asked to stop, else
+        None.
+        """
         flat = [part for pair in fields.items() for part in pair]
-        left: Any = self._report(args=[worker, milliseconds(WORKER_LIFE), milliseconds(HOLD_LIFE), state, *flat])
+        left: Any = self._report(
+            args=[worker, milliseconds(WORKER_LIFE), milliseconds(HOLD_LIFE), state, *flat]
+        )
         return None if left < 0 else timedelta(milliseconds=left)
 
     def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
@@ -49,7 +54,9 @@ class WorkerRegistry:
         self.report(worker, state=WorkerState.IDLE, **loaded)
 
     def ask_to_stop(self, worker: str, grace: timedelta) -> None:
-        """Tell the process that computes for this worker to end within the grace or give its job back."""
+        """Tell the process that computes for this worker to end within the grace or give its job
+        back.
+        """
         self._ask_to_stop(args=[worker, milliseconds(grace + WORKER_LIFE), milliseconds(grace)])
 
     def dismiss(self, worker: str) -> None:
@@ -64,7 +71,9 @@ class WorkerRegistry:
             if "state" not in fields:
                 self._redis.zrem(keys.WORKERS, name)
                 continue
-            records.append(WorkerRecord.parse(name, fields, self._redis.hget(keys.HOLD + name, "reason")))
+            records.append(
+                WorkerRecord.parse(name, fields, self._redis.hget(keys.HOLD + name, "reason"))
+            )
         return records
 
     def drain(self, worker: str) -> None:
@@ -72,7 +81,9 @@ class WorkerRegistry:
         self._drain(args=[worker, milliseconds(HOLD_LIFE)])
 
     def quarantine(self, worker: str, reason: str) -> None:
-        """Let a worker whose device broke down while it had no job take none until somebody resumes it."""
+        """Let a worker whose device broke down while it had no job take none until somebody resumes
+        it.
+        """
         self._quarantine(args=[worker, milliseconds(HOLD_LIFE), reason])
 
     def resume(self, worker: str) -> bool:
@@ -96,6 +107,8 @@ class WorkerRegistry:
         return sum(int(self._redis.zcard(lane)) for lane in keys.READY_KEYS)
 
     def purge(self) -> list[str]:
-        """Cancel waiting jobs, `PURGED_AT_ONCE` of them. Answers their ids; none where nothing waits."""
+        """Cancel waiting jobs, `PURGED_AT_ONCE` of them. Answers their ids; none where nothing
+        waits.
+        """
         ids: list[str] = self._purge(args=[PURGED_AT_ONCE])
         return ids

@@ -1,4 +1,6 @@
-"""Structured lines on standard error, one event each; what was bound (request id, job id) stands in every line."""
+"""Structured lines on standard error, one event each; what was bound (request id, job id) stands in
+every line.
+"""
 
 import logging
 import sys
@@ -8,7 +10,8 @@ from structlog.typing import Processor
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """Route our events and those of the libraries through one pipeline; call once where a process starts.
+    """Route our events and those of the libraries through one pipeline; call once where a process
+    starts.
 
     Args:
         level: the least level that is written, such as `info`.
@@ -22,14 +25,19 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if log_format == "text"
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(level),  # what is not written costs nothing
+        # what is not written costs nothing
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()
@@ -44,4 +52,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root.setLevel(level.upper())
     logging.captureWarnings(True)
     for library in ("httpcore", "botocore"):
-        logging.getLogger(library).setLevel(logging.INFO)  # below that they write headers and signed links
+        # below that they write headers and signed links
+        logging.getLogger(library).setLevel(logging.INFO)

@@ -6,7 +6,13 @@ from core.telemetry.tracing import QUEUE, Kind, on_the_queue, tracer
 
 
 def trace_lost_attempt(
-    job_id: str, traceparent: str, attempt: int, worker: str, begun: datetime | None, outcome: str, code: str
+    job_id: str,
+    traceparent: str,
+    attempt: int,
+    worker: str,
+    begun: datetime | None,
+    outcome: str,
+    code: str,
 ) -> None:
     """Send it, from its start until now.
 

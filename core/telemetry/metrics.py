@@ -1,10 +1,11 @@
 """Every metric of the service: name, unit, labels, buckets; and which process serves it.
 
-All names stand here whole, so that a search finds them; base units; each label has a few values that are known ahead,
-never an id. What belongs to one process only is registered there alone, so a gateway shows no empty worker's metrics.
-Jobs, queue and workers as Redis knows them are read at each scrape by `core.store.queue_metrics`, in the dispatchers; however
-many of those and of gateways run, each tells the same, so queries take their `max`. A card is asked by
-`worker.gpu.metrics` in the same way.
+All names stand here whole, so that a search finds them; base units; each label has a few values
+that are known ahead, never an id. What belongs to one process only is registered there alone, so a
+gateway shows no empty worker's metrics. Jobs, queue and workers as Redis knows them are read at
+each scrape by `core.store.queue_metrics`, in the dispatchers; however many of those and of gateways
+run, each tells the same, so queries take their `max`. A card is asked by `worker.gpu.metrics` in
+the same way.
 """
 
 from importlib.metadata import version
@@ -31,14 +32,17 @@ class Scraped(NamedTuple):
         return CounterMetricFamily(self.name, self.says, labels=self.labels)
 
 
-REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # long polls take up to 60 s
+# long polls take up to 60 s
+REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 JOB_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600)
 STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 STORAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 
 # Every process
-BUILD = Gauge("tooncrafter_build_info", "1; what runs, by its version.", ["version", "process"], registry=None)
+BUILD = Gauge(
+    "tooncrafter_build_info", "1; what runs, by its version.", ["version", "process"], registry=None
+)
 STORAGE_SECONDS = Histogram(
     "tooncrafter_storage_operation_seconds",
     "Time that an operation on the object storage took, whether it succeeded or not.",
@@ -47,7 +51,10 @@ STORAGE_SECONDS = Histogram(
     registry=None,
 )
 STORAGE_ERRORS = Counter(
-    "tooncrafter_storage_errors_total", "Operations on the object storage that failed.", ["operation"], registry=None
+    "tooncrafter_storage_errors_total",
+    "Operations on the object storage that failed.",
+    ["operation"],
+    registry=None,
 )
 
 # Gateway
@@ -65,13 +72,16 @@ REQUEST_SECONDS = Histogram(
     registry=None,
 )
 REQUESTS_IN_FLIGHT = Gauge(
-    "tooncrafter_http_requests_in_flight", "Requests under way, open event streams included.", registry=None
+    "tooncrafter_http_requests_in_flight",
+    "Requests under way, open event streams included.",
+    registry=None,
 )
 
 # Dispatcher: what Redis knows, read by `core.store.queue_metrics`
 REDIS_UP = Scraped("tooncrafter_redis_up", "1 if Redis answers, else 0.")
 REDIS_DURABLE = Scraped(
-    "tooncrafter_redis_durable", "1 if Redis is set to keep what it was told, else 0; the log says what is wrong."
+    "tooncrafter_redis_durable",
+    "1 if Redis is set to keep what it was told, else 0; the log says what is wrong.",
 )
 READY_JOBS = Scraped("tooncrafter_queue_ready_jobs", "Jobs that wait for a worker.", ("priority",))
 OLDEST_AGE = Scraped(
@@ -86,22 +96,35 @@ EXPIRED_LEASES = Scraped(
 )
 QUEUE_PAUSED = Scraped("tooncrafter_queue_paused", "1 while an operator keeps the queue still.")
 WORKERS_BY_STATE = Scraped("tooncrafter_workers", "Live workers by what they do.", ("state",))
-JOBS_ACCEPTED = Scraped("tooncrafter_jobs_accepted_total", "Jobs that were accepted.", ("priority",))
-JOBS_ENDED = Scraped("tooncrafter_jobs_ended_total", "Jobs that ended; `code` says why one failed.", ("status", "code"))
+JOBS_ACCEPTED = Scraped(
+    "tooncrafter_jobs_accepted_total", "Jobs that were accepted.", ("priority",)
+)
+JOBS_ENDED = Scraped(
+    "tooncrafter_jobs_ended_total",
+    "Jobs that ended; `code` says why one failed.",
+    ("status", "code"),
+)
 WEBHOOK_EVENTS = Scraped(
     "tooncrafter_webhook_events",
-    "Events to deliver. `waiting`: until their next attempt. `due`: now, if somebody did. `in_flight`: under way.",
+    "Events to deliver. `waiting`: until their next attempt. `due`: now, if somebody did. "
+    "`in_flight`: under way.",
     ("state",),
 )
 WEBHOOK_OLDEST_DUE = Scraped(
-    "tooncrafter_webhook_oldest_due_seconds", "For how long the oldest event has been due; 0 where none is."
+    "tooncrafter_webhook_oldest_due_seconds",
+    "For how long the oldest event has been due; 0 where none is.",
 )
 
 # Dispatcher: what it does itself
-LEADS = Gauge("tooncrafter_dispatcher_leads", "1 while this dispatcher is the one that leads, else 0.", registry=None)
+LEADS = Gauge(
+    "tooncrafter_dispatcher_leads",
+    "1 while this dispatcher is the one that leads, else 0.",
+    registry=None,
+)
 MESSAGES_SENT = Counter(
     "tooncrafter_messages_sent_total",
-    "Messages to workers. `news`: something had changed. `sweep`: sent again, since an earlier one came to nothing.",
+    "Messages to workers. `news`: something had changed. `sweep`: sent again, since an earlier one "
+    "came to nothing.",
     ["cause"],
     registry=None,
 )
@@ -112,16 +135,27 @@ LEASES_RECOVERED = Counter(
     registry=None,
 )
 REPAIRS = Counter(
-    "tooncrafter_audit_repairs_total", "What the audit put right; each tells of a fault.", ["repair"], registry=None
+    "tooncrafter_audit_repairs_total",
+    "What the audit put right; each tells of a fault.",
+    ["repair"],
+    registry=None,
 )
 
 # Worker: the parent process tells, also while its child computes
-MODEL_LOADED = Gauge("tooncrafter_model_loaded", "1 while the worker's child holds its model, else 0.", registry=None)
-MODEL_LOAD_SECONDS = Gauge("tooncrafter_model_load_seconds", "Time that the last load took.", registry=None)
-MODEL_PEAK_MEMORY = Gauge(
-    "tooncrafter_model_peak_memory_bytes", "Most device memory that the last job held.", registry=None
+MODEL_LOADED = Gauge(
+    "tooncrafter_model_loaded", "1 while the worker's child holds its model, else 0.", registry=None
 )
-WORKER_BUSY = Gauge("tooncrafter_worker_busy", "1 while the worker runs a job, else 0.", registry=None)
+MODEL_LOAD_SECONDS = Gauge(
+    "tooncrafter_model_load_seconds", "Time that the last load took.", registry=None
+)
+MODEL_PEAK_MEMORY = Gauge(
+    "tooncrafter_model_peak_memory_bytes",
+    "Most device memory that the last job held.",
+    registry=None,
+)
+WORKER_BUSY = Gauge(
+    "tooncrafter_worker_busy", "1 while the worker runs a job, else 0.", registry=None
+)
 ATTEMPTS = Counter(
     "tooncrafter_attempts_total",
     "Attempts at jobs that ended here. `stale`: it was another worker's by then.",
@@ -129,18 +163,33 @@ ATTEMPTS = Counter(
     registry=None,
 )
 JOB_QUEUE_SECONDS = Histogram(
-    "tooncrafter_job_queue_seconds", "From accepted to started.", buckets=WAIT_BUCKETS, registry=None
+    "tooncrafter_job_queue_seconds",
+    "From accepted to started.",
+    buckets=WAIT_BUCKETS,
+    registry=None,
 )
 JOB_RUN_SECONDS = Histogram(
-    "tooncrafter_job_run_seconds", "From started to the end of the attempt.", buckets=JOB_BUCKETS, registry=None
+    "tooncrafter_job_run_seconds",
+    "From started to the end of the attempt.",
+    buckets=JOB_BUCKETS,
+    registry=None,
 )
 JOB_SECONDS = Histogram(
-    "tooncrafter_job_seconds", "From accepted to succeeded, end to end.", buckets=JOB_BUCKETS, registry=None
+    "tooncrafter_job_seconds",
+    "From accepted to succeeded, end to end.",
+    buckets=JOB_BUCKETS,
+    registry=None,
 )
 STAGE_SECONDS = Histogram(
-    "tooncrafter_job_stage_seconds", "Time of one stage of an attempt.", ["stage"], buckets=STAGE_BUCKETS, registry=None
+    "tooncrafter_job_stage_seconds",
+    "Time of one stage of an attempt.",
+    ["stage"],
+    buckets=STAGE_BUCKETS,
+    registry=None,
 )
-STEPS = Counter("tooncrafter_denoising_steps_total", "Denoising steps that were computed.", registry=None)
+STEPS = Counter(
+    "tooncrafter_denoising_steps_total", "Denoising steps that were computed.", registry=None
+)
 EMPTY_MESSAGES = Counter(
     "tooncrafter_messages_without_job_total",
     "Messages for which no job waited: they came twice or late, and changed nothing.",
@@ -148,15 +197,20 @@ EMPTY_MESSAGES = Counter(
 )
 
 # Worker: its card, asked by `worker.gpu.metrics`
-GPU_MEMORY_USED = Scraped("tooncrafter_gpu_memory_used_bytes", "Memory of the card in use, by whomever.")
+GPU_MEMORY_USED = Scraped(
+    "tooncrafter_gpu_memory_used_bytes", "Memory of the card in use, by whomever."
+)
 GPU_MEMORY_TOTAL = Scraped("tooncrafter_gpu_memory_total_bytes", "Memory of the card.")
 GPU_UTILIZATION = Scraped(
-    "tooncrafter_gpu_utilization_ratio", "Share of the last moment in which the card computed, 0 to 1."
+    "tooncrafter_gpu_utilization_ratio",
+    "Share of the last moment in which the card computed, 0 to 1.",
 )
 GPU_POWER = Scraped("tooncrafter_gpu_power_watts", "What the card draws.")
 GPU_TEMPERATURE = Scraped("tooncrafter_gpu_temperature_celsius", "Temperature of the card.")
 GPU_THROTTLED = Scraped(
-    "tooncrafter_gpu_throttled", "1 while the card is slowed down for this reason, else 0.", ("reason",)
+    "tooncrafter_gpu_throttled",
+    "1 while the card is slowed down for this reason, else 0.",
+    ("reason",),
 )
 
 # Webhook deliverer
@@ -176,12 +230,22 @@ WEBHOOK_SECONDS = Histogram(
 
 def gateway_registry() -> CollectorRegistry:
     """What a gateway serves."""
-    return _registry("gateway", REQUESTS, REQUEST_SECONDS, REQUESTS_IN_FLIGHT, STORAGE_SECONDS, STORAGE_ERRORS)
+    return _registry(
+        "gateway", REQUESTS, REQUEST_SECONDS, REQUESTS_IN_FLIGHT, STORAGE_SECONDS, STORAGE_ERRORS
+    )
 
 
 def dispatcher_registry() -> CollectorRegistry:
     """What a dispatcher serves, beside the queue."""
-    return _registry("dispatcher", LEADS, MESSAGES_SENT, LEASES_RECOVERED, REPAIRS, STORAGE_SECONDS, STORAGE_ERRORS)
+    return _registry(
+        "dispatcher",
+        LEADS,
+        MESSAGES_SENT,
+        LEASES_RECOVERED,
+        REPAIRS,
+        STORAGE_SECONDS,
+        STORAGE_ERRORS,
+    )
 
 
 def webhooks_registry() -> CollectorRegistry:

@@ -34,11 +34,14 @@ class _Handler(WSGIRequestHandler):
         return str(self.client_address[0])
 
 
-def serve_metrics(settings: Settings, registry: CollectorRegistry, is_ready: Callable[[], bool]) -> WSGIServer | None:
+def serve_metrics(
+    settings: Settings, registry: CollectorRegistry, is_ready: Callable[[], bool]
+) -> WSGIServer | None:
     """Answer scrapes from threads of their own, from now on; nothing where no port is set.
 
     Args:
-        settings: address and port; port 0 chooses a free one, which `server_port` of the answer tells.
+        settings: address and port; port 0 chooses a free one, which `server_port` of the answer
+            tells.
         registry: what to show.
         is_ready: what `/readyz` says; it has to answer within a moment.
 
@@ -56,9 +59,13 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry, is_ready: Cal
             return shown
         known = {"/healthz": lambda: True, "/readyz": is_ready}
         good = path in known and known[path]()
-        status = "200 OK" if good else "503 Service Unavailable" if path in known else "404 Not Found"
+        status = (
+            "200 OK" if good else "503 Service Unavailable" if path in known else "404 Not Found"
+        )
         words = f"{status[4:]}\n".encode()
-        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(words)))])
+        start_response(
+            status, [("Content-Type", "text/plain"), ("Content-Length", str(len(words)))]
+        )
         return [words]
 
     server = make_server(settings.metrics_host, settings.metrics_port, answer, _Server, _Handler)

@@ -1,8 +1,10 @@
-"""Traces by setting: what a span is to the rest of the service, and how each process begins and ends to send them.
+"""Traces by setting: what a span is to the rest of the service, and how each process begins and
+ends to send them.
 
-Where they are off, which is the default, spans are one shared object that does nothing, and OpenTelemetry's SDK is not
-even imported. A span's context travels as the text of the W3C header `traceparent`, from the caller through the job's
-record to the worker; so it is known where traces are off, too. The picture of a trace: docs/traces.md.
+Where they are off, which is the default, spans are one shared object that does nothing, and
+OpenTelemetry's SDK is not even imported. A span's context travels as the text of the W3C header
+`traceparent`, from the caller through the job's record to the worker; so it is known where traces
+are off, too. The picture of a trace: docs/traces.md.
 """
 
 import re
@@ -16,10 +18,14 @@ from typing import Self
 from core.settings import Settings
 
 QUEUE = "interpolations"  # what jobs travel through, by name
-FAREWELL_SECONDS = 1.0  # for spans to leave when a process ends; a collector that does not answer keeps nobody
+# for spans to leave when a process ends; a collector that does not answer keeps nobody
+FAREWELL_SECONDS = 1.0
 
-# the newest versions of the header may say more at its end, never less (W3C Trace Context, section 3.2)
-_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?")
+# the newest versions of the header may say more at its end, never less (W3C Trace Context, section
+# 3.2)
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?"
+)
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -35,7 +41,9 @@ class Kind(StrEnum):
 
 
 class Span:
-    """A stretch of time in a trace; this one is nowhere. As a context manager it ends with its block."""
+    """A stretch of time in a trace; this one is nowhere. As a context manager it ends with its
+    block.
+    """
 
     traceparent: str = ""  # its context, for whoever goes on from here
 
@@ -55,7 +63,10 @@ class Span:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind:
             self.fail(kind.__name__)
@@ -104,7 +115,8 @@ def begin_tracing(settings: Settings, process: str) -> None:
     """Call once where a process starts, never in one that forks afterwards.
 
     Raises:
-        SystemExit: traces are on, but what sends them is not installed or told to speak something else.
+        SystemExit: traces are on, but what sends them is not installed or told to speak something
+            else.
     """
     global _tracer  # as loggers are, it is one for the whole process
     if not settings.traces:
@@ -113,7 +125,8 @@ def begin_tracing(settings: Settings, process: str) -> None:
         from core.telemetry.tracing_sdk import SdkTracer
     except ImportError as error:
         raise SystemExit(
-            f"TOONCRAFTER_TRACES is set, but {error.name} is not installed: install the extra `traces`"
+            f"TOONCRAFTER_TRACES is set, but {error.name} is not installed: install the extra "
+            "`traces`"
         ) from None
     _tracer = SdkTracer(process)
 
@@ -140,7 +153,9 @@ def on_the_queue(operation: str, job: str) -> dict[str, str]:
 
 
 def read_traceparent(header: str) -> str:
-    """A caller's `traceparent` in the form of version 00; empty where it is not well-formed, and so means nothing."""
+    """A caller's `traceparent` in the form of version 00; empty where it is not well-formed, and so
+    means nothing.
+    """
     found = _TRACEPARENT.fullmatch(header)
     if not found or (found[1] == "00" and found[3]):
         return ""

@@ -1,7 +1,9 @@
-"""Spans that leave the process: by OpenTelemetry's SDK, over OTLP/HTTP. Imported only where traces are on.
+"""Spans that leave the process: by OpenTelemetry's SDK, over OTLP/HTTP. Imported only where traces
+are on.
 
-The SDK's usual variables say where to and how many. Neither its global provider nor its global context is touched, so
-no library begins to trace on its own: what a span says is decided in this repository alone.
+The SDK's usual variables say where to and how many. Neither its global provider nor its global
+context is touched, so no library begins to trace on its own: what a span says is decided in this
+repository alone.
 """
 
 import logging
@@ -16,7 +18,15 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 from core.telemetry.tracing import Attributes, Kind, Span, Tracer
 
@@ -30,7 +40,9 @@ class SdkSpan(Span):
     def __init__(self, span: trace.Span) -> None:
         self._span = span
         context = span.get_span_context()
-        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        self.traceparent = (
+            f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        )
 
     def rename(self, name: str) -> None:
         """Its name is known only now."""
@@ -52,26 +64,31 @@ class SdkSpan(Span):
 
 
 class SdkTracer(Tracer):
-    """Makes spans and sends them from a thread of its own, in batches; more than it can hold are dropped, never waited
-    for.
+    """Makes spans and sends them from a thread of its own, in batches; more than it can hold are
+    dropped, never waited for.
     """
 
     def __init__(self, process: str) -> None:
         """Begin to send.
 
         Args:
-            process: the service's name is `tooncrafter-{process}`, unless `OTEL_SERVICE_NAME` says another.
+            process: the service's name is `tooncrafter-{process}`, unless `OTEL_SERVICE_NAME` says
+                another.
 
         Raises:
             SystemExit: the variables ask for a protocol other than `PROTOCOL`.
         """
         wanted = next(filter(None, map(os.environ.get, _PROTOCOLS)), PROTOCOL)
         if wanted != PROTOCOL:
-            raise SystemExit(f"traces leave as {PROTOCOL}, but OTEL_EXPORTER_OTLP_PROTOCOL is {wanted}")
-        self._provider = TracerProvider(resource=_resource(process), shutdown_on_exit=False)  # nobody waits at the exit
+            raise SystemExit(
+                f"traces leave as {PROTOCOL}, but OTEL_EXPORTER_OTLP_PROTOCOL is {wanted}"
+            )
+        # nobody waits at the exit
+        self._provider = TracerProvider(resource=_resource(process), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("tooncrafter", version("tooncrafter-service"))
-        # one line each time that a batch is given up will do; the words of each try, and of libraries below, would not
+        # one line each time that a batch is given up will do; the words of each try, and of
+        # libraries below, would not
         logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
 
     def start(
@@ -85,7 +102,11 @@ class SdkTracer(Tracer):
         attributes: Attributes | None = None,
     ) -> Span:
         """Begin a span; a parent that was not sampled has no sampled children."""
-        above = trace.set_span_in_context(NonRecordingSpan(_context(parent)), Context()) if parent else Context()
+        above = (
+            trace.set_span_in_context(NonRecordingSpan(_context(parent)), Context())
+            if parent
+            else Context()
+        )
         return SdkSpan(
             self._tracer.start_span(
                 name,
@@ -104,15 +125,23 @@ class SdkTracer(Tracer):
 
 def _resource(process: str) -> Resource:
     """What all spans of this process say of it; the variables of the environment win."""
-    own = {"service.version": version("tooncrafter-service"), "service.instance.id": str(uuid.uuid4())}
-    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    own = {
+        "service.version": version("tooncrafter-service"),
+        "service.instance.id": str(uuid.uuid4()),
+    }
+    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    )
     return Resource.create(own if named else {SERVICE_NAME: f"tooncrafter-{process}", **own})
 
 
 def _context(traceparent: str) -> SpanContext:
     _, trace_id, span_id, flags = traceparent.split("-")
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1e6) * 1000  # a `datetime` knows microseconds
+    # a `datetime` knows microseconds
+    return None if moment is None else round(moment.timestamp() * 1e6) * 1000

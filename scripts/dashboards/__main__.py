@@ -1,4 +1,6 @@
-"""Write Grafana's dashboards from what stands beside this: `make dashboards`. Tests compare both."""
+"""Write Grafana's dashboards from what stands beside this: `make dashboards`. Tests compare
+both.
+"""
 
 from scripts.dashboards.catalogue import DASHBOARDS, file_of
 from scripts.dashboards.grafana import render

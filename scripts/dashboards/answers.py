@@ -12,7 +12,9 @@ Point = tuple[float, float]  # Unix time in seconds, value
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a legend: its name, its labels, and its points in order; a single one where only now is shown."""
+    """One line of a legend: its name, its labels, and its points in order; a single one where only
+    now is shown.
+    """
 
     name: str
     labels: dict[str, str]
@@ -39,8 +41,8 @@ class DataSource:
     Args:
         url: where it listens.
         span: what to look at.
-        scrape_seconds: how often it scrapes; as in Grafana, `$__rate_interval` is four times that, and a step longer
-            than a scrape.
+        scrape_seconds: how often it scrapes; as in Grafana, `$__rate_interval` is four times that,
+            and a step longer than a scrape.
     """
 
     def __init__(self, url: str, span: Span, scrape_seconds: float) -> None:
@@ -53,13 +55,16 @@ class DataSource:
         chosen = {}
         for variable in page["templating"]["list"]:
             if variable["type"] == "query":
-                metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
+                metric, label = re.fullmatch(
+                    r"label_values\((\w+), (\w+)\)", variable["query"]["query"]
+                ).groups()
                 values = self._get(f"/api/v1/label/{label}/values", {"match[]": metric})
                 chosen[variable["name"]] = variable["allValue"] or "|".join(values)
         return chosen
 
     def ask(self, panel: Mapping[str, Any], variables: Mapping[str, str]) -> list[Series]:
-        """All series of a panel in the order of its queries; what is no number is left out, as in a curve.
+        """All series of a panel in the order of its queries; what is no number is left out, as in a
+        curve.
 
         Raises:
             ValueError: Prometheus refuses a query.
@@ -68,7 +73,11 @@ class DataSource:
         for target in panel["targets"]:
             query = self.replace(target["expr"], variables)
             for labels, points in self._points(query, instant=target.get("instant", False)):
-                known = [(time, value) for time, value in points if value == value and abs(value) != float("inf")]
+                known = [
+                    (time, value)
+                    for time, value in points
+                    if value == value and abs(value) != float("inf")
+                ]
                 if known:
                     found.append(Series(legend(target["legendFormat"], labels), labels, known))
         return found
@@ -84,7 +93,9 @@ class DataSource:
         if instant:
             answer = self._get("/api/v1/query", {"query": query, "time": self.span.end})
             result = (
-                answer["result"] if answer["resultType"] == "vector" else [{"metric": {}, "value": answer["result"]}]
+                answer["result"]
+                if answer["resultType"] == "vector"
+                else [{"metric": {}, "value": answer["result"]}]
             )
             for one in result:
                 yield one["metric"], [(one["value"][0], float(one["value"][1]))]
@@ -96,7 +107,9 @@ class DataSource:
     def _get(self, path: str, parameters: dict[str, Any]) -> Any:
         answer = httpx.get(self._url + path, params=parameters, timeout=30).json()
         if answer["status"] != "success":
-            raise ValueError(f"Prometheus refuses {parameters.get('query', path)}: {answer['error']}")
+            raise ValueError(
+                f"Prometheus refuses {parameters.get('query', path)}: {answer['error']}"
+            )
         return answer["data"]
 
 

@@ -14,7 +14,9 @@ GAP_STEPS = 1.5  # two points farther apart are not joined
 CLOCK_TIMES = 4  # below the plot
 
 
-def draw(panel: Mapping[str, Any], series: Sequence[Series], span: Span, width: int, height: int) -> str:
+def draw(
+    panel: Mapping[str, Any], series: Sequence[Series], span: Span, width: int, height: int
+) -> str:
     """The picture, so many pixels large."""
     return _Plot(panel, span, width, height).draw(series)
 
@@ -32,7 +34,9 @@ class _Plot:
         self._ticks = self._choose_ticks(curves)
         parts = [*self._values(), *self._times()]
         for index in reversed(range(len(curves))):  # the first one on top
-            parts += self._curve(curves[index], grounds[index], color_of(self._panel, series[index], index))
+            parts += self._curve(
+                curves[index], grounds[index], color_of(self._panel, series[index], index)
+            )
         size = f'width="{self._width}" height="{self._height}" viewBox="0 0 {self._width} {self._height}"'
         return f"<svg {size}>{''.join([*parts, *self._limits()])}</svg>"
 
@@ -50,7 +54,9 @@ class _Plot:
     def _choose_ticks(self, curves: Sequence[Sequence[Point]]) -> list[float]:
         """About five round values from 0 to at least the largest."""
         most = max(value for points in curves for _, value in points)
-        most = self._field.get("max") or max(most, self._field["custom"].get("axisSoftMax", 0)) or 1.0
+        most = (
+            self._field.get("max") or max(most, self._field["custom"].get("axisSoftMax", 0)) or 1.0
+        )
         power = 10 ** math.floor(math.log10(most / 4))
         step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * 5 >= most)
         if self._field.get("decimals") == 0:
@@ -63,19 +69,27 @@ class _Plot:
         for tick in self._ticks:
             y = self._y(tick)
             parts.append(f'<path class="grid" d="M{LEFT},{y} H{self._width - RIGHT}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4}">{number(self._panel, tick)}</text>')
+            parts.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{y + 4}">{number(self._panel, tick)}</text>'
+            )
         return parts
 
     def _times(self) -> list[str]:
         """The times below."""
         parts = []
         for index in range(CLOCK_TIMES):
-            time = self._span.begin + (index + 0.5) / CLOCK_TIMES * (self._span.end - self._span.begin)
+            time = self._span.begin + (index + 0.5) / CLOCK_TIMES * (
+                self._span.end - self._span.begin
+            )
             clock = datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
-            parts.append(f'<text class="time" x="{self._x(time)}" y="{self._height - 5}">{clock}</text>')
+            parts.append(
+                f'<text class="time" x="{self._x(time)}" y="{self._height - 5}">{clock}</text>'
+            )
         return parts
 
-    def _curve(self, points: Sequence[Point], ground: Mapping[float, float], color: str) -> list[str]:
+    def _curve(
+        self, points: Sequence[Point], ground: Mapping[float, float], color: str
+    ) -> list[str]:
         """A line, and the area between it and what it stands on."""
         opacity = self._field["custom"]["fillOpacity"] / 100
         parts = []
@@ -98,7 +112,9 @@ class _Plot:
         ]
 
 
-def _stacked(curves: Sequence[Sequence[Point]]) -> tuple[list[list[Point]], list[dict[float, float]]]:
+def _stacked(
+    curves: Sequence[Sequence[Point]],
+) -> tuple[list[list[Point]], list[dict[float, float]]]:
     """Each on top of those before it, and by time what each stands on."""
     height: dict[float, float] = {}
     raised, grounds = [], []

@@ -1,4 +1,6 @@
-"""The page about the queue and the jobs: who waits, who works, what becomes of jobs, what was lost and came back."""
+"""The page about the queue and the jobs: who waits, who works, what becomes of jobs, what was lost
+and came back.
+"""
 
 from scripts.dashboards.panels import (
     BAD,
@@ -14,7 +16,9 @@ from scripts.dashboards.panels import (
     median_and_slowest,
 )
 
-FAILED_15M = 'sum(max by (status, code) (increase(tooncrafter_jobs_ended_total{status="failed"}[15m])))'
+FAILED_15M = (
+    'sum(max by (status, code) (increase(tooncrafter_jobs_ended_total{status="failed"}[15m])))'
+)
 ENDED_15M = 'sum(max by (status, code) (increase(tooncrafter_jobs_ended_total{status=~"failed|succeeded"}[15m])))'
 
 _WAITING = [
@@ -79,7 +83,10 @@ _WORKING = [
         "Running jobs",
         "And those of them whose worker is silent: the dispatcher takes them back within a second.",
         "short",
-        {"running": "max(tooncrafter_queue_running_jobs)", "silent": "max(tooncrafter_queue_expired_leases)"},
+        {
+            "running": "max(tooncrafter_queue_running_jobs)",
+            "silent": "max(tooncrafter_queue_expired_leases)",
+        },
         colors={"running": WELL, "silent": BAD},
     ),
 ]
@@ -89,7 +96,10 @@ _OUTCOMES = [
         "Accepted per minute",
         "By priority.",
         "short",
-        {"{{priority}}": f"60 * max by (priority) (rate(tooncrafter_jobs_accepted_total[{RANGE}]))"},
+        {
+            "{{priority}}": "60 * max by (priority) "
+            f"(rate(tooncrafter_jobs_accepted_total[{RANGE}]))"
+        },
         stacked=True,
     ),
     Panel(
@@ -117,10 +127,16 @@ _OUTCOMES = [
         "s",
         median_and_slowest("tooncrafter_job_seconds"),
     ),
-    Panel("Run time", "One attempt, within 5 minutes.", "s", median_and_slowest("tooncrafter_job_run_seconds")),
+    Panel(
+        "Run time",
+        "One attempt, within 5 minutes.",
+        "s",
+        median_and_slowest("tooncrafter_job_run_seconds"),
+    ),
     Panel(
         "Time of the stages",
-        "Where the run time of a mean job goes, within 5 minutes: `download` and `upload` are the storage, `export` is "
+        "Where the run time of a mean job goes, within 5 minutes: `download` and `upload` are the "
+        "storage, `export` is "
         "the encoder of videos, the rest is the device.",
         "s",
         {
@@ -137,7 +153,10 @@ _LOST = [
         "Jobs taken back from lost workers",
         "Within 5 minutes.",
         "short",
-        {"{{outcome}}": f"sum by (outcome) (increase(tooncrafter_leases_recovered_total[{JOBS_RANGE}]))"},
+        {
+            "{{outcome}}": "sum by (outcome) "
+            f"(increase(tooncrafter_leases_recovered_total[{JOBS_RANGE}]))"
+        },
     ),
     Panel(
         "Messages",

@@ -1,7 +1,8 @@
-"""`make dashboards-look`: draw the dashboards without a Grafana, from the same files and with a real Prometheus.
+"""`make dashboards-look`: draw the dashboards without a Grafana, from the same files and with a
+real Prometheus.
 
-Without further words, of a stack of its own, which does ten jobs and suffers a fault. With `--prometheus URL`, of a
-service that runs.
+Without further words, of a stack of its own, which does ten jobs and suffers a fault. With
+`--prometheus URL`, of a service that runs.
 """
 
 import argparse
@@ -30,15 +31,26 @@ def main() -> None:
         SystemExit: a program is missing, or Prometheus does not answer.
     """
     parser = argparse.ArgumentParser(prog="make dashboards-look", description=__doc__)
-    parser.add_argument("--prometheus", metavar="URL", help="of a service that runs, instead of a stack of its own")
+    parser.add_argument(
+        "--prometheus", metavar="URL", help="of a service that runs, instead of a stack of its own"
+    )
     parser.add_argument("--minutes", type=float, default=60, help="how far to look back there (60)")
-    parser.add_argument("--fault", choices=sorted(STORIES), default="lost-worker", help="what happens to the own stack")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "dashboards", help="folder for the pictures")
+    parser.add_argument(
+        "--fault",
+        choices=sorted(STORIES),
+        default="lost-worker",
+        help="what happens to the own stack",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "out" / "dashboards", help="folder for the pictures"
+    )
     asked = parser.parse_args()
     try:
         if asked.prometheus:
             end = time.time()
-            source = DataSource(asked.prometheus, span(end - 60 * asked.minutes, end), scrape_seconds=10)
+            source = DataSource(
+                asked.prometheus, span(end - 60 * asked.minutes, end), scrape_seconds=10
+            )
             drawn = draw(pages(), source, asked.out)
         else:
             drawn = asyncio.run(act(asked.fault, asked.out))
@@ -57,7 +69,9 @@ async def act(fault: str, out: Path) -> list[Path]:
             await scene.do_jobs(JOBS_BEFORE)
             await story.happens(scene, story.jobs)
             await asyncio.sleep(2 * SCRAPE_SECONDS)
-            source = DataSource(scene.prometheus.url, span(scene.begun, time.time()), SCRAPE_SECONDS)
+            source = DataSource(
+                scene.prometheus.url, span(scene.begun, time.time()), SCRAPE_SECONDS
+            )
             shown = pages() | {fault: excerpt(story.title, story.panels)}
             return await asyncio.to_thread(draw, shown, source, out)
 

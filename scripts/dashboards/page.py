@@ -24,8 +24,10 @@ def render(page: Mapping[str, Any], source: DataSource) -> str:
     bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in page["panels"]) * LINE
     title = escape(page["title"])
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE.read_text()}</style>'
-        f'<h1>{title}</h1><main style="width:{PAGE_WIDTH}px;height:{bottom}px">{"".join(boxes)}</main></html>'
+        '<!doctype html><html lang="en"><meta '
+        f'charset="utf-8"><title>{title}</title><style>{STYLE.read_text()}</style>'
+        f"<h1>{title}</h1><main "
+        f'style="width:{PAGE_WIDTH}px;height:{bottom}px">{"".join(boxes)}</main></html>'
     )
 
 
@@ -48,20 +50,26 @@ def _box(panel: Mapping[str, Any], source: DataSource, variables: Mapping[str, s
     return f'<section {about} style="{place}"><h3>{title}</h3>{inside}</section>'
 
 
-def _curves(panel: Mapping[str, Any], series: Sequence[Series], source: DataSource, width: int, height: int) -> str:
+def _curves(
+    panel: Mapping[str, Any], series: Sequence[Series], source: DataSource, width: int, height: int
+) -> str:
     legend = _list if panel["options"]["legend"]["displayMode"] == "list" else _table
     names, lines = legend(panel, series, height)
     return draw(panel, series, source.span, width, height - ENTRY * lines - 4) + names
 
 
 def _table(panel: Mapping[str, Any], series: Sequence[Series], height: int) -> tuple[str, int]:
-    """A legend with the last and the largest value, and how many lines it has; Grafana's scrolls beyond the half."""
+    """A legend with the last and the largest value, and how many lines it has; Grafana's scrolls
+    beyond the half.
+    """
     room = (height // 2 - ENTRY) // ENTRY
     rows = []
     for index, one in enumerate(series[:room]):
         name = f'<i style="background:{color_of(panel, one, index)}"></i>{escape(one.name)}'
         most = max(value for _, value in one.points)
-        rows.append(f"<tr><td>{name}</td><td>{number(panel, one.last)}</td><td>{number(panel, most)}</td></tr>")
+        rows.append(
+            f"<tr><td>{name}</td><td>{number(panel, one.last)}</td><td>{number(panel, most)}</td></tr>"
+        )
     more = f" (and {len(series) - room} more)" if len(series) > room else ""
     head = f"<tr><th>Name{more}</th><th>Last *</th><th>Max</th></tr>"
     return f'<table class="legend">{head}{"".join(rows)}</table>', len(rows) + 1
@@ -74,4 +82,7 @@ def _list(panel: Mapping[str, Any], series: Sequence[Series], _: int) -> tuple[s
         f"<b>{number(panel, one.last)}</b></span>"
         for index, one in enumerate(series)
     ]
-    return f'<div class="names" style="height:{LIST_LINES * ENTRY}px">{"".join(names)}</div>', LIST_LINES
+    return (
+        f'<div class="names" style="height:{LIST_LINES * ENTRY}px">{"".join(names)}</div>',
+        LIST_LINES,
+    )

@@ -1,9 +1,12 @@
-"""What a dashboard is made of: panels that answer one question each, in rows titled by an operator's questions."""
+"""What a dashboard is made of: panels that answer one question each, in rows titled by an
+operator's questions.
+"""
 
 from dataclasses import dataclass, field
 
 RANGE = "$__rate_interval"
-JOBS_RANGE = "5m"  # a job takes a minute, so a shorter window often holds none; an alert's window is no shorter
+# a job takes a minute, so a shorter window often holds none; an alert's window is no shorter
+JOBS_RANGE = "5m"
 
 WELL, WARNING, BAD, PLAIN = "green", "yellow", "red", "blue"  # Grafana's names
 ONE_IS_WELL = {0: BAD, 1: WELL}
@@ -20,8 +23,10 @@ class Panel:
         says: the description behind the title's `i`.
         unit: by Grafana's name.
         queries: legend to query.
-        kind: `timeseries`, `stat` (now, as a number), `bargauge` (now, as bars) or `table` (now, labels as columns).
-        limits: from which value on which colour; lines in a time series. The first one holds below it, too.
+        kind: `timeseries`, `stat` (now, as a number), `bargauge` (now, as bars) or `table` (now,
+            labels as columns).
+        limits: from which value on which colour; lines in a time series. The first one holds below
+            it, too.
         words: shown instead of a value.
         most: end of the scale.
         most_at_least: where the scale does not end before, so that small values look small.
@@ -71,7 +76,9 @@ class Dashboard:
 def quantile(share: float, metric: str, by: str = "", selector: str = "", span: str = RANGE) -> str:
     """A histogram's value that so large a share stays below."""
     labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{selector}[{span}])))"
+    return (
+        f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{selector}[{span}])))"
+    )
 
 
 def median_and_slowest(metric: str, selector: str = "", span: str = JOBS_RANGE) -> dict[str, str]:

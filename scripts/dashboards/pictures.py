@@ -27,7 +27,10 @@ BESIDE = 3  # panels of an excerpt
 
 def pages() -> dict[str, Any]:
     """What Grafana reads, by the dashboards' short names."""
-    return {file_of(dashboard).stem: json.loads(file_of(dashboard).read_text()) for dashboard in DASHBOARDS}
+    return {
+        file_of(dashboard).stem: json.loads(file_of(dashboard).read_text())
+        for dashboard in DASHBOARDS
+    }
 
 
 def excerpt(title: str, panels: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +50,9 @@ def excerpt(title: str, panels: Sequence[str]) -> dict[str, Any]:
 def panel_named(name: str) -> dict[str, Any]:
     """A panel as Grafana reads it, by `dashboard/title`; `StopIteration` where there is none."""
     dashboard, _, title = name.partition("/")
-    found: dict[str, Any] = next(panel for panel in pages()[dashboard]["panels"] if panel["title"] == title)
+    found: dict[str, Any] = next(
+        panel for panel in pages()[dashboard]["panels"] if panel["title"] == title
+    )
     return found
 
 

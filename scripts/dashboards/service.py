@@ -32,7 +32,12 @@ _NEEDS_ME = [
         limits=ONE_IS_BAD,
     ),
     Panel(
-        "Processes that answer", "To a scrape.", "short", {"{{job}}": f"sum by (job) (up{OURS})"}, "stat", ONE_IS_WELL
+        "Processes that answer",
+        "To a scrape.",
+        "short",
+        {"{{job}}": f"sum by (job) (up{OURS})"},
+        "stat",
+        ONE_IS_WELL,
     ),
     Panel(
         "Redis",
@@ -55,7 +60,10 @@ _NEEDS_ME = [
         "Which alerts",
         "`pending`: true, and not yet for long enough. Nothing here is good news.",
         "short",
-        {"": f'count by (alertname, severity, alertstate) (ALERTS{{alertstate=~"pending|firing", {OUR_ALERTS}}})'},
+        {
+            "": "count by (alertname, severity, alertstate) "
+            f'(ALERTS{{alertstate=~"pending|firing", {OUR_ALERTS}}})'
+        },
         "table",
     ),
 ]
@@ -74,7 +82,8 @@ _CALLERS = [
         "5xx. Lines: the budget of 0.1 %, and where a month's is gone in two days.",
         "percentunit",
         {
-            "failing": f'(sum(rate(tooncrafter_http_requests_total{{status=~"5.."}}[{RANGE}])) or vector(0)) '
+            "failing": f'(sum(rate(tooncrafter_http_requests_total{{status=~"5.."}}[{RANGE}])) or '
+            "vector(0)) "
             f"/ sum(rate(tooncrafter_http_requests_total[{RANGE}]))"
         },
         limits={0: WELL, BUDGET: WARNING, FAST_BURN: BAD},
@@ -86,7 +95,11 @@ _CALLERS = [
         "s",
         {
             "{{method}} {{route}}": quantile(
-                0.95, "tooncrafter_http_request_seconds", "method, route", '{route!~".*/events"}', JOBS_RANGE
+                0.95,
+                "tooncrafter_http_request_seconds",
+                "method, route",
+                '{route!~".*/events"}',
+                JOBS_RANGE,
             )
         },
         many=True,
@@ -102,9 +115,14 @@ _CALLERS = [
 _STORAGE = [
     Panel(
         "Time of an operation",
-        "19 of 20 stay below, as gateways and dispatchers see it. The line: from here on it is slow.",
+        "19 of 20 stay below, as gateways and dispatchers see it. The line: from here on it is "
+        "slow.",
         "s",
-        {"{{operation}}": quantile(0.95, "tooncrafter_storage_operation_seconds", "operation", span=JOBS_RANGE)},
+        {
+            "{{operation}}": quantile(
+                0.95, "tooncrafter_storage_operation_seconds", "operation", span=JOBS_RANGE
+            )
+        },
         limits={0: WELL, SLOW_STORAGE: BAD},
         many=True,
     ),
@@ -112,7 +130,10 @@ _STORAGE = [
         "Operations per second",
         "Of gateways and dispatchers.",
         "ops",
-        {"{{operation}}": f"sum by (operation) (rate(tooncrafter_storage_operation_seconds_count[{RANGE}]))"},
+        {
+            "{{operation}}": "sum by (operation) "
+            f"(rate(tooncrafter_storage_operation_seconds_count[{RANGE}]))"
+        },
         many=True,
     ),
     Panel(
@@ -136,7 +157,8 @@ _WEBHOOKS = [
     ),
     Panel(
         "Events to deliver",
-        "`due` ones that stay: nobody delivers. `waiting` ones: receivers fail, the next attempt comes.",
+        "`due` ones that stay: nobody delivers. `waiting` ones: receivers fail, the next attempt "
+        "comes.",
         "short",
         {"{{state}}": "max by (state) (tooncrafter_webhook_events)"},
         colors={"in_flight": PLAIN, "waiting": WARNING, "due": BAD},

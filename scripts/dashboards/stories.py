@@ -1,4 +1,6 @@
-"""What may happen to a service, and the panels by which an operator sees what it was: docs/mornings.md tells them."""
+"""What may happen to a service, and the panels by which an operator sees what it was:
+docs/mornings.md tells them.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,11 +28,15 @@ class Story:
 
 async def _lose_a_worker(scene: Scene, _: int) -> None:
     await scene.submit(steps=50)
-    await scene.until(lambda: scene.prometheus.query("tooncrafter_queue_running_jobs > 0"), "the job runs")
+    await scene.until(
+        lambda: scene.prometheus.query("tooncrafter_queue_running_jobs > 0"), "the job runs"
+    )
     scene.kill_worker(for_good=False)
     taken_back = "sum(increase(tooncrafter_leases_recovered_total[5m])) > 0"
     await scene.until(lambda: scene.prometheus.query(taken_back), "the job was taken back")
-    await scene.until(lambda: scene.prometheus.query("max(tooncrafter_queue_running_jobs) == 0"), "and has ended")
+    await scene.until(
+        lambda: scene.prometheus.query("max(tooncrafter_queue_running_jobs) == 0"), "and has ended"
+    )
 
 
 async def _lose_all_workers(scene: Scene, jobs: int) -> None:

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 SCALES: dict[str, Sequence[tuple[float, str]]] = {
-    "s": ((1e-9, " ns"), (1e-6, " µs"), (1e-3, " ms"), (1, " s"), (60, " min"), (3600, " hours"), (86400, " days")),
+    "s": (
+        (1e-9, " ns"),
+        (1e-6, " µs"),
+        (1e-3, " ms"),
+        (1, " s"),
+        (60, " min"),
+        (3600, " hours"),
+        (86400, " days"),
+    ),
     "bytes": ((1, " B"), (2**10, " KiB"), (2**20, " MiB"), (2**30, " GiB"), (2**40, " TiB")),
     "short": ((1, ""), (1e3, " K"), (1e6, " Mil"), (1e9, " Bil")),
     "watt": ((1e-3, " mW"), (1, " W"), (1e3, " kW")),

@@ -1,4 +1,6 @@
-"""Single values as a panel of Grafana shows them: words, numbers, colours; and panels made of these alone."""
+"""Single values as a panel of Grafana shows them: words, numbers, colours; and panels made of these
+alone.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +10,18 @@ from typing import Any
 from scripts.dashboards.answers import Series
 from scripts.dashboards.units import written
 
-PALETTE = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#6ed0e0", "#c0d8ff", "#ffa6b0")
+PALETTE = (
+    "#73bf69",
+    "#f2cc0c",
+    "#8ab8ff",
+    "#ff780a",
+    "#f2495c",
+    "#5794f2",
+    "#b877d9",
+    "#6ed0e0",
+    "#c0d8ff",
+    "#ffa6b0",
+)
 COLORS = {"green": "#56a64b", "yellow": "#e0b400", "red": "#e02f44", "blue": "#3274d9"}
 
 
@@ -29,7 +42,8 @@ def color_of(panel: Mapping[str, Any], series: Series, index: int) -> str:
 def tiles(panel: Mapping[str, Any], series: Sequence[Series]) -> str:
     """A panel `stat`."""
     shown = (
-        f'<div style="background:{_limit_color(panel, one)}">{escape(one.name)}<b>{_words(panel, one)}</b></div>'
+        "<div "
+        f'style="background:{_limit_color(panel, one)}">{escape(one.name)}<b>{_words(panel, one)}</b></div>'
         for one in series
     )
     return f'<div class="tiles">{"".join(shown)}</div>'
@@ -50,7 +64,10 @@ def table(_: Mapping[str, Any], series: Sequence[Series]) -> str:
     """A panel `table`: labels as columns."""
     columns = list(dict.fromkeys(name for one in series for name in one.labels))
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    rows = ("".join(f"<td>{escape(one.labels.get(name, ''))}</td>" for name in columns) for one in series)
+    rows = (
+        "".join(f"<td>{escape(one.labels.get(name, ''))}</td>" for name in columns)
+        for one in series
+    )
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 

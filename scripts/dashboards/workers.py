@@ -1,6 +1,17 @@
-"""The page about the GPU workers: whether they are ready, how fast they are, how their cards are."""
+"""The page about the GPU workers: whether they are ready, how fast they are, how their cards
+are.
+"""
 
-from scripts.dashboards.panels import BAD, JOBS_RANGE, ONE_IS_WELL, PLAIN, WARNING, WELL, Dashboard, Panel
+from scripts.dashboards.panels import (
+    BAD,
+    JOBS_RANGE,
+    ONE_IS_WELL,
+    PLAIN,
+    WARNING,
+    WELL,
+    Dashboard,
+    Panel,
+)
 
 CHOSEN = '{instance=~"$worker"}'
 
@@ -43,7 +54,8 @@ _FAST = [
         "Of 5 minutes. A card that is slowed down falls behind the others.",
         "short",
         {
-            "{{instance}}": f"rate(tooncrafter_denoising_steps_total{CHOSEN}[{JOBS_RANGE}]) / on (instance) "
+            "{{instance}}": f"rate(tooncrafter_denoising_steps_total{CHOSEN}[{JOBS_RANGE}]) / on "
+            "(instance) "
             f"(avg_over_time(tooncrafter_worker_busy{CHOSEN}[{JOBS_RANGE}]) > 0)"
         },
         digits=1,
@@ -52,9 +64,17 @@ _FAST = [
         "Attempts within 5 minutes",
         "By outcome. `stale`: another worker had the job by then.",
         "short",
-        {"{{outcome}}": f"sum by (outcome) (increase(tooncrafter_attempts_total{CHOSEN}[{JOBS_RANGE}]))"},
+        {
+            "{{outcome}}": "sum by (outcome) "
+            f"(increase(tooncrafter_attempts_total{CHOSEN}[{JOBS_RANGE}]))"
+        },
         stacked=True,
-        colors={"succeeded": WELL, "canceled": PLAIN, "failed|device_broken": BAD, "stale|given_back": WARNING},
+        colors={
+            "succeeded": WELL,
+            "canceled": PLAIN,
+            "failed|device_broken": BAD,
+            "stale|given_back": WARNING,
+        },
     ),
     Panel(
         "Peak memory",
@@ -76,12 +96,25 @@ _CARDS = [
         "Memory in use",
         "By whomever, as a share of the card's. The line: the next larger canvas runs out.",
         "percentunit",
-        {"{{instance}}": f"tooncrafter_gpu_memory_used_bytes{CHOSEN} / tooncrafter_gpu_memory_total_bytes{CHOSEN}"},
+        {
+            "{{instance}}": f"tooncrafter_gpu_memory_used_bytes{CHOSEN} / "
+            f"tooncrafter_gpu_memory_total_bytes{CHOSEN}"
+        },
         limits={0: WELL, 0.97: BAD},
         most=1,
     ),
-    Panel("Power", "What each draws.", "watt", {"{{instance}}": f"tooncrafter_gpu_power_watts{CHOSEN}"}),
-    Panel("Temperature", "Of each.", "celsius", {"{{instance}}": f"tooncrafter_gpu_temperature_celsius{CHOSEN}"}),
+    Panel(
+        "Power",
+        "What each draws.",
+        "watt",
+        {"{{instance}}": f"tooncrafter_gpu_power_watts{CHOSEN}"},
+    ),
+    Panel(
+        "Temperature",
+        "Of each.",
+        "celsius",
+        {"{{instance}}": f"tooncrafter_gpu_temperature_celsius{CHOSEN}"},
+    ),
     Panel(
         "Slowed down",
         "Which card and why, while it lasts. Nothing here is good news.",

@@ -1,1 +1,3 @@
-"""Golden vectors: outputs of the original model at a small configuration, and our answers to them."""
+"""Golden vectors: outputs of the original model at a small configuration, and our answers to
+them.
+"""

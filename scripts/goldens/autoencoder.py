@@ -16,14 +16,18 @@ def vae_encode(case: Case) -> dict[str, Tensor]:
     moments, hidden_states = case.parts.autoencoder.encode(pictures)
     outputs = {f"hidden{index}": states for index, states in enumerate(hidden_states)}
     scale = case.parts.autoencoder.config.scaling_factor
-    return outputs | {"moments": moments, "z": sample_posterior(moments, case.input("vae_noise")) * scale}
+    return outputs | {
+        "moments": moments,
+        "z": sample_posterior(moments, case.input("vae_noise")) * scale,
+    }
 
 
 @golden("vae_decode")
 def vae_decode(case: Case) -> dict[str, Tensor]:
     """The decoder on 16, 14 and 3 frames, and without references."""
     autoencoder = case.parts.autoencoder
-    states = [case.input(f"dec_ref{index}")[0].transpose(0, 1) for index in range(5)]  # 1 c 2 h w -> 2 c h w
+    # 1 c 2 h w -> 2 c h w
+    states = [case.input(f"dec_ref{index}")[0].transpose(0, 1) for index in range(5)]
     references = autoencoder.prepare_references(states)
     latents = case.input("dec_z").transpose(0, 1)[None]  # t c h w -> 1 c t h w
     clips = {

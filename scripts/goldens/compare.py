@@ -21,7 +21,8 @@ class Deviation:
 
     Attributes:
         error: largest absolute difference.
-        share: of the tolerance; above 1 is out of tolerance, infinite where nothing may differ or a value is NaN.
+        share: of the tolerance; above 1 is out of tolerance, infinite where nothing may differ or a
+            value is NaN.
     """
 
     output: str
@@ -42,7 +43,10 @@ def deviations(case: Case, outputs: Mapping[str, Tensor], folder: Path) -> list[
             raise ValueError(f"case {case.name}: no answer for output {name!r}")
         ours = _sampled(case, name, outputs[name])
         if ours.shape != stored[name].shape:
-            raise ValueError(f"case {case.name}: {name} is {tuple(ours.shape)}, stored is {tuple(stored[name].shape)}")
+            raise ValueError(
+                f"case {case.name}: {name} is {tuple(ours.shape)}, stored is "
+                f"{tuple(stored[name].shape)}"
+            )
         found.append(_deviation(name, ours, stored[name], spec.get("atol")))
     return found
 
@@ -51,7 +55,9 @@ def _sampled(case: Case, name: str, output: Tensor) -> Tensor:
     count = case.entry.get("sampled", {}).get(name)
     if count is None:
         return output
-    positions = golden_recipe.sample_indices(f"{case.name}.{name}", output.numel(), count, case.seed)
+    positions = golden_recipe.sample_indices(
+        f"{case.name}.{name}", output.numel(), count, case.seed
+    )
     return output.flatten()[torch.from_numpy(positions)]
 
 

@@ -61,7 +61,9 @@ def resampler_probes(case: Case) -> dict[str, Tensor]:
     tokens, latents = case.input("eps_rs_x"), case.input("eps_rs_l")
     queries = attention.ln1(latents)
     return {
-        "resampler_attn": attention.attn(queries, torch.cat([attention.ln0(tokens), queries], dim=1)),
+        "resampler_attn": attention.attn(
+            queries, torch.cat([attention.ln0(tokens), queries], dim=1)
+        ),
         "resampler_ff": feed_forward(latents),
         "resampler_norm_out": projection.norm_out(case.input("eps_rs_no")),
     }
@@ -75,6 +77,10 @@ def sketch_probes(case: Case) -> dict[str, Tensor]:
     tokens = probed(case, "block_sketch", block.attentions[0].transformer_blocks[0])
     return {
         "sketch_res": residual(case.input("eps_sk"), case.input("eps_semb")),
-        "sketch_spatial": spatial(case.input("eps_sk2"), case.input("eps_ctx"), return_dict=False)[0],
-        "block_sketch": tokens(case.input("eps_tokens"), encoder_hidden_states=case.input("eps_ctx1")),
+        "sketch_spatial": spatial(case.input("eps_sk2"), case.input("eps_ctx"), return_dict=False)[
+            0
+        ],
+        "block_sketch": tokens(
+            case.input("eps_tokens"), encoder_hidden_states=case.input("eps_ctx1")
+        ),
     }

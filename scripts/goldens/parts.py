@@ -1,4 +1,6 @@
-"""The model's parts at a golden folder's configuration, with the weights that its recipe gives each published name."""
+"""The model's parts at a golden folder's configuration, with the weights that its recipe gives each
+published name.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,7 +69,9 @@ class Parts:
         return self._filled(
             SketchEncoder(
                 block_out_channels=_widths(config),
-                layers_per_block=config.get("num_res_blocks", self.config["unet"]["num_res_blocks"]),
+                layers_per_block=config.get(
+                    "num_res_blocks", self.config["unet"]["num_res_blocks"]
+                ),
                 attention_levels=_attention_levels(config),
                 attention_head_dim=config["num_head_channels"],
                 cross_attention_dim=config["context_dim"],
@@ -97,7 +101,9 @@ class Parts:
         """The vision tower."""
         config = self.config["clip"]["vision_cfg"]
         heads = config["width"] // config["head_width"]
-        module = vision_tower(config["width"], config["layers"], heads, config["image_size"], config["patch_size"])
+        module = vision_tower(
+            config["width"], config["layers"], heads, config["image_size"], config["patch_size"]
+        )
         return self._filled(module, published_names.image_encoder)
 
     def _filled(self, module: Module, names: published_names.Names) -> Module:

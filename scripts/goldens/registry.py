@@ -1,8 +1,8 @@
 """What a golden case is, and the table of the functions that answer each.
 
-A folder of goldens holds `goldens.json` (configuration, seed, inputs and tolerances of every case) and one safetensors
-file of expected outputs per case. An answer receives the case and returns its outputs in full; sampling and comparing
-are done in `compare`.
+A folder of goldens holds `goldens.json` (configuration, seed, inputs and tolerances of every case)
+and one safetensors file of expected outputs per case. An answer receives the case and returns its
+outputs in full; sampling and comparing are done in `compare`.
 """
 
 from collections.abc import Callable
@@ -40,13 +40,16 @@ class Case:
         """The gaussian input `input.<name>`, float32."""
         spec = self._spec(name, "gaussian")
         return torch.from_numpy(
-            golden_recipe.gaussian(f"input.{name}", spec["shape"], self.seed) * np.float32(spec["gain"])
+            golden_recipe.gaussian(f"input.{name}", spec["shape"], self.seed)
+            * np.float32(spec["gain"])
         )
 
     def picture(self, name: str) -> npt.NDArray[np.uint8]:
         """The picture `input.<name>`, uint8 (height, width, 3)."""
         spec = self._spec(name, "image")
-        return golden_recipe.image(f"input.{name}", spec["height"], spec["width"], self.seed, spec["cell"])
+        return golden_recipe.image(
+            f"input.{name}", spec["height"], spec["width"], self.seed, spec["cell"]
+        )
 
     def pixels(self, name: str) -> Tensor:
         """The picture `input.<name>` as (1, 3, height, width) in [-1, 1]."""
@@ -54,18 +57,26 @@ class Case:
         return (picture / 255 - 0.5) * 2
 
     def hint(self, name: str) -> Tensor:
-        """The sketch frames `input.<name>` as (frames, 1, height, width) in [0, 1], blank ones 0."""
+        """The sketch frames `input.<name>` as (frames, 1, height, width) in [0, 1], blank ones
+        0.
+        """
         spec = self._spec(name, "hint")
         height, width, frames = spec["height"], spec["width"], spec["frames"]
-        strip = golden_recipe.image(f"input.{name}", height, frames * width, self.seed, spec["cell"])[..., 0]
-        sketches = torch.from_numpy(strip.reshape(height, frames, width)).movedim(1, 0).float() / 255
+        strip = golden_recipe.image(
+            f"input.{name}", height, frames * width, self.seed, spec["cell"]
+        )[..., 0]
+        sketches = (
+            torch.from_numpy(strip.reshape(height, frames, width)).movedim(1, 0).float() / 255
+        )
         sketches[spec["blank_frames"]] = 0
         return sketches[:, None]
 
     def _spec(self, name: str, kind: str) -> dict[str, Any]:
         spec: dict[str, Any] = self.entry["inputs"][f"input.{name}"]
         if spec["kind"] != kind:
-            raise ValueError(f"case {self.name}: input.{name} is of kind {spec['kind']!r}, not {kind!r}")
+            raise ValueError(
+                f"case {self.name}: input.{name} is of kind {spec['kind']!r}, not {kind!r}"
+            )
         return spec
 
 

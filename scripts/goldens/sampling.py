@@ -57,13 +57,18 @@ def sampling(case: Case) -> dict[str, float]:
 @golden("ddim10")
 @golden("ddim_eta0")
 def loop(case: Case) -> dict[str, Tensor]:
-    """A loop with stored noises: state and clean estimate after every step, and the first step's predictions."""
+    """A loop with stored noises: state and clean estimate after every step, and the first step's
+    predictions.
+    """
     pipe = pipeline(case)
     guided = case["cfg"] != 1.0
     latents = case.input(f"{case.name}_xT")
-    count = sum(name.startswith(f"input.{case.name}_noise") for name in case["inputs"])  # `uniform` may add steps
+    # `uniform` may add steps
+    count = sum(name.startswith(f"input.{case.name}_noise") for name in case["inputs"])
     noises = [case.input(f"{case.name}_noise{step}") for step in range(count)]
-    context = torch.cat([case.input(f"{case.name}_ctx"), *([case.input(f"{case.name}_uctx")] if guided else [])])
+    context = torch.cat(
+        [case.input(f"{case.name}_ctx"), *([case.input(f"{case.name}_uctx")] if guided else [])]
+    )
     first, last = case.input(f"{case.name}_cond_latents").unbind(2)
     key_latents = torch.zeros_like(latents)
     key_latents[:, :, 0], key_latents[:, :, -1] = first, last
@@ -77,9 +82,9 @@ def loop(case: Case) -> dict[str, Tensor]:
         **sampling(case),
     )
     timestep = pipe.scheduler.timesteps[:1]
-    predictions = pipe.unet(torch.cat([latents, key_latents], dim=1), timestep, context, frame_stride).chunk(
-        2 if guided else 1
-    )
+    predictions = pipe.unet(
+        torch.cat([latents, key_latents], dim=1), timestep, context, frame_stride
+    ).chunk(2 if guided else 1)
     outputs = {"x_T": latents, **{f"noise{step}": noise for step, noise in enumerate(noises)}}
     for step, output in enumerate(pipe.scheduler.outputs):
         outputs |= {f"x{step}": output.prev_sample, f"pred_x0_{step}": output.pred_original_sample}
@@ -88,13 +93,17 @@ def loop(case: Case) -> dict[str, Tensor]:
 
 @golden("pipeline_cli")
 def pipeline_cli(case: Case) -> dict[str, Tensor]:
-    """As the original's command line: antialiased resize, the image encoder sees the cropped picture."""
+    """As the original's command line: antialiased resize, the image encoder sees the cropped
+    picture.
+    """
     return clip(case, draws="cli", as_application=False)
 
 
 @golden("pipeline_gradio")
 def pipeline_gradio(case: Case) -> dict[str, Tensor]:
-    """As its web application: resize without antialias, the image encoder sees the picture as it came."""
+    """As its web application: resize without antialias, the image encoder sees the picture as it
+    came.
+    """
     return clip(case, draws="gradio", as_application=True)
 
 
@@ -103,7 +112,10 @@ def clip(case: Case, draws: str, as_application: bool) -> dict[str, Tensor]:
     pipe = pipeline(case)
     height, width = case["hw"]
     pictures = pipe.video_processor.preprocess(
-        [case.picture("pipe_img1"), case.picture("pipe_img2")], height, width, antialias=not as_application
+        [case.picture("pipe_img1"), case.picture("pipe_img2")],
+        height,
+        width,
+        antialias=not as_application,
     )
     posterior_noise, latents, *step_noises = (
         case.input(f"{draws}_draw{index}") for index in range(len(case["draw_shapes"]))
@@ -116,12 +128,17 @@ def clip(case: Case, draws: str, as_application: bool) -> dict[str, Tensor]:
         posterior_noise=posterior_noise,
         picture_for_context=case.pixels("pipe_img1") if as_application else None,
     )
-    sampled = pipe.denoise(conditions, latents, frame_stride=case["fs"], step_noises=step_noises, **sampling(case))
+    sampled = pipe.denoise(
+        conditions, latents, frame_stride=case["fs"], step_noises=step_noises, **sampling(case)
+    )
     video = pipe.decode(sampled, conditions.references)
     middle = video.shape[2] // 2
     return {
         "frames_in": pictures,
-        **{f"draw{index}": draw for index, draw in enumerate([posterior_noise, latents, *step_noises])},
+        **{
+            f"draw{index}": draw
+            for index, draw in enumerate([posterior_noise, latents, *step_noises])
+        },
         "latents": sampled,
         "video_sample": video,
         "first_pass_frames7_8_sample": pipe.decode(sampled, conditions.references, two_pass=False)[

@@ -11,7 +11,9 @@ from model.scheduling_ddim_rescaled import DDIMRescaledScheduler, Spacing
 from scripts.goldens.registry import Case, golden
 
 ARRAY = re.compile(r"(?P<spacing>trailing|uniform)(?P<steps>\d+)_(?P<value>\w+)")
-UPDATE = re.compile(r"S(?P<steps>\d+)_eta(?P<eta>[\d.]+)_cfg(?P<scale>[\d.]+)_r(?P<rescale>[\d.]+)_i(?P<index>\d+)_x")
+UPDATE = re.compile(
+    r"S(?P<steps>\d+)_eta(?P<eta>[\d.]+)_cfg(?P<scale>[\d.]+)_r(?P<rescale>[\d.]+)_i(?P<index>\d+)_x"
+)
 
 
 def laid_out(spacing: Spacing, steps: int) -> DDIMRescaledScheduler:
@@ -28,7 +30,9 @@ def schedule(case: Case) -> dict[str, Tensor]:
     arrays = {
         "betas": scheduler.betas,
         "alphas_cumprod": scheduler.alphas_cumprod,
-        "alphas_cumprod_prev": np.concatenate([np.ones(1, np.float32), scheduler.alphas_cumprod[:-1]]),
+        "alphas_cumprod_prev": np.concatenate(
+            [np.ones(1, np.float32), scheduler.alphas_cumprod[:-1]]
+        ),
         "sqrt_alphas_cumprod": scheduler.sqrt_alphas_cumprod,
         "sqrt_one_minus_alphas_cumprod": scheduler.sqrt_one_minus_alphas_cumprod,
         "scale_arr": scheduler.scales,
@@ -36,7 +40,9 @@ def schedule(case: Case) -> dict[str, Tensor]:
     outputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
     for name in case["outputs"]:
         if match := ARRAY.fullmatch(name):
-            sampler = laid_out("trailing" if match["spacing"] == "trailing" else "uniform", int(match["steps"]))
+            sampler = laid_out(
+                "trailing" if match["spacing"] == "trailing" else "uniform", int(match["steps"])
+            )
             outputs[name] = _sampling_array(sampler, match["value"])
     return outputs
 
@@ -47,7 +53,9 @@ def _sampling_array(scheduler: DDIMRescaledScheduler, value: str) -> Tensor:
     steps = scheduler.steps.values()
     if match := re.fullmatch(r"(sigma|dir_radicand)_eta([\d.]+)", value):
         eta = float(match[2])
-        return torch.tensor([step.sigma(eta) if match[1] == "sigma" else step.radicand(eta) for step in steps])
+        return torch.tensor(
+            [step.sigma(eta) if match[1] == "sigma" else step.radicand(eta) for step in steps]
+        )
     return torch.tensor([getattr(step, value) for step in steps])
 
 
@@ -55,7 +63,10 @@ def _sampling_array(scheduler: DDIMRescaledScheduler, value: str) -> Tensor:
 def ddim_update(case: Case) -> dict[str, Tensor]:
     """Single steps with given predictions; the output's name says which step of which sampler."""
     sample, noise = case.input("upd_x"), case.input("upd_noise")
-    conditional, unconditional = 0.7 * case.input("upd_vcond") + 0.1, 0.5 * case.input("upd_vuncond")
+    conditional, unconditional = (
+        0.7 * case.input("upd_vcond") + 0.1,
+        0.5 * case.input("upd_vuncond"),
+    )
     outputs = {}
     for name in case["outputs"]:
         if match := UPDATE.fullmatch(name):
@@ -64,7 +75,9 @@ def ddim_update(case: Case) -> dict[str, Tensor]:
                 conditional, unconditional, float(match["scale"]), float(match["rescale"])
             )
             timestep = scheduler.timesteps.flip(0)[int(match["index"])]
-            step = scheduler.step(prediction, timestep, sample, eta=float(match["eta"]), variance_noise=noise)
+            step = scheduler.step(
+                prediction, timestep, sample, eta=float(match["eta"]), variance_noise=noise
+            )
             outputs[name] = step.prev_sample
             outputs[name + "0"] = step.pred_original_sample
     return outputs

@@ -17,7 +17,8 @@ BRANCH_ENDS = ("to_out.", "ff.net.2.")  # the last layer of each residual branch
 def probed(case: Case, output: str, module: Module) -> Module:
     """A copy of the module with small branches, so that the norm's epsilon decides the output.
 
-    Which tensors are scaled depends on the output: the last layer of each branch only, or all matrices and biases.
+    Which tensors are scaled depends on the output: the last layer of each branch only, or all
+    matrices and biases.
     """
     module = copy.deepcopy(module)
     ends_only = output in case["gain_rule_2"]

@@ -38,7 +38,9 @@ def unet_blocks(case: Case) -> dict[str, Tensor]:
     num_frames = narrow.shape[0]
     return {
         "resblock": layer.residual(narrow, case.input("blk_emb"), num_frames),
-        "spatial": layer.spatial(wide, frame_context(layer.spatial, unet, case.input("blk_ctx")), num_frames=1),
+        "spatial": layer.spatial(
+            wide, frame_context(layer.spatial, unet, case.input("blk_ctx")), num_frames=1
+        ),
         "temporal": layer.temporal(wide, num_frames),
         "init_attn": unet.init_attention(narrow, num_frames),
         "downsample": unet.down_blocks[0].downsampler(narrow[:2]),
@@ -47,7 +49,8 @@ def unet_blocks(case: Case) -> dict[str, Tensor]:
 
 
 def frame_context(spatial: nn.Module, unet: ToonCrafterUNet, context: Tensor) -> tuple[Tensor, ...]:
-    """Keys and values of a context of `(frames, tokens, channels)` for the blocks of one spatial transformer.
+    """Keys and values of a context of `(frames, tokens, channels)` for the blocks of one spatial
+    transformer.
 
     Each frame stands as a clip of its own, since here each has a text of its own.
     """
@@ -67,7 +70,11 @@ def unet(case: Case) -> dict[str, Tensor]:
 @golden("unet_fs")
 def unet_fs(case: Case) -> dict[str, Tensor]:
     """One clip at several frame strides; an output's name says which."""
-    sample, context, timestep = case.input("unetfs_x"), case.input("unetfs_ctx"), torch.tensor(case["timesteps"])
+    sample, context, timestep = (
+        case.input("unetfs_x"),
+        case.input("unetfs_ctx"),
+        torch.tensor(case["timesteps"]),
+    )
     outputs = {}
     for name in case["outputs"]:
         stride = name.removeprefix("fs").removeprefix("_")
@@ -92,7 +99,9 @@ def unet_frames(case: Case) -> dict[str, Tensor]:
 
 @golden("sketch")
 def sketch(case: Case) -> dict[str, Tensor]:
-    """Residuals with the whole context and with the text alone, and the UNet with and without them."""
+    """Residuals with the whole context and with the text alone, and the UNet with and without
+    them.
+    """
     encoder, predict = case.parts.sketch_encoder, case.parts.unet
     latents, context = case.input("sk_x"), case.input("sk_ctx")
     timestep, frame_stride = torch.tensor(case["timesteps"]), torch.tensor(case["fs"])

@@ -1,11 +1,13 @@
-"""`make images-check`: build the images without a registry and without an engine, and see them work.
+"""`make images-check`: build the images without a registry and without an engine, and see them
+work.
 
-buildah builds `Dockerfile.api` (and with `--gpu` `Dockerfile.gpu`, gigabytes) on a base made from Debian's packages.
-Then the gateway of the one, as its own user, takes a job from a caller, and the worker of the other runs it, with a
-Redis and a folder of this machine. Needs root, `apt-get install buildah debootstrap`, `make setup-tests`, and the
-package indexes.
+buildah builds `Dockerfile.api` (and with `--gpu` `Dockerfile.gpu`, gigabytes) on a base made from
+Debian's packages. Then the gateway of the one, as its own user, takes a job from a caller, and the
+worker of the other runs it, with a Redis and a folder of this machine. Needs root, `apt-get install
+buildah debootstrap`, `make setup-tests`, and the package indexes.
 
-Where those are reached by settings of this machine only, name their files: `--volume /etc/pip.conf:/etc/pip.conf`.
+Where those are reached by settings of this machine only, name their files: `--volume
+/etc/pip.conf:/etc/pip.conf`.
 """
 
 import argparse
@@ -38,7 +40,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="make images-check", description=__doc__)
     parser.add_argument("--gpu", action="store_true", help="build the worker's image too")
-    parser.add_argument("--volume", action="append", default=[], metavar="HERE:THERE", help="a file for the builds")
+    parser.add_argument(
+        "--volume", action="append", default=[], metavar="HERE:THERE", help="a file for the builds"
+    )
     asked = parser.parse_args()
     if missing := missing_tools():
         sys.exit(f"images-check: apt-get install {' '.join(missing)}")
@@ -74,17 +78,29 @@ def look_at_api(container: str, base_size: int) -> None:
     added = size_of(container) - base_size
     say(f"{API}: {added / 1e6:.0f} MB above its base")
     if added > MOST_ABOVE_BASE:
-        raise CheckFailed(f"{API} may add {MOST_ABOVE_BASE / 1e6:.0f} MB to its base but adds {added / 1e6:.0f}")
-    within(container, "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.objects.bucket, kombu.transport.redis")
+        raise CheckFailed(
+            f"{API} may add {MOST_ABOVE_BASE / 1e6:.0f} MB to its base but adds {added / 1e6:.0f}"
+        )
+    within(
+        container,
+        "import api.main, dispatcher.scheduling, dispatcher.webhooks, core.objects.bucket, "
+        "kombu.transport.redis",
+    )
     for absent in ("torch", "numpy", "diffusers", "model", "worker"):
-        within(container, f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)")
+        within(
+            container,
+            f"import importlib.util as u, sys; sys.exit(u.find_spec('{absent}') is not None)",
+        )
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 
 
 def look_at_worker(container: str, base_size: int) -> None:
     """It holds what a worker needs, and no gateway."""
     say(f"{WORKER}: {(size_of(container) - base_size) / 1e6:.0f} MB above its base")
-    within(container, "import worker.bootstrap, worker.jobs.runner, model.pipeline_tooncrafter, torch, av")
+    within(
+        container,
+        "import worker.bootstrap, worker.jobs.runner, model.pipeline_tooncrafter, torch, av",
+    )
     within(container, "import importlib.util as u, sys; sys.exit(u.find_spec('api') is not None)")
     within(container, "import os, sys; sys.exit(os.getuid() != 10001)")
 

@@ -1,4 +1,6 @@
-"""buildah, as far as it is needed to build images and to start what is in them, without an engine or a registry."""
+"""buildah, as far as it is needed to build images and to start what is in them, without an engine
+or a registry.
+"""
 
 import os
 import shutil
@@ -20,8 +22,13 @@ class CheckFailed(Exception):
 
 
 def make_base() -> None:
-    """Debian's smallest set of packages as an image, once; elsewhere `debian:bookworm-slim` is the base."""
-    if subprocess.run([*BUILDAH, "inspect", BASE], capture_output=True, check=False).returncode == 0:
+    """Debian's smallest set of packages as an image, once; elsewhere `debian:bookworm-slim` is the
+    base.
+    """
+    if (
+        subprocess.run([*BUILDAH, "inspect", BASE], capture_output=True, check=False).returncode
+        == 0
+    ):
         return
     with tempfile.TemporaryDirectory(prefix="base-") as folder, timed("base by debootstrap"):
         run("debootstrap", "--variant=minbase", SUITE, folder)
@@ -36,13 +43,22 @@ def build(dockerfile: str, tag: str, volumes: Sequence[str]) -> None:
     """As `docker build` would; the volumes are there while it builds, and not in the image."""
     mounts = [part for volume in volumes for part in ("--volume", f"{volume}:ro")]
     with timed(f"{tag} from {dockerfile}"):
-        options = ["--isolation", "chroot", "--layers", "--build-arg", f"BASE_IMAGE={BASE}", *mounts]
+        options = [
+            "--isolation",
+            "chroot",
+            "--layers",
+            "--build-arg",
+            f"BASE_IMAGE={BASE}",
+            *mounts,
+        ]
         run(*BUILDAH, "bud", *options, "--file", str(ROOT / dockerfile), "--tag", tag, str(ROOT))
 
 
 @contextmanager
 def container_of(image: str) -> Iterator[str]:
-    """A container, removed afterwards; each is a copy of all files, so one of an image does for all that is tried."""
+    """A container, removed afterwards; each is a copy of all files, so one of an image does for all
+    that is tried.
+    """
     container = run(*BUILDAH, "from", "--pull-never", image).strip()
     try:
         yield container
@@ -57,16 +73,35 @@ def files_of(container: str) -> Path:
 
 def size_of(container: str) -> int:
     """Bytes of all of its files."""
-    return int(run("du", "--summarize", "--bytes", "--one-file-system", str(files_of(container))).split()[0])
+    return int(
+        run("du", "--summarize", "--bytes", "--one-file-system", str(files_of(container))).split()[
+            0
+        ]
+    )
 
 
 def command_in(
-    container: str, command: Sequence[str], settings: Mapping[str, str] | None = None, volumes: Sequence[str] = ()
+    container: str,
+    command: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+    volumes: Sequence[str] = (),
 ) -> list[str]:
     """What starts a process in a container: in a chroot, with this machine's network."""
-    environment = [part for name, value in (settings or {}).items() for part in ("--env", f"{name}={value}")]
+    environment = [
+        part for name, value in (settings or {}).items() for part in ("--env", f"{name}={value}")
+    ]
     mounts = [part for volume in volumes for part in ("--volume", volume)]
-    return [*BUILDAH, "run", "--isolation", "chroot", *mounts, *environment, container, "--", *command]
+    return [
+        *BUILDAH,
+        "run",
+        "--isolation",
+        "chroot",
+        *mounts,
+        *environment,
+        container,
+        "--",
+        *command,
+    ]
 
 
 def within(container: str, program: str) -> None:

@@ -1,4 +1,6 @@
-"""A service from images: gateway and dispatcher of the one, a worker of the other, and a job that goes through them."""
+"""A service from images: gateway and dispatcher of the one, a worker of the other, and a job that
+goes through them.
+"""
 
 import json
 import time
@@ -16,14 +18,17 @@ START_SECONDS = 120.0
 JOB_SECONDS = 240.0  # of a job that takes two, on a machine that does much else
 API, WORKER = "tooncrafter-api", "tooncrafter-worker"
 CONVERTED = "/converted/small"
-WRITABLE = ("dev", "etc", "proc", "run", "sys", "tmp", "var")  # the container's own; etc: buildah writes hosts into it
+# the container's own; etc: buildah writes hosts into it
+WRITABLE = ("dev", "etc", "proc", "run", "sys", "tmp", "var")
 
 
 def try_out(folder: Path, api: str, worker: str | None) -> None:
-    """The gateway of the image gets ready and accepts a job; with a worker, the job succeeds and its video is sent.
+    """The gateway of the image gets ready and accepts a job; with a worker, the job succeeds and
+    its video is sent.
 
     Args:
-        folder: for Redis's socket and the stored objects; it is opened to every user of this machine.
+        folder: for Redis's socket and the stored objects; it is opened to every user of this
+            machine.
         api: a container of the gateway's image.
         worker: one of the worker's, or None where that was not built.
 
@@ -65,16 +70,32 @@ def try_out(folder: Path, api: str, worker: str | None) -> None:
             _convert_weights(worker, folder, volumes)
             start(api, "dispatcher")
             running = start(worker, "worker")
-            _until(lambda: _status(url, job) not in ("queued", "running"), running, JOB_SECONDS, "end its job")
+            _until(
+                lambda: _status(url, job) not in ("queued", "running"),
+                running,
+                JOB_SECONDS,
+                "end its job",
+            )
             _look_at_result(url, job)
     for container in filter(None, (api, worker)):
         _demand_untouched(container, stamp)
 
 
 def _convert_weights(container: str, folder: Path, volumes: list[str]) -> None:
-    """Small weights in the published file's layout become the folder from which the worker loads, in its own image."""
+    """Small weights in the published file's layout become the folder from which the worker loads,
+    in its own image.
+    """
     save_state_dict(folder / "small.ckpt", recipe(layout(TINY)[0]))
-    convert = ["python", "-m", "model.checkpoint", "convert", "/redis/small.ckpt", CONVERTED, "--preset", "tiny"]
+    convert = [
+        "python",
+        "-m",
+        "model.checkpoint",
+        "convert",
+        "/redis/small.ckpt",
+        CONVERTED,
+        "--preset",
+        "tiny",
+    ]
     say(run(*command_in(container, convert, volumes=volumes)).strip())
 
 
@@ -101,7 +122,9 @@ def _until(condition: Callable[[], bool], process: Process, seconds: float, what
 
 def _submit(url: str) -> str:
     """Send the two drawings of `examples/`; the job's id."""
-    drawings = [part for name in "ab" for part in ("-F", f"keyframe=@{ROOT}/examples/keyframe_{name}.png")]
+    drawings = [
+        part for name in "ab" for part in ("-F", f"keyframe=@{ROOT}/examples/keyframe_{name}.png")
+    ]
     small = 'request={"steps": 2, "width": 128, "height": 128};type=application/json'
     job = json.loads(run("curl", "-sS", f"{url}/v1/interpolations", *drawings, "-F", small))
     if job.get("status") != "queued":
@@ -123,7 +146,10 @@ def _look_at_result(url: str, job: str) -> None:
         sent = len(answer.read())
     if sent != output["bytes"]:
         raise CheckFailed(f"the video has {output['bytes']} bytes but {sent} were sent")
-    say(f"the worker of the image ran {job} in {shown['timing']['run_seconds']} s; its video has {sent} bytes")
+    say(
+        f"the worker of the image ran {job} in {shown['timing']['run_seconds']} s; its video has "
+        f"{sent} bytes"
+    )
 
 
 def _is_ready(url: str) -> bool:

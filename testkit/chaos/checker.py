@@ -1,4 +1,6 @@
-"""What a history and the state after it must be like. Pure: events and records in, violations out."""
+"""What a history and the state after it must be like. Pure: events and records in, violations
+out.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -90,13 +92,19 @@ def every_job_was_asked_for_once(evidence: Evidence) -> Iterator[str]:
 
 
 def ended_states_never_change(evidence: Evidence) -> Iterator[str]:
-    """Whoever looks after the end sees the same end: state, version, result, error; and nobody sees a life after it."""
+    """Whoever looks after the end sees the same end: state, version, result, error; and nobody sees
+    a life after it.
+    """
     for job_id, events in evidence.by_job.items():
         seen = [event for event in events if event.what is What.SEEN]
-        ends = {(e.version, e.status, e.digest, e.error) for e in seen if JobState(e.status).is_final}
+        ends = {
+            (e.version, e.status, e.digest, e.error) for e in seen if JobState(e.status).is_final
+        }
         job = evidence.final.jobs.get(job_id)
         if job is not None and job.status.is_final:
-            ends.add((job.version, job.status.value, _digest(job), job.error.code if job.error else ""))
+            ends.add(
+                (job.version, job.status.value, _digest(job), job.error.code if job.error else "")
+            )
         if len(ends) > 1:
             yield f"{job_id} ended more than once: {sorted(ends)}"
         for event in seen:
@@ -131,12 +139,17 @@ def results_are_right(evidence: Evidence) -> Iterator[str]:
             yield f"{job_id} has no stored result with the right digest"
     for job_id in evidence.accepted:
         for event in evidence.by_job[job_id]:
-            if event.what in (What.SEEN, What.DOWNLOADED) and event.digest not in ("", evidence.digest_of(job_id)):
+            if event.what in (What.SEEN, What.DOWNLOADED) and event.digest not in (
+                "",
+                evidence.digest_of(job_id),
+            ):
                 yield f"{job_id}: a caller was given the digest {event.digest}"
 
 
 def ends_have_reasons(evidence: Evidence) -> Iterator[str]:
-    """Canceled is what a caller canceled; failed is what a fault excuses, or what lost three workers."""
+    """Canceled is what a caller canceled; failed is what a fault excuses, or what lost three
+    workers.
+    """
     asked = evidence.jobs_that(What.CANCEL_ASKED)
     for job_id, job in evidence.final.jobs.items():
         if job.status is JobState.CANCELED and job_id not in asked:
@@ -152,7 +165,9 @@ def ends_have_reasons(evidence: Evidence) -> Iterator[str]:
 
 
 def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
-    """Every attempt but the last was lost or given back, and no more of either than the faults explain."""
+    """Every attempt but the last was lost or given back, and no more of either than the faults
+    explain.
+    """
     lost = returned = 0
     for job_id, job in evidence.final.jobs.items():
         lost += job.lost_leases
@@ -172,7 +187,9 @@ def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
-    """Every stored object is an input or the visible result of a job; no key and no process is left over."""
+    """Every stored object is an input or the visible result of a job; no key and no process is left
+    over.
+    """
     wanted = wanted_objects(evidence.final.jobs.values())
     for key in sorted(evidence.final.objects.keys() - wanted):
         yield f"object {key} belongs to nothing"
@@ -184,7 +201,9 @@ def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
 
 def answers_were_allowed(evidence: Evidence) -> Iterator[str]:
     """What callers were told is in the contract."""
-    yield from (f"at {e.t:.1f} s: {e.detail}" for e in evidence.history if e.what is What.UNEXPECTED)
+    yield from (
+        f"at {e.t:.1f} s: {e.detail}" for e in evidence.history if e.what is What.UNEXPECTED
+    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -218,6 +237,9 @@ def _is_excused(evidence: Evidence, job_id: str, code: str) -> bool:
     lived = [event.t for event in evidence.by_job[job_id]]
     healed = {event.fault: event.t for event in evidence.history if event.what is What.HEALED}
     return any(
-        code in fault.excuses and lived and fault.t <= lived[-1] and healed.get(fault.fault, lived[-1]) >= lived[0]
+        code in fault.excuses
+        and lived
+        and fault.t <= lived[-1]
+        and healed.get(fault.fault, lived[-1]) >= lived[0]
         for fault in evidence.faults
     )

@@ -21,8 +21,10 @@ from testkit.chaos.schedule import Fault, Kind
 from testkit.chaos.stack import STOP_LIMIT_SECONDS, Stack
 
 MESSAGES = 5  # that come twice, come again or get lost in one fault
-BUSY_LIMIT_SECONDS = 8.0  # so long a worker is waited for that holds a job, so that its death costs one
-SLOW_REDIS_SECONDS = 0.15  # on the way of each chunk: a gateway's calls take most of the time that it grants
+# so long a worker is waited for that holds a job, so that its death costs one
+BUSY_LIMIT_SECONDS = 8.0
+# on the way of each chunk: a gateway's calls take most of the time that it grants
+SLOW_REDIS_SECONDS = 0.15
 SLOW_STORAGE_SECONDS = 0.5
 CLOCK_JUMPS = (3600.0, -3600.0, 86400.0 * 30)
 ROOM_BYTES = 4096  # that the disk of Redis still has when it gets full
@@ -56,7 +58,9 @@ class Injector:
         self._old_message = ""
         url = broker_url(f"unix://{stack.redis.connection_pool.connection_kwargs['path']}")
         self._celery = Celery("chaos", broker=url, set_as_current=False)
-        self._celery.conf.update(broker_transport_options=transport_options(), task_ignore_result=True)
+        self._celery.conf.update(
+            broker_transport_options=transport_options(), task_ignore_result=True
+        )
 
     async def inflict(self, fault: Fault) -> Hit:
         """Begin a fault; what is answered ends it."""
@@ -103,7 +107,9 @@ class Injector:
         async def is_back() -> None:
             if fault.kind is Kind.KILL_WORKER:
                 await self._started_again(worker, starts)
-                await self._stack.until(lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back")
+                await self._stack.until(
+                    lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back"
+                )
                 return
 
             async def has_loaded_again() -> bool:
@@ -139,7 +145,9 @@ class Injector:
 
         async def is_back() -> None:
             await worker.restart(STOP_LIMIT_SECONDS)
-            await self._stack.until(lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back")
+            await self._stack.until(
+                lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back"
+            )
 
         return Hit(worker.name, is_back)
 
@@ -149,11 +157,13 @@ class Injector:
                 await service.restart(STOP_LIMIT_SECONDS)
                 if service in self._stack.gateways:
                     await self._stack.until(
-                        lambda gateway=service: self._stack.gateway_is_ready(gateway), f"{service.name} is back"
+                        lambda gateway=service: self._stack.gateway_is_ready(gateway),
+                        f"{service.name} is back",
                     )
                 elif service in self._stack.workers:
                     await self._stack.until(
-                        lambda worker=service: self._stack.worker_is_ready(worker), f"{service.name} is back"
+                        lambda worker=service: self._stack.worker_is_ready(worker),
+                        f"{service.name} is back",
                     )
 
         return Hit("all, one after the other", one_after_the_other)
@@ -285,20 +295,28 @@ class Injector:
 
     async def _pop(self, patience: timedelta) -> str:
         with suppress(RedisError, OSError):
-            popped: Any = await self._stack.redis.brpop([keys.PREFIX + QUEUE], timeout=patience.total_seconds())
+            popped: Any = await self._stack.redis.brpop(
+                [keys.PREFIX + QUEUE], timeout=patience.total_seconds()
+            )
             return str(popped[1]) if popped else ""
         return ""
 
     # whom
 
     async def _busy_worker(self, fault: Fault) -> tuple[Service, tuple[str, int] | None]:
-        """A worker with a job at hand, if one is found; the first look is at the fault's own target."""
+        """A worker with a job at hand, if one is found; the first look is at the fault's own
+        target.
+        """
         deadline = asyncio.get_running_loop().time() + BUSY_LIMIT_SECONDS
         workers = [self._worker(fault, further) for further in range(len(self._stack.workers))]
         while asyncio.get_running_loop().time() < deadline:
             for worker in workers:
                 with suppress(RedisError, OSError):
-                    if worker.runs and worker.pool_child() and (job := await self._stack.job_of(worker)):
+                    if (
+                        worker.runs
+                        and worker.pool_child()
+                        and (job := await self._stack.job_of(worker))
+                    ):
                         return worker, job
             await asyncio.sleep(0.05)
         return workers[0], None

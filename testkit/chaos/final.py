@@ -20,9 +20,11 @@ END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 
 
 async def come_to_rest(stack: Stack) -> None:
-    """Return once no job waits or runs and all that is to be deleted is, or when that takes too long.
+    """Return once no job waits or runs and all that is to be deleted is, or when that takes too
+    long.
 
-    Nobody submits any more, so what waits in the trash for submissions that never came is due as if its time were over.
+    Nobody submits any more, so what waits in the trash for submissions that never came is due as if
+    its time were over.
     """
     waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
     if waiting:
@@ -35,7 +37,12 @@ async def come_to_rest(stack: Stack) -> None:
         return set(await asyncio.to_thread(_object_keys, stack)) <= wanted
 
     try:
-        await stack.until(rests, "the service comes to rest", stack.orphan_age_seconds + REST_LIMIT_SECONDS, pause=1.0)
+        await stack.until(
+            rests,
+            "the service comes to rest",
+            stack.orphan_age_seconds + REST_LIMIT_SECONDS,
+            pause=1.0,
+        )
     except TimeoutError:
         return  # the checker says what is left
 
@@ -48,7 +55,10 @@ async def read_final(stack: Stack) -> Final:
 
 
 async def _jobs(redis: Any) -> dict[str, Job]:
-    records = [parse_job(await redis.hgetall(key)) async for key in redis.scan_iter(f"{keys.JOB}*", count=1000)]
+    records = [
+        parse_job(await redis.hgetall(key))
+        async for key in redis.scan_iter(f"{keys.JOB}*", count=1000)
+    ]
     return {job.id: job for job in records}
 
 
@@ -57,7 +67,9 @@ def _digests(stack: Stack) -> dict[str, str]:
     found = _object_keys(stack)
 
     def digest(key: str) -> str:
-        return hashlib.sha256(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest()
+        return hashlib.sha256(
+            stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        ).hexdigest()
 
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(found, pool.map(digest, found), strict=True))
@@ -71,7 +83,9 @@ def _object_keys(stack: Stack) -> list[str]:
 async def _unexplained_keys(redis: Any) -> list[str]:
     """Keys that `core.store.keys` does not document, and those that should be empty at rest."""
     documented = re.findall(r"`(tc:[^`]+)`", keys.__doc__ or "")
-    known = re.compile("|".join(re.sub(r"\\\{\w+\\\}|…", ".*", re.escape(pattern)) for pattern in documented))
+    known = re.compile(
+        "|".join(re.sub(r"\\\{\w+\\\}|…", ".*", re.escape(pattern)) for pattern in documented)
+    )
     found = [key async for key in redis.scan_iter("*", count=1000)]
     return sorted(key for key in found if not known.fullmatch(key) or key in EMPTY_AT_REST)
 

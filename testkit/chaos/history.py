@@ -11,7 +11,8 @@ from typing import Any
 class What(StrEnum):
     """The kinds of events, and which fields of `Event` they bear beside the time."""
 
-    ASKED = "asked"  # key, digest that the result has to have: a submission is sent for the first time
+    # key, digest that the result has to have: a submission is sent for the first time
+    ASKED = "asked"
     ACCEPTED = "accepted"  # key, job: 202, or 200 for a repeated key
     SEEN = "seen"  # observer, job, version, status, attempts, digest, error: a caller read the job
     PROGRESS = "progress"  # observer, job, version: an event stream told of progress
@@ -20,7 +21,8 @@ class What(StrEnum):
     DELETE_ASKED = "delete_asked"  # job
     DELETED = "deleted"  # job: 204
     DOWNLOADED = "downloaded"  # job, digest of the bytes
-    UNEXPECTED = "unexpected"  # detail: an answer that the contract does not allow, or a wait without end
+    # detail: an answer that the contract does not allow, or a wait without end
+    UNEXPECTED = "unexpected"
     FAULT = "fault"  # detail, fault, lost_leases, given_back, excuses: what it may cost at most
     HEALED = "healed"  # fault
 

@@ -1,4 +1,6 @@
-"""Callers of the API: they submit with keys, try again where that may help, and write down what they were told."""
+"""Callers of the API: they submit with keys, try again where that may help, and write down what
+they were told.
+"""
 
 import asyncio
 import hashlib
@@ -70,7 +72,9 @@ class Load:
         try:
             await caller.play()
         except* GaveUp as reasons:
-            self._history.record(What.UNEXPECTED, detail=f"caller {story.number} gave up: {reasons.exceptions}")
+            self._history.record(
+                What.UNEXPECTED, detail=f"caller {story.number} gave up: {reasons.exceptions}"
+            )
         finally:
             self.open_jobs -= 1
 
@@ -78,7 +82,9 @@ class Load:
 class Caller:
     """One story, played over HTTP."""
 
-    def __init__(self, story: Story, http: httpx.AsyncClient, gateways: list[str], history: History) -> None:
+    def __init__(
+        self, story: Story, http: httpx.AsyncClient, gateways: list[str], history: History
+    ) -> None:
         self._story, self._http, self._gateways, self._history = story, http, gateways, history
         self._chance = random.Random(f"caller {story.number}")
         self._key = f"shot-{story.number}-{secrets.token_hex(4)}"
@@ -118,7 +124,9 @@ class Caller:
             ("keyframe", ("b.png", last, "image/png")),
             ("request", ("request.json", json.dumps(fields).encode(), "application/json")),
         ]
-        answer = await self._call("POST", "", {200, 202, 404}, files=files, headers={"Idempotency-Key": self._key})
+        answer = await self._call(
+            "POST", "", {200, 202, 404}, files=files, headers={"Idempotency-Key": self._key}
+        )
         if answer.status_code == 404:  # the key's job was deleted by its caller
             return ""
         job: dict[str, Any] = answer.json()
@@ -135,7 +143,9 @@ class Caller:
                 return
 
     async def _watch(self, job_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The job as often as the story's way of watching tells, until it has ended or is deleted."""
+        """The job as often as the story's way of watching tells, until it has ended or is
+        deleted.
+        """
         if self._story.watch is Watch.EVENTS:
             async for job in self._listen(job_id):
                 yield job
@@ -166,7 +176,9 @@ class Caller:
         while self._history.now < deadline:
             url = f"{self._gateway()}/v1/interpolations/{job_id}/events"
             try:
-                async with self._http.stream("GET", url, headers={"Last-Event-ID": str(seen)}) as stream:
+                async with self._http.stream(
+                    "GET", url, headers={"Last-Event-ID": str(seen)}
+                ) as stream:
                     if stream.status_code == 404:
                         self._absent(job_id)
                         return
@@ -181,7 +193,9 @@ class Caller:
                                 return
                         else:
                             observer = f"{self._name} events"
-                            self._history.record(What.PROGRESS, observer=observer, job=job_id, version=version)
+                            self._history.record(
+                                What.PROGRESS, observer=observer, job=job_id, version=version
+                            )
             except httpx.TransportError:
                 pass
             await asyncio.sleep(POLL_SECONDS)
@@ -211,14 +225,22 @@ class Caller:
     async def _download(self, job_id: str, name: str) -> None:
         deletes = self._story.delete is not Delete.NEVER
         expected = {200, 404} if deletes else {200}
-        answer = await self._call("GET", f"/{job_id}/outputs/{name}", expected, follow_redirects=True)
+        answer = await self._call(
+            "GET", f"/{job_id}/outputs/{name}", expected, follow_redirects=True
+        )
         if answer.status_code == 200:
-            self._history.record(What.DOWNLOADED, job=job_id, digest=hashlib.sha256(answer.content).hexdigest())
+            self._history.record(
+                What.DOWNLOADED, job=job_id, digest=hashlib.sha256(answer.content).hexdigest()
+            )
 
-    async def _call(self, method: str, path: str, expected: set[int], **options: Any) -> httpx.Response:
-        """Try until somebody answers; an answer that the contract does not allow is written down, and tried again.
+    async def _call(
+        self, method: str, path: str, expected: set[int], **options: Any
+    ) -> httpx.Response:
+        """Try until somebody answers; an answer that the contract does not allow is written down,
+        and tried again.
 
-        The pauses grow: thousands that came back at once would keep a gateway down that has just started.
+        The pauses grow: thousands that came back at once would keep a gateway down that has just
+        started.
         """
         deadline, pause = self._history.now + PATIENCE_SECONDS, POLL_SECONDS
         while self._history.now < deadline:
@@ -231,7 +253,9 @@ class Caller:
                 return answer
             # what a redirect led to is the storage, which may answer anything while it is harmed
             if answer is not None and answer.status_code not in TRY_AGAIN and not answer.history:
-                detail = f"{method} {path or '/'} was answered {answer.status_code}: {answer.text[:200]}"
+                detail = (
+                    f"{method} {path or '/'} was answered {answer.status_code}: {answer.text[:200]}"
+                )
                 self._history.record(What.UNEXPECTED, detail=detail)
             await asyncio.sleep(pause * (0.5 + self._chance.random()))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,6 @@
-"""Processes that are started again when they die, so that a kill is exact and so is the time until the next start."""
+"""Processes that are started again when they die, so that a kill is exact and so is the time until
+the next start.
+"""
 
 import asyncio
 import os
@@ -22,7 +24,8 @@ class Service:
         command: program and arguments.
         environment: all of it.
         log: file that takes what the process prints, of all its lives.
-        ignores_file_limit: a write past `RLIMIT_FSIZE` answers an error instead of a signal, as a full disk does.
+        ignores_file_limit: a write past `RLIMIT_FSIZE` answers an error instead of a signal, as a
+            full disk does.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class Service:
 
     async def _run(self, output: IO[bytes]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig", "KILL", *self._command),  # nothing outlives a harness that dies
+            # nothing outlives a harness that dies
+            *("setpriv", "--pdeathsig", "KILL", *self._command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,7 +1,8 @@
-"""A TCP proxy in front of Redis or the storage: the network between two processes, with what may go wrong on it.
+"""A TCP proxy in front of Redis or the storage: the network between two processes, with what may go
+wrong on it.
 
-Nothing of it needs root. What a real partition does to a connection that outlives it (bytes arrive late, none is lost)
-is what `half_open` does.
+Nothing of it needs root. What a real partition does to a connection that outlives it (bytes arrive
+late, none is lost) is what `half_open` does.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ CHUNK = 64 * 1024
 
 
 class Proxy:
-    """Listens on a free port of this machine; whatever arrives there reaches the server, or does not.
+    """Listens on a free port of this machine; whatever arrives there reaches the server, or does
+    not.
 
     Args:
         connect: opens a connection to the server; its `OSError` closes the client's connection.
@@ -115,7 +117,8 @@ class Proxy:
                 answer_to.write(self._answer)
                 await answer_to.drain()
                 answer_to.write_eof()
-                await self._read_to_the_end(reader)  # closing on unread bytes would reset what was answered
+                # closing on unread bytes would reset what was answered
+                await self._read_to_the_end(reader)
                 return
             if answer_to:
                 self.passed_bytes += len(data)

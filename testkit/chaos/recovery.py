@@ -19,7 +19,9 @@ LIMIT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Recovery:
-    """A job whose worker was killed by a fault, and which another one claimed, in seconds since the run began."""
+    """A job whose worker was killed by a fault, and which another one claimed, in seconds since the
+    run began.
+    """
 
     fault: int
     killed: float
@@ -54,7 +56,8 @@ class Recoveries:
             recovery.seconds
             for recovery in self.all
             if not any(
-                begun[number] < recovery.claimed and healed.get(number, recovery.claimed) > recovery.killed
+                begun[number] < recovery.claimed
+                and healed.get(number, recovery.claimed) > recovery.killed
                 for number in begun.keys() - {recovery.fault}
             )
         )

@@ -17,7 +17,8 @@ from testkit.chaos.stack import Stack
 from testkit.chaos.stories import draw_stories
 
 SECONDS_OF_A_FAULT = 12.0  # from one to the next, on average
-JOBS_OF_A_SECOND = 3.0  # at most; three workers could do twice as many, had they the two cores for themselves
+# at most; three workers could do twice as many, had they the two cores for themselves
+JOBS_OF_A_SECOND = 3.0
 LONGEST_FAULT_SECONDS = 30.0
 LONGEST_REQUEST_SECONDS = 20.0  # of a submission, beside a fault that holds it up
 SHOWN_VIOLATIONS = 20
@@ -25,7 +26,9 @@ SHOWN_VIOLATIONS = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does. `broken` names the guarantee that is taken away on purpose, `only` the kinds of faults."""
+    """What a run does. `broken` names the guarantee that is taken away on purpose, `only` the kinds
+    of faults.
+    """
 
     jobs: int
     faults: int
@@ -73,7 +76,9 @@ class Run:
             plan = self._plan
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(load.play(draw_stories(plan.seed, plan.jobs, plan.seconds)))
-                for fault in draw_faults(plan.seed, plan.faults, plan.seconds, plan.longest_fault_seconds, plan.only):
+                for fault in draw_faults(
+                    plan.seed, plan.faults, plan.seconds, plan.longest_fault_seconds, plan.only
+                ):
                     parts.create_task(self._play_fault(fault))
             await self._recoveries.settle()
             await come_to_rest(stack)
@@ -101,7 +106,9 @@ class Run:
         healed = self._history.now
         self._history.record(What.HEALED, fault=fault.number)
         lasted = f"after {healed - begun:.1f} s" if healed - begun > 0.05 else "at once"
-        self._say(f"{begun:7.1f} s  {fault.number:3}  {fault.kind.value}: {hit.whom}; over {lasted}")
+        self._say(
+            f"{begun:7.1f} s  {fault.number:3}  {fault.kind.value}: {hit.whom}; over {lasted}"
+        )
 
     def _judge(self, violations: list[str], records: int) -> Verdict:
         """The last line, after the violations. What they are found in is kept."""
@@ -114,8 +121,10 @@ class Run:
         accepted = len({e.job for e in self._history.events if e.what is What.ACCEPTED})
         plan = self._plan
         summary = (
-            f"seed {plan.seed}: {accepted} of {plan.jobs} jobs accepted, {records} records left, {plan.faults} faults "
-            f"in {self._history.now:.0f} s; {self._recoveries.summary()}; violations {len(violations)}"
+            f"seed {plan.seed}: {accepted} of {plan.jobs} jobs accepted, {records} records left, "
+            f"{plan.faults} faults "
+            f"in {self._history.now:.0f} s; {self._recoveries.summary()}; violations "
+            f"{len(violations)}"
         )
         self._say(summary)
         return Verdict(violations, summary)

@@ -1,4 +1,6 @@
-"""Which faults happen when, drawn from the seed of a run; what each may cost is told to the checker. Pure."""
+"""Which faults happen when, drawn from the seed of a run; what each may cost is told to the
+checker. Pure.
+"""
 
 import random
 from dataclasses import dataclass
@@ -47,7 +49,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Cost:
-    """What a fault may do to jobs: leases lost and attempts given back at most, and errors that it excuses.
+    """What a fault may do to jobs: leases lost and attempts given back at most, and errors that it
+    excuses.
 
     `holds` is false where the fault is over at once.
     """
@@ -93,12 +96,15 @@ COSTS = {
 }
 
 
-KILLS_BY_WHICH_RECOVERY_IS_TIMED = (Kind.KILL_CHILD, Kind.KILL_CHILD)  # beside the one of each round
+# beside the one of each round
+KILLS_BY_WHICH_RECOVERY_IS_TIMED = (Kind.KILL_CHILD, Kind.KILL_CHILD)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One of them. `at` in seconds since the load began, `seconds` it lasts; `target` counts from 0."""
+    """One of them. `at` in seconds since the load began, `seconds` it lasts; `target` counts from
+    0.
+    """
 
     number: int
     kind: Kind

@@ -1,7 +1,8 @@
-"""A whole service from real processes: Redis, S3 server, 2 gateways, 2 dispatchers, 3 workers, and the network between.
+"""A whole service from real processes: Redis, S3 server, 2 gateways, 2 dispatchers, 3 workers, and
+the network between.
 
-Each process reaches Redis through a proxy of its own, and all reach the storage through one; the run itself asks both
-directly, past what it breaks.
+Each process reaches Redis through a proxy of its own, and all reach the storage through one; the
+run itself asks both directly, past what it breaks.
 """
 
 import asyncio
@@ -32,13 +33,23 @@ from testkit.servers import S3Server, free_port
 
 INJECTED = Path(__file__).parent / "injected"
 BUCKET = "chaos"
-MARK = "CHAOS_RUN"  # in the environment of every process of a run, so that what is left over can be found
+# in the environment of every process of a run, so that what is left over can be found
+MARK = "CHAOS_RUN"
 START_LIMIT_SECONDS = 120.0  # for all; a busy machine may need ten times the usual
 STOP_LIMIT_SECONDS = 20.0  # for one process
 WORKER_GRACE_SECONDS = 3
 AUDIT_SECONDS = 5  # from one look for orphaned objects to the next
 
-DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction")
+DURABLE = (
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "everysec",
+    "--save",
+    "",
+    "--maxmemory-policy",
+    "noeviction",
+)
 
 
 class Stack:
@@ -46,7 +57,8 @@ class Stack:
 
     Args:
         logs: folder for what the processes print.
-        orphan_age_seconds: after which an object without a record is deleted; no fault may hold up a submission longer.
+        orphan_age_seconds: after which an object without a record is deleted; no fault may hold up
+            a submission longer.
         broken: the guarantee that is taken away on purpose, or None.
     """
 
@@ -54,10 +66,13 @@ class Stack:
         logs.mkdir(parents=True, exist_ok=True)
         self._logs, self._broken = logs, broken
         self.orphan_age_seconds = orphan_age_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="tc-"))  # short: a unix socket's path has at most 107 bytes
+        # short: a unix socket's path has at most 107 bytes
+        self._folder = Path(tempfile.mkdtemp(prefix="tc-"))
         self._mark = secrets.token_hex(8)
         self._socket = self._folder / "redis.sock"
-        self.redis: Any = redis.asyncio.Redis(unix_socket_path=str(self._socket), decode_responses=True)
+        self.redis: Any = redis.asyncio.Redis(
+            unix_socket_path=str(self._socket), decode_responses=True
+        )
         self.redis_server = self._redis_service()
         self.redis_proxies: dict[str, Proxy] = {}
         self.storage_proxy = Proxy(self._connect_storage)
@@ -83,19 +98,28 @@ class Stack:
         await self.storage_proxy.start()
         for number in (1, 2):
             self.gateways.append(await self._gateway(f"gateway-{number}"))
-            self.dispatchers.append(await self._service(f"dispatcher-{number}", "dispatcher", self._break("sweep")))
+            self.dispatchers.append(
+                await self._service(f"dispatcher-{number}", "dispatcher", self._break("sweep"))
+            )
         for number in (1, 2, 3):
             self.workers.append(await self._worker(f"worker-{number}"))
         await self.until(self.redis_answers, "Redis answers")
         for service in self.services:
             await service.start()
         for gateway in self.gateways:
-            await self.until(lambda gateway=gateway: self.gateway_is_ready(gateway), f"{gateway.name} is ready")
+            await self.until(
+                lambda gateway=gateway: self.gateway_is_ready(gateway), f"{gateway.name} is ready"
+            )
         for worker in self.workers:
-            await self.until(lambda worker=worker: self.worker_is_ready(worker), f"{worker.name} is ready")
+            await self.until(
+                lambda worker=worker: self.worker_is_ready(worker), f"{worker.name} is ready"
+            )
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._end()
 
@@ -119,7 +143,9 @@ class Stack:
         return [*self.gateways, *self.dispatchers, *self.workers]
 
     async def stop_services(self) -> None:
-        """End all of ours in order: nobody asks any more, then nobody computes, then nobody sweeps."""
+        """End all of ours in order: nobody asks any more, then nobody computes, then nobody
+        sweeps.
+        """
         for group in (self.gateways, self.workers, self.dispatchers):
             await asyncio.gather(*(service.stop(STOP_LIMIT_SECONDS) for service in group))
 
@@ -128,7 +154,10 @@ class Stack:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self._mark and process.pid != self.redis_server.pid:
+                if (
+                    process.environ().get(MARK) == self._mark
+                    and process.pid != self.redis_server.pid
+                ):
                     found.append(process)
             except psutil.Error:
                 continue
@@ -160,7 +189,9 @@ class Stack:
         """Whether it reaches Redis and the storage."""
         async with httpx.AsyncClient(timeout=2.0) as client:
             try:
-                return (await client.get(f"{self.gateway_urls[gateway.name]}/readyz")).status_code == 200
+                return (
+                    await client.get(f"{self.gateway_urls[gateway.name]}/readyz")
+                ).status_code == 200
             except httpx.HTTPError:
                 return False
 
@@ -170,10 +201,14 @@ class Stack:
 
     async def model_loads(self, worker: Service) -> int:
         """How often the children of this worker's process have loaded the model."""
-        return int(await self.redis.hget(keys.WORKER + self.worker_name(worker), "model_loads") or 0)
+        return int(
+            await self.redis.hget(keys.WORKER + self.worker_name(worker), "model_loads") or 0
+        )
 
     async def forget_model_loads(self, worker: Service) -> None:
-        """Count them anew, as Redis does where loading takes longer than a silent worker is listed."""
+        """Count them anew, as Redis does where loading takes longer than a silent worker is
+        listed.
+        """
         await self.redis.hdel(keys.WORKER + self.worker_name(worker), "model_loads")
 
     def worker_name(self, worker: Service) -> str:
@@ -190,7 +225,9 @@ class Stack:
         return None
 
     async def leader(self) -> Service:
-        """The dispatcher that leads: the one that talks to Redis; the other asks for the lock each second, no more."""
+        """The dispatcher that leads: the one that talks to Redis; the other asks for the lock each
+        second, no more.
+        """
         before = [self.redis_proxies[service.name].passed_bytes for service in self.dispatchers]
         await asyncio.sleep(1.2)
         passed = [
@@ -206,7 +243,13 @@ class Stack:
     def _redis_service(self) -> Service:
         command = (str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket))
         arguments = (*command, "--dir", str(self._folder), *DURABLE)
-        return Service("redis", arguments, self._environment(), self._logs / "redis.log", ignores_file_limit=True)
+        return Service(
+            "redis",
+            arguments,
+            self._environment(),
+            self._logs / "redis.log",
+            ignores_file_limit=True,
+        )
 
     async def _gateway(self, name: str) -> Service:
         port = str(free_port())
@@ -249,7 +292,9 @@ class Stack:
 
     def _environment(self) -> dict[str, str]:
         """The desk's own, without what it has set for its stack."""
-        bare = {name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")}
+        bare = {
+            name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")
+        }
         return bare | {MARK: self._mark, "OMP_NUM_THREADS": "1"}
 
     def _settings_of_storage(self, url: str) -> Settings:
@@ -269,4 +314,6 @@ class Stack:
         return await asyncio.open_unix_connection(str(self._socket))
 
     async def _connect_storage(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", int(self.s3_server.url.rpartition(":")[2]))
+        return await asyncio.open_connection(
+            "127.0.0.1", int(self.s3_server.url.rpartition(":")[2])
+        )

@@ -1,4 +1,6 @@
-"""What generated calls meet: a gateway process, two tenants, and somebody who ends jobs as soon as they are claimed."""
+"""What generated calls meet: a gateway process, two tenants, and somebody who ends jobs as soon as
+they are claimed.
+"""
 
 import json
 import threading
@@ -22,7 +24,12 @@ from tests.api.conftest import gateway_process, make_key
 
 TENANTS = ("studio-a", "studio-b")
 VIDEO = b"video"
-RATES = ("tenant_submissions_per_minute", "tenant_reads_per_minute", "tenant_max_queued", "max_queued")
+RATES = (
+    "tenant_submissions_per_minute",
+    "tenant_reads_per_minute",
+    "tenant_max_queued",
+    "max_queued",
+)
 MANY = "1000000000"  # they have tests of their own
 
 
@@ -60,8 +67,13 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             secrets.create(tenant)
         keys = {tenant: make_key(settings, tenant) for tenant in TENANTS}
         more = dict.fromkeys(RATES, MANY)
-        more |= {"allowed_hosts": json.dumps([friend]), "trusted_proxies": json.dumps(["127.0.0.1"])}
-        gateway, url = running.enter_context(gateway_process(settings, folder / "gateway.log", **more))
+        more |= {
+            "allowed_hosts": json.dumps([friend]),
+            "trusted_proxies": json.dumps(["127.0.0.1"]),
+        }
+        gateway, url = running.enter_context(
+            gateway_process(settings, folder / "gateway.log", **more)
+        )
         running.enter_context(_worker(settings, redis))
         yield Deployment(gateway, url, keys, friend)
 
@@ -90,14 +102,18 @@ def _friend() -> Iterator[str]:
 
 @contextmanager
 def _worker(settings: Settings, redis: RedisServer) -> Iterator[None]:
-    """Claims and ends jobs through the same store as real workers do: every third fails, the others succeed."""
+    """Claims and ends jobs through the same store as real workers do: every third fails, the others
+    succeed.
+    """
     store, storage, stop = JobStore(redis.url), open_storage(settings), threading.Event()
 
     def end(claim: Claim, number: int) -> None:
         with suppress(StaleClaim, CancelRequested):
             for step in (1, 2):
                 percent = 50 * step
-                progress = Progress(stage=Stage.DENOISING, step=step, steps=2, percent=percent, eta_seconds=None)
+                progress = Progress(
+                    stage=Stage.DENOISING, step=step, steps=2, percent=percent, eta_seconds=None
+                )
                 store.renew(claim, progress)
                 time.sleep(0.005)
             if number % 3 == 0:

@@ -1,4 +1,5 @@
-"""What a schema cannot say of good data: that bytes are an image, that an address answers, that a link was given out.
+"""What a schema cannot say of good data: that bytes are an image, that an address answers, that a
+link was given out.
 
 Schemathesis imports this. Calls that are meant to be refused stay as they were generated.
 """
@@ -44,9 +45,15 @@ def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Make good what a schema leaves open. Callers sit at many addresses: wrong keys of one are soon not looked at."""
+    """Make good what a schema leaves open. Callers sit at many addresses: wrong keys of one are
+    soon not looked at.
+    """
     case.headers["X-Forwarded-For"] = f"198.51.100.{next(_turns) % 250}"
-    if case.meta is None or not case.meta.generation.mode.is_positive or case.headers["Authorization"] not in CALLERS:
+    if (
+        case.meta is None
+        or not case.meta.generation.mode.is_positive
+        or case.headers["Authorization"] not in CALLERS
+    ):
         return
     operation = case.operation.definition.raw["operationId"]
     if operation in ("submit", "estimate"):
@@ -68,14 +75,20 @@ def _complete_submission(case: Case, kwargs: dict[str, Any]) -> None:
         keyframe["image"] = _real_image(keyframe["image"], case.headers["Authorization"])
     if fields.get("webhook"):
         fields["webhook"]["url"] = f"{FRIEND}/hook"
-    if ("width" in fields) != ("height" in fields):  # `dependentRequired` is overlooked by the tool's coverage phase
+    # `dependentRequired` is overlooked by the tool's coverage phase
+    if ("width" in fields) != ("height" in fields):
         fields["width"] = fields["height"] = fields.get("width", fields.get("height"))
-    if "Idempotency-Key" in case.headers:  # whether another request came with a key before is no matter of form
+    # whether another request came with a key before is no matter of form
+    if "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = f"key-{next(_turns)}"
     if fields.get("expires_in"):
         fields["expires_in"] = min(fields["expires_in"], MAX_EXPIRES_IN)
-    if not as_json:  # sent past the case: the tool takes a body with real files in it for a wrong one
-        files = [("keyframe", (f"{color}.png", png(color=color), "image/png")) for color in ("teal", "gold")]
+    # sent past the case: the tool takes a body with real files in it for a wrong one
+    if not as_json:
+        files = [
+            ("keyframe", (f"{color}.png", png(color=color), "image/png"))
+            for color in ("teal", "gold")
+        ]
         fields.pop("keyframes", None)
         kwargs["files"] = [*files, ("request", (None, json.dumps(fields), "application/json"))]
 
@@ -123,7 +136,9 @@ def _use_real_link(case: Case, kwargs: dict[str, Any], operation: str) -> None:
         link = _new_upload(authorization)["upload_url"]
     else:
         query = {"status": "succeeded", "limit": 1}
-        page = httpx.get(f"{GATEWAY}/v1/interpolations", params=query, headers={"Authorization": authorization}).json()
+        page = httpx.get(
+            f"{GATEWAY}/v1/interpolations", params=query, headers={"Authorization": authorization}
+        ).json()
         link = next((job["outputs"][0]["url"] for job in page["data"]), None)
     if link:
         address = urlsplit(link)
@@ -133,15 +148,24 @@ def _use_real_link(case: Case, kwargs: dict[str, Any], operation: str) -> None:
 
 @schemathesis.check
 def events_are_whole(context: CheckContext, response: Response, case: Case) -> bool | None:
-    """Each event of a stream has a name, an id, and data of the form that the contract gives to what it tells."""
+    """Each event of a stream has a name, an id, and data of the form that the contract gives to
+    what it tells.
+    """
     if case.operation.definition.raw.get("operationId") != "events" or response.status_code != 200:
         return None
     for text in response.text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in text.split("\n") if line and not line.startswith((":", "retry")))
+        fields = dict(
+            line.split(": ", 1)
+            for line in text.split("\n")
+            if line and not line.startswith((":", "retry"))
+        )
         if fields:
             assert fields.keys() == {"event", "id", "data"}, f"not a whole event: {text}"
             model = {"status": "JobView", "progress": "Progress"}[fields["event"]]
-            schema = {"$ref": f"#/components/schemas/{model}", "components": _CONTRACT["components"]}
+            schema = {
+                "$ref": f"#/components/schemas/{model}",
+                "components": _CONTRACT["components"],
+            }
             Draft202012Validator(schema).validate(json.loads(fields["data"]))
             assert int(fields["id"]) > 0
     return None

@@ -1,4 +1,6 @@
-"""Calls that a machine generates from the contract, sent to a gateway that runs, and what came of them."""
+"""Calls that a machine generates from the contract, sent to a gateway that runs, and what came of
+them.
+"""
 
 import json
 import os
@@ -66,7 +68,9 @@ def generated_calls(to: Deployment, folder: Path, *options: str) -> Report:
 
 
 def _report(ran: subprocess.CompletedProcess[str], events: Path) -> Report:
-    report = Report(ran.returncode == 0, ran.stdout + ran.stderr, Counter(), Counter(), Counter(), Counter())
+    report = Report(
+        ran.returncode == 0, ran.stdout + ran.stderr, Counter(), Counter(), Counter(), Counter()
+    )
     for scenario in _scenarios(events):
         recorder = scenario["recorder"]
         for case_id, case in recorder.get("cases", {}).items():
@@ -74,7 +78,9 @@ def _report(ran: subprocess.CompletedProcess[str], events: Path) -> Report:
             report.links[scenario["phase"]] += bool(case.get("is_transition_applied"))
             for check in recorder.get("checks", {}).get(case_id, []):
                 report.checks[check["name"]] += 1
-            if (interaction := recorder.get("interactions", {}).get(case_id)) and interaction.get("response"):
+            if (interaction := recorder.get("interactions", {}).get(case_id)) and interaction.get(
+                "response"
+            ):
                 name = f"{case['value']['method']} {case['value']['path']}"
                 report.answers[name, interaction["response"]["status_code"]] += 1
     return report

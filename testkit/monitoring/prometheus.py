@@ -24,10 +24,16 @@ class Prometheus:
         assert PROGRAM
         self.url = f"http://127.0.0.1:{free_port()}"
         configuration = {
-            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+            "global": {
+                "scrape_interval": f"{SCRAPE_SECONDS}s",
+                "evaluation_interval": f"{SCRAPE_SECONDS}s",
+            },
             "rule_files": [str(rules)],
             "scrape_configs": [
-                {"job_name": "stack", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
+                {
+                    "job_name": "stack",
+                    "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}],
+                }
             ],
         }
         path = folder / "prometheus.yml"
@@ -49,12 +55,18 @@ class Prometheus:
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         found = answer["data"]["result"]
-        return found if isinstance(found[0] if found else {}, dict) else [{"metric": {}, "value": found}]
+        return (
+            found
+            if isinstance(found[0] if found else {}, dict)
+            else [{"metric": {}, "value": found}]
+        )
 
     def scraped(self, url: str) -> bool:
         """Whether the last scrape of an address succeeded."""
         targets = httpx.get(f"{self.url}/api/v1/targets").json()["data"]["activeTargets"]
-        return any(target["labels"]["instance"] == url and target["health"] == "up" for target in targets)
+        return any(
+            target["labels"]["instance"] == url and target["health"] == "up" for target in targets
+        )
 
     def stop(self) -> None:
         self._process.kill()
@@ -67,7 +79,9 @@ class Prometheus:
 
 
 def without_patience(folder: Path) -> Path:
-    """Our alerts as they are, but that a condition has to hold for seconds where it has to for minutes."""
+    """Our alerts as they are, but that a condition has to hold for seconds where it has to for
+    minutes.
+    """
     rules = yaml.safe_load(ALERTS.read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"] if "for" in rule):
         rule["for"] = "3s"
@@ -79,4 +93,6 @@ def without_patience(folder: Path) -> Path:
 def promtool(*arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Prometheus's own checker."""
     assert TOOL
-    return subprocess.run([TOOL, *arguments], input=stdin, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [TOOL, *arguments], input=stdin, capture_output=True, text=True, check=False
+    )

@@ -1,7 +1,8 @@
-"""A real stack with a bucket, a receiver of webhooks and a Prometheus, and the faults that a dashboard has to show.
+"""A real stack with a bucket, a receiver of webhooks and a Prometheus, and the faults that a
+dashboard has to show.
 
-All of them are real: the storage is reached through a proxy that can be slow, the receiver listens until it is gone,
-the worker is killed while nobody starts it anew.
+All of them are real: the storage is reached through a proxy that can be slow, the receiver listens
+until it is gone, the worker is killed while nobody starts it anew.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ from testkit.servers import S3Server
 from testkit.web import always, http, web_server
 
 BUCKET = "scene"
-SLOW_SECONDS = 0.6  # on the way there and on the way back; a gateway gives up after two seconds of silence
+# on the way there and on the way back; a gateway gives up after two seconds of silence
+SLOW_SECONDS = 0.6
 WAIT_SECONDS = 180.0  # for what takes seconds on an idle machine
 
 
@@ -36,7 +38,13 @@ class Scene:
     """Everything that a story needs; `open_scene` makes it."""
 
     def __init__(
-        self, stack: Stack, prometheus: Prometheus, caller: Client, proxy: Proxy, receiver: AsyncExitStack, url: str
+        self,
+        stack: Stack,
+        prometheus: Prometheus,
+        caller: Client,
+        proxy: Proxy,
+        receiver: AsyncExitStack,
+        url: str,
     ) -> None:
         self.stack, self.prometheus = stack, prometheus
         self._caller, self._proxy, self._receiver = caller, proxy, receiver
@@ -47,10 +55,14 @@ class Scene:
         """So many small jobs one after the other, whose ends the receiver is told."""
         for _ in range(count):
             job_id = await self.submit()
-            await self.until(lambda job_id=job_id: self._has_succeeded(job_id), "a job of the scene succeeds")
+            await self.until(
+                lambda job_id=job_id: self._has_succeeded(job_id), "a job of the scene succeeds"
+            )
 
     async def submit(self, **request: Any) -> str:
-        """One job, for which nobody waits; again where the service has no time for it, as a caller would."""
+        """One job, for which nobody waits; again where the service has no time for it, as a caller
+        would.
+        """
         body = {"webhook": self._webhook, "steps": 1, **request}
         answer = await asyncio.to_thread(self._caller.send, "/v1/interpolations", body)
         while answer.status_code == 503:
@@ -76,7 +88,9 @@ class Scene:
         await self._receiver.aclose()
 
     def kill_worker(self, *, for_good: bool) -> None:
-        """As the kernel does when memory runs out. For good: the keeper of processes hangs, so none comes back."""
+        """As the kernel does when memory runs out. For good: the keeper of processes hangs, so none
+        comes back.
+        """
         keeper = psutil.Process(self.stack.process.pid)
         workers = [process for process in keeper.children() if "-m worker" in _line(process)]
         workers += [process for process in keeper.children() if "worker.celery" in _line(process)]
@@ -99,8 +113,12 @@ class Scene:
 
 
 @contextmanager
-def scene_in_background(folder: Path) -> Iterator[tuple[Scene, Callable[[Coroutine[Any, Any, Any]], Any]]]:
-    """A scene whose network goes on while a test does something else; and what runs a step of the test there."""
+def scene_in_background(
+    folder: Path,
+) -> Iterator[tuple[Scene, Callable[[Coroutine[Any, Any, Any]], Any]]]:
+    """A scene whose network goes on while a test does something else; and what runs a step of the
+    test there.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="scene")
     thread.start()
@@ -123,7 +141,9 @@ def scene_in_background(folder: Path) -> Iterator[tuple[Scene, Callable[[Corouti
 
 @asynccontextmanager
 async def open_scene(folder: Path) -> AsyncIterator[Scene]:
-    """A scene in a folder with a short name, at whose beginning Prometheus has seen every process."""
+    """A scene in a folder with a short name, at whose beginning Prometheus has seen every
+    process.
+    """
     async with AsyncExitStack() as opened:
         storage = await asyncio.to_thread(S3Server, folder)
         opened.callback(storage.process.kill)
@@ -150,11 +170,15 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
         await asyncio.to_thread(stack.start)
         WebhookSecrets((stack.state / "redis.url").read_text()).create("default")
         rules = without_patience(folder)
-        prometheus = await asyncio.to_thread(Prometheus, folder, stack.state / "metrics.json", rules)
+        prometheus = await asyncio.to_thread(
+            Prometheus, folder, stack.state / "metrics.json", rules
+        )
         opened.callback(prometheus.stop)
         http_client = opened.enter_context(httpx.Client(base_url=stack.url, timeout=60))
         scene = Scene(stack, prometheus, Client(http_client), proxy, receiver, listening.url)
-        await scene.until(lambda: len(prometheus.query("up == 1")) == 4, "all processes are scraped")
+        await scene.until(
+            lambda: len(prometheus.query("up == 1")) == 4, "all processes are scraped"
+        )
         yield scene
 
 

@@ -26,7 +26,9 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def ask(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
     """Runs a command and answers its JSON."""
     monkeypatch.setenv("TOONCRAFTER_REDIS_URL", redis_server.url)
 
@@ -41,12 +43,25 @@ def ask(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def run_keys(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command as it is typed."""
     command = [sys.executable, "-m", "admin.keys", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=60
+    )
 
 
 async def test_a_key_from_its_making_to_its_end(ask: Ask, settings: Settings) -> None:
-    """Shown once; listed with its use; its limits are its own; revoked by name, and by nothing that is not there."""
-    options = ["--name", "comp", "--scopes", "read", "--expires", "90d", "--limit", "reads_per_minute=7"]
+    """Shown once; listed with its use; its limits are its own; revoked by name, and by nothing that
+    is not there.
+    """
+    options = [
+        "--name",
+        "comp",
+        "--scopes",
+        "read",
+        "--expires",
+        "90d",
+        "--limit",
+        "reads_per_minute=7",
+    ]
     made = ask("create", "--tenant", "studio", *options)
     assert ask("create", "--tenant", "studio")["scopes"] == ["submit", "read"]
     async with gateway(settings) as client:
@@ -55,9 +70,13 @@ async def test_a_key_from_its_making_to_its_end(ask: Ask, settings: Settings) ->
     named, plain = ask("list", "--tenant", "studio")
     assert named["last_used_at"]
     assert not plain["last_used_at"]
-    assert (datetime.fromisoformat(named["expires_at"]) - datetime.fromisoformat(named["created_at"])).days in (89, 90)
+    assert (
+        datetime.fromisoformat(named["expires_at"]) - datetime.fromisoformat(named["created_at"])
+    ).days in (89, 90)
     assert made["key"] not in str(ask("list"))
-    assert [key["id"] for key in ask("revoke", "--tenant", "studio", "--name", "comp")] == [made["id"]]
+    assert [key["id"] for key in ask("revoke", "--tenant", "studio", "--name", "comp")] == [
+        made["id"]
+    ]
     with pytest.raises(SystemExit, match="no such key; it has " + plain["id"]):
         ask("revoke", "--tenant", "studio", "--name", "comp")
     assert len(ask("revoke", "--tenant", "studio", "--all")) == 1
@@ -79,7 +98,9 @@ async def test_the_only_key_needs_no_name(ask: Ask) -> None:
 async def test_gpu_time_by_day(
     ask: Ask, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
 ) -> None:
-    """What a tenant's attempts held workers for, whatever came of them; a person is not told to keep it secret."""
+    """What a tenant's attempts held workers for, whatever came of them; a person is not told to
+    keep it secret.
+    """
     await async_store.of("studio").submit(
         new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
     )
@@ -132,8 +153,13 @@ def test_the_stack_is_found_by_its_folder(redis_server: RedisServer, tmp_path: P
 
 
 def test_a_person_is_told_in_words(redis_server: RedisServer) -> None:
-    """The stack is found in the environment; a third secret is refused, and it is said what helps."""
-    made = [run_keys("webhook-secret", "create", TOONCRAFTER_REDIS_URL=redis_server.url) for _ in range(3)]
+    """The stack is found in the environment; a third secret is refused, and it is said what
+    helps.
+    """
+    made = [
+        run_keys("webhook-secret", "create", TOONCRAFTER_REDIS_URL=redis_server.url)
+        for _ in range(3)
+    ]
     assert [one.returncode for one in made] == [0, 0, 1]
     assert "secret: whsec_" in made[0].stdout
     assert "this once" in made[0].stdout
@@ -150,16 +176,30 @@ def test_a_person_is_told_in_words(redis_server: RedisServer) -> None:
         (["create", "--scopes", "read,write"], {}, "submit, read, admin"),
         (["create", "--expires", "90"], {}, "such as 90d"),
         (["create", "--limit", "reads=5"], {}, "reads_per_minute"),
-        (["create", "--limit", "max_queued=0"], {"TOONCRAFTER_REDIS_URL": "redis://127.0.0.1:1"}, "greater than 0"),
+        (
+            ["create", "--limit", "max_queued=0"],
+            {"TOONCRAFTER_REDIS_URL": "redis://127.0.0.1:1"},
+            "greater than 0",
+        ),
         (["create", "--limit", "max_queued=1" + "0" * 15], {}, "NAME=NUMBER"),
         (["create", "--name", "a\n\x1b[2Jid=1"], {}, "that can be printed"),
         (["create", "--name", "n" * 101], {}, "at most 100 characters"),
         (["webhook-secret", "create", "--tenant", "a:b"], {}, "1 to 63 of a-z"),
-        (["create"], {"TOONCRAFTER_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "Redis does not answer"),
-        (["list"], {"TOONCRAFTER_REDIS_URL": "", "TOONCRAFTER_STATE_DIR": "/nowhere"}, "no stack runs in /nowhere"),
+        (
+            ["create"],
+            {"TOONCRAFTER_REDIS_URL": f"redis://127.0.0.1:{free_port()}"},
+            "Redis does not answer",
+        ),
+        (
+            ["list"],
+            {"TOONCRAFTER_REDIS_URL": "", "TOONCRAFTER_STATE_DIR": "/nowhere"},
+            "no stack runs in /nowhere",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(arguments: list[str], environment: dict[str, str], told: str) -> None:
+def test_what_is_wrong_is_said_in_a_line(
+    arguments: list[str], environment: dict[str, str], told: str
+) -> None:
     """No traceback."""
     ended = run_keys(*arguments, **environment)
     assert ended.returncode != 0

@@ -20,7 +20,9 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def ask(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
     """Runs a command and answers its JSON."""
     monkeypatch.setenv("TOONCRAFTER_REDIS_URL", redis_server.url)
 
@@ -51,11 +53,19 @@ class TestWorkers:
         beat(store)
         await submit(async_store)
         status = ask("status")
-        assert (status["queue"], status["waiting"], status["waiting_without_a_worker"]) == ("open", 1, 1)
-        shown = [(worker["name"], worker["state"], worker["device"]) for worker in status["workers"]]
+        assert (status["queue"], status["waiting"], status["waiting_without_a_worker"]) == (
+            "open",
+            1,
+            1,
+        )
+        shown = [
+            (worker["name"], worker["state"], worker["device"]) for worker in status["workers"]
+        ]
         assert shown == [(FIRST, "idle", "cpu"), (SECOND, "idle", "cpu")]
 
-    def test_drained_worker_is_shown_with_its_reason_until_it_is_resumed(self, ask: Ask, store: JobStore) -> None:
+    def test_drained_worker_is_shown_with_its_reason_until_it_is_resumed(
+        self, ask: Ask, store: JobStore
+    ) -> None:
         """One by its name."""
         assert ask("drain", FIRST) == {"drained": [FIRST]}
         beat(store)
@@ -70,7 +80,9 @@ class TestWorkers:
         assert ask("drain", "--all") == {"drained": [FIRST, SECOND]}
         assert ask("resume", "--all") == {"resumed": [FIRST, SECOND]}
 
-    def test_unknown_name_is_refused_before_anything_is_done(self, ask: Ask, store: JobStore) -> None:
+    def test_unknown_name_is_refused_before_anything_is_done(
+        self, ask: Ask, store: JobStore
+    ) -> None:
         """The message names those that live."""
         with pytest.raises(SystemExit, match=r"gpu-9:9; there is gpu-1:7, gpu-2:8"):
             ask("drain", FIRST, "gpu-9:9")
@@ -84,7 +96,9 @@ class TestWorkers:
 
 
 class TestQueue:
-    async def test_paused_queue_starts_nothing(self, ask: Ask, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_paused_queue_starts_nothing(
+        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """Said twice it is still paused."""
         await submit(async_store)
         assert [ask("pause-queue"), ask("pause-queue")] == [{"queue": "paused"}] * 2
@@ -93,13 +107,17 @@ class TestQueue:
         assert ask("resume-queue") == {"queue": "open"}
         claim(store, FIRST)
 
-    async def test_purge_wants_to_be_sure(self, ask: Ask, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_purge_wants_to_be_sure(
+        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """It says how many jobs it would cancel; with `--yes` it does, however many there are."""
         jobs = [await submit(async_store) for _ in range(120)]
         with pytest.raises(SystemExit, match=r"all 120 waiting jobs.*--yes"):
             ask("purge")
         assert ask("purge", "--yes") == {"canceled": 120}
-        assert {job.status for job in map(store.get, [job.id for job in jobs]) if job} == {JobState.CANCELED}
+        assert {job.status for job in map(store.get, [job.id for job in jobs]) if job} == {
+            JobState.CANCELED
+        }
 
 
 class TestWords:

@@ -28,7 +28,9 @@ async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": {**scope.get("state", {}), **(state or {})}}, receive, send)
+            await app(
+                {**scope, "state": {**scope.get("state", {}), **(state or {})}}, receive, send
+            )
 
         yield with_state
 
@@ -50,7 +52,9 @@ async def tenants(settings: Settings) -> AsyncIterator[tuple[AsyncClient, AsyncC
 
         async def client_of(tenant: str) -> AsyncClient:
             transport = ASGITransport(app, raise_app_exceptions=False)
-            client = AsyncClient(transport=transport, base_url=BASE_URL, headers=bearer(make_key(settings, tenant)))
+            client = AsyncClient(
+                transport=transport, base_url=BASE_URL, headers=bearer(make_key(settings, tenant))
+            )
             return await clients.enter_async_context(client)
 
         yield await client_of("studio-a"), await client_of("studio-b")
@@ -80,9 +84,13 @@ async def any_client(any_settings: Settings) -> AsyncIterator[AsyncClient]:
 
 @contextmanager
 def gateway_process(settings: Settings, log: Path, **more: object) -> Iterator[tuple[Process, str]]:
-    """`python -m api` as it runs, and its address: for what only a real socket shows. `more`: further settings."""
+    """`python -m api` as it runs, and its address: for what only a real socket shows. `more`:
+    further settings.
+    """
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")} | {
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("TOONCRAFTER_")
+    } | {
         "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
         "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
         "TOONCRAFTER_PORT": str(port),
@@ -110,7 +118,9 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[tuple[Process, str]]:
 
 
 @pytest.fixture
-def nothing_left(redis_server: RedisServer, stored_keys: Callable[[], set[str]]) -> Callable[[], None]:
+def nothing_left(
+    redis_server: RedisServer, stored_keys: Callable[[], set[str]]
+) -> Callable[[], None]:
     """A refused request leaves no trace."""
 
     def check() -> None:
@@ -130,11 +140,16 @@ def files(*images: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
 
 def problems(response: Response, status: int, code: str) -> dict[str, str]:
     """The document's problems, code by pointer, once its form is right."""
-    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), (
-        response.text
-    )
+    assert (response.status_code, response.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    ), response.text
     document = response.json()
-    assert (document["status"], document["code"], document["type"]) == (status, code, f"/errors/{code}")
+    assert (document["status"], document["code"], document["type"]) == (
+        status,
+        code,
+        f"/errors/{code}",
+    )
     assert document["request_id"] == response.headers["x-request-id"]
     assert document["title"]
     assert document["detail"]

@@ -20,7 +20,9 @@ from tests.api.routers.test_submit import URL
 
 
 class TestForm:
-    @pytest.mark.parametrize("path", ["/", "/v1", "/v2/interpolations", "/v1/interpolations/x/y/z", "/errors/none"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/v1", "/v2/interpolations", "/v1/interpolations/x/y/z", "/errors/none"]
+    )
     async def test_unknown_address(self, client: AsyncClient, path: str) -> None:
         """404 of the framework included."""
         assert problems(await client.get(path), 404, "not_found") == {}
@@ -36,7 +38,9 @@ class TestForm:
     async def test_mistake_of_ours(
         self, client: AsyncClient, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Here a record that no version of the service wrote: the caller hears an id, the log has the rest."""
+        """Here a record that no version of the service wrote: the caller hears an id, the log has
+        the rest.
+        """
         configure_logging("info", "json")
         job_id = (await client.post(URL, files=files())).json()["id"]
         redis_server.client.hset(JOB + job_id, mapping={"request": "{broken", "version": 2})
@@ -50,7 +54,11 @@ class TestForm:
 
     async def test_every_code_has_its_page(self, client: AsyncClient) -> None:
         """What `type` points at."""
-        kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ServiceError)]
+        kinds = [
+            kind
+            for kind in vars(errors).values()
+            if isinstance(kind, type) and issubclass(kind, ServiceError)
+        ]
         for code in {kind.code for kind in kinds}:
             page = await client.get(f"/errors/{code}")
             assert page.status_code == 200
@@ -62,7 +70,9 @@ class TestForm:
         response = await client.get("/nowhere", headers={"X-Request-ID": sent})
         assert response.headers["x-request-id"] == response.json()["request_id"] == sent
 
-    @pytest.mark.parametrize("sent", ["", "a b", "a" * 129, 'x"},{"', "ü".encode("latin-1"), b"a\x1b[2J"])
+    @pytest.mark.parametrize(
+        "sent", ["", "a b", "a" * 129, 'x"},{"', "ü".encode("latin-1"), b"a\x1b[2J"]
+    )
     async def test_odd_request_id_is_replaced(self, client: AsyncClient, sent: str | bytes) -> None:
         """It is logged and sent back, so not everything may stand in it."""
         response = await client.get("/healthz", headers={"X-Request-ID": sent})
@@ -77,15 +87,21 @@ class TestAway:
         assert (await any_client.get("/healthz")).json() == {"status": "alive"}
         assert (await any_client.get("/readyz")).json() == {"status": "ready"}
 
-    async def test_nothing_is_stored_while_redis_is_away(self, mortal_redis: RedisServer, settings: Settings) -> None:
+    async def test_nothing_is_stored_while_redis_is_away(
+        self, mortal_redis: RedisServer, settings: Settings
+    ) -> None:
         """Objects of a job that never was would stay for ever."""
         async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
             mortal_redis.kill()
             assert (await client.post(URL, files=files())).status_code == 503
         assert not list(settings.state_dir.rglob("jobs/*"))
 
-    async def test_folder(self, settings: Settings, redis_server: RedisServer, tmp_path: Path) -> None:
-        """Root may write everywhere, but not below a file; the folder's path is nobody's business."""
+    async def test_folder(
+        self, settings: Settings, redis_server: RedisServer, tmp_path: Path
+    ) -> None:
+        """Root may write everywhere, but not below a file; the folder's path is nobody's
+        business.
+        """
         (tmp_path / "file").touch()
         async with gateway(settings.model_copy(update={"state_dir": tmp_path / "file"})) as client:
             ready = await client.get("/readyz")
@@ -104,12 +120,18 @@ class TestAway:
             for response in (await client.get("/readyz"), await client.post(URL, files=files())):
                 assert problems(response, 503, "unavailable") == {}
                 assert "storage" in response.json()["detail"]
-                secrets = (gone.s3_endpoint_url, gone.s3_access_key_id, gone.s3_secret_access_key.get_secret_value())
+                secrets = (
+                    gone.s3_endpoint_url,
+                    gone.s3_access_key_id,
+                    gone.s3_secret_access_key.get_secret_value(),
+                )
                 assert not any(secret in response.text for secret in secrets)
         # in the trash objects are noted until they are known to be gone
         assert redis_server.client.keys() in ([], ["tc:trash"])
 
-    async def test_bucket_that_does_not_answer(self, s3_settings: Settings, s3_server: S3Server) -> None:
+    async def test_bucket_that_does_not_answer(
+        self, s3_settings: Settings, s3_server: S3Server
+    ) -> None:
         """A probe that hangs is worse than one that fails."""
         async with gateway(s3_settings) as client:
             s3_server.process.send(signal.SIGSTOP)
@@ -126,13 +148,18 @@ class TestAway:
     async def test_submission_to_a_bucket_that_does_not_answer(
         self, s3_settings: Settings, s3_server: S3Server
     ) -> None:
-        """The caller hears of it within seconds, may repeat the same call, and nothing is left that counts as a job."""
+        """The caller hears of it within seconds, may repeat the same call, and nothing is left that
+        counts as a job.
+        """
         async with gateway(s3_settings) as client:
             s3_server.process.send(signal.SIGSTOP)
             try:
                 begun = time.monotonic()
-                response = await client.post(URL, files=files(), headers={"Idempotency-Key": "once"})
-                assert time.monotonic() - begun < 10  # 2 s to store, 2 s to tidy up, on a slow machine
+                response = await client.post(
+                    URL, files=files(), headers={"Idempotency-Key": "once"}
+                )
+                # 2 s to store, 2 s to tidy up, on a slow machine
+                assert time.monotonic() - begun < 10
             finally:
                 s3_server.process.send(signal.SIGCONT)
             assert problems(response, 503, "unavailable") == {}
@@ -141,8 +168,12 @@ class TestAway:
             assert (again.status_code, "idempotent-replayed" in again.headers) == (202, False)
             assert len((await client.get(URL)).json()["data"]) == 1
 
-    async def test_redis_at_its_memory_limit(self, mortal_redis: RedisServer, settings: Settings) -> None:
-        """What needs no memory goes on; what does is refused with 503, and taken when there is room again."""
+    async def test_redis_at_its_memory_limit(
+        self, mortal_redis: RedisServer, settings: Settings
+    ) -> None:
+        """What needs no memory goes on; what does is refused with 503, and taken when there is room
+        again.
+        """
         async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
             job_id = (await client.post(URL, files=files())).json()["id"]
             mortal_redis.client.config_set("maxmemory", 1)
@@ -154,7 +185,9 @@ class TestAway:
             mortal_redis.client.config_set("maxmemory", 0)
             assert (await client.post(URL, files=files())).status_code == 202
 
-    async def test_redis_that_only_reads(self, mortal_redis: RedisServer, settings: Settings) -> None:
+    async def test_redis_that_only_reads(
+        self, mortal_redis: RedisServer, settings: Settings
+    ) -> None:
         """As after a failover that left the old master's address to a replica."""
         async with gateway(settings.model_copy(update={"redis_url": mortal_redis.url})) as client:
             mortal_redis.client.replicaof("127.0.0.1", 1)

@@ -1,4 +1,6 @@
-"""A disk without room: the caller is told to come back, nothing is left of what was refused, and all else goes on."""
+"""A disk without room: the caller is told to come back, nothing is left of what was refused, and
+all else goes on.
+"""
 
 import resource
 import shutil
@@ -39,12 +41,18 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """2 MiB of memory that are mounted as a disk, which needs root and is refused in some containers."""
+    """2 MiB of memory that are mounted as a disk, which needs root and is refused in some
+    containers.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True
+    )
     if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here, the limit below stands for it: {mounted.stderr.strip()}")
+        pytest.skip(
+            f"no disk can be mounted here, the limit below stands for it: {mounted.stderr.strip()}"
+        )
     yield Disk(folder, folder / "ballast")
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -61,10 +69,17 @@ def refused(answer: httpx.Response) -> str:
     return str(answer.json()["detail"])
 
 
-def test_full_disk(settings: Settings, redis_server: RedisServer, disk: Disk, tmp_path: Path) -> None:
-    """Submissions and uploads are refused, readiness says why; what is stored can be read; room makes all well."""
+def test_full_disk(
+    settings: Settings, redis_server: RedisServer, disk: Disk, tmp_path: Path
+) -> None:
+    """Submissions and uploads are refused, readiness says why; what is stored can be read; room
+    makes all well.
+    """
     own = settings.model_copy(update={"state_dir": disk.folder / "state"})
-    with gateway_process(own, tmp_path / "gateway.log") as (_, address), httpx.Client(base_url=address) as client:
+    with (
+        gateway_process(own, tmp_path / "gateway.log") as (_, address),
+        httpx.Client(base_url=address) as client,
+    ):
         known = client.post(URL, files=files()).json()
         upload = client.post("/v1/uploads").json()["upload_url"]
         before = jobs_and_objects(redis_server, own.state_dir)
@@ -81,8 +96,12 @@ def test_full_disk(settings: Settings, redis_server: RedisServer, disk: Disk, tm
         assert client.delete(known_address).status_code == 204
 
 
-def test_files_that_may_not_grow(settings: Settings, redis_server: RedisServer, tmp_path: Path) -> None:
-    """The same where nothing can be mounted: the kernel refuses the gateway to write, as a quota does."""
+def test_files_that_may_not_grow(
+    settings: Settings, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """The same where nothing can be mounted: the kernel refuses the gateway to write, as a quota
+    does.
+    """
     with (
         gateway_process(settings, tmp_path / "gateway.log") as (process, address),
         httpx.Client(base_url=address) as client,
@@ -93,17 +112,27 @@ def test_files_that_may_not_grow(settings: Settings, redis_server: RedisServer, 
         assert len(large) > 100_000
         assert "storage" in refused(client.post(URL, files=files(png(), large)))
         assert jobs_and_objects(redis_server, settings.state_dir) == before
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(
+            process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )
         assert client.post(URL, files=files(png(), large)).status_code == 202
 
 
 def test_full_temporary_folder(
-    settings: Settings, redis_server: RedisServer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    redis_server: RedisServer,
+    disk: Disk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A form with large files passes through it, so it may be the first to be full."""
     monkeypatch.setenv("TMPDIR", str(disk.folder))
-    with gateway_process(settings, tmp_path / "gateway.log") as (_, address), httpx.Client(base_url=address) as client:
-        assert client.post(URL, files=files(LARGE, png())).status_code == 202  # now it has its folder, and keeps to it
+    with (
+        gateway_process(settings, tmp_path / "gateway.log") as (_, address),
+        httpx.Client(base_url=address) as client,
+    ):
+        # now it has its folder, and keeps to it
+        assert client.post(URL, files=files(LARGE, png())).status_code == 202
         with disk.full():
             assert "room" in refused(client.post(URL, files=files(LARGE, png())))
             assert client.post(URL, files=files()).status_code == 202

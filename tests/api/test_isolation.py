@@ -23,11 +23,20 @@ WITHOUT_JOB = {
     ("POST", URL): "test_uploads_are_apart, test_idempotency_keys_are_apart",
     ("POST", f"{URL}/estimate"): "test_uploads_are_apart",
     ("POST", "/v1/uploads"): "test_uploads_are_apart",
-    ("POST", "/v1/webhooks/test"): "signed with the own secret: test_a_tenant_without_a_secret_is_told_how_to_get_one",
+    (
+        "POST",
+        "/v1/webhooks/test",
+    ): "signed with the own secret: test_a_tenant_without_a_secret_is_told_how_to_get_one",
     ("GET", "/v1/queue"): "test_queue_counts_and_names_nobody",
     ("GET", "/v1/models"): "what workers hold",
-    ("GET", "/files/{key}"): "the link's signature stands for itself: tests/api/routers/test_files.py",
-    ("PUT", "/files/{key}"): "the link's signature stands for itself: tests/api/routers/test_files.py",
+    (
+        "GET",
+        "/files/{key}",
+    ): "the link's signature stands for itself: tests/api/routers/test_files.py",
+    (
+        "PUT",
+        "/files/{key}",
+    ): "the link's signature stands for itself: tests/api/routers/test_files.py",
     ("GET", "/healthz"): "nothing",
     ("GET", "/readyz"): "nothing",
 }
@@ -38,7 +47,12 @@ Tenants = tuple[AsyncClient, AsyncClient]
 def calls(settings: Settings) -> set[tuple[str, str]]:
     """Every method and path of the contract."""
     paths: dict[str, Any] = create_app(settings).openapi()["paths"]
-    return {(method.upper(), path) for path, item in paths.items() for method in item if method != "parameters"}
+    return {
+        (method.upper(), path)
+        for path, item in paths.items()
+        for method in item
+        if method != "parameters"
+    }
 
 
 def without_ids(response: Response, *ids: str) -> tuple[int, str, set[str]]:
@@ -67,20 +81,29 @@ def test_every_call_has_its_case(settings: Settings) -> None:
     assert {call for call in calls(settings) if "{job_id}" not in call[1]} == set(WITHOUT_JOB)
 
 
-async def test_calls_with_another_tenants_job(tenants: Tenants, settings: Settings, store: JobStore) -> None:
-    """Waiting, running or ended: the answer is the one for an id that never was, and nothing happens to the job."""
+async def test_calls_with_another_tenants_job(
+    tenants: Tenants, settings: Settings, store: JobStore
+) -> None:
+    """Waiting, running or ended: the answer is the one for an id that never was, and nothing
+    happens to the job.
+    """
     owner, other = tenants
     ended, running, waiting = [(await submit(owner)).json()["id"] for _ in range(3)]
     store.succeed(claim(store), [stored_output()], Timing(), MODEL)
     claim(store)
-    before = [(await owner.get(f"{URL}/{job_id}")).json() | {"outputs": []} for job_id in (ended, running, waiting)]
+    before = [
+        (await owner.get(f"{URL}/{job_id}")).json() | {"outputs": []}
+        for job_id in (ended, running, waiting)
+    ]
     assert [job["status"] for job in before] == ["succeeded", "running", "queued"]
     with_job = sorted(call for call in calls(settings) if "{job_id}" in call[1])
     assert len(with_job) >= 5
     for (method, path), job_id in itertools.product(with_job, (ended, running, waiting)):
         missing = new_job_id()
         answers = [
-            without_ids(await other.request(method, path.format(job_id=one, name="video.mp4", n=1)), one)
+            without_ids(
+                await other.request(method, path.format(job_id=one, name="video.mp4", n=1)), one
+            )
             for one in (job_id, missing)
         ]
         assert answers[0] == answers[1], f"{method} {path}"
@@ -103,7 +126,10 @@ async def test_lists_are_apart(tenants: Tenants) -> None:
     first, second = [(await submit(owner)).json()["id"] for _ in range(2)]
     own = (await submit(other)).json()["id"]
     for query in ("", "?status=queued"):
-        listed = [[job["id"] for job in (await client.get(f"{URL}{query}")).json()["data"]] for client in tenants]
+        listed = [
+            [job["id"] for job in (await client.get(f"{URL}{query}")).json()["data"]]
+            for client in tenants
+        ]
         assert listed == [[second, first], [own]]
     assert (await other.get(f"{URL}?cursor={second}")).json()["data"] == []
 
@@ -118,7 +144,9 @@ async def test_uploads_are_apart(tenants: Tenants, path: str) -> None:
         return {"keyframes": [{"image": {"upload": first}}, {"image": {"upload": first}}]}
 
     assert (await owner.post(path, json=body(upload))).is_success
-    refused = [without_ids(await other.post(path, json=body(one)), one) for one in (upload, missing)]
+    refused = [
+        without_ids(await other.post(path, json=body(one)), one) for one in (upload, missing)
+    ]
     assert refused[0] == refused[1]
     assert refused[0][0] == 422
     assert "upload_not_found" in refused[0][1]
@@ -130,11 +158,15 @@ async def test_idempotency_keys_are_apart(tenants: Tenants) -> None:
     first = [(await submit(client, headers=header)).json()["id"] for client in tenants]
     again = [await client.post(URL, files=files(), headers=header) for client in tenants]
     assert len(set(first)) == 2
-    assert [(answer.status_code, answer.json()["id"]) for answer in again] == [(200, job_id) for job_id in first]
+    assert [(answer.status_code, answer.json()["id"]) for answer in again] == [
+        (200, job_id) for job_id in first
+    ]
 
 
 async def test_queue_counts_and_names_nobody(tenants: Tenants) -> None:
-    """How much waits is for all to see, since it decides how long one waits oneself; whose it is, is not."""
+    """How much waits is for all to see, since it decides how long one waits oneself; whose it is,
+    is not.
+    """
     owner, other = tenants
     job_id = (await submit(owner)).json()["id"]
     seen = await other.get("/v1/queue")

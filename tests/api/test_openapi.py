@@ -22,7 +22,9 @@ from tests.api.routers.test_submit import URL
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(path, operation) for path, item in document["paths"].items() for operation in item.values()]
+    return [
+        (path, operation) for path, item in document["paths"].items() for operation in item.values()
+    ]
 
 
 def resolved(document: dict[str, Any], node: dict[str, Any]) -> Any:
@@ -49,7 +51,9 @@ class TestFile:
         """A change of contract is a diff that a reviewer sees. `make openapi` writes it."""
         assert yaml.safe_load((ROOT / "openapi.yaml").read_text()) == document
 
-    async def test_gateway_serves_the_same(self, client: AsyncClient, document: dict[str, Any]) -> None:
+    async def test_gateway_serves_the_same(
+        self, client: AsyncClient, document: dict[str, Any]
+    ) -> None:
         """And a page to try it out."""
         assert (await client.get("/openapi.json")).json() == document
         assert (await client.get("/docs")).status_code == 200
@@ -57,7 +61,9 @@ class TestFile:
 
 class TestForm:
     def test_it_is_openapi(self, document: dict[str, Any]) -> None:
-        """A validator of the standard accepts it; who may use it, and where it is served, stands in it."""
+        """A validator of the standard accepts it; who may use it, and where it is served, stands in
+        it.
+        """
         validate(document)
         assert document["openapi"].startswith("3.1.")
         assert document["info"]["license"]["identifier"] == "Apache-2.0"
@@ -69,33 +75,56 @@ class TestForm:
     def test_everything_is_called_by_a_short_name(self, document: dict[str, Any]) -> None:
         """Generated clients call their functions so."""
         assert all(
-            one["operationId"].isidentifier() and len(one["operationId"]) < 20 for _, one in operations(document)
+            one["operationId"].isidentifier() and len(one["operationId"]) < 20
+            for _, one in operations(document)
         )
 
     def test_every_reference_leads_somewhere(self, document: dict[str, Any]) -> None:
         """And every component is used."""
         targets = {str(value) for key, value in walk(document) if key == "$ref"}
-        schemes = {name for key, value in walk(document) if key == "security" for choice in value for name in choice}
+        schemes = {
+            name
+            for key, value in walk(document)
+            if key == "security"
+            for choice in value
+            for name in choice
+        }
         targets |= {f"#/components/securitySchemes/{name}" for name in schemes}
-        components = {f"#/components/{kind}/{name}" for kind, of in document["components"].items() for name in of}
+        components = {
+            f"#/components/{kind}/{name}"
+            for kind, of in document["components"].items()
+            for name in of
+        }
         assert targets == components
 
     def test_every_link_leads_to_an_operation(self, document: dict[str, Any]) -> None:
         """From a job to all that can be done with it."""
         names = {one["operationId"]: one for _, one in operations(document)}
         links = names["submit"]["responses"]["202"]["links"].values()
-        assert {link["operationId"] for link in links} == {"read", "events", "cancel", "delete", "list_deliveries"}
+        assert {link["operationId"] for link in links} == {
+            "read",
+            "events",
+            "cancel",
+            "delete",
+            "list_deliveries",
+        }
         for _, one in operations(document):
             for answer in one["responses"].values():
                 for link in answer.get("links", {}).values():
-                    known = {resolved(document, one)["name"] for one in names[link["operationId"]]["parameters"]}
+                    known = {
+                        resolved(document, one)["name"]
+                        for one in names[link["operationId"]]["parameters"]
+                    }
                     assert set(link["parameters"]) <= known
 
     def test_every_answer_bears_the_id_of_its_request(self, document: dict[str, Any]) -> None:
         """And a 503 says when to come back."""
         for _, one in operations(document):
             assert all("X-Request-ID" in answer["headers"] for answer in one["responses"].values())
-            assert "Retry-After" in one["responses"].get("503", {"headers": ["Retry-After"]})["headers"]
+            assert (
+                "Retry-After"
+                in one["responses"].get("503", {"headers": ["Retry-After"]})["headers"]
+            )
 
     def test_errors_have_one_form(self, document: dict[str, Any]) -> None:
         """Every answer from 400 on is a problem document."""
@@ -114,7 +143,11 @@ class TestForm:
     def test_defaults_are_valid(self, document: dict[str, Any]) -> None:
         """A client that sends every default as the contract writes it is understood."""
         schema = document["components"]["schemas"]["InterpolationBody"]["properties"]
-        defaults = {name: field["default"] for name, field in schema.items() if field.get("default") is not None}
+        defaults = {
+            name: field["default"]
+            for name, field in schema.items()
+            if field.get("default") is not None
+        }
         image = {"image": {"part": "a"}}
         body = InterpolationBody.model_validate({"keyframes": [image, image], **defaults})
         assert body.model_dump(include=set(defaults)) == defaults
@@ -123,23 +156,34 @@ class TestForm:
         """Of what is sent in JSON, and of each answer in it, refusals included."""
         for path, one in operations(document):
             bodies = [one.get("requestBody", {}), *one["responses"].values()]
-            for media, content in [pair for body in bodies for pair in body.get("content", {}).items()]:
+            for media, content in [
+                pair for body in bodies for pair in body.get("content", {}).items()
+            ]:
                 if not media.endswith("json"):
                     continue
                 schema = {"components": document["components"], **content["schema"]}
-                shown = [resolved(document, example)["value"] for example in content.get("examples", {}).values()]
+                shown = [
+                    resolved(document, example)["value"]
+                    for example in content.get("examples", {}).values()
+                ]
                 assert shown or "example" in content, f"{path}: {media}"
                 for example in shown or [content["example"]]:
                     Draft202012Validator(schema).validate(example)
 
-    async def test_example_of_a_submission_works(self, client: AsyncClient, document: dict[str, Any]) -> None:
+    async def test_example_of_a_submission_works(
+        self, client: AsyncClient, document: dict[str, Any]
+    ) -> None:
         """People send it as it stands, from the page of the contract."""
-        body = document["paths"][URL]["post"]["requestBody"]["content"]["application/json"]["example"]
+        body = document["paths"][URL]["post"]["requestBody"]["content"]["application/json"][
+            "example"
+        ]
         assert (await client.post(URL, json=body)).status_code == 202
 
     def test_examples_are_valid(self, document: dict[str, Any]) -> None:
         """They are what people copy."""
-        (prompt,) = document["components"]["schemas"]["InterpolationBody"]["properties"]["prompt"]["examples"]
+        (prompt,) = document["components"]["schemas"]["InterpolationBody"]["properties"]["prompt"][
+            "examples"
+        ]
         source = document["components"]["schemas"]["ImageSource"]["properties"]
         for field in ("data", "part"):
             image = {"image": {field: source[field]["examples"][0]}}

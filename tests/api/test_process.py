@@ -18,7 +18,8 @@ from testkit.servers import Process, free_port, wait_until
 from tests.api.conftest import files, problems
 from tests.api.routers.test_submit import URL
 
-STOP_SECONDS = 8.0  # two are promised; less than the ten after which uvicorn would cut connections, on a slow machine
+# two are promised; less than the ten after which uvicorn would cut connections, on a slow machine
+STOP_SECONDS = 8.0
 
 
 async def test_request_over_the_network(server: tuple[Process, str]) -> None:
@@ -30,11 +31,17 @@ async def test_request_over_the_network(server: tuple[Process, str]) -> None:
         read = await client.get(accepted.headers["location"])
         assert read.json()["id"] == accepted.json()["id"]
     process.send(signal.SIGTERM)
-    assert process.wait() in (0, -signal.SIGTERM)  # uvicorn shuts down, then ends by the signal that it got
+    # uvicorn shuts down, then ends by the signal that it got
+    assert process.wait() in (0, -signal.SIGTERM)
     assert "Application shutdown complete." in process.output
     lines = [json.loads(line) for line in process.output.splitlines()]
     (logged,) = [line for line in lines if line.get("request_id") == "shot-12a"]
-    assert (logged["event"], logged["method"], logged["path"], logged["status"]) == ("request", "POST", URL, 202)
+    assert (logged["event"], logged["method"], logged["path"], logged["status"]) == (
+        "request",
+        "POST",
+        URL,
+        202,
+    )
 
 
 async def test_body_over_the_limit_is_cut(server: tuple[Process, str]) -> None:
@@ -49,14 +56,17 @@ async def test_body_over_the_limit_is_cut(server: tuple[Process, str]) -> None:
     async with httpx.AsyncClient(base_url=address) as client:
         announced = await client.post(URL, content=b"x" * 100_001, headers=headers)
         assert problems(announced, 413, "body_too_large") == {}
-        with suppress(httpx.TransportError):  # the answer is lost where the connection breaks off under the sender
+        # the answer is lost where the connection breaks off under the sender
+        with suppress(httpx.TransportError):
             streamed = await client.post(URL, content=endless(), headers=headers)
             assert problems(streamed, 413, "body_too_large") == {}
         assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_stop_lets_waiting_clients_go(server: tuple[Process, str]) -> None:
-    """Streams end and long polls answer what they have; an update of the gateway takes seconds, not minutes."""
+    """Streams end and long polls answer what they have; an update of the gateway takes seconds, not
+    minutes.
+    """
     process, address = server
     async with httpx.AsyncClient(base_url=address, timeout=30) as client:
         job_id = (await client.post(URL, files=files())).json()["id"]
@@ -82,7 +92,9 @@ async def test_stop_lets_waiting_clients_go(server: tuple[Process, str]) -> None
 
 
 async def test_stop_lets_a_request_in_flight_end(server: tuple[Process, str]) -> None:
-    """One whose body is half there when the gateway is told to stop is read to its end, carried out and answered."""
+    """One whose body is half there when the gateway is told to stop is read to its end, carried out
+    and answered.
+    """
     process, address = server
     told = asyncio.Event()
     form = httpx.Request("POST", f"{address}{URL}", files=files())
@@ -98,7 +110,9 @@ async def test_stop_lets_a_request_in_flight_end(server: tuple[Process, str]) ->
         submission = asyncio.create_task(client.post(URL, content=in_two_parts(), headers=headers))
         await asyncio.sleep(0.5)
         process.send(signal.SIGTERM)
-        await asyncio.to_thread(wait_until, lambda: "Shutting down" in process.output, "it has begun to stop")
+        await asyncio.to_thread(
+            wait_until, lambda: "Shutting down" in process.output, "it has begun to stop"
+        )
         with pytest.raises(httpx.ConnectError):
             await client.get("/healthz")  # on a connection of its own
         told.set()
@@ -111,7 +125,10 @@ async def test_stop_lets_a_request_in_flight_end(server: tuple[Process, str]) ->
 
 async def test_stop_before_the_start_was_complete(settings: Settings, tmp_path: Path) -> None:
     """Whoever starts it may change their mind."""
-    environment = os.environ | {"TOONCRAFTER_REDIS_URL": settings.redis_url or "", "TOONCRAFTER_PORT": str(free_port())}
+    environment = os.environ | {
+        "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
+        "TOONCRAFTER_PORT": str(free_port()),
+    }
     with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", environment) as process:
         wait_until(lambda: "Started server process" in process.output, "it begins to start")
         process.send(signal.SIGTERM)

@@ -1,4 +1,6 @@
-"""Redis stops, frozen or dead: every operation of the contract says so soon, and works again when Redis is back."""
+"""Redis stops, frozen or dead: every operation of the contract says so soon, and works again when
+Redis is back.
+"""
 
 import asyncio
 import json
@@ -71,8 +73,12 @@ async def running(
     secrets = WebhookSecrets(mortal_redis.url)
     secrets.create(tenant)
     secrets.close()
-    with gateway_process(own, tmp_path / "gateway.log", allowed_hosts=json.dumps(["127.0.0.1:9"])) as (_, address):
-        async with AsyncClient(base_url=address, headers=headers, timeout=PATIENCE_SECONDS) as client:
+    with gateway_process(
+        own, tmp_path / "gateway.log", allowed_hosts=json.dumps(["127.0.0.1:9"])
+    ) as (_, address):
+        async with AsyncClient(
+            base_url=address, headers=headers, timeout=PATIENCE_SECONDS
+        ) as client:
             yield Running(mortal_redis, client, own)
 
 
@@ -114,7 +120,9 @@ async def calls(running: Running) -> dict[str, Call]:
 
 
 async def every_call_says_so(running: Running, calls: dict[str, Call]) -> None:
-    answers = dict(zip(calls, await asyncio.gather(*map(running.call, calls.values())), strict=True))
+    answers = dict(
+        zip(calls, await asyncio.gather(*map(running.call, calls.values())), strict=True)
+    )
     for name, answer in answers.items():
         if name in NEEDS_NO_REDIS:
             assert answer.status_code == NEEDS_NO_REDIS[name]
@@ -129,7 +137,9 @@ async def every_call_says_so(running: Running, calls: dict[str, Call]) -> None:
 async def test_every_operation_says_that_redis_is_away_and_then_works_again(
     running: Running, calls: dict[str, Call], away: str, document: dict[str, Any]
 ) -> None:
-    """503 with a hint when to come back, at once and once nothing is remembered; no restart is needed afterwards."""
+    """503 with a hint when to come back, at once and once nothing is remembered; no restart is
+    needed afterwards.
+    """
     assert calls.keys() == {one["operationId"] for _, one in operations(document)}
     with running.without_redis(away):
         await every_call_says_so(running, calls)
@@ -143,7 +153,9 @@ async def test_every_operation_says_that_redis_is_away_and_then_works_again(
 
 
 async def test_a_call_waits_for_redis_once(running: Running) -> None:
-    """Whether keys are asked for, and who calls, are two questions; that Redis is away is heard once, in a second."""
+    """Whether keys are asked for, and who calls, are two questions; that Redis is away is heard
+    once, in a second.
+    """
 
     def scripts_run() -> int:
         return running.redis.client.info("commandstats")["cmdstat_evalsha"]["calls"]
@@ -156,16 +168,25 @@ async def test_a_call_waits_for_redis_once(running: Running) -> None:
     assert scripts_run() == asked + 1  # what came meanwhile is answered first
 
 
-async def test_redis_without_memory_is_no_mistake_of_ours(running: Running, calls: dict[str, Call]) -> None:
-    """Each operation does what it does without memory, or says 503; all of them work when there is memory again."""
+async def test_redis_without_memory_is_no_mistake_of_ours(
+    running: Running, calls: dict[str, Call]
+) -> None:
+    """Each operation does what it does without memory, or says 503; all of them work when there is
+    memory again.
+    """
     running.redis.client.config_set("maxmemory", 1)
     await asyncio.sleep(TRUST.total_seconds())
-    answers = dict(zip(calls, await asyncio.gather(*map(running.call, calls.values())), strict=True))
+    answers = dict(
+        zip(calls, await asyncio.gather(*map(running.call, calls.values())), strict=True)
+    )
     for name, answer in answers.items():
         if answer.status_code != calls[name].usual:
             assert problems(answer, 503, "unavailable") == {}, name
             assert "OOM" in answer.json()["detail"]
-    assert {name for name, answer in answers.items() if answer.status_code == 503} >= {"submit", "create_upload"}
+    assert {name for name, answer in answers.items() if answer.status_code == 503} >= {
+        "submit",
+        "create_upload",
+    }
     running.redis.client.config_set("maxmemory", 0)
     for name, call in calls.items():
         assert (await running.call(call)).status_code == call.usual, name

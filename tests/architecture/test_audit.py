@@ -1,4 +1,6 @@
-"""`make audit`: what it says of a version with a known hole, of one without, and where nobody can be asked."""
+"""`make audit`: what it says of a version with a known hole, of one without, and where nobody can
+be asked.
+"""
 
 import http.server
 import json
@@ -57,7 +59,9 @@ def versions(tmp_path: Path) -> Path:
     return file
 
 
-def test_nothing_is_known(advisories: str, versions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_known(
+    advisories: str, versions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     audit.main([str(versions), "--osv-url", advisories])
     assert capsys.readouterr().out == "audit: no known hole in constraints.txt\n"
 
@@ -81,4 +85,7 @@ def test_without_a_network_it_says_so_in_a_line_and_is_content(
     versions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     audit.main([str(versions), "--osv-url", NOBODY])
-    assert capsys.readouterr().out == f"audit: {NOBODY} is not reached from here: nobody looked for known holes\n"
+    assert (
+        capsys.readouterr().out
+        == f"audit: {NOBODY} is not reached from here: nobody looked for known holes\n"
+    )

@@ -1,4 +1,6 @@
-"""docs/contract.md names a test for each promise of the contract; this one looks whether both are there."""
+"""docs/contract.md names a test for each promise of the contract; this one looks whether both are
+there.
+"""
 
 import re
 from typing import Any
@@ -17,7 +19,11 @@ HEADINGS = ["what", "promise", "test"]
 
 
 def rows() -> list[list[str]]:
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if line.startswith("|")]
+    cells = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in PAGE.splitlines()
+        if line.startswith("|")
+    ]
     return [row for row in cells if row != HEADINGS and set(row) != {"---"}]
 
 
@@ -41,7 +47,9 @@ def test_every_promise_names_tests_that_exist(row: list[str]) -> None:
 def test_every_call_is_there() -> None:
     """A new operation needs a row."""
     paths: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
-    assert named() >= {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    assert named() >= {
+        f"{method.upper()} {path}" for path, item in paths.items() for method in item
+    }
 
 
 def test_every_field_of_a_request_is_there() -> None:
@@ -51,4 +59,6 @@ def test_every_field_of_a_request_is_there() -> None:
 
 def test_every_error_is_there() -> None:
     """Those of requests, and those that end jobs."""
-    assert named() >= {kind.code for kind in (*all_errors(), *JobFailed.__subclasses__())} - {JobFailed.code}
+    assert named() >= {kind.code for kind in (*all_errors(), *JobFailed.__subclasses__())} - {
+        JobFailed.code
+    }

@@ -1,4 +1,6 @@
-"""What holds the house together: who imports whom, what the gateway weighs, and files made from others."""
+"""What holds the house together: who imports whom, what the gateway weighs, and files made from
+others.
+"""
 
 import os
 import re
@@ -13,8 +15,12 @@ BIN = Path(sys.executable).parent
 
 
 def test_imports_follow_the_contracts() -> None:
-    """Gateway, dispatcher and worker meet in the job record only; the model knows nothing of the service."""
-    checked = subprocess.run([BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    """Gateway, dispatcher and worker meet in the job record only; the model knows nothing of the
+    service.
+    """
+    checked = subprocess.run(
+        [BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout
 
 
@@ -23,18 +29,24 @@ def test_gateway_is_small_and_knows_no_model() -> None:
     loads = (
         "import sys; from api.main import create_app; from core.settings import Settings;"
         "create_app(Settings(redis_url='redis://127.0.0.1:1/0'));"
-        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'av', 'model', 'worker'} & set(sys.modules);"
-        "resident = next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1];"
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'av', 'model', 'worker'} & "
+        "set(sys.modules);"
+        "resident = next(line for line in open('/proc/self/status') if "
+        "line.startswith('VmRSS')).split()[1];"
         "print(sorted(heavy), resident)"
     )
-    output = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", loads], capture_output=True, text=True, check=True
+    ).stdout
     heavy, resident_kib = output.rsplit(maxsplit=1)
     assert heavy == "[]"
     assert int(resident_kib) < 150 * 1024
 
 
 def test_example_of_the_settings_is_current() -> None:
-    """`make env-example` writes it; a setting that nobody can read about is a setting that nobody uses."""
+    """`make env-example` writes it; a setting that nobody can read about is a setting that nobody
+    uses.
+    """
     assert export_env.EXAMPLE.read_text() == export_env.render()
 
 
@@ -42,7 +54,11 @@ def test_help_lists_every_target() -> None:
     """What `make` can do is found where one looks for it."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = subprocess.run(
-        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert {line.split()[0] for line in listed.splitlines()} == targets
 

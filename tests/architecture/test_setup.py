@@ -1,4 +1,6 @@
-"""What scripts/setup.py decides; the installing itself is done by every run of CI on a bare machine."""
+"""What scripts/setup.py decides; the installing itself is done by every run of CI on a bare
+machine.
+"""
 
 import http.server
 import shutil
@@ -58,7 +60,9 @@ class TestTorchBuild:
         install(no_driver, "nvidia-smi", 'echo "No devices were found"; exit 6')
         assert setup.choose_torch_index(cpu_wheels)[0] == cpu_wheels
 
-    def test_machine_without_a_gpu_gets_the_small_build(self, no_driver: Path, cpu_wheels: str) -> None:
+    def test_machine_without_a_gpu_gets_the_small_build(
+        self, no_driver: Path, cpu_wheels: str
+    ) -> None:
         """It saves 3 GB."""
         assert setup.choose_torch_index(cpu_wheels)[0] == cpu_wheels
 
@@ -87,12 +91,16 @@ class TestEnvironment:
     def test_finished_one_is_current(self, environment: setup.Environment) -> None:
         assert environment.is_current()
 
-    def test_changed_lock_wants_an_update_but_no_new_environment(self, environment: setup.Environment) -> None:
+    def test_changed_lock_wants_an_update_but_no_new_environment(
+        self, environment: setup.Environment
+    ) -> None:
         environment.inputs[0].write_text("a==2\n")
         assert not environment.is_current()
         assert environment.can_be_kept()
 
-    def test_failed_pip_is_tried_again_on_what_is_there(self, environment: setup.Environment) -> None:
+    def test_failed_pip_is_tried_again_on_what_is_there(
+        self, environment: setup.Environment
+    ) -> None:
         with pytest.raises(setup.SetupError), environment.update():
             raise setup.SetupError("no network")
         assert not environment.is_current()
@@ -110,7 +118,9 @@ class TestEnvironment:
         shutil.move(environment.path, moved.path)
         assert not moved.can_be_kept()
 
-    def test_one_whose_python_was_removed_is_made_anew(self, environment: setup.Environment) -> None:
+    def test_one_whose_python_was_removed_is_made_anew(
+        self, environment: setup.Environment
+    ) -> None:
         """As after an upgrade of the system."""
         (environment.path / "bin" / "python").unlink()
         assert not environment.can_be_kept()

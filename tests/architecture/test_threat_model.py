@@ -55,7 +55,10 @@ def find(name: str) -> ast.AST | None:
         return None
     found: ast.AST | None = ast.parse((TESTS / path).read_text())
     for part in inner:
-        found = next((node for node in getattr(found, "body", []) if getattr(node, "name", None) == part), None)
+        found = next(
+            (node for node in getattr(found, "body", []) if getattr(node, "name", None) == part),
+            None,
+        )
     return found
 
 

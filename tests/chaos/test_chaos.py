@@ -1,4 +1,6 @@
-"""The proof: a whole service under faults keeps its promises, and is found out where it does not."""
+"""The proof: a whole service under faults keeps its promises, and is found out where it does
+not.
+"""
 
 from pathlib import Path
 
@@ -25,21 +27,31 @@ def lines() -> list[str]:
     return []
 
 
-async def test_no_promise_is_broken_by_faults(s3_server: object, tmp_path: Path, lines: list[str]) -> None:
+async def test_no_promise_is_broken_by_faults(
+    s3_server: object, tmp_path: Path, lines: list[str]
+) -> None:
     """Two gateways, two dispatchers, three workers, and what goes wrong around them."""
     verdict = await Run(SHORT, tmp_path / "run", lines.append).play()
     assert verdict.violations == [], "\n".join(lines)
 
 
-async def test_broken_fencing_is_found_out(s3_server: object, tmp_path: Path, lines: list[str]) -> None:
-    """A worker that was frozen until another one had its job may then end it a second time: the checker says so."""
+async def test_broken_fencing_is_found_out(
+    s3_server: object, tmp_path: Path, lines: list[str]
+) -> None:
+    """A worker that was frozen until another one had its job may then end it a second time: the
+    checker says so.
+    """
     verdict = await Run(STALE_WORKER, tmp_path / "run", lines.append).play()
-    assert any("ended more than once" in violation for violation in verdict.violations), "\n".join(lines)
+    assert any("ended more than once" in violation for violation in verdict.violations), "\n".join(
+        lines
+    )
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-async def test_no_promise_is_broken_in_the_default_run(s3_server: object, tmp_path: Path, lines: list[str]) -> None:
+async def test_no_promise_is_broken_in_the_default_run(
+    s3_server: object, tmp_path: Path, lines: list[str]
+) -> None:
     """What `make chaos` does."""
     verdict = await Run(Plan(jobs=500, faults=30, seed=1), tmp_path / "run", lines.append).play()
     assert verdict.violations == [], "\n".join(lines)

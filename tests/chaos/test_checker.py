@@ -1,4 +1,6 @@
-"""The checker finds each broken promise in a history that was made for it, and none in a good one."""
+"""The checker finds each broken promise in a history that was made for it, and none in a good
+one.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,11 +41,21 @@ def failed(code: str, **changes: Any) -> Job:
 
 def final(*jobs: Job, **changes: Any) -> Final:
     """What these jobs leave behind."""
-    return replace(Final({job.id: job for job in jobs}, dict.fromkeys(wanted_objects(jobs), RIGHT)), **changes)
+    return replace(
+        Final({job.id: job for job in jobs}, dict.fromkeys(wanted_objects(jobs), RIGHT)), **changes
+    )
 
 
 def seen(version: int, status: str, observer: str = "a", **fields: Any) -> Event:
-    return Event(float(version), What.SEEN, job=JOB, observer=observer, version=version, status=status, **fields)
+    return Event(
+        float(version),
+        What.SEEN,
+        job=JOB,
+        observer=observer,
+        version=version,
+        status=status,
+        **fields,
+    )
 
 
 ASKED = Event(0.0, What.ASKED, key="k", digest=RIGHT)
@@ -69,8 +81,14 @@ GOOD = {
         [ASKED, ACCEPTED, CANCEL, seen(5, "canceled")],
         final(record(status=JobState.CANCELED, outputs=[])),
     ),
-    "a lease that a kill explains": ([*STORY, KILL], final(record(attempts=2, lost_leases=1, fence=2))),
-    "a job given back by a worker that stopped": ([*STORY, TERM], final(record(attempts=2, fence=2))),
+    "a lease that a kill explains": (
+        [*STORY, KILL],
+        final(record(attempts=2, lost_leases=1, fence=2)),
+    ),
+    "a job given back by a worker that stopped": (
+        [*STORY, TERM],
+        final(record(attempts=2, fence=2)),
+    ),
     "failed while the storage was harmed": (
         [ASKED, ACCEPTED, STORAGE_FAULT, seen(5, "failed", error="storage_failed")],
         final(failed("storage_failed")),
@@ -85,7 +103,10 @@ BAD = {
     "is lost": (STORY, final()),
     "is still running": (STORY[:-1], final(record(status=JobState.RUNNING, outputs=[]))),
     "was deleted and is still there": ([*STORY, DELETE, DELETED], final(record())),
-    "not found though nobody deleted it": ([*STORY, Event(7.0, What.ABSENT, job=JOB)], final(record())),
+    "not found though nobody deleted it": (
+        [*STORY, Event(7.0, What.ABSENT, job=JOB)],
+        final(record()),
+    ),
     "key k made 2 jobs": (
         [*STORY, Event(0.6, What.ACCEPTED, key="k", job=OTHER)],
         final(record(), record(id=OTHER)),
@@ -96,16 +117,28 @@ BAD = {
     "its end was": ([*STORY, seen(6, "running", observer="b")], final(record())),
     "a saw version 2 after 5": ([*STORY, seen(2, "running")], final(record())),
     "a saw version 4 after 6": (
-        [*STORY, *(Event(7.0, What.PROGRESS, job=JOB, observer="a", version=version) for version in (6, 4))],
+        [
+            *STORY,
+            *(
+                Event(7.0, What.PROGRESS, job=JOB, observer="a", version=version)
+                for version in (6, 4)
+            ),
+        ],
         final(record()),
     ),
-    "tells the digest": (STORY, final(record(outputs=[stored_output().model_copy(update={"sha256": "2" * 64})]))),
+    "tells the digest": (
+        STORY,
+        final(record(outputs=[stored_output().model_copy(update={"sha256": "2" * 64})])),
+    ),
     "no stored result with the right digest": (
         STORY,
         final(record(), objects=dict.fromkeys(wanted_objects([record()]), "2" * 64)),
     ),
     "with the outputs []": (STORY, final(record(outputs=[]))),
-    "a caller was given the digest": ([*STORY, Event(6.0, What.DOWNLOADED, job=JOB, digest="2" * 64)], final(record())),
+    "a caller was given the digest": (
+        [*STORY, Event(6.0, What.DOWNLOADED, job=JOB, digest="2" * 64)],
+        final(record()),
+    ),
     "canceled though nobody asked": (
         [ASKED, ACCEPTED, seen(5, "canceled")],
         final(record(status=JobState.CANCELED, outputs=[])),
@@ -127,15 +160,26 @@ BAD = {
         STORY,
         final(record(attempts=2, lost_leases=1)),
     ),
-    "1 attempts were given back where the faults explain at most 0": (STORY, final(record(attempts=2))),
+    "1 attempts were given back where the faults explain at most 0": (
+        STORY,
+        final(record(attempts=2)),
+    ),
     "belongs to nothing": (
         STORY,
-        final(record(), objects=dict.fromkeys({*wanted_objects([record()]), output_key(JOB, 7, "video.mp4")}, RIGHT)),
+        final(
+            record(),
+            objects=dict.fromkeys(
+                {*wanted_objects([record()]), output_key(JOB, 7, "video.mp4")}, RIGHT
+            ),
+        ),
     ),
     "is missing": (STORY, final(record(), objects={output_key(JOB, 1, "video.mp4"): RIGHT})),
     "key tc:lost was left in Redis": (STORY, final(record(), keys=["tc:lost"])),
     "a process was left": (STORY, final(record(), processes=["7 python -m worker"])),
-    "was answered 500": ([*STORY, Event(3.0, What.UNEXPECTED, detail="GET / was answered 500")], final(record())),
+    "was answered 500": (
+        [*STORY, Event(3.0, What.UNEXPECTED, detail="GET / was answered 500")],
+        final(record()),
+    ),
 }
 
 

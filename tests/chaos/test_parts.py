@@ -1,4 +1,6 @@
-"""The parts of the harness that could fool it: what the seed decides, and a network that only seems to be harmed."""
+"""The parts of the harness that could fool it: what the seed decides, and a network that only seems
+to be harmed.
+"""
 
 import asyncio
 import importlib
@@ -48,8 +50,14 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> byt
 
 
 def test_a_seed_tells_the_whole_run() -> None:
-    """The same seed is the same run, another one is another; times grow, so that nothing happens before its turn."""
-    assert draw_faults(1, 40, 400.0, 30.0) == draw_faults(1, 40, 400.0, 30.0) != draw_faults(2, 40, 400.0, 30.0)
+    """The same seed is the same run, another one is another; times grow, so that nothing happens
+    before its turn.
+    """
+    assert (
+        draw_faults(1, 40, 400.0, 30.0)
+        == draw_faults(1, 40, 400.0, 30.0)
+        != draw_faults(2, 40, 400.0, 30.0)
+    )
     assert draw_stories(1, 40, 400.0) == draw_stories(1, 40, 400.0) != draw_stories(2, 40, 400.0)
     times = [fault.at for fault in draw_faults(1, 40, 400.0, 30.0)]
     assert times == sorted(times)
@@ -62,7 +70,9 @@ def test_a_long_run_has_every_fault() -> None:
     assert all(3.0 <= fault.seconds <= 30.0 for fault in faults if fault.cost.holds)
 
 
-async def test_half_open_connection_delivers_late_but_loses_nothing(proxy: Proxy, client: Client) -> None:
+async def test_half_open_connection_delivers_late_but_loses_nothing(
+    proxy: Proxy, client: Client
+) -> None:
     """What a partition that ends does to a connection which outlives it."""
     proxy.half_open()
     answer = asyncio.create_task(ask(*client))
@@ -95,6 +105,10 @@ async def test_answer_stands_in_for_the_servers(proxy: Proxy, client: Client) ->
 
 
 @pytest.mark.parametrize(("module", "script", "after", "line"), BREAKS.values(), ids=BREAKS.keys())
-def test_each_guarantee_can_still_be_broken(module: str, script: str, after: str, line: str) -> None:
-    """A script that is worded anew would leave its break without a hold, and the proof without its counterproof."""
+def test_each_guarantee_can_still_be_broken(
+    module: str, script: str, after: str, line: str
+) -> None:
+    """A script that is worded anew would leave its break without a hold, and the proof without its
+    counterproof.
+    """
     assert getattr(importlib.import_module(module), script).count(after) == 1

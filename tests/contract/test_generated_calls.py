@@ -1,4 +1,6 @@
-"""A machine that knows only the contract calls a gateway that runs: every answer is one that the contract names."""
+"""A machine that knows only the contract calls a gateway that runs: every answer is one that the
+contract names.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +27,12 @@ def running(short_folder: Path) -> Iterator[Deployment]:
 
 
 @pytest.mark.timeout(900)  # half a minute where nothing else runs
-def test_no_generated_call_is_answered_otherwise_than_the_contract_says(running: Deployment, tmp_path: Path) -> None:
-    """Good and bad calls of two tenants, alone and in chains of links: no 5xx, nothing undocumented, no foreign job."""
+def test_no_generated_call_is_answered_otherwise_than_the_contract_says(
+    running: Deployment, tmp_path: Path
+) -> None:
+    """Good and bad calls of two tenants, alone and in chains of links: no 5xx, nothing
+    undocumented, no foreign job.
+    """
     report = generated_calls(running, tmp_path, "--seed=1", "--no-shrink")
     assert report.passed, report.text
     assert report.cases.total() >= 2_000, report
@@ -36,4 +42,6 @@ def test_no_generated_call_is_answered_otherwise_than_the_contract_says(running:
     assert "unexpected error" not in running.gateway.output
     succeeded = {operation for operation, status in report.answers if status < 300}
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
-    assert succeeded == {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    assert succeeded == {
+        f"{method.upper()} {path}" for path, item in paths.items() for method in item
+    }

@@ -11,7 +11,9 @@ from core.settings import Settings
 
 
 class TestSources:
-    def test_environment_wins_over_the_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_wins_over_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """One command can deviate from the stack's own `.env`."""
         (tmp_path / ".env").write_text("TOONCRAFTER_PORT=8100\nTOONCRAFTER_HOST=0.0.0.0\n")
         monkeypatch.setenv("TOONCRAFTER_PORT", "8200")
@@ -24,7 +26,9 @@ class TestSources:
         assert (Settings().redis_url, Settings().port) == (None, 8000)
 
     @pytest.mark.parametrize(("value", "seconds"), [("3600", 3600), ("1.5", 1.5), ("P1D", 86400)])
-    def test_durations_count_seconds(self, monkeypatch: pytest.MonkeyPatch, value: str, seconds: float) -> None:
+    def test_durations_count_seconds(
+        self, monkeypatch: pytest.MonkeyPatch, value: str, seconds: float
+    ) -> None:
         """A bare number, or the ISO form."""
         monkeypatch.setenv("TOONCRAFTER_RESULT_TTL", value)
         assert Settings().result_ttl == timedelta(seconds=seconds)
@@ -69,7 +73,9 @@ class TestOwnHosts:
         monkeypatch.setenv("TOONCRAFTER_ALLOWED_HOSTS", '["127.0.0.1:9000", "[::1]:80"]')
         assert Settings().allowed_hosts == ["127.0.0.1:9000", "[::1]:80"]
 
-    @pytest.mark.parametrize("value", ['["127.0.0.1"]', '["http://minio:9000"]', '["*:80/"]', "minio:9000"])
+    @pytest.mark.parametrize(
+        "value", ['["127.0.0.1"]', '["http://minio:9000"]', '["*:80/"]', "minio:9000"]
+    )
     def test_what_is_no_host_and_port(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         """A typing error opens nothing, and the process says so."""
         monkeypatch.setenv("TOONCRAFTER_ALLOWED_HOSTS", value)

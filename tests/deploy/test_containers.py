@@ -1,4 +1,6 @@
-"""The Dockerfiles and the compose file, as far as they can be judged without an engine; `make images-check` goes on."""
+"""The Dockerfiles and the compose file, as far as they can be judged without an engine; `make
+images-check` goes on.
+"""
 
 import json
 import os
@@ -15,7 +17,17 @@ from core.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 CHECKERS = ROOT / ".venv" / "checkers" / "bin"
 SECRETS = ("TOONCRAFTER_S3_SECRET_ACCESS_KEY", "GRAFANA_PASSWORD")
-OURS = ("gateway", "dispatcher", "webhooks", "bucket", "worker", "worker-1", "worker-2", "worker-3", "worker-cpu")
+OURS = (
+    "gateway",
+    "dispatcher",
+    "webhooks",
+    "bucket",
+    "worker",
+    "worker-1",
+    "worker-2",
+    "worker-3",
+    "worker-cpu",
+)
 
 if not CHECKERS.exists() and not os.environ.get("CI"):
     pytest.skip("`make setup-tests` installs the checkers", allow_module_level=True)
@@ -23,10 +35,20 @@ if not CHECKERS.exists() and not os.environ.get("CI"):
 
 def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Compose itself, with nothing set but what is given."""
-    command = [CHECKERS / "docker-compose", "--project-directory", ROOT, "--file", ROOT / "docker-compose.yml"]
+    command = [
+        CHECKERS / "docker-compose",
+        "--project-directory",
+        ROOT,
+        "--file",
+        ROOT / "docker-compose.yml",
+    ]
     nothing = {"PATH": os.environ["PATH"], "COMPOSE_DISABLE_ENV_FILE": "1"}
     return subprocess.run(
-        [*command, *arguments], env=nothing | environment, capture_output=True, text=True, check=False
+        [*command, *arguments],
+        env=nothing | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -34,7 +56,9 @@ def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 def services() -> dict[str, dict[str, Any]]:
     """Every service as compose understands it."""
     secrets = dict.fromkeys(SECRETS, "example")
-    shown = compose("--profile", "*", "config", "--format", "json", "--no-env-resolution", **secrets)
+    shown = compose(
+        "--profile", "*", "config", "--format", "json", "--no-env-resolution", **secrets
+    )
     assert shown.returncode == 0, shown.stderr
     found: dict[str, dict[str, Any]] = json.loads(shown.stdout)["services"]
     return found
@@ -79,36 +103,53 @@ class TestCompose:
         assert cards == [["0"], ["1"], ["2"], ["3"]]
 
     @pytest.mark.parametrize("name", OURS)
-    def test_our_processes_see_no_secret_of_others(self, services: dict[str, dict[str, Any]], name: str) -> None:
+    def test_our_processes_see_no_secret_of_others(
+        self, services: dict[str, dict[str, Any]], name: str
+    ) -> None:
         assert not services[name]["environment"].get("GRAFANA_PASSWORD")
 
     def test_nobody_owns_more_than_it_needs(self, services: dict[str, dict[str, Any]]) -> None:
-        """The others' images likewise; NVIDIA's exporter alone writes where it likes and keeps one capability."""
+        """The others' images likewise; NVIDIA's exporter alone writes where it likes and keeps one
+        capability.
+        """
         for name, service in services.items():
             assert service.get("read_only", False) is (name != "dcgm-exporter"), name
             assert service["cap_drop"] == ["ALL"], name
-            assert service.get("cap_add", []) == (["SYS_ADMIN"] if name == "dcgm-exporter" else []), name
+            assert service.get("cap_add", []) == (
+                ["SYS_ADMIN"] if name == "dcgm-exporter" else []
+            ), name
             assert service["security_opt"] == ["no-new-privileges:true"], name
             assert service["deploy"]["resources"]["limits"]["memory"], name
             assert service.get("privileged", False) is False, name
 
     def test_everybody_says_how_it_is(self, services: dict[str, dict[str, Any]]) -> None:
         """Whoever stays has a health check, and Grafana waits for the one whom it asks."""
-        unchecked = {name for name, service in services.items() if "test" not in service.get("healthcheck", {})}
+        unchecked = {
+            name
+            for name, service in services.items()
+            if "test" not in service.get("healthcheck", {})
+        }
         assert unchecked == {"bucket"}  # ends once the bucket is there
         assert services["grafana"]["depends_on"]["prometheus"]["condition"] == "service_healthy"
 
     def test_checks_ask_no_other_service(self, services: dict[str, dict[str, Any]]) -> None:
-        """A Redis that hangs makes no process of ours unhealthy: a new one would wait for it just so."""
+        """A Redis that hangs makes no process of ours unhealthy: a new one would wait for it just
+        so.
+        """
         for name in set(OURS) - {"bucket"}:
-            path = "readyz" if name.startswith("worker") else "healthz"  # a worker's: whether it has its model
+            # a worker's: whether it has its model
+            path = "readyz" if name.startswith("worker") else "healthz"
             assert f"/{path}'" in services[name]["healthcheck"]["test"][-1], name
 
     def test_converted_weights_are_kept(self, services: dict[str, dict[str, Any]]) -> None:
-        """In a volume that the image's user may write, while the published file cannot be harmed."""
+        """In a volume that the image's user may write, while the published file cannot be
+        harmed.
+        """
         folder = services["worker"]["environment"]["TOONCRAFTER_MODEL_CACHE"]
         assert re.search(
-            rf"install -d -o 10001 -g 10001 {folder}$", (ROOT / "Dockerfile.gpu").read_text(), re.MULTILINE
+            rf"install -d -o 10001 -g 10001 {folder}$",
+            (ROOT / "Dockerfile.gpu").read_text(),
+            re.MULTILINE,
         )
         for name in (name for name in OURS if name.startswith("worker")):
             mounts = {mount["target"]: mount for mount in services[name]["volumes"]}
@@ -116,14 +157,24 @@ class TestCompose:
             assert mounts.get("/models", {"read_only": True})["read_only"] is True
 
     def test_prometheus_asks_those_who_are_there(self, services: dict[str, dict[str, Any]]) -> None:
-        """By the names that compose gives them, and Grafana finds what it shows where it is mounted."""
-        jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())["scrape_configs"]
-        targets = {target for job in jobs for group in job["static_configs"] for target in group["targets"]}
+        """By the names that compose gives them, and Grafana finds what it shows where it is
+        mounted.
+        """
+        jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())[
+            "scrape_configs"
+        ]
+        targets = {
+            target for job in jobs for group in job["static_configs"] for target in group["targets"]
+        }
         scraped = {name for name in OURS if name != "bucket"}
         assert targets == {f"{name}:9100" for name in scraped} | {"dcgm-exporter:9400"}
-        providers = ROOT / "monitoring" / "grafana" / "provisioning" / "dashboards" / "tooncrafter.yml"
+        providers = (
+            ROOT / "monitoring" / "grafana" / "provisioning" / "dashboards" / "tooncrafter.yml"
+        )
         (provider,) = yaml.safe_load(providers.read_text())["providers"]
-        assert provider["options"]["path"] in {mount["target"] for mount in services["grafana"]["volumes"]}
+        assert provider["options"]["path"] in {
+            mount["target"] for mount in services["grafana"]["volumes"]
+        }
 
     @pytest.mark.parametrize("name", ["redis", "prometheus", "grafana"])
     def test_neither_do_those_of_others_as_far_as_their_images_let_them(
@@ -176,33 +227,49 @@ class TestPage:
     PAGE = (ROOT / "docs" / "containers.md").read_text()
 
     def test_it_lists_what_one_may_set(self) -> None:
-        """What compose reads from `.env` stands there, or in .env.example where it is a setting of ours."""
+        """What compose reads from `.env` stands there, or in .env.example where it is a setting of
+        ours.
+        """
         read = set(re.findall(r"\$\{([A-Z_0-9]+)", (ROOT / "docker-compose.yml").read_text()))
         ours = set(re.findall(r"TOONCRAFTER_[A-Z_0-9]+", (ROOT / ".env.example").read_text()))
         told = set(re.findall(r"`([A-Z_0-9]+)`", self.PAGE))
         assert read - ours <= told
-        assert {name for name in told if name.startswith(("TOONCRAFTER_", "GRAFANA_", "PROMETHEUS_"))} <= read | ours
+        assert {
+            name for name in told if name.startswith(("TOONCRAFTER_", "GRAFANA_", "PROMETHEUS_"))
+        } <= read | ours
 
     def test_it_names_every_service(self, services: dict[str, dict[str, Any]]) -> None:
         """In the table of what each may, with its user."""
         rows = dict(re.findall(r"^\| ([a-z, -]+) \| ([^|]+) \|.*\|.*\|$", self.PAGE, re.MULTILINE))
-        named = {name.strip().rstrip("s"): user for names, user in rows.items() for name in names.split(",")}
+        named = {
+            name.strip().rstrip("s"): user
+            for names, user in rows.items()
+            for name in names.split(",")
+        }
         for name, service in services.items():
             user = named[re.sub(r"-(\d|cpu)$", "", name).rstrip("s")]
-            assert service.get("user", user).partition(":")[0] == user or "user" not in service, name
+            assert service.get("user", user).partition(":")[0] == user or "user" not in service, (
+                name
+            )
 
     def test_its_profiles_are_there(self) -> None:
         """All of them, each with its worker."""
         file = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
         profiles = {profile for service in file for profile in service.get("profiles", [])}
         assert set(re.findall(r"--profile ([a-z0-9-]+)", self.PAGE)) <= profiles
-        assert {name for name in profiles if f"`{name}`" in self.PAGE or f"--profile {name}" in self.PAGE} == profiles
+        assert {
+            name
+            for name in profiles
+            if f"`{name}`" in self.PAGE or f"--profile {name}" in self.PAGE
+        } == profiles
 
 
 class TestDockerfiles:
     @pytest.mark.parametrize("name", ["Dockerfile.api", "Dockerfile.gpu"])
     def test_linter_has_nothing_to_say(self, name: str) -> None:
-        """DL3008 wants versions of Debian packages, which Debian deletes with each security update."""
+        """DL3008 wants versions of Debian packages, which Debian deletes with each security
+        update.
+        """
         linted = subprocess.run(
             [CHECKERS / "hadolint", "--ignore", "DL3008", "--no-color", ROOT / name],
             capture_output=True,
@@ -213,7 +280,10 @@ class TestDockerfiles:
 
     @pytest.mark.parametrize(
         ("name", "packages"),
-        [("Dockerfile.api", {"api", "core", "dispatcher"}), ("Dockerfile.gpu", {"core", "model", "worker"})],
+        [
+            ("Dockerfile.api", {"api", "core", "dispatcher"}),
+            ("Dockerfile.gpu", {"core", "model", "worker"}),
+        ],
     )
     def test_image_holds_its_packages_and_no_others(self, name: str, packages: set[str]) -> None:
         """Who may import whom is physical there."""

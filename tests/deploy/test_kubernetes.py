@@ -21,8 +21,11 @@ from dispatcher.__main__ import FAREWELL_SECONDS
 from testkit.servers import RedisServer
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
-VALIDATE = Path(__file__).resolve().parents[2] / ".venv" / "checkers" / "bin" / "kubernetes-validate"
-FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}  # of KEDA and the Prometheus operator: no schema here
+VALIDATE = (
+    Path(__file__).resolve().parents[2] / ".venv" / "checkers" / "bin" / "kubernetes-validate"
+)
+# of KEDA and the Prometheus operator: no schema here
+FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}
 DEPLOYMENTS = ("gateway", "dispatcher", "webhooks", "worker")
 
 
@@ -32,7 +35,9 @@ def manifests() -> list[dict[str, Any]]:
 
 
 def the(kind: str, name: str) -> dict[str, Any]:
-    found = [part for part in manifests() if (part["kind"], part["metadata"]["name"]) == (kind, name)]
+    found = [
+        part for part in manifests() if (part["kind"], part["metadata"]["name"]) == (kind, name)
+    ]
     assert len(found) == 1, f"{len(found)} of {kind} {name}"
     return found[0]
 
@@ -47,25 +52,35 @@ def settings_of_the_cluster() -> dict[str, str]:
     return dict(literal.split("=", 1) for literal in generators[0]["literals"])
 
 
-@pytest.mark.skipif(not VALIDATE.exists() and not os.environ.get("CI"), reason="`make setup-tests` installs it")
+@pytest.mark.skipif(
+    not VALIDATE.exists() and not os.environ.get("CI"), reason="`make setup-tests` installs it"
+)
 def test_schemas_know_every_field(tmp_path: Path) -> None:
     """Unknown and wrongly typed fields are refused, as the server would."""
     path = tmp_path / "all.yaml"
-    path.write_text(yaml.safe_dump_all([part for part in manifests() if part["kind"] not in FOREIGN]))
-    checked = subprocess.run([VALIDATE, "--strict", path], capture_output=True, text=True, check=False)
+    path.write_text(
+        yaml.safe_dump_all([part for part in manifests() if part["kind"] not in FOREIGN])
+    )
+    checked = subprocess.run(
+        [VALIDATE, "--strict", path], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_file_is_applied() -> None:
     """A manifest that the kustomization forgot would never reach a cluster."""
     named = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
-    assert sorted(named) == sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
+    assert sorted(named) == sorted(
+        path.name for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml"
+    )
 
 
 def test_every_setting_is_one() -> None:
     """A misspelt name would be ignored in silence."""
     known = {f"TOONCRAFTER_{name.upper()}" for name in Settings.model_fields}
-    named = {entry["name"] for name in DEPLOYMENTS for entry in pod(name)["containers"][0].get("env", [])}
+    named = {
+        entry["name"] for name in DEPLOYMENTS for entry in pod(name)["containers"][0].get("env", [])
+    }
     assert named | set(settings_of_the_cluster()) <= known
 
 
@@ -96,7 +111,8 @@ def grace(name: str) -> timedelta:
     [
         ("dispatcher", timedelta(seconds=FAREWELL_SECONDS)),
         ("webhooks", TIME_LIMIT),
-        ("gateway", timedelta(seconds=5 + 10)),  # the balancer learns of the end; then what is in flight ends
+        # the balancer learns of the end; then what is in flight ends
+        ("gateway", timedelta(seconds=5 + 10)),
     ],
 )
 def test_pod_lives_until_its_process_has_ended_in_order(name: str, needs: timedelta) -> None:
@@ -113,7 +129,10 @@ def test_probes_ask_what_the_process_serves(name: str) -> None:
         if probe := container.get(kind):
             assert probe["httpGet"]["port"] in ports
             assert probe["httpGet"]["path"] in {"/healthz", "/readyz", "/metrics"}
-    assert {port["containerPort"] for port in container["ports"]} <= {9100, Settings.model_fields["port"].default}
+    assert {port["containerPort"] for port in container["ports"]} <= {
+        9100,
+        Settings.model_fields["port"].default,
+    }
 
 
 class TestWorker:
@@ -123,8 +142,11 @@ class TestWorker:
         assert pod("worker")["terminationGracePeriodSeconds"] >= grace + 15
 
     def test_loading_has_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As much as Celery gives it; a probe that gave up earlier would restart the pod for ever."""
-        monkeypatch.setenv("TOONCRAFTER_REDIS_URL", "redis://127.0.0.1:1/0")  # an app is made when this is imported
+        """As much as Celery gives it; a probe that gave up earlier would restart the pod for
+        ever.
+        """
+        # an app is made when this is imported
+        monkeypatch.setenv("TOONCRAFTER_REDIS_URL", "redis://127.0.0.1:1/0")
         from worker.celery import MODEL_LOAD_SECONDS
 
         probe = pod("worker")["containers"][0]["startupProbe"]
@@ -132,7 +154,11 @@ class TestWorker:
         assert probe["periodSeconds"] * probe["failureThreshold"] >= 2 * MODEL_LOAD_SECONDS
 
     def test_weights_are_read_only(self) -> None:
-        (mount,) = [one for one in pod("worker")["containers"][0]["volumeMounts"] if one["name"] == "weights"]
+        (mount,) = [
+            one
+            for one in pod("worker")["containers"][0]["volumeMounts"]
+            if one["name"] == "weights"
+        ]
         (volume,) = [one for one in pod("worker")["volumes"] if one["name"] == "weights"]
         assert (mount["readOnly"], volume["persistentVolumeClaim"]["readOnly"]) == (True, True)
         the("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
@@ -152,16 +178,21 @@ def scaling_query() -> str:
 
 class TestScaling:
     def test_query_names_metrics_and_states_that_exist(self, redis_server: RedisServer) -> None:
-        """One that is misspelt would count as nothing, and the deployment would shrink to its least."""
+        """One that is misspelt would count as nothing, and the deployment would shrink to its
+        least.
+        """
         registry = CollectorRegistry()
         registry.register(QueueMetrics(redis_server.url))
-        served = set(re.findall(r"^(tooncrafter_\w+)", generate_latest(registry).decode(), re.MULTILINE))
+        served = set(
+            re.findall(r"^(tooncrafter_\w+)", generate_latest(registry).decode(), re.MULTILINE)
+        )
         assert set(re.findall(r"tooncrafter_\w+", scaling_query())) <= served
         (states,) = re.findall(r'state=~"([^"]+)"', scaling_query())
         assert set(states.split("|")) <= {state.value for state in WorkerState}
 
     @pytest.mark.skipif(
-        not shutil.which("promtool") and not os.environ.get("CI"), reason="`make setup-tests` installs it"
+        not shutil.which("promtool") and not os.environ.get("CI"),
+        reason="`make setup-tests` installs it",
     )
     def test_waiting_running_and_held_count_once_with_two_dispatchers(self, tmp_path: Path) -> None:
         """Both tell the same; 3 + 1 jobs wait, 2 run, one worker is quarantined: 7 workers."""
@@ -174,12 +205,23 @@ class TestScaling:
             'tooncrafter_workers{state="paused"': 0,
         }
         series = [
-            {"series": f'{name}{"," if name[-1] != "{" else ""}instance="{one}"}}', "values": str(value)}
+            {
+                "series": f'{name}{"," if name[-1] != "{" else ""}instance="{one}"}}',
+                "values": str(value),
+            }
             for name, value in told.items()
             for one in ("dispatcher-1", "dispatcher-2")
         ]
-        expected = {"expr": scaling_query(), "eval_time": "0s", "exp_samples": [{"labels": "{}", "value": 7}]}
+        expected = {
+            "expr": scaling_query(),
+            "eval_time": "0s",
+            "exp_samples": [{"labels": "{}", "value": 7}],
+        }
         path = tmp_path / "test.yml"
-        path.write_text(json.dumps({"tests": [{"input_series": series, "promql_expr_test": [expected]}]}))
-        checked = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
+        path.write_text(
+            json.dumps({"tests": [{"input_series": series, "promql_expr_test": [expected]}]})
+        )
+        checked = subprocess.run(
+            ["promtool", "test", "rules", path], capture_output=True, text=True, check=False
+        )
         assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -11,7 +11,14 @@ import pytest
 import yaml
 
 from core.settings import Settings
-from tests.deploy.test_kubernetes import DEPLOYMENTS, FOLDER, VALIDATE, pod, settings_of_the_cluster, the
+from tests.deploy.test_kubernetes import (
+    DEPLOYMENTS,
+    FOLDER,
+    VALIDATE,
+    pod,
+    settings_of_the_cluster,
+    the,
+)
 
 ROOT = FOLDER.parents[1]
 GUIDE = (ROOT / "docs" / "kubernetes.md").read_text()
@@ -20,7 +27,10 @@ GUIDE = (ROOT / "docs" / "kubernetes.md").read_text()
 def files() -> dict[str, str]:
     """The files that the guide shows, by the name in their first line."""
     blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", GUIDE, re.DOTALL | re.MULTILINE)
-    return {(text := textwrap.dedent(block)).split("\n", 1)[0].removeprefix("# "): text for block in blocks}
+    return {
+        (text := textwrap.dedent(block)).split("\n", 1)[0].removeprefix("# "): text
+        for block in blocks
+    }
 
 
 def shown(name: str) -> dict[str, Any]:
@@ -51,9 +61,16 @@ def test_every_command_is_a_module() -> None:
 def test_secrets_are_those_that_the_pods_ask_for() -> None:
     """A pod whose secret has another name never starts."""
     made = set(re.findall(r"create secret generic ([\w-]+)", GUIDE))
-    asked = {part["secretRef"]["name"] for name in DEPLOYMENTS for part in pod(name)["containers"][0]["envFrom"][1:]}
+    asked = {
+        part["secretRef"]["name"]
+        for name in DEPLOYMENTS
+        for part in pod(name)["containers"][0]["envFrom"][1:]
+    }
     asked |= {
-        volume["secret"]["secretName"] for name in DEPLOYMENTS for volume in pod(name)["volumes"] if "secret" in volume
+        volume["secret"]["secretName"]
+        for name in DEPLOYMENTS
+        for volume in pod(name)["volumes"]
+        if "secret" in volume
     }
     assert made == asked
 
@@ -62,18 +79,24 @@ def test_weights_come_where_the_workers_look() -> None:
     filler = shown("fill-weights.yaml")["spec"]
     claims = [volume["persistentVolumeClaim"]["claimName"] for volume in filler["volumes"]]
     assert claims == [the("PersistentVolumeClaim", "weights")["metadata"]["name"]]
-    assert settings_of_the_cluster()["TOONCRAFTER_MODEL"] in re.findall(r"convert \S+ (\S+)\n", GUIDE)
+    assert settings_of_the_cluster()["TOONCRAFTER_MODEL"] in re.findall(
+        r"convert \S+ (\S+)\n", GUIDE
+    )
 
 
 def test_prometheus_finds_every_process() -> None:
-    """One that it does not scrape is a gap in the dashboards; without the dispatchers nothing scales."""
+    """One that it does not scrape is a gap in the dashboards; without the dispatchers nothing
+    scales.
+    """
     monitor = shown("podmonitor.yaml")["spec"]
     (label,) = monitor["selector"]["matchLabels"].items()
     (endpoint,) = monitor["podMetricsEndpoints"]
     for name in DEPLOYMENTS:
         template = the("Deployment", name)["spec"]["template"]
         assert label in template["metadata"]["labels"].items()
-        assert endpoint["port"] in {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+        assert endpoint["port"] in {
+            port["name"] for port in template["spec"]["containers"][0]["ports"]
+        }
 
 
 def test_numbers_are_those_of_the_manifests() -> None:
@@ -91,26 +114,41 @@ def test_numbers_are_those_of_the_manifests() -> None:
 def test_schemas_know_every_field_of_what_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
     path.write_text(yaml.safe_dump_all([shown("fill-weights.yaml"), shown("ingress.yaml")]))
-    checked = subprocess.run([VALIDATE, "--strict", path], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [VALIDATE, "--strict", path], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl builds overlays, and nothing here installs it")
+@pytest.mark.skipif(
+    not shutil.which("kubectl"), reason="kubectl builds overlays, and nothing here installs it"
+)
 def test_overlay_builds_and_changes_what_it_says(tmp_path: Path) -> None:
     """With kustomize itself, beside a copy of the manifests, as the guide has it."""
     shutil.copytree(FOLDER, tmp_path / "tooncrafter" / "deploy" / "kubernetes")
     (tmp_path / "mine").mkdir()
     for name in ("kustomization.yaml", "ingress.yaml"):
         (tmp_path / "mine" / name).write_text(files()[name])
-    built = subprocess.run(["kubectl", "kustomize", tmp_path / "mine"], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        ["kubectl", "kustomize", tmp_path / "mine"], capture_output=True, text=True, check=False
+    )
     assert built.returncode == 0, built.stderr
-    parts = {(part["kind"], part["metadata"]["name"]): part for part in yaml.safe_load_all(built.stdout)}
+    parts = {
+        (part["kind"], part["metadata"]["name"]): part for part in yaml.safe_load_all(built.stdout)
+    }
     assert parts["ScaledObject", "worker"]["spec"]["maxReplicaCount"] == 24
     (settings,) = [part["data"] for (kind, _), part in parts.items() if kind == "ConfigMap"]
     assert (
         settings.items()
-        > {key: value for key, value in settings_of_the_cluster().items() if "BUCKET" not in key}.items()
+        > {
+            key: value for key, value in settings_of_the_cluster().items() if "BUCKET" not in key
+        }.items()
     )
     assert settings["TOONCRAFTER_S3_BUCKET"] == "studio-inbetween"
-    images = {parts["Deployment", name]["spec"]["template"]["spec"]["containers"][0]["image"] for name in DEPLOYMENTS}
-    assert images == {f"registry.studio.example/tooncrafter-{name}:0.1.0" for name in ("api", "worker")}
+    images = {
+        parts["Deployment", name]["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name in DEPLOYMENTS
+    }
+    assert images == {
+        f"registry.studio.example/tooncrafter-{name}:0.1.0" for name in ("api", "worker")
+    }

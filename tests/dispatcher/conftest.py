@@ -1,4 +1,6 @@
-"""A deliverer in this process, receivers that answer as badly as a test wants, and jobs that end."""
+"""A deliverer in this process, receivers that answer as badly as a test wants, and jobs that
+end.
+"""
 
 import asyncio
 import json
@@ -58,12 +60,19 @@ def submit(async_store: AsyncJobStore, secret: WebhookSecret) -> Submit:
     """Makes a job whose events go to a URL."""
 
     async def submit(
-        url: str, *events: str, ttl: timedelta = timedelta(days=1), store: AsyncJobStore = async_store
+        url: str,
+        *events: str,
+        ttl: timedelta = timedelta(days=1),
+        store: AsyncJobStore = async_store,
     ) -> str:
         with_checked = Outbound([url.split("/")[2]] if url.startswith("http:") else [])
-        webhook = Webhook.of(url, with_checked.parse(url), list(map(WebhookEvent, events)) or FINAL_EVENTS)
+        webhook = Webhook.of(
+            url, with_checked.parse(url), list(map(WebhookEvent, events)) or FINAL_EVENTS
+        )
         job_id = new_job_id()
-        await store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="", webhook=webhook)
+        await store.submit(
+            job_id, generation_request(), metadata={}, ttl=ttl, request_id="", webhook=webhook
+        )
         return job_id
 
     return submit
@@ -80,14 +89,19 @@ def delivering(settings: Settings, webhook_store: WebhookStore) -> Delivering:
         waits: list[timedelta] = AT_ONCE,
         time_limit: timedelta = TIME_LIMIT,
     ) -> AsyncIterator[Deliverer]:
-        way_out = outbound or Outbound([f"127.0.0.1:{server.port}" for server in servers], max_connections=400)
+        way_out = outbound or Outbound(
+            [f"127.0.0.1:{server.port}" for server in servers], max_connections=400
+        )
         link = partial(output_link, open_storage(settings), settings.presigned_ttl)
-        deliverer = Deliverer(webhook_store, WebhookSender(way_out, time_limit), link, GATEWAY, waits)
+        deliverer = Deliverer(
+            webhook_store, WebhookSender(way_out, time_limit), link, GATEWAY, waits
+        )
         task = asyncio.create_task(deliverer.run())
         yield deliverer
         deliverer.stop()
         for attempt in deliverer._in_flight:
-            attempt.cancel()  # a receiver that hangs would hold the test for as long as an attempt may take
+            # a receiver that hangs would hold the test for as long as an attempt may take
+            attempt.cancel()
         await task
         await way_out.close()
 

@@ -1,4 +1,6 @@
-"""What is over goes: records first, then objects, and nothing that resists keeps the rest waiting."""
+"""What is over goes: records first, then objects, and nothing that resists keeps the rest
+waiting.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -73,9 +75,14 @@ async def test_one_run_takes_all_that_is_due(
 
 
 async def test_absent_storage_forgets_nothing(
-    async_store: AsyncJobStore, upkeep: UpkeepStore, s3_settings: Settings, stored_keys: Callable[[], set[str]]
+    async_store: AsyncJobStore,
+    upkeep: UpkeepStore,
+    s3_settings: Settings,
+    stored_keys: Callable[[], set[str]],
 ) -> None:
-    """The record goes, and the objects are deleted when the storage is back and their delay over."""
+    """The record goes, and the objects are deleted when the storage is back and their delay
+    over.
+    """
     jobs = [await ended_job(async_store, upkeep) for _ in range(FAILURES_IN_A_ROW)]
     for job_id in jobs:
         put_input(open_storage(s3_settings), job_id)
@@ -111,7 +118,9 @@ async def test_one_that_resists_keeps_no_other_waiting(
     assert delays[1] == 2 * delays[0]
 
 
-async def test_stop_ends_it_between_two(upkeep: UpkeepStore, redis_server: RedisServer, settings: Settings) -> None:
+async def test_stop_ends_it_between_two(
+    upkeep: UpkeepStore, redis_server: RedisServer, settings: Settings
+) -> None:
     """A process that is told to stop does not empty the trash first."""
     throw_away(redis_server, [new_job_id()])
     stop = Event()

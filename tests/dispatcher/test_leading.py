@@ -12,8 +12,12 @@ from testkit.servers import RedisServer, wait_until
 NEWS = 100
 
 
-def test_lock_is_renewed_by_time_and_not_by_news(upkeep: UpkeepStore, redis_server: RedisServer) -> None:
-    """A fleet sends hundreds of news a second; each costs what it is about and no renewal of the lead beside it."""
+def test_lock_is_renewed_by_time_and_not_by_news(
+    upkeep: UpkeepStore, redis_server: RedisServer
+) -> None:
+    """A fleet sends hundreds of news a second; each costs what it is about and no renewal of the
+    lead beside it.
+    """
     stop, leads = threading.Event(), threading.Event()
     loop = threading.Thread(target=lead, args=(upkeep, Scheduler(redis_server.url), stop, leads))
     loop.start()
@@ -25,8 +29,11 @@ def test_lock_is_renewed_by_time_and_not_by_news(upkeep: UpkeepStore, redis_serv
             redis_server.client.lpush(keys.WAKE, "1")
             wait_until(lambda: redis_server.client.llen(keys.WAKE) == 0, "the news is read")
         took = time.monotonic() - begun
-        renewals = redis_server.client.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
-        assert renewals <= 2 * (took / RENEW_SECONDS + 2)  # it asks whose the lock is, and renews its own
+        renewals = redis_server.client.info("commandstats").get("cmdstat_get", {"calls": 0})[
+            "calls"
+        ]
+        # it asks whose the lock is, and renews its own
+        assert renewals <= 2 * (took / RENEW_SECONDS + 2)
     finally:
         stop.set()
         loop.join()

@@ -1,4 +1,6 @@
-"""`python -m dispatcher` as it runs: one leads, another takes over, and it ends when it is told to."""
+"""`python -m dispatcher` as it runs: one leads, another takes over, and it ends when it is told
+to.
+"""
 
 import itertools
 import os
@@ -51,12 +53,18 @@ def leader(server: RedisServer) -> str | None:
 
 async def submit(store: AsyncJobStore) -> str:
     job_id = new_job_id()
-    await store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id="")
+    await store.submit(
+        job_id, generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id=""
+    )
     return job_id
 
 
 async def test_it_sends_recovers_and_expires(
-    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer, settings: Settings
+    start: Start,
+    async_store: AsyncJobStore,
+    store: JobStore,
+    redis_server: RedisServer,
+    settings: Settings,
 ) -> None:
     """All three duties of one process, until SIGTERM."""
     ended = await submit(async_store)
@@ -70,7 +78,9 @@ async def test_it_sends_recovers_and_expires(
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
 
     process = start()
-    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the lost job is sent again")
+    wait_until(
+        lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the lost job is sent again"
+    )
     wait_until(lambda: store.get(ended) is None, "the ended job expires")
     assert not list((settings.state_dir / "objects").rglob("*/inputs/a"))
     process.send(signal.SIGTERM)
@@ -82,7 +92,9 @@ async def test_it_sends_recovers_and_expires(
 async def test_another_takes_over(
     start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
 ) -> None:
-    """After kill -9 the lock ends by itself; after SIGTERM it is free at once; never do two lead."""
+    """After kill -9 the lock ends by itself; after SIGTERM it is free at once; never do two
+    lead.
+    """
     first = start()
     wait_until(lambda: leader(redis_server), "the first leads")
     token = leader(redis_server)
@@ -104,7 +116,9 @@ async def test_another_takes_over(
 async def test_paused_leader_does_no_harm_beside_its_successor(
     start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
 ) -> None:
-    """A machine may stand still for longer than the lock lives; when it goes on, its step was another's already."""
+    """A machine may stand still for longer than the lock lives; when it goes on, its step was
+    another's already.
+    """
     first = start()
     wait_until(lambda: leader(redis_server), "the first leads")
     token = leader(redis_server)
@@ -129,13 +143,17 @@ async def test_paused_leader_does_no_harm_beside_its_successor(
     assert first.runs
 
 
-async def test_frozen_redis_does_not_keep_it(mortal_redis: RedisServer, settings: Settings, tmp_path: Path) -> None:
+async def test_frozen_redis_does_not_keep_it(
+    mortal_redis: RedisServer, settings: Settings, tmp_path: Path
+) -> None:
     """Nothing would ever answer, and whoever stops a stack waits for each of its processes."""
     environment = os.environ | {
         "TOONCRAFTER_REDIS_URL": mortal_redis.url,
         "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
     }
-    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+    with Process(
+        [sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment
+    ) as process:
         wait_until(lambda: leader(mortal_redis), "it leads")
         mortal_redis.freeze()
         process.send(signal.SIGTERM)
@@ -143,13 +161,17 @@ async def test_frozen_redis_does_not_keep_it(mortal_redis: RedisServer, settings
         mortal_redis.thaw()
 
 
-async def test_it_outlives_a_restart_of_redis(mortal_redis: RedisServer, settings: Settings, tmp_path: Path) -> None:
+async def test_it_outlives_a_restart_of_redis(
+    mortal_redis: RedisServer, settings: Settings, tmp_path: Path
+) -> None:
     """It says that it waits, and goes on when Redis is back."""
     environment = os.environ | {
         "TOONCRAFTER_REDIS_URL": mortal_redis.url,
         "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
     }
-    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+    with Process(
+        [sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment
+    ) as process:
         wait_until(lambda: leader(mortal_redis), "it leads")
         mortal_redis.kill()
         wait_until(lambda: "waits for Redis" in process.output, "it says that it waits")
@@ -163,6 +185,8 @@ async def test_it_outlives_a_restart_of_redis(mortal_redis: RedisServer, setting
 def test_no_stack_to_work_for(tmp_path: Path) -> None:
     """It ends and says what would help."""
     environment = os.environ | {"TOONCRAFTER_STATE_DIR": str(tmp_path)}
-    with Process([sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment) as process:
+    with Process(
+        [sys.executable, "-m", "dispatcher"], tmp_path / "dispatcher.log", environment
+    ) as process:
         assert process.wait() == 1
         assert "no stack runs in" in process.output

@@ -16,7 +16,9 @@ from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
 
 
-async def submit(store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)) -> list[str]:
+async def submit(
+    store: AsyncJobStore, count: int = 1, ttl: timedelta = timedelta(hours=1)
+) -> list[str]:
     job_ids = [new_job_id() for _ in range(count)]
     for job_id in job_ids:
         await store.submit(job_id, generation_request(), metadata={}, ttl=ttl, request_id="")
@@ -36,7 +38,11 @@ def messages(server: RedisServer) -> list[str]:
 
 class TestMessages:
     async def test_one_for_each_free_slot_with_work(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, scheduler: Scheduler, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        upkeep: UpkeepStore,
+        scheduler: Scheduler,
+        redis_server: RedisServer,
     ) -> None:
         """As many as idle workers, and no more than jobs; a busy worker gets none."""
         for name in ("gpu-1", "gpu-2"):
@@ -51,7 +57,11 @@ class TestMessages:
         assert messages(redis_server) == [GENERATE_TASK] * 2
 
     async def test_none_without_a_worker(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, scheduler: Scheduler, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        upkeep: UpkeepStore,
+        scheduler: Scheduler,
+        redis_server: RedisServer,
     ) -> None:
         """Jobs wait in our own ready set, where priority and place count."""
         await submit(async_store, 3)
@@ -67,7 +77,11 @@ class TestMessages:
         assert [scheduler.send_messages(upkeep) for _ in range(3)] == [1, 0, 0]
 
     async def test_lost_message_is_sent_again(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, scheduler: Scheduler, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        upkeep: UpkeepStore,
+        scheduler: Scheduler,
+        redis_server: RedisServer,
     ) -> None:
         """Celery on Redis loses one when a worker dies between taking and noting it."""
         upkeep.report_load("gpu-1", MODEL, load_seconds=1.0)

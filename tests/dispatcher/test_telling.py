@@ -40,8 +40,20 @@ async def test_line_says_whose_it_was_and_where_its_time_went(
     upkeep.succeed(claim(upkeep, "gpu-1:7"), [stored_output()], TIMING, MODEL)
     (line,) = told(upkeep, capsys)
     assert told(upkeep, capsys) == []
-    whose = {"job_id": job.id, "request_id": "req-1", "tenant": "default", "attempt": 1, "worker": "gpu-1:7"}
-    asked = {"priority": "interactive", "canvas": "128x128", "steps": 4, "device": "cpu", "model": "stand-in"}
+    whose = {
+        "job_id": job.id,
+        "request_id": "req-1",
+        "tenant": "default",
+        "attempt": 1,
+        "worker": "gpu-1:7",
+    }
+    asked = {
+        "priority": "interactive",
+        "canvas": "128x128",
+        "steps": 4,
+        "device": "cpu",
+        "model": "stand-in",
+    }
     stages = TIMING.model_dump(exclude={"queued_seconds", "run_seconds"})
     expected = {"level": "info", "status": "succeeded", "code": None, **whose, **asked, **stages}
     assert {name: line[name] for name in expected} == expected
@@ -67,7 +79,12 @@ class TestWhoeverEndsIt:
         await async_store.cancel(job.id)
         await async_store.delete(job.id)
         (line,) = told(upkeep, capsys)
-        assert (line["job_id"], line["status"], line["attempt"], line["worker"]) == (job.id, "canceled", 0, None)
+        assert (line["job_id"], line["status"], line["attempt"], line["worker"]) == (
+            job.id,
+            "canceled",
+            0,
+            None,
+        )
         assert (line["run_seconds"], line["queued_seconds"]) == (0, line["total_seconds"])
 
     async def test_lost_leases(
@@ -120,7 +137,10 @@ async def test_commit_that_is_told_twice(
 
 
 async def test_job_of_a_version_that_is_no_neighbour(
-    upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+    upkeep: UpkeepStore,
+    async_store: AsyncJobStore,
+    redis_server: RedisServer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What every version writes is told."""
     job = await submit(async_store)
@@ -136,7 +156,11 @@ async def test_nothing_that_the_caller_wrote_waits_for_its_line(
 ) -> None:
     """A job that its caller deletes is gone at once, also where no dispatcher lives."""
     submission = await async_store.submit(
-        new_job_id(), generation_request(prompt="a fox"), metadata={"shot": "12a"}, ttl=TTL, request_id="req-1"
+        new_job_id(),
+        generation_request(prompt="a fox"),
+        metadata={"shot": "12a"},
+        ttl=TTL,
+        request_id="req-1",
     )
     assert submission.view is not None
     await async_store.cancel(submission.view.job.id)
@@ -147,7 +171,10 @@ async def test_nothing_that_the_caller_wrote_waits_for_its_line(
 
 
 async def test_record_that_cannot_be_read_ends_all_the_same(
-    upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+    upkeep: UpkeepStore,
+    async_store: AsyncJobStore,
+    redis_server: RedisServer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its line says what is known: no end may fail for the sake of the log."""
     job = await submit(async_store)

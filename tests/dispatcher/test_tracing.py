@@ -1,4 +1,6 @@
-"""Spans of what happens to a job outside of its worker: deliveries, and attempts whose worker is gone."""
+"""Spans of what happens to a job outside of its worker: deliveries, and attempts whose worker is
+gone.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -55,7 +57,10 @@ async def test_each_attempt_at_a_delivery_lies_in_the_jobs_trace(
         ("POST webhook", "client", SPAN)
     }
     assert [span.failed for span in (failed, delivered)] == [True, False]
-    assert [span.attributes["http.response.status_code"] for span in (failed, delivered)] == [500, 204]
+    assert [span.attributes["http.response.status_code"] for span in (failed, delivered)] == [
+        500,
+        204,
+    ]
     assert [span.attributes["http.request.resend_count"] for span in (failed, delivered)] == [0, 1]
     assert not [body for body in collector.bodies if b"hunter2" in body or b"127.0.0.1" in body]
 
@@ -79,8 +84,22 @@ async def test_lost_attempt_is_told_of_by_whoever_takes_the_job_back(
     end_tracing()
     (span,) = collector.of(TRACE)
     assert held.job.started_at is not None
-    assert (span.begun, span.parent_id, span.failed) == (held.job.started_at.timestamp(), SPAN, True)
-    assert (span.attributes["tooncrafter.worker"], span.attributes["tooncrafter.attempt"]) == ("gpu-7:12", 1)
-    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "lease expired" in line]
-    assert (line["job_id"], line["request_id"], line["tenant"], line["attempt"]) == (job.id, "req-1", "default", 1)
+    assert (span.begun, span.parent_id, span.failed) == (
+        held.job.started_at.timestamp(),
+        SPAN,
+        True,
+    )
+    assert (span.attributes["tooncrafter.worker"], span.attributes["tooncrafter.attempt"]) == (
+        "gpu-7:12",
+        1,
+    )
+    (line,) = [
+        json.loads(line) for line in capsys.readouterr().err.splitlines() if "lease expired" in line
+    ]
+    assert (line["job_id"], line["request_id"], line["tenant"], line["attempt"]) == (
+        job.id,
+        "req-1",
+        "default",
+        1,
+    )
     assert (line["trace_id"], line["worker"]) == (TRACE, "gpu-7:12")

@@ -22,7 +22,9 @@ URL = "https://hooks.example.com/"
 class World:
     """What can end a job."""
 
-    def __init__(self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer) -> None:
+    def __init__(
+        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+    ) -> None:
         self.store, self.async_store, self.redis = store, async_store, redis_server
 
 
@@ -115,7 +117,10 @@ async def test_every_attempt_of_a_worker_is_told_as_running(
     expire_lease(redis_server, job_id)
     store.recover_expired_leases()
     claim(store)
-    assert [delivery.event for delivery in await webhook_store.deliveries(job_id)] == ["running", "running"]
+    assert [delivery.event for delivery in await webhook_store.deliveries(job_id)] == [
+        "running",
+        "running",
+    ]
 
 
 async def test_a_job_without_a_webhook_costs_nothing(

@@ -1,4 +1,6 @@
-"""`python -m dispatcher.webhooks` as it runs: killed it loses nothing, told to stop it ends what it began."""
+"""`python -m dispatcher.webhooks` as it runs: killed it loses nothing, told to stop it ends what it
+began.
+"""
 
 import asyncio
 import os
@@ -21,7 +23,9 @@ Start = Callable[[int], Process]
 
 @pytest.fixture
 def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
-    """Starts deliverers that may reach a port of this machine; what still runs at the end is killed."""
+    """Starts deliverers that may reach a port of this machine; what still runs at the end is
+    killed.
+    """
     started: list[Process] = []
 
     def start_one(port: int) -> Process:
@@ -50,11 +54,16 @@ def held_until(release: asyncio.Event) -> Answer:
 
 
 async def test_a_deliverer_that_is_killed_repeats_one_attempt_and_loses_nothing(
-    start: Start, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore, redis_server: RedisServer
+    start: Start,
+    submit: Submit,
+    async_store: AsyncJobStore,
+    webhook_store: WebhookStore,
+    redis_server: RedisServer,
 ) -> None:
     release = asyncio.Event()
     async with web_server(held_until(release)) as server:
-        jobs = [await submit(server.url) for _ in range(30)]  # three times as many as may be in flight
+        # three times as many as may be in flight
+        jobs = [await submit(server.url) for _ in range(30)]
         for job_id in jobs:
             await async_store.cancel(job_id)
         first = start(server.port)

@@ -1,4 +1,6 @@
-"""Webhooks over real sockets: every event arrives, as often as promised, and no receiver stands in another's way."""
+"""Webhooks over real sockets: every event arrives, as often as promised, and no receiver stands in
+another's way.
+"""
 
 import asyncio
 import ssl
@@ -23,9 +25,20 @@ from core.store.webhooks import WebhookStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.web import Answer, Internet, NameServer, Visit, always, by_resource, http, web_server
-from tests.dispatcher.conftest import GATEWAY, Delivering, Submit, eventually, let_time_pass, message, settled
+from tests.dispatcher.conftest import (
+    GATEWAY,
+    Delivering,
+    Submit,
+    eventually,
+    let_time_pass,
+    message,
+    settled,
+)
 
-FINE, BROKEN = always(http(status="204 No Content")), always(http(status="500 Internal Server Error"))
+FINE, BROKEN = (
+    always(http(status="204 No Content")),
+    always(http(status="500 Internal Server Error")),
+)
 PROMISED = len(RETRY_WAITS) + 1  # attempts at one event
 SHORT = timedelta(seconds=0.2)  # of a receiver's time, where a test waits for its end
 
@@ -81,13 +94,20 @@ class TestMessage:
             async with delivering(outbound=outbound):
                 await settled(webhook_store, job_id)
         (visit,) = server.visits
-        assert (visit.method, visit.resource, visit.server_name) == ("POST", "/in?key=hunter2", "hooks.example.com")
+        assert (visit.method, visit.resource, visit.server_name) == (
+            "POST",
+            "/in?key=hunter2",
+            "hooks.example.com",
+        )
         verify(visit, secret)
         told = message(visit)
         assert (told["type"], told["data"]["id"]) == ("interpolation.succeeded", job_id)
         assert datetime.fromisoformat(told["timestamp"]) == told_at(store, job_id)
         assert told["data"]["outputs"][0]["url"].startswith(f"{GATEWAY}/files/")
-        assert told["data"]["webhook"] == {"events": ["succeeded", "failed", "canceled"], "host": "hooks.example.com"}
+        assert told["data"]["webhook"] == {
+            "events": ["succeeded", "failed", "canceled"],
+            "host": "hooks.example.com",
+        }
         assert b"hunter2" not in visit.body
 
     async def test_during_a_rotation_both_secrets_verify_it_and_no_other(
@@ -137,7 +157,11 @@ def told_at(store: JobStore, job_id: str) -> datetime | None:
 
 class TestAttempts:
     async def test_a_receiver_that_fails_five_times_is_told_a_sixth_time(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         async with web_server(failing_first(5)) as server, delivering(server):
             job_id = await submit(server.url)
@@ -173,13 +197,21 @@ class TestAttempts:
             job_id = await submit(server.url)
             await async_store.cancel(job_id)
             (delivery,) = await settled(webhook_store, job_id)
-        assert (delivery.status, len(delivery.attempts), server.connections) == ("failed", PROMISED, PROMISED)
+        assert (delivery.status, len(delivery.attempts), server.connections) == (
+            "failed",
+            PROMISED,
+            PROMISED,
+        )
         assert {attempt.status_code for attempt in delivery.attempts} == {status}
         assert all((error or "") in (attempt.error or "") for attempt in delivery.attempts)
         assert {visit.resource for visit in server.visits} <= {"/"}
 
     async def test_an_answer_that_never_ends_is_a_success_once_its_status_is(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         async def endless(_: Visit) -> AsyncIterator[bytes]:
             yield b"HTTP/1.1 200 OK\r\n\r\n"
@@ -219,7 +251,11 @@ class TestAttempts:
         assert sum(RETRY_WAITS, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
     async def test_a_410_ends_them_and_nothing_more_is_sent_there(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         answers = by_resource({"/gone": http(status="410 Gone"), "/other": http()})
         async with web_server(answers) as server, delivering(server):
@@ -260,37 +296,58 @@ class TestAttempts:
 
 class TestGuard:
     async def test_a_name_that_leads_inside_by_now_is_not_connected_to(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         """It was public when the job was submitted, and may be again at a later attempt."""
         async with web_server(FINE) as server:
-            names = NameServer(hooks=[["10.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["169.254.169.254"]])
+            names = NameServer(
+                hooks=[["10.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["169.254.169.254"]]
+            )
             internet = Internet(server.port)
             async with delivering(outbound=Outbound(resolve=names, network=internet)):
                 job_id = await submit("https://hooks.example.com/")
                 await async_store.cancel(job_id)
                 (delivery,) = await settled(webhook_store, job_id)
         assert (len(delivery.attempts), internet.reached, server.visits) == (PROMISED, [], [])
-        assert {attempt.error for attempt in delivery.attempts} == {"host resolves to a private address"}
+        assert {attempt.error for attempt in delivery.attempts} == {
+            "host resolves to a private address"
+        }
 
     async def test_a_certificate_for_another_name_gets_no_message(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        trustme.CA().issue_cert("hooks.example.com").configure_cert(tls)  # by an authority that nobody trusts
+        # by an authority that nobody trusts
+        trustme.CA().issue_cert("hooks.example.com").configure_cert(tls)
         async with web_server(FINE, tls) as server:
-            outbound = Outbound(resolve=NameServer(hooks=["93.184.215.14"]), network=Internet(server.port))
+            outbound = Outbound(
+                resolve=NameServer(hooks=["93.184.215.14"]), network=Internet(server.port)
+            )
             async with delivering(outbound=outbound, waits=[]):
                 job_id = await submit("https://hooks.example.com/")
                 await async_store.cancel(job_id)
                 (delivery,) = await settled(webhook_store, job_id)
-        assert [attempt.error for attempt in delivery.attempts] == ["the host's certificate is not valid"]
+        assert [attempt.error for attempt in delivery.attempts] == [
+            "the host's certificate is not valid"
+        ]
         assert server.visits == []
 
 
 class TestLease:
     async def test_who_was_frozen_past_it_notes_nothing(
-        self, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore, redis_server: RedisServer
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        webhook_store: WebhookStore,
+        redis_server: RedisServer,
     ) -> None:
         job_id = await submit("https://hooks.example.com/")
         await async_store.cancel(job_id)
@@ -305,7 +362,11 @@ class TestLease:
         assert (delivery.status, len(delivery.attempts)) == ("failed", 1)
 
     async def test_an_event_of_a_job_deleted_meanwhile_is_forgotten(
-        self, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore, redis_server: RedisServer
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        webhook_store: WebhookStore,
+        redis_server: RedisServer,
     ) -> None:
         job_id = await submit("https://hooks.example.com/")
         await async_store.cancel(job_id)
@@ -320,7 +381,11 @@ class TestLease:
 
 class TestRedelivery:
     async def test_it_has_all_attempts_again_and_switches_on_what_answers(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         answers = [http(status="410 Gone"), http(status="503 Service Unavailable"), http()]
 
@@ -336,7 +401,9 @@ class TestRedelivery:
             assert [attempt.status_code for attempt in again.attempts] == [410, 503, 200]
             other = await submit(server.url)
             await async_store.cancel(other)
-            assert [delivery.status for delivery in await settled(webhook_store, other)] == ["delivered"]
+            assert [delivery.status for delivery in await settled(webhook_store, other)] == [
+                "delivered"
+            ]
         assert {visit.headers["webhook-id"] for visit in server.visits[:3]} == {gone.id}
 
 
@@ -349,26 +416,38 @@ class TestProgress:
             claim = store.claim("worker")
             assert claim
             store.renew(claim, progress(1))
-            redis_server.client.hincrby(keys.JOB + job_id, "progress_told", 60_000)  # however slow the machine
+            # however slow the machine
+            redis_server.client.hincrby(keys.JOB + job_id, "progress_told", 60_000)
             store.renew(claim, progress(2))
             store.renew(claim, progress(3))
             redis_server.client.hincrby(keys.JOB + job_id, "progress_told", -61_000)
             store.renew(claim, progress(4))
             async with delivering(server):
                 await eventually(lambda: len(server.visits) == 2, "two are told")
-                await eventually(lambda: not redis_server.client.keys(f"{keys.DELIVERY}*"), "both are forgotten")
-        assert sorted(message(visit)["data"]["progress"]["step"] for visit in server.visits) == [1, 4]
+                await eventually(
+                    lambda: not redis_server.client.keys(f"{keys.DELIVERY}*"), "both are forgotten"
+                )
+        assert sorted(message(visit)["data"]["progress"]["step"] for visit in server.visits) == [
+            1,
+            4,
+        ]
         assert not redis_server.client.exists(keys.DELIVERIES_OF + job_id)
         assert not redis_server.client.keys(f"{keys.RECEIVER}*")
 
 
 def progress(step: int) -> Progress:
-    return Progress(stage=Stage.DENOISING, step=step, steps=4, percent=25.0 * step, eta_seconds=None)
+    return Progress(
+        stage=Stage.DENOISING, step=step, steps=4, percent=25.0 * step, eta_seconds=None
+    )
 
 
 class TestReceivers:
     async def test_fifty_events_to_one_that_hangs_delay_nobody(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         async with web_server(hanging) as dead, web_server(FINE) as alive, delivering(dead, alive):
             for _ in range(50):
@@ -389,7 +468,9 @@ class TestReceivers:
         secrets: WebhookSecrets,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """It has far more hosts than a look at the queue sees, each of them due before any of another tenant's."""
+        """It has far more hosts than a look at the queue sees, each of them due before any of
+        another tenant's.
+        """
         monkeypatch.setattr("dispatcher.deliverer.MAX_IN_FLIGHT", 4)
         monkeypatch.setattr("dispatcher.deliverer.OF_ONE_TENANT", 3)
         secrets.create("crowd")
@@ -414,7 +495,11 @@ class TestReceivers:
                     assert (delivery.status, len(server.visits)) == ("delivered", 3 + done + 1)
 
     async def test_two_deliverers_send_nothing_twice(
-        self, submit: Submit, async_store: AsyncJobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        async_store: AsyncJobStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         async with web_server(FINE) as server:
             jobs = [await submit(server.url) for _ in range(40)]

@@ -1,4 +1,6 @@
-"""Real stacks, started by scripts/up.py as `make up` does and looked at from outside; nothing is patched."""
+"""Real stacks, started by scripts/up.py as `make up` does and looked at from outside; nothing is
+patched.
+"""
 
 import os
 import shutil
@@ -34,12 +36,15 @@ def chromium() -> str:
 
 @pytest.fixture
 def new_stack() -> Iterator[Callable[..., Stack]]:
-    """Makes stacks that are not started yet; what still runs after the test is ended, and all state is removed."""
+    """Makes stacks that are not started yet; what still runs after the test is ended, and all state
+    is removed.
+    """
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
         stacks: list[Stack] = []
 
         def make(name: str = "state", **settings: str) -> Stack:
-            stacks.append(Stack(Path(root) / name, threads="1", **settings))  # the cores are shared with other tests
+            # the cores are shared with other tests
+            stacks.append(Stack(Path(root) / name, threads="1", **settings))
             return stacks[-1]
 
         yield make
@@ -61,7 +66,9 @@ def stack() -> Iterator[Stack]:
 def client_of() -> Iterator[Callable[[Stack], Client]]:
     """A caller of a stack that runs."""
     with ExitStack() as opened:
-        yield lambda stack: Client(opened.enter_context(httpx.Client(base_url=stack.url, timeout=30)))
+        yield lambda stack: Client(
+            opened.enter_context(httpx.Client(base_url=stack.url, timeout=30))
+        )
 
 
 @pytest.fixture

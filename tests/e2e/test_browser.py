@@ -1,4 +1,6 @@
-"""What a browser makes of the gateway: the contract can be tried offline, and pages of elsewhere do not reach it."""
+"""What a browser makes of the gateway: the contract can be tried offline, and pages of elsewhere do
+not reach it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -67,12 +69,17 @@ def elsewhere(tmp_path: Path) -> Iterator[str]:
 
 
 def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser: Browser) -> None:
-    """Every operation is listed; a job is submitted from the page itself; nothing is asked of another server."""
+    """Every operation is listed; a job is submitted from the page itself; nothing is asked of
+    another server.
+    """
     page = browser.new_page()
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
     page.goto(f"{stack.url}/docs")
     submit = page.locator(".opblock-post", has=page.locator("[data-path='/v1/interpolations']"))
     submit.locator(".opblock-summary-control").click()
@@ -81,13 +88,21 @@ def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser:
     described = [*contract["paths"].values(), *contract["webhooks"].values()]
     assert page.locator(".opblock").count() == sum(len(item) for item in described)
 
-    submit.locator(".opblock-section-request-body select.content-type").select_option("multipart/form-data")
-    assert submit.locator("input[type=file]").count() == len(KEYFRAMES)  # as many places as a form has to have
+    submit.locator(".opblock-section-request-body select.content-type").select_option(
+        "multipart/form-data"
+    )
+    # as many places as a form has to have
+    assert submit.locator("input[type=file]").count() == len(KEYFRAMES)
     for number, keyframe in enumerate(KEYFRAMES):
         submit.locator("input[type=file]").nth(number).set_input_files(keyframe)
     submit.locator("textarea").fill(json.dumps({"steps": 1, "width": 128, "height": 128}))
     submit.get_by_role("button", name="Execute").click()
-    assert submit.locator(".live-responses-table tbody .response-col_status").first.inner_text().split()[0] == "202"
+    assert (
+        submit.locator(".live-responses-table tbody .response-col_status")
+        .first.inner_text()
+        .split()[0]
+        == "202"
+    )
     assert [url for url in asked if not url.startswith((stack.url, "data:", "blob:"))] == []
     assert complaints == []
     page.close()
@@ -113,8 +128,12 @@ def jobs_of(page: Page, stack: Stack) -> list[str]:
     return [job["id"] for job in page.request.get(f"{stack.url}/v1/interpolations").json()["data"]]
 
 
-def test_event_source_of_a_browser_follows_a_job_and_then_rests(stack: Stack, client: Client, browser: Browser) -> None:
-    """It comes back by itself whenever a stream ends, until the gateway says that there is no more to hear."""
+def test_event_source_of_a_browser_follows_a_job_and_then_rests(
+    stack: Stack, client: Client, browser: Browser
+) -> None:
+    """It comes back by itself whenever a stream ends, until the gateway says that there is no more
+    to hear.
+    """
     job_id = client.submit()
     page = browser.new_page()
     page.goto(f"{stack.url}/docs")

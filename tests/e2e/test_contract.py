@@ -1,4 +1,6 @@
-"""What callers rely on, a promise each, at a whole stack: gateway, Redis, dispatcher, deliverer, worker, real model."""
+"""What callers rely on, a promise each, at a whole stack: gateway, Redis, dispatcher, deliverer,
+worker, real model.
+"""
 
 import json
 import re
@@ -29,7 +31,10 @@ def submit(client: Client, headers: dict[str, str] | None = None, **fields: Any)
 
 
 def events_of(text: str) -> list[dict[str, Any]]:
-    found = [dict(line.split(": ", 1) for line in part.split("\n") if ": " in line) for part in text.split("\n\n")]
+    found = [
+        dict(line.split(": ", 1) for line in part.split("\n") if ": " in line)
+        for part in text.split("\n\n")
+    ]
     return [{**one, "data": json.loads(one["data"])} for one in found if "event" in one]
 
 
@@ -54,20 +59,30 @@ def test_who_prefers_to_wait_gets_the_ended_job(client: Client) -> None:
     """200 where it ended in time; else 202 as without waiting."""
     answer = submit(client, WAIT)
     assert answer.headers["preference-applied"] == "wait=60"
-    assert (answer.status_code, answer.json()["status"]) in ((200, "succeeded"), (202, "running"), (202, "queued"))
+    assert (answer.status_code, answer.json()["status"]) in (
+        (200, "succeeded"),
+        (202, "running"),
+        (202, "queued"),
+    )
 
 
 def test_same_key_and_body_are_the_first_job_again(client: Client) -> None:
     """And the same key with another body is refused."""
     key = {"Idempotency-Key": "take-1"}
     first, again = submit(client, key), submit(client, key)
-    assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (202, 200, "true")
+    assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (
+        202,
+        200,
+        "true",
+    )
     assert again.json()["id"] == first.json()["id"]
     problems(submit(client, key, fps=12), 422, "idempotency_key_reused")
 
 
 def test_long_poll_holds_until_the_state_changes(client: Client) -> None:
-    """From 202 to the end without a second question of the same state; an ended one is known: 304."""
+    """From 202 to the end without a second question of the same state; an ended one is known:
+    304.
+    """
     job_id = submit(client).json()["id"]
     versions, headers = [], dict(WAIT)
     while True:
@@ -91,12 +106,16 @@ def test_list_goes_through_all_jobs_the_newest_first(client: Client, ended: dict
     assert page.json()["next_cursor"] == newest["id"] > ended["id"]
     (older,) = client.http.get(page.links["next"]["url"]).json()["data"]
     assert older["id"] < newest["id"]
-    statuses = {one["status"] for one in client.http.get(URL, params={"status": "succeeded"}).json()["data"]}
+    statuses = {
+        one["status"] for one in client.http.get(URL, params={"status": "succeeded"}).json()["data"]
+    }
     assert statuses == {"succeeded"}
 
 
 def test_cancel_ends_a_running_job_and_never_another(client: Client, ended: dict[str, Any]) -> None:
-    """Within one denoising step; twice is once; an ended job is returned as it is. Until then it cannot be deleted."""
+    """Within one denoising step; twice is once; an ended job is returned as it is. Until then it
+    cannot be deleted.
+    """
     job_id = submit(client, **LONG).json()["id"]
     client.wait(job_id, "running")
     problems(client.http.delete(f"{URL}/{job_id}"), 409, "job_not_finished")
@@ -116,12 +135,18 @@ def test_delete_removes_the_record_and_every_object(client: Client, ended: dict[
 
 
 def test_events_tell_all_from_the_queue_to_the_end(client: Client) -> None:
-    """It begins with the current status and ends after the final one; `Last-Event-ID` resumes; then 204."""
+    """It begins with the current status and ends after the final one; `Last-Event-ID` resumes; then
+    204.
+    """
     address = f"{URL}/{submit(client, steps=4).json()['id']}/events"
     answer = client.http.get(address, timeout=240)
     assert answer.headers["content-type"].startswith("text/event-stream")
     told = events_of(answer.text)
-    assert (told[0]["event"], told[-1]["event"], told[-1]["data"]["status"]) == ("status", "status", "succeeded")
+    assert (told[0]["event"], told[-1]["event"], told[-1]["data"]["status"]) == (
+        "status",
+        "status",
+        "succeeded",
+    )
     stages = [one["data"]["stage"] for one in told if one["event"] == "progress"]
     assert "denoising" in stages
     ids = [int(one["id"]) for one in told]
@@ -131,29 +156,50 @@ def test_events_tell_all_from_the_queue_to_the_end(client: Client) -> None:
     assert client.http.get(address, headers={"Last-Event-ID": told[-1]["id"]}).status_code == 204
 
 
-def test_output_is_bytes_with_ranges_or_a_link_that_needs_no_key(client: Client, ended: dict[str, Any]) -> None:
+def test_output_is_bytes_with_ranges_or_a_link_that_needs_no_key(
+    client: Client, ended: dict[str, Any]
+) -> None:
     """So that a `<video>` can seek."""
     (output,) = ended["outputs"]
     whole = client.http.get(f"{URL}/{ended['id']}/outputs/{output['name']}")
-    assert (whole.status_code, len(whole.content), whole.headers["content-type"]) == (200, output["bytes"], "video/mp4")
+    assert (whole.status_code, len(whole.content), whole.headers["content-type"]) == (
+        200,
+        output["bytes"],
+        "video/mp4",
+    )
     part = client.http.get(output["url"], headers={"Range": "bytes=4-7"})
     assert (part.status_code, part.content) == (206, b"ftyp")
-    problems(client.http.get(output["url"], headers={"Range": "bytes=99999999-"}), 416, "range_not_satisfiable")
+    problems(
+        client.http.get(output["url"], headers={"Range": "bytes=99999999-"}),
+        416,
+        "range_not_satisfiable",
+    )
     problems(client.http.get(output["url"].replace("signature=", "signature=0")), 403, "forbidden")
 
 
 def test_upload_is_sent_once_and_used_often(client: Client) -> None:
     """POST, PUT, then by its id wherever an image stands."""
     upload = client.http.post("/v1/uploads").json()
-    assert client.http.put(upload["upload_url"], content=KEYFRAMES[0].read_bytes()).status_code == 201
+    assert (
+        client.http.put(upload["upload_url"], content=KEYFRAMES[0].read_bytes()).status_code == 201
+    )
     image = {"image": {"upload": upload["id"]}}
     for _ in range(2):
         assert submit(client, keyframes=[image, image]).status_code == 202
 
 
-def test_job_tells_what_was_understood_and_what_it_took(client: Client, ended: dict[str, Any]) -> None:
-    """Defaults filled in, the seed resolved, images by digest; stages in seconds, the model and its device."""
-    assert (ended["progress"], ended["queue_position"], ended["error"], ended["attempts"]) == (None, None, None, 1)
+def test_job_tells_what_was_understood_and_what_it_took(
+    client: Client, ended: dict[str, Any]
+) -> None:
+    """Defaults filled in, the seed resolved, images by digest; stages in seconds, the model and its
+    device.
+    """
+    assert (ended["progress"], ended["queue_position"], ended["error"], ended["attempts"]) == (
+        None,
+        None,
+        None,
+        1,
+    )
     assert ended["created_at"] <= ended["started_at"] <= ended["finished_at"] < ended["expires_at"]
     request, timing = ended["request"], ended["timing"]
     assert {name: request[name] for name in ("eta", "guidance_scale", "fps", "frame_stride")} == {
@@ -194,8 +240,16 @@ def test_deployment_says_what_it_can_and_what_waits(client: Client, ended: dict[
         ({"preserve_keyframes": True}, "/preserve_keyframes", "unknown_field"),
         ({"color_match": True}, "/color_match", "unknown_field"),
         ({"exposure": 2}, "/exposure", "unknown_field"),
-        ({"keyframes": [IMAGES[0], {**IMAGES[1], "frame": 8}]}, "/keyframes/1/frame", "unknown_field"),
-        ({"keyframes": [{**IMAGES[0], "prompt": "x"}, IMAGES[1]]}, "/keyframes/0/prompt", "unknown_field"),
+        (
+            {"keyframes": [IMAGES[0], {**IMAGES[1], "frame": 8}]},
+            "/keyframes/1/frame",
+            "unknown_field",
+        ),
+        (
+            {"keyframes": [{**IMAGES[0], "prompt": "x"}, IMAGES[1]]},
+            "/keyframes/0/prompt",
+            "unknown_field",
+        ),
         ({"keyframes": [*IMAGES, IMAGES[0]]}, "/keyframes", "out_of_range"),
         *[
             ({"outputs": [{"format": name}]}, "/outputs/0/format", "invalid_value")
@@ -211,7 +265,9 @@ def test_what_does_not_exist_yet_is_refused_never_ignored(
 
 
 def test_every_refusal_is_a_problem_document(client: Client) -> None:
-    """Whoever refuses: the parser, the router, a rule. Its `type` leads to a page about it; the id is the caller's."""
+    """Whoever refuses: the parser, the router, a rule. Its `type` leads to a page about it; the id
+    is the caller's.
+    """
     http, as_json = client.http, {"Content-Type": "application/json"}
     refusals = [
         (http.post(URL, content="{", headers=as_json), 400, "malformed_body"),
@@ -219,8 +275,16 @@ def test_every_refusal_is_a_problem_document(client: Client) -> None:
         (http.get(f"{URL}/itp_wrong"), 404, "not_found"),
         (http.put(URL), 405, "method_not_allowed"),
         (http.post(URL, content=bytes(64 * 2**20 + 1), headers=as_json), 413, "body_too_large"),
-        (http.post(URL, files=[*form(), ("keyframe", ("c.png", bytes(20 * 2**20 + 1)))]), 413, "image_too_large"),
-        (http.post(URL, content="x", headers={"Content-Type": "text/plain"}), 415, "unsupported_media_type"),
+        (
+            http.post(URL, files=[*form(), ("keyframe", ("c.png", bytes(20 * 2**20 + 1)))]),
+            413,
+            "image_too_large",
+        ),
+        (
+            http.post(URL, content="x", headers={"Content-Type": "text/plain"}),
+            415,
+            "unsupported_media_type",
+        ),
         (http.post(URL, json={"keyframes": IMAGES, "steps": 200}), 422, "invalid_request"),
     ]
     for answer, status, code in refusals:

@@ -21,9 +21,13 @@ async def flood(settings: Settings, like: Job) -> AsyncJobStore:
     url = settings.find_redis()
     uploads, jobs = AsyncUploadStore(url), AsyncJobStore(url).of(FLOODER)
     upload_id, image = new_upload_id(), like.request.keyframes[0].image
-    await uploads.create(upload_id, FLOODER, timedelta(hours=1), max_bytes=image.bytes, max_bytes_of_all=image.bytes)
+    await uploads.create(
+        upload_id, FLOODER, timedelta(hours=1), max_bytes=image.bytes, max_bytes_of_all=image.bytes
+    )
     await uploads.accept(upload_id, image)
-    open_storage(settings).put(upload_key(upload_id, image), KEYFRAMES[0].read_bytes(), image.content_type)
+    open_storage(settings).put(
+        upload_key(upload_id, image), KEYFRAMES[0].read_bytes(), image.content_type
+    )
     await uploads.close()
     request = like.request.model_copy(update={"keyframes": [Keyframe(image=image)] * 2})
     for _ in range(FLOOD):
@@ -53,7 +57,10 @@ async def withdraw(jobs: AsyncJobStore) -> list[Job]:
 
 def test_flood_delays_another_tenant_by_the_running_job_only(stack: Stack, client: Client) -> None:
     """A thousand jobs wait; the other tenant's first is next all the same."""
-    settings, store = Settings(state_dir=stack.state), JobStore(Settings(state_dir=stack.state).find_redis())
+    settings, store = (
+        Settings(state_dir=stack.state),
+        JobStore(Settings(state_dir=stack.state).find_redis()),
+    )
     like = store.get(client.wait(client.submit(seed=1))["id"])
     assert like
     with asyncio.Runner() as runner:
@@ -64,5 +71,11 @@ def test_flood_delays_another_tenant_by_the_running_job_only(stack: Stack, clien
     assert first.started_at
     assert first.status == "succeeded"
     assert begun, "the flood was served too"
-    meanwhile = [job for job in begun if job.started_at and first.created_at < job.started_at < first.started_at]
-    assert meanwhile == [], "the job that ran when the other tenant came is the only one that it waited for"
+    meanwhile = [
+        job
+        for job in begun
+        if job.started_at and first.created_at < job.started_at < first.started_at
+    ]
+    assert meanwhile == [], (
+        "the job that ran when the other tenant came is the only one that it waited for"
+    )

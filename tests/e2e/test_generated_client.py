@@ -1,4 +1,6 @@
-"""A client that a machine wrote from openapi.yaml leads a job through its whole life, at a real stack."""
+"""A client that a machine wrote from openapi.yaml leads a job through its whole life, at a real
+stack.
+"""
 
 import importlib
 import subprocess
@@ -26,8 +28,17 @@ def operation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operation]:
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yaml").write_text("post_hooks: []\n")
     tool = Path(sys.executable).with_name("openapi-python-client")
-    arguments = ["--path", ROOT / "openapi.yaml", "--output-path", folder / PACKAGE, "--config", folder / "config.yaml"]
-    subprocess.run([tool, "generate", "--meta", "none", *arguments], check=True, capture_output=True)
+    arguments = [
+        "--path",
+        ROOT / "openapi.yaml",
+        "--output-path",
+        folder / PACKAGE,
+        "--config",
+        folder / "config.yaml",
+    ]
+    subprocess.run(
+        [tool, "generate", "--meta", "none", *arguments], check=True, capture_output=True
+    )
     sys.path.insert(0, str(folder))
     yield lambda name: importlib.import_module(f"{PACKAGE}.api.{name}")
     sys.path.remove(str(folder))
@@ -39,7 +50,9 @@ def operation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operation]:
 def client(stack: Stack, operation: Operation) -> Iterator[Any]:
     """The generated client; an answer that the contract does not name is an error."""
     generated = importlib.import_module(PACKAGE)
-    with generated.Client(base_url=stack.url, raise_on_unexpected_status=True, timeout=httpx.Timeout(90)) as client:
+    with generated.Client(
+        base_url=stack.url, raise_on_unexpected_status=True, timeout=httpx.Timeout(90)
+    ) as client:
         yield client
 
 
@@ -54,9 +67,17 @@ def uploaded(client: Any, operation: Operation, image: Path) -> str:
 
 
 def test_whole_life_of_a_job(client: Any, operation: Operation) -> None:
-    """Estimated, submitted, replayed, followed, listed, fetched, deleted: each call typed, nothing by hand."""
+    """Estimated, submitted, replayed, followed, listed, fetched, deleted: each call typed, nothing
+    by hand.
+    """
     keyframes = [{"image": {"upload": uploaded(client, operation, image)}} for image in KEYFRAMES]
-    fields = {"keyframes": keyframes, "steps": 2, "width": 128, "height": 128, "metadata": {"shot": "12a"}}
+    fields = {
+        "keyframes": keyframes,
+        "steps": 2,
+        "width": 128,
+        "height": 128,
+        "metadata": {"shot": "12a"},
+    }
     body = model("InterpolationBody", fields)
 
     assert operation("interpolations.estimate").sync(client=client, body=body).frames > 0
@@ -71,7 +92,9 @@ def test_whole_life_of_a_job(client: Any, operation: Operation) -> None:
 
     read = operation("interpolations.read")
     while job.status not in ("succeeded", "failed", "canceled"):
-        news = read.sync_detailed(job.id, client=client, prefer="wait=60", if_none_match=f'"{job.version}"')
+        news = read.sync_detailed(
+            job.id, client=client, prefer="wait=60", if_none_match=f'"{job.version}"'
+        )
         job = news.parsed or job
     assert job.status == "succeeded", job.error
 
@@ -105,9 +128,14 @@ def test_canceled_job(client: Any, operation: Operation) -> None:
 
 def test_refusal_lists_every_problem(client: Any, operation: Operation) -> None:
     """As typed problems, each with its pointer."""
-    body = model("InterpolationBody", {"keyframes": [{"image": {"upload": "upl_none"}}] * 2, "steps": 500})
+    body = model(
+        "InterpolationBody", {"keyframes": [{"image": {"upload": "upl_none"}}] * 2, "steps": 500}
+    )
     refused = operation("interpolations.submit").sync_detailed(client=client, body=body)
-    assert (refused.status_code, refused.parsed.code) == (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request")
+    assert (refused.status_code, refused.parsed.code) == (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid_request",
+    )
     assert {problem.pointer: problem.code for problem in refused.parsed.errors} == {
         "/steps": "out_of_range",
         "/keyframes/0/image/upload": "upload_not_found",

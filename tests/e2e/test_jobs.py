@@ -40,7 +40,9 @@ WATCH = """async () => {
 
 def test_worker_loads_its_model_once_for_many_jobs(client: Client) -> None:
     """Ten jobs wait in line at once, and only the first of a worker's life pays for the load."""
-    jobs = [client.wait(job_id) for job_id in [client.submit(steps=1, seed=seed) for seed in range(10)]]
+    jobs = [
+        client.wait(job_id) for job_id in [client.submit(steps=1, seed=seed) for seed in range(10)]
+    ]
     assert {job["status"] for job in jobs} == {"succeeded"}
     loads = [job["timing"]["model_load_seconds"] for job in jobs]
     assert sum(load > 0 for load in loads) <= 1
@@ -70,25 +72,35 @@ def test_refusal_lists_all_that_is_wrong(stack: Stack) -> None:
 
 
 def test_estimate_comes_from_what_jobs_took(client: Client) -> None:
-    """Of a real model: the plan lies between the quickest and the slowest of the jobs that it was made from."""
+    """Of a real model: the plan lies between the quickest and the slowest of the jobs that it was
+    made from.
+    """
     size = {"width": 192, "height": 128}
     jobs = [client.wait(client.submit(**size)) for _ in range(3)]
     plan = client.estimate(**size)
     [output] = jobs[0]["outputs"]
     assert plan["output"] == {"width": output["width"], "height": output["height"]}
-    assert (plan["frames"], plan["model_passes"]) == (output["frames"], 2 * jobs[0]["request"]["steps"])
+    assert (plan["frames"], plan["model_passes"]) == (
+        output["frames"],
+        2 * jobs[0]["request"]["steps"],
+    )
     timings = [job["timing"] for job in jobs]
     known = [(took["denoise_seconds"], took["decode_seconds"]) for took in timings]
-    parts = [(*two, took["run_seconds"] - sum(two)) for two, took in zip(known, timings, strict=True)]
+    parts = [
+        (*two, took["run_seconds"] - sum(two)) for two, took in zip(known, timings, strict=True)
+    ]
     least, most = (sum(pick(column) for column in zip(*parts, strict=True)) for pick in (min, max))
-    assert least - 0.06 <= plan["seconds"]["run"] <= most + 0.06  # a plan is rounded to a tenth of a second
+    # a plan is rounded to a tenth of a second
+    assert least - 0.06 <= plan["seconds"]["run"] <= most + 0.06
     assert plan["based_on"]["model"] == jobs[0]["model"]["name"]
     assert plan["seconds"]["queue_wait"] is not None
 
 
 @pytest.mark.browser
 def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -> None:
-    """The file is one that people can watch: it starts, has its size and length, and shows a picture."""
+    """The file is one that people can watch: it starts, has its size and length, and shows a
+    picture.
+    """
     [output] = client.wait(client.submit(width=256, height=192))["outputs"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
@@ -112,7 +124,14 @@ def test_readme_examples_work_as_pasted(stack: Stack, tmp_path: Path) -> None:
     """Only the address differs, since the stack of the tests listens on another port."""
     commands = readme_commands()
     shown = "\n".join(commands)
-    for what in ("-F keyframe=@", "/events", "/outputs/video.mp4", "/cancel", "Idempotency-Key", "-X DELETE"):
+    for what in (
+        "-F keyframe=@",
+        "/events",
+        "/outputs/video.mp4",
+        "/cancel",
+        "Idempotency-Key",
+        "-X DELETE",
+    ):
         assert what in shown
     (tmp_path / "examples").mkdir()
     for key in KEYFRAMES:

@@ -1,4 +1,6 @@
-"""What a running stack writes about its jobs: one object per line, to be found by job and by request."""
+"""What a running stack writes about its jobs: one object per line, to be found by job and by
+request.
+"""
 
 import json
 import uuid
@@ -11,11 +13,18 @@ from testkit.servers import wait_until
 
 def lines(stack: Stack, process: str) -> list[dict[str, Any]]:
     """All that one process has written; a line that is not JSON fails the test."""
-    return [json.loads(line) for line in (stack.state / "logs" / f"{process}.log").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (stack.state / "logs" / f"{process}.log").read_text().splitlines()
+    ]
 
 
 def ends(stack: Stack, job_id: str) -> list[dict[str, Any]]:
-    return [line for line in lines(stack, "dispatcher") if line["event"] == "job ended" and line["job_id"] == job_id]
+    return [
+        line
+        for line in lines(stack, "dispatcher")
+        if line["event"] == "job ended" and line["job_id"] == job_id
+    ]
 
 
 def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) -> None:
@@ -26,14 +35,29 @@ def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) ->
     wait_until(lambda: ends(stack, job["id"]), "the job's line is written")
     (line,) = ends(stack, job["id"])
     assert (line["request_id"], line["tenant"], line["attempt"]) == (request_id, "default", 1)
-    assert (line["status"], line["canvas"], line["steps"], line["device"]) == ("succeeded", "128x128", 3, "cpu")
+    assert (line["status"], line["canvas"], line["steps"], line["device"]) == (
+        "succeeded",
+        "128x128",
+        3,
+        "cpu",
+    )
     stages = ("encode", "denoise", "decode", "export", "upload")
     assert {f"{stage}_seconds": line[f"{stage}_seconds"] for stage in stages} == {
         f"{stage}_seconds": job["timing"][f"{stage}_seconds"] for stage in stages
     }
-    brought = [one for one in lines(stack, "gateway") if one.get("request_id") == request_id and "job_id" in one]
-    assert [(one["event"], one["job_id"], one["tenant"]) for one in brought] == [("request", job["id"], "default")]
-    assert line["total_seconds"] >= line["run_seconds"] >= sum(line[f"{stage}_seconds"] for stage in stages)
+    brought = [
+        one
+        for one in lines(stack, "gateway")
+        if one.get("request_id") == request_id and "job_id" in one
+    ]
+    assert [(one["event"], one["job_id"], one["tenant"]) for one in brought] == [
+        ("request", job["id"], "default")
+    ]
+    assert (
+        line["total_seconds"]
+        >= line["run_seconds"]
+        >= sum(line[f"{stage}_seconds"] for stage in stages)
+    )
 
 
 def test_attempts_are_found_by_job_request_and_tenant(stack: Stack, client: Client) -> None:

@@ -1,4 +1,6 @@
-"""What callers entrust to the service, at every place where they can: none of it is in a log, a metric or an error."""
+"""What callers entrust to the service, at every place where they can: none of it is in a log, a
+metric or an error.
+"""
 
 import asyncio
 import base64
@@ -30,7 +32,9 @@ PROCESSES = {"gateway", "dispatcher", "webhooks", "worker"}
 
 @dataclass
 class Canaries:
-    """Words that nobody else would write, by what they stand for; and the texts in which none of them may be."""
+    """Words that nobody else would write, by what they stand for; and the texts in which none of
+    them may be.
+    """
 
     words: dict[str, str] = field(default_factory=dict)
 
@@ -45,8 +49,12 @@ class Canaries:
         return word
 
     def found_in(self, text: str) -> set[str]:
-        """What is in a text, plain, percent-encoded, in base64 (wherever it begins in there), or as hex digits."""
-        return {what for what, word in self.words.items() if any(form in text for form in _forms(word))}
+        """What is in a text, plain, percent-encoded, in base64 (wherever it begins in there), or as
+        hex digits.
+        """
+        return {
+            what for what, word in self.words.items() if any(form in text for form in _forms(word))
+        }
 
 
 def _forms(word: str) -> Iterator[str]:
@@ -79,7 +87,9 @@ class Caller:
         self.refusals.append(response.text + str(response.headers))
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Once more for each 503: a bucket on a busy machine is too slow for the gateway now and then."""
+        """Once more for each 503: a bucket on a busy machine is too slow for the gateway now and
+        then.
+        """
         for _ in range(10):
             response = await self.http.request(method, path, **request)
             if response.status_code != 503:
@@ -120,12 +130,17 @@ async def test_what_callers_entrust_is_written_nowhere(
     async with web_server(_serve(image)) as elsewhere:
         stack = new_stack(
             log_level="debug",
-            allowed_hosts=json.dumps([f"127.0.0.1:{elsewhere.port}", f"127.0.0.1:{(closed := free_port())}"]),
+            allowed_hosts=json.dumps(
+                [f"127.0.0.1:{elsewhere.port}", f"127.0.0.1:{(closed := free_port())}"]
+            ),
             **storage_settings,
         )
         await asyncio.to_thread(stack.start)
         redis_url = (stack.state / "redis.url").read_text()
-        with closing(ApiKeys(redis_url)) as keys, closing(WebhookSecrets(redis_url)) as webhook_secrets:
+        with (
+            closing(ApiKeys(redis_url)) as keys,
+            closing(WebhookSecrets(redis_url)) as webhook_secrets,
+        ):
             key = keys.create("studio-a").key
             canaries.known("API key", key.split("_", 2)[2])
             made = webhook_secrets.create("studio-a").secret
@@ -136,29 +151,40 @@ async def test_what_callers_entrust_is_written_nowhere(
         async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60) as client:
             caller = Caller(client)
             job_ids = await _send_good_requests(caller, canaries, elsewhere, image)
-            await _send_bad_requests(caller, canaries, elsewhere, closed, in_bucket=bool(storage_settings))
+            await _send_bad_requests(
+                caller, canaries, elsewhere, closed, in_bucket=bool(storage_settings)
+            )
             jobs = [await _ended(caller, job_id) for job_id in job_ids]
             for job in jobs:
                 await _follow_links(job, canaries)
             told = partial(_count_messages, elsewhere)
-            await asyncio.to_thread(wait_until, lambda: told() == 2, "a test event and that of a job have come")
+            await asyncio.to_thread(
+                wait_until, lambda: told() == 2, "a test event and that of a job have come"
+            )
             shown = await _what_is_shown(caller)
         metrics = await _metrics(stack)
         await asyncio.to_thread(stack.stop)
 
     assert [job["status"] for job in jobs] == ["succeeded"] * len(jobs)
-    logs = {path.stem: path.read_text(errors="replace") for path in (stack.state / "logs").iterdir()}
+    logs = {
+        path.stem: path.read_text(errors="replace") for path in (stack.state / "logs").iterdir()
+    }
     assert logs.keys() >= PROCESSES
     assert '"level": "debug"' in "".join(logs.values())
     for name, text in {**logs, "up": stack.output}.items():
         assert canaries.found_in(text) == set(), name
     assert canaries.found_in(metrics) == set()
-    assert [(refusal, found) for refusal in caller.refusals if (found := canaries.found_in(refusal))] == []
-    of_the_job = {"prompt", "negative prompt", "metadata", "link of a result"}  # its caller sees them again
+    assert [
+        (refusal, found) for refusal in caller.refusals if (found := canaries.found_in(refusal))
+    ] == []
+    # its caller sees them again
+    of_the_job = {"prompt", "negative prompt", "metadata", "link of a result"}
     assert canaries.found_in(shown) - of_the_job == set()
 
 
-async def _send_good_requests(caller: Caller, canaries: Canaries, elsewhere: WebServer, image: bytes) -> list[str]:
+async def _send_good_requests(
+    caller: Caller, canaries: Canaries, elsewhere: WebServer, image: bytes
+) -> list[str]:
     """Ids of jobs in every form that a submission has, with something in every place."""
     small = {"steps": 2, "width": 128, "height": 128}
     webhook = f"{elsewhere.url}/hook/{canaries.new('path of a webhook')}?token={canaries.new('query of a webhook')}"
@@ -173,13 +199,17 @@ async def _send_good_requests(caller: Caller, canaries: Canaries, elsewhere: Web
     form = [("keyframe", (f"{name}.tif", image, "image/tiff")) for name in names]
     key = {"Idempotency-Key": canaries.new("idempotency key")}
     for _ in range(2):  # the second time it is a replay
-        first = await caller.accepted(JOBS, files=[*form, ("request", (None, json.dumps(fields)))], headers=key)
+        first = await caller.accepted(
+            JOBS, files=[*form, ("request", (None, json.dumps(fields)))], headers=key
+        )
 
     data = {"data": f"data:image/tiff;base64,{base64.b64encode(image).decode()}"}
     remote = {
         "url": f"{elsewhere.url}/image/{canaries.new('path of an image')}?sig={canaries.new('query of an image')}"
     }
-    second = await caller.accepted(JOBS, json={**small, "keyframes": [{"image": data}, {"image": remote}]})
+    second = await caller.accepted(
+        JOBS, json={**small, "keyframes": [{"image": data}, {"image": remote}]}
+    )
 
     upload = await caller.accepted("/v1/uploads")
     _note_signature(canaries, "link of an upload", upload["upload_url"])
@@ -189,7 +219,9 @@ async def _send_good_requests(caller: Caller, canaries: Canaries, elsewhere: Web
     by_upload = {**small, "keyframes": [{"image": {"upload": upload["id"]}}] * 2}
     third = await caller.accepted(JOBS, json=by_upload)
     await caller.accepted(f"{JOBS}/estimate", json=by_upload)
-    await caller.accepted("/v1/webhooks/test", json={"url": f"{webhook}&test={canaries.new('query of a test')}"})
+    await caller.accepted(
+        "/v1/webhooks/test", json={"url": f"{webhook}&test={canaries.new('query of a test')}"}
+    )
     caller.answers.clear()  # they tell the caller what it said itself
     return [first["id"], second["id"], third["id"]]
 
@@ -201,7 +233,9 @@ async def _send_bad_requests(
     good = {"data": f"data:image/png;base64,{base64.b64encode(encoded(drawing())).decode()}"}
     broken = png_of([(b"tEXt", b"Comment\0" + canaries.new("broken image").encode())], pixels=b"")
     wrong_images = [
-        {"url": f"http://user:{canaries.new('password of an image')}@127.0.0.1:{elsewhere.port}/image"},
+        {
+            "url": f"http://user:{canaries.new('password of an image')}@127.0.0.1:{elsewhere.port}/image"
+        },
         {"url": f"{elsewhere.url}/absent?sig={canaries.new('query of an absent image')}"},
         {"url": f"http://127.0.0.1:{closed}/image?sig={canaries.new('query of an image nowhere')}"},
         {"url": f"https://[{canaries.new('host of an image')}/"},
@@ -212,32 +246,61 @@ async def _send_bad_requests(
         {"upload": canaries.new("upload"), "data": canaries.new("second source")},
     ]
     for image in wrong_images:
-        await caller.refused(422, "POST", JOBS, json={"keyframes": [{"image": good}, {"image": image}]})
+        await caller.refused(
+            422, "POST", JOBS, json={"keyframes": [{"image": good}, {"image": image}]}
+        )
     wrong_fields: list[dict[str, Any]] = [
         {"prompt": {"text": canaries.new("prompt of another type")}},
         {"prompt": canaries.new("long prompt") * 100},
         {"metadata": {"shot": [canaries.new("metadata of another type")]}},
-        {"webhook": {"url": f"http://user:{canaries.new('password of a webhook')}@127.0.0.1:{elsewhere.port}/"}},
-        {"webhook": {"url": f"https://10.0.0.1/?token={canaries.new('query of a private webhook')}"}},
+        {
+            "webhook": {
+                "url": f"http://user:{canaries.new('password of a webhook')}@127.0.0.1:{elsewhere.port}/"
+            }
+        },
+        {
+            "webhook": {
+                "url": f"https://10.0.0.1/?token={canaries.new('query of a private webhook')}"
+            }
+        },
         {"webhook": {"url": [canaries.new("webhook of another type")]}},
-        {"keyframes": [f"{elsewhere.url}/image?sig={canaries.new('image in the wrong place')}"] * 2},
+        {
+            "keyframes": [f"{elsewhere.url}/image?sig={canaries.new('image in the wrong place')}"]
+            * 2
+        },
         {"webhook": f"{elsewhere.url}/?token={canaries.new('webhook in the wrong place')}"},
     ]
     for fields in wrong_fields:
-        await caller.refused(422, "POST", JOBS, json={"keyframes": [{"image": good}, {"image": good}], **fields})
+        await caller.refused(
+            422, "POST", JOBS, json={"keyframes": [{"image": good}, {"image": good}], **fields}
+        )
     form = [("keyframe", (canaries.new("name of a broken file"), broken, "image/png"))] * 2
     await caller.refused(422, "POST", JOBS, files=form)
     as_json = {"Content-Type": "application/json"}
-    await caller.refused(400, "POST", JOBS, content=f'{{"prompt": "{canaries.new("cut body")}', headers=as_json)
-    await caller.refused(422, "POST", JOBS, json={}, headers={"Idempotency-Key": canaries.new("long key") * 20})
-    for name, value in (("wrong key", "Bearer tck_01_{}"), ("password", "Basic {}"), ("scheme", "{}")):
+    await caller.refused(
+        400, "POST", JOBS, content=f'{{"prompt": "{canaries.new("cut body")}', headers=as_json
+    )
+    await caller.refused(
+        422, "POST", JOBS, json={}, headers={"Idempotency-Key": canaries.new("long key") * 20}
+    )
+    for name, value in (
+        ("wrong key", "Bearer tck_01_{}"),
+        ("password", "Basic {}"),
+        ("scheme", "{}"),
+    ):
         headers = {"Authorization": value.format(canaries.new(name))}
         await caller.refused(401, "GET", JOBS, headers=headers)
     await caller.refused(404, "GET", f"/nothing?api_key={canaries.new('key in a query')}")
     link = f"/files/jobs/video.mp4?expires=9999999999&signature={canaries.new('signature')}"
     await caller.refused(404 if in_bucket else 403, "GET", link)
-    failing = {"webhook": {"url": f"http://127.0.0.1:{closed}/?token={canaries.new('query of a failing webhook')}"}}
-    job = await caller.accepted(JOBS, json={"keyframes": [{"image": good}] * 2, **failing, "steps": 2})
+    failing = {
+        "webhook": {
+            "url": f"http://127.0.0.1:{closed}/?token={canaries.new('query of a failing webhook')}"
+        }
+    }
+    job = await caller.accepted(
+        JOBS, json={"keyframes": [{"image": good}] * 2, **failing, "steps": 2}
+    )
     await caller.accepted(f"{JOBS}/{job['id']}/cancel")
     caller.answers.clear()
 
@@ -262,7 +325,9 @@ async def _follow_links(job: dict[str, Any], canaries: Canaries) -> None:
 def _note_signature(canaries: Canaries, what: str, link: str) -> None:
     """What makes a link a key."""
     query = parse_qs(urlsplit(link).query)
-    canaries.known(what, (query.get("signature") or query.get("X-Amz-Signature") or query["Signature"])[0])
+    canaries.known(
+        what, (query.get("signature") or query.get("X-Amz-Signature") or query["Signature"])[0]
+    )
 
 
 def _count_messages(receiver: WebServer) -> int:
@@ -282,7 +347,11 @@ async def _what_is_shown(caller: Caller) -> str:
 
 async def _metrics(stack: Stack) -> str:
     """All that Prometheus reads."""
-    places = [target for group in json.loads((stack.state / "metrics.json").read_text()) for target in group["targets"]]
+    places = [
+        target
+        for group in json.loads((stack.state / "metrics.json").read_text())
+        for target in group["targets"]
+    ]
     assert len(places) == len(PROCESSES)
     async with httpx.AsyncClient() as prometheus:
         return "".join([(await prometheus.get(f"http://{place}/metrics")).text for place in places])

@@ -40,7 +40,9 @@ def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
     assert caller.wait(running)["status"] == "succeeded"
 
 
-def test_two_stacks_run_side_by_side(new_stack: NewStack, client_of: ClientOf, stack: Stack, client: Client) -> None:
+def test_two_stacks_run_side_by_side(
+    new_stack: NewStack, client_of: ClientOf, stack: Stack, client: Client
+) -> None:
     """Each has its own port, Redis and folder, so neither sees the other's jobs."""
     second = new_stack()
     second.start()
@@ -52,7 +54,9 @@ def test_two_stacks_run_side_by_side(new_stack: NewStack, client_of: ClientOf, s
 
 def test_second_start_in_one_folder_is_refused(stack: Stack) -> None:
     """Two stacks on one Redis folder would destroy it; the message says what to do."""
-    second = subprocess.run([sys.executable, UP], env=stack.environment, capture_output=True, text=True, check=False)
+    second = subprocess.run(
+        [sys.executable, UP], env=stack.environment, capture_output=True, text=True, check=False
+    )
     assert second.returncode == 1
     assert "a stack runs in" in second.stderr
     assert "TOONCRAFTER_STATE_DIR" in second.stderr
@@ -66,8 +70,12 @@ def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: 
     assert processes_of(second) == []
 
 
-def test_killed_supervisord_takes_its_processes_along(new_stack: NewStack, client_of: ClientOf) -> None:
-    """No orphan keeps the folder: the next start waits for the last one and goes on with the same jobs."""
+def test_killed_supervisord_takes_its_processes_along(
+    new_stack: NewStack, client_of: ClientOf
+) -> None:
+    """No orphan keeps the folder: the next start waits for the last one and goes on with the same
+    jobs.
+    """
     stack = new_stack()
     stack.start()
     caller = client_of(stack)
@@ -87,14 +95,18 @@ def test_dead_process_is_started_again(new_stack: NewStack, client_of: ClientOf)
     stack.start()
     caller = client_of(stack)
     job_id = caller.submit()
-    [gateway] = [process for process in processes_of(stack) if process.cmdline()[-2:] == ["-m", "api"]]
+    [gateway] = [
+        process for process in processes_of(stack) if process.cmdline()[-2:] == ["-m", "api"]
+    ]
     gateway.kill()
     gateway.wait()
     stack.wait_until_ready()
     assert caller.wait(job_id)["status"] == "succeeded"
 
 
-def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(new_stack: NewStack, client_of: ClientOf) -> None:
+def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(
+    new_stack: NewStack, client_of: ClientOf
+) -> None:
     """A unix socket's path has at most 107 bytes; a checkout may lie deeper than that."""
     stack = new_stack("/".join(["a-rather-long-name-for-a-folder"] * 4))
     stack.start()
@@ -104,7 +116,11 @@ def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(new_stack: NewStack
 
 
 def test_embedded_redis_is_kept_as_a_database(stack: Stack) -> None:
-    """Append-only with a sync every second, evicting nothing; nobody but this user may read where it listens."""
+    """Append-only with a sync every second, evicting nothing; nobody but this user may read where
+    it listens.
+    """
     text = (stack.state / "redis.conf").read_text()
-    assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(text.splitlines())
+    assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(
+        text.splitlines()
+    )
     assert (stack.state / "redis.url").stat().st_mode & 0o077 == 0

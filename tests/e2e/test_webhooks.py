@@ -25,7 +25,9 @@ async def test_a_receiver_is_told_from_the_first_step_to_the_video(
         webhook = {"url": receiver.url, "events": ["running", "progress", "succeeded"]}
         job_id = await asyncio.to_thread(caller.submit, webhook=webhook)
         job = await asyncio.to_thread(caller.wait, job_id)
-        await asyncio.to_thread(wait_until, lambda: all_told(caller, job_id), "both events are delivered")
+        await asyncio.to_thread(
+            wait_until, lambda: all_told(caller, job_id), "both events are delivered"
+        )
         secrets.close()
     told = {}
     for visit in receiver.visits:

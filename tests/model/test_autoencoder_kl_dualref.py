@@ -1,4 +1,6 @@
-"""The decoder gives the same frames in pieces as whole, and asks for memory in proportion to the picture."""
+"""The decoder gives the same frames in pieces as whole, and asks for memory in proportion to the
+picture.
+"""
 
 import math
 from typing import Any
@@ -31,7 +33,9 @@ def autoencoder() -> AutoencoderKLDualRef:
     return module.eval()
 
 
-def clip(autoencoder: AutoencoderKLDualRef, frames: int, height: int, width: int) -> tuple[Tensor, list[Tensor]]:
+def clip(
+    autoencoder: AutoencoderKLDualRef, frames: int, height: int, width: int
+) -> tuple[Tensor, list[Tensor]]:
     """Latents of a clip and the references of two random key frames."""
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
@@ -40,7 +44,12 @@ def clip(autoencoder: AutoencoderKLDualRef, frames: int, height: int, width: int
     return torch.randn(1, 4, frames, height // 8, width // 8, generator=generator), references
 
 
-def decode(autoencoder: AutoencoderKLDualRef, *inputs: Any, elements: int = WHOLE, keep: slice | None = None) -> Tensor:
+def decode(
+    autoencoder: AutoencoderKLDualRef,
+    *inputs: Any,
+    elements: int = WHOLE,
+    keep: slice | None = None,
+) -> Tensor:
     autoencoder.chunk_elements = elements
     with torch.no_grad():
         return autoencoder.decode(*inputs, keep=keep)
@@ -54,7 +63,10 @@ class TestDecode:
     ) -> None:
         inputs = clip(autoencoder, 5, height, width)
         torch.testing.assert_close(
-            decode(autoencoder, *inputs, elements=elements), decode(autoencoder, *inputs), atol=1e-4, rtol=1e-4
+            decode(autoencoder, *inputs, elements=elements),
+            decode(autoencoder, *inputs),
+            atol=1e-4,
+            rtol=1e-4,
         )
 
     def test_few_queries_at_a_time_make_the_same_frames(
@@ -66,22 +78,31 @@ class TestDecode:
         torch.testing.assert_close(decode(autoencoder, *inputs), whole, atol=1e-4, rtol=1e-4)
 
     @pytest.mark.parametrize("keep", [slice(0, 1), slice(2, 4), slice(4, None), slice(None, 3)])
-    def test_kept_frames_are_those_of_the_whole_clip(self, autoencoder: AutoencoderKLDualRef, keep: slice) -> None:
+    def test_kept_frames_are_those_of_the_whole_clip(
+        self, autoencoder: AutoencoderKLDualRef, keep: slice
+    ) -> None:
         inputs = clip(autoencoder, 5, 64, 64)
         torch.testing.assert_close(
-            decode(autoencoder, *inputs, keep=keep), decode(autoencoder, *inputs)[:, :, keep], atol=1e-4, rtol=1e-4
+            decode(autoencoder, *inputs, keep=keep),
+            decode(autoencoder, *inputs)[:, :, keep],
+            atol=1e-4,
+            rtol=1e-4,
         )
 
     def test_references_change_the_frames(self, autoencoder: AutoencoderKLDualRef) -> None:
         latents, references = clip(autoencoder, 3, 64, 64)
-        assert not torch.allclose(decode(autoencoder, latents, references), decode(autoencoder, latents, None))
+        assert not torch.allclose(
+            decode(autoencoder, latents, references), decode(autoencoder, latents, None)
+        )
 
     def test_half_precision_stays_near(self, autoencoder: AutoencoderKLDualRef) -> None:
         latents, references = clip(autoencoder, 3, 64, 64)
         exact = decode(autoencoder, latents, references)
         half = AutoencoderKLDualRef(**autoencoder.config).to(torch.bfloat16)
         half.load_state_dict(autoencoder.state_dict())
-        rounded = decode(half, latents.bfloat16(), [reference.bfloat16() for reference in references])
+        rounded = decode(
+            half, latents.bfloat16(), [reference.bfloat16() for reference in references]
+        )
         assert (rounded.float() - exact).square().mean().sqrt() < 0.05 * exact.std()
 
     def test_two_clips_at_once_are_refused(self, autoencoder: AutoencoderKLDualRef) -> None:
@@ -97,13 +118,19 @@ class TestDecode:
 
     def test_references_are_those_of_two_pictures(self, autoencoder: AutoencoderKLDualRef) -> None:
         _, hidden_states = autoencoder.encode(torch.zeros(3, 3, 64, 64))
-        with pytest.raises(ValueError, match="hidden state 0 has to hold the 2 key frames but holds 3"):
+        with pytest.raises(
+            ValueError, match="hidden state 0 has to hold the 2 key frames but holds 3"
+        ):
             autoencoder.prepare_references(hidden_states)
 
 
 class TestEncode:
-    def test_a_picture_does_not_depend_on_its_neighbours(self, autoencoder: AutoencoderKLDualRef) -> None:
-        """So encoding two key frames is encoding the sixteen copies that the published code makes."""
+    def test_a_picture_does_not_depend_on_its_neighbours(
+        self, autoencoder: AutoencoderKLDualRef
+    ) -> None:
+        """So encoding two key frames is encoding the sixteen copies that the published code
+        makes.
+        """
         pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(5))
         moments, states = autoencoder.encode(pictures)
         all_moments, all_states = autoencoder.encode(pictures.repeat_interleave(8, 0))
@@ -148,16 +175,23 @@ class TestMemory:
     ) -> None:
         monkeypatch.setattr(chunking, "QUERIES", 64)
         features = 4 * 8 * 128 * 128
-        assert self.largest(autoencoder, 128, 2**14) == features < self.largest(autoencoder, 128, WHOLE)
+        assert (
+            self.largest(autoencoder, 128, 2**14)
+            == features
+            < self.largest(autoencoder, 128, WHOLE)
+        )
 
 
 class TestTraining:
     @pytest.mark.parametrize("elements", [WHOLE, 5_000])
-    def test_every_parameter_gets_a_gradient(self, autoencoder: AutoencoderKLDualRef, elements: int) -> None:
+    def test_every_parameter_gets_a_gradient(
+        self, autoencoder: AutoencoderKLDualRef, elements: int
+    ) -> None:
         autoencoder.chunk_elements = elements
         generator = torch.Generator().manual_seed(6)
         video = autoencoder(
-            torch.randn(3, 3, 64, 64, generator=generator), torch.randn(3, 4, 8, 8, generator=generator)
+            torch.randn(3, 3, 64, 64, generator=generator),
+            torch.randn(3, 4, 8, 8, generator=generator),
         )
         video.square().mean().backward()
         silent = [

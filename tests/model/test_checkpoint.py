@@ -55,7 +55,13 @@ def clip(pipeline: ToonCrafterPipeline) -> np.ndarray:
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(7)
     return pipeline(
-        keys, "a walk", height=64, width=64, num_frames=6, num_inference_steps=1, generator=generator
+        keys,
+        "a walk",
+        height=64,
+        width=64,
+        num_frames=6,
+        num_inference_steps=1,
+        generator=generator,
     ).frames
 
 
@@ -64,7 +70,8 @@ class TestNames:
         """The official key list at full size, names and shapes, nothing more and nothing less."""
         groups = json.loads(gzip.decompress(KEYS.read_bytes()))["groups"]
         official = {
-            group: {name: tuple(shape) for name, shape in keys["tensors"].items()} for group, keys in groups.items()
+            group: {name: tuple(shape) for name, shape in keys["tensors"].items()}
+            for group, keys in groups.items()
         }
         sketch = official.pop("sketch_encoder")
         main = {name: shape for group in official.values() for name, shape in group.items()}
@@ -95,7 +102,9 @@ class TestConversion:
         for name, part in meta_parts(TINY).items():
             if name != "sketch_encoder":
                 getattr(pipeline, name).load_state_dict(expected_state(name, part, published))
-        assert np.array_equal(clip(pipeline), clip(ToonCrafterPipeline.from_pretrained(str(folder))))
+        assert np.array_equal(
+            clip(pipeline), clip(ToonCrafterPipeline.from_pretrained(str(folder)))
+        )
 
     def test_takes_the_sketch_encoder_along(self, folder: Path) -> None:
         part = meta_parts(TINY)["sketch_encoder"]
@@ -104,9 +113,15 @@ class TestConversion:
         assert all(torch.equal(loaded[key], wanted[key]) for key in wanted)
 
     def test_leaves_only_the_folder(self, folder: Path) -> None:
-        assert {path.name for path in folder.parent.iterdir()} == {"model.ckpt", "sketch_encoder.ckpt", "tiny"}
+        assert {path.name for path in folder.parent.iterdir()} == {
+            "model.ckpt",
+            "sketch_encoder.ckpt",
+            "tiny",
+        }
 
-    def test_a_killed_conversion_does_not_stand_in_the_way(self, published: Tensors, tmp_path: Path) -> None:
+    def test_a_killed_conversion_does_not_stand_in_the_way(
+        self, published: Tensors, tmp_path: Path
+    ) -> None:
         """Its unfinished folder and its lock file are taken over."""
         (tmp_path / ".folder.converting").mkdir()
         (tmp_path / ".folder.converting" / "unet").write_text("half")
@@ -218,10 +233,21 @@ class TestRefusal:
         assert (tmp_path / "folder" / "precious").exists()
 
     def test_a_full_disk(self, published: Tensors, tmp_path: Path) -> None:
-        """Played by a limit on the size of files: the command ends with a message, without a stack trace."""
+        """Played by a limit on the size of files: the command ends with a message, without a stack
+        trace.
+        """
         save_state_dict(tmp_path / "published", published)
         limit = 300_000
-        command = [sys.executable, "-m", "model.checkpoint", "convert", "published", "folder", "--preset", "tiny"]
+        command = [
+            sys.executable,
+            "-m",
+            "model.checkpoint",
+            "convert",
+            "published",
+            "folder",
+            "--preset",
+            "tiny",
+        ]
         root = Path(__file__).parents[2]
         ended = subprocess.run(
             command,
@@ -248,7 +274,8 @@ def memory(key):
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(key))
 
-convert(Path("tiny"), Path("warm-up"), sizes=TINY)  # what libraries load and keep at their first use is not the point
+# what libraries load and keep at their first use is not the point
+convert(Path("tiny"), Path("warm-up"), sizes=TINY)
 before = memory("VmRSS:")
 convert(Path("published"), Path("folder"), sizes=LARGER)
 print(memory("VmHWM:") - before)
@@ -257,17 +284,25 @@ LARGER = replace(TINY, unet={**TINY.unet, "block_out_channels": (64, 192, 384, 3
 
 
 class TestMemory:
-    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+    @pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc"
+    )
     @pytest.mark.parametrize("save", [save_state_dict, save_half_safetensors])
     def test_conversion_stays_below_the_largest_part(
         self, save: Callable[[Path, Tensors], None], published: Tensors, tmp_path: Path
     ) -> None:
-        """1.3 times its bytes in the file: neither the whole file nor a second copy is ever in memory."""
+        """1.3 times its bytes in the file: neither the whole file nor a second copy is ever in
+        memory.
+        """
         shapes = layout(LARGER)[0]
         tensors = {name: torch.zeros(shape) for name, shape in shapes.items()}
         save(tmp_path / "published", tensors)
         save(tmp_path / "tiny", published)
-        unet = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("model.diffusion_model."))
+        unet = sum(
+            tensor.numel()
+            for name, tensor in tensors.items()
+            if name.startswith("model.diffusion_model.")
+        )
         largest = unet * (4 if save is save_state_dict else 2)
         ended = subprocess.run(
             [sys.executable, "-c", CONVERT_AND_MEASURE],
@@ -288,7 +323,11 @@ class TestLoading:
 
     def test_a_folder_of_converted_weights_is_trained(self, folder: Path) -> None:
         loaded = load_pipeline(str(folder), device="cpu", dtype=torch.bfloat16)
-        assert (loaded.name, loaded.trained, loaded.pipeline.dtype) == ("tiny", True, torch.bfloat16)
+        assert (loaded.name, loaded.trained, loaded.pipeline.dtype) == (
+            "tiny",
+            True,
+            torch.bfloat16,
+        )
 
     def test_a_folder_of_random_weights_is_not(self, tmp_path: Path) -> None:
         ToonCrafterPipeline.from_preset("tiny").save_pretrained(str(tmp_path / "saved"))
@@ -301,7 +340,9 @@ class TestLoading:
         assert converted(tmp_path / "published.ckpt", tmp_path / "cache", TINY) == first
         assert first.stat().st_mtime_ns == made
 
-    def test_another_file_of_the_same_name_is_converted_anew(self, published: Tensors, tmp_path: Path) -> None:
+    def test_another_file_of_the_same_name_is_converted_anew(
+        self, published: Tensors, tmp_path: Path
+    ) -> None:
         save_state_dict(tmp_path / "published.ckpt", published)
         first = converted(tmp_path / "published.ckpt", tmp_path / "cache", TINY)
         save_half_safetensors(tmp_path / "published.ckpt", published)
@@ -315,13 +356,19 @@ class TestLoading:
             pipeline.vae.quant_conv.bias[0] += 1
         pipeline.save_pretrained(str(tmp_path / "other"))
         same, other = (
-            load_pipeline(str(tmp_path / name), device="cpu", dtype=torch.float32).weights for name in ("same", "other")
+            load_pipeline(str(tmp_path / name), device="cpu", dtype=torch.float32).weights
+            for name in ("same", "other")
         )
         assert same != other
         pipeline.save_pretrained(str(tmp_path / "same"))  # over the folder whose digest was kept
-        assert load_pipeline(str(tmp_path / "same"), device="cpu", dtype=torch.float32).weights == other
+        assert (
+            load_pipeline(str(tmp_path / "same"), device="cpu", dtype=torch.float32).weights
+            == other
+        )
 
     @pytest.mark.parametrize("name", ["nothing-there", "."])
     def test_a_name_of_nothing_is_refused(self, name: str) -> None:
-        with pytest.raises(CheckpointError, match="has to be `tiny`, a diffusers folder or a published file"):
+        with pytest.raises(
+            CheckpointError, match="has to be `tiny`, a diffusers folder or a published file"
+        ):
             load_pipeline(name, device="cpu", dtype=torch.float32)

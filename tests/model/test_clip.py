@@ -7,7 +7,16 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from model.clip import END, MERGES, PADDING, START, clean_text, clip_tokenizer, preprocess_for_clip, tokenize
+from model.clip import (
+    END,
+    MERGES,
+    PADDING,
+    START,
+    clean_text,
+    clip_tokenizer,
+    preprocess_for_clip,
+    tokenize,
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +55,18 @@ class TestPictures:
     def test_a_plain_colour_stays_plain(self, height: int, width: int) -> None:
         """Whatever is blurred and stretched; mid grey at any size is the unconditional picture."""
         grey = preprocess_for_clip(torch.zeros(1, 3, height, width))
-        torch.testing.assert_close(grey, preprocess_for_clip(torch.zeros(1, 3, 224, 224)), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            grey, preprocess_for_clip(torch.zeros(1, 3, 224, 224)), atol=1e-5, rtol=1e-5
+        )
 
     def test_a_picture_of_the_right_size_is_not_blurred(self) -> None:
         picture = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
         levels = preprocess_for_clip(picture)
         mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])
         std = torch.tensor([0.26862954, 0.26130258, 0.27577711])
-        torch.testing.assert_close(levels * std.view(3, 1, 1) + mean.view(3, 1, 1), (picture + 1) / 2)
+        torch.testing.assert_close(
+            levels * std.view(3, 1, 1) + mean.view(3, 1, 1), (picture + 1) / 2
+        )
 
     def test_fine_stripes_are_blurred_before_shrinking(self) -> None:
         """They would alias otherwise."""

@@ -35,7 +35,13 @@ class TestScript:
         return tmp_path
 
     def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False, cwd=folder)
+        return subprocess.run(
+            [sys.executable, SCRIPT, folder],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
 
     def test_agreement_ends_with_0(self, tmp_path: Path) -> None:
         ended = self.run(self.folder(tmp_path, "ddim_update"))

@@ -21,7 +21,10 @@ def pipe() -> ToonCrafterPipeline:
 @pytest.fixture(scope="module")
 def keyframes() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (90, 150, 3), dtype=np.uint8), rng.integers(0, 256, (100, 140, 3), dtype=np.uint8)]
+    return [
+        rng.integers(0, 256, (90, 150, 3), dtype=np.uint8),
+        rng.integers(0, 256, (100, 140, 3), dtype=np.uint8),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,9 @@ class TestClip:
         assert (draw(pipe, keyframes) == draw(pipe, keyframes)).all()
         assert (draw(pipe, keyframes) != draw(pipe, keyframes, generator=seeded(2))).any()
 
-    @pytest.mark.parametrize(("height", "width", "frames"), [(128, 64, 16), (64, 64, 5), (64, 64, 12)])
+    @pytest.mark.parametrize(
+        ("height", "width", "frames"), [(128, 64, 16), (64, 64, 5), (64, 64, 12)]
+    )
     def test_portrait_and_other_lengths(self, pipe, keyframes, height, width, frames):
         clip = draw(pipe, keyframes, height=height, width=width, num_frames=frames)
         assert clip.shape == (frames, height, width, 3)
@@ -73,7 +78,9 @@ class TestClip:
         blank = draw(pipe, keyframes, sketches=sketches)
         sketches[7] = np.zeros((64, 128, 3), np.uint8)
         assert (draw(pipe, keyframes, sketches=sketches) != blank).any()
-        assert (draw(pipe, keyframes, sketches=sketches, control_scale=0.0) == draw(pipe, keyframes)).all()
+        assert (
+            draw(pipe, keyframes, sketches=sketches, control_scale=0.0) == draw(pipe, keyframes)
+        ).all()
 
     def test_stages_and_steps_are_reported_in_order(self, pipe, keyframes):
         seen: list[str | int] = []
@@ -131,7 +138,9 @@ class TestRefusals:
 
 
 class TestSavings:
-    """Each is the same arithmetic with less work; `PlainPipeline` does it the long way with the same weights."""
+    """Each is the same arithmetic with less work; `PlainPipeline` does it the long way with the
+    same weights.
+    """
 
     @pytest.mark.parametrize("sketches", [None, [None] * 16])
     def test_whole_clip(self, pipe, plain, keyframes, sketches):
@@ -149,7 +158,11 @@ class TestSavings:
         torch.testing.assert_close(references, references_of_16, atol=1e-5, rtol=1e-5)
 
     def test_both_branches_in_one_batch_with_a_shared_start(self, pipe):
-        sample, context, timestep = torch.randn(1, 8, 16, 8, 8), torch.randn(2, 333, 32), torch.tensor([500])
+        sample, context, timestep = (
+            torch.randn(1, 8, 16, 8, 8),
+            torch.randn(2, 333, 32),
+            torch.tensor([500]),
+        )
         with torch.no_grad():
             together = pipe.unet(sample, timestep, pipe.unet.project_context(context, 16))
             apart = torch.cat([pipe.unet(sample, timestep, branch) for branch in context.split(1)])
@@ -169,10 +182,15 @@ class TestSavings:
         with torch.no_grad():
             hidden_states = pipe.vae.encode(pictures)[1]
             references = pipe.vae.prepare_references(hidden_states)
-            twice, once = pipe.decode(latents, references), pipe.decode(latents, references, two_pass=False)
+            twice, once = (
+                pipe.decode(latents, references),
+                pipe.decode(latents, references, two_pass=False),
+            )
             long_way = plain.decode(latents, hidden_states)
         torch.testing.assert_close(twice, long_way, atol=1e-5, rtol=1e-4)
-        changed = [frame for frame in range(16) if not torch.equal(twice[:, :, frame], once[:, :, frame])]
+        changed = [
+            frame for frame in range(16) if not torch.equal(twice[:, :, frame], once[:, :, frame])
+        ]
         assert changed == [7, 8]
 
 
@@ -199,11 +217,16 @@ class TestKeeping:
         assert (draw(pipe, keyframes) == frames).all()
 
     def test_offload_order_names_every_network(self, pipe):
-        networks = {name for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+        networks = {
+            name for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)
+        }
         assert set(pipe.model_cpu_offload_seq.split("->")) == networks
 
     def test_seed_gives_the_weights(self):
-        same, other = ToonCrafterPipeline.from_preset("tiny"), ToonCrafterPipeline.from_preset("tiny", seed=1)
+        same, other = (
+            ToonCrafterPipeline.from_preset("tiny"),
+            ToonCrafterPipeline.from_preset("tiny", seed=1),
+        )
         again = ToonCrafterPipeline.from_preset("tiny")
         assert torch.equal(same.unet.conv_in.weight, again.unet.conv_in.weight)
         assert not torch.equal(same.unet.conv_in.weight, other.unet.conv_in.weight)

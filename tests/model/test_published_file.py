@@ -14,12 +14,16 @@ def test_numbers_that_would_need_a_scale_are_refused_by_name(dtype: torch.dtype)
     """A quantised copy has the published names and shapes, and would convert to noise."""
     tensors = {"out.weight": torch.zeros(2, 3).to(dtype)}
     kind = str(dtype).removeprefix("torch.")
-    with pytest.raises(CheckpointError, match=f"out.weight has to be float32, float16 or bfloat16 but is {kind}"):
+    with pytest.raises(
+        CheckpointError, match=f"out.weight has to be float32, float16 or bfloat16 but is {kind}"
+    ):
         check_names_and_shapes(Path("copy.safetensors"), tensors, {"out.weight": (2, 3)})
 
 
 def test_pruned_copy_is_called_what_it_is() -> None:
-    """It lacks hundreds of tensors, all of the encoders; a list of them would tell nobody what to do."""
+    """It lacks hundreds of tensors, all of the encoders; a list of them would tell nobody what to
+    do.
+    """
     wanted = {"model.weight": (2,), "cond_stage_model.a": (2,), "embedder.b": (2,)}
     with pytest.raises(CheckpointError, match="pruned copy without the text and image encoders"):
         check_names_and_shapes(Path("pruned.safetensors"), {"model.weight": torch.zeros(2)}, wanted)
@@ -33,5 +37,8 @@ def test_folder_that_has_no_name_is_refused_as_one_that_exists(folder: str) -> N
 
 def test_keys_that_are_no_names_are_no_state_dict(tmp_path: Path) -> None:
     torch.save({1: torch.zeros(2)}, tmp_path / "model.ckpt")
-    with pytest.raises(CheckpointError, match="holds no state dict"), opened(tmp_path / "model.ckpt"):
+    with (
+        pytest.raises(CheckpointError, match="holds no state dict"),
+        opened(tmp_path / "model.ckpt"),
+    ):
         pass

@@ -23,7 +23,9 @@ class TestSchedule:
 
     @pytest.mark.parametrize("steps", [4, 10, 25, 50])
     def test_first_step_is_the_originals_to_the_bit(self, steps: int) -> None:
-        """The stored limit is wider than the rounding that decides between a number and NaN there."""
+        """The stored limit is wider than the rounding that decides between a number and NaN
+        there.
+        """
         stored = load_file(FOLDER / "schedule.safetensors")[f"trailing{steps}_dir_radicand_eta1"]
         ours = np.array([step.radicand(1.0) for step in laid_out(steps).steps.values()], np.float32)
         assert np.array_equal(ours, stored.numpy())
@@ -35,7 +37,9 @@ class TestSchedule:
         assert len(scheduler.timesteps) == steps
         sample = torch.ones(1, 4, 2, 2, 2)
         for timestep in scheduler.timesteps:
-            sample = scheduler.step(-sample, timestep, sample, variance_noise=torch.ones_like(sample)).prev_sample
+            sample = scheduler.step(
+                -sample, timestep, sample, variance_noise=torch.ones_like(sample)
+            ).prev_sample
         assert sample.isfinite().all()
 
     def test_original_would_have_failed_where_the_radicand_is_negative(self) -> None:
@@ -61,7 +65,9 @@ class TestStep:
     def test_one_seed_gives_one_noise(self) -> None:
         scheduler, sample = laid_out(4), torch.zeros(1, 4, 2, 2, 2)
         first, second = (
-            scheduler.step(sample, 999, sample, generator=torch.Generator().manual_seed(1)).prev_sample
+            scheduler.step(
+                sample, 999, sample, generator=torch.Generator().manual_seed(1)
+            ).prev_sample
             for _ in range(2)
         )
         assert torch.equal(first, second)
@@ -86,7 +92,10 @@ class TestStep:
 
     def test_config_survives_saving(self, tmp_path: object) -> None:
         DDIMRescaledScheduler(timestep_spacing="uniform").save_pretrained(str(tmp_path))
-        assert DDIMRescaledScheduler.from_pretrained(str(tmp_path)).config.timestep_spacing == "uniform"
+        assert (
+            DDIMRescaledScheduler.from_pretrained(str(tmp_path)).config.timestep_spacing
+            == "uniform"
+        )
 
 
 @pytest.mark.parametrize("steps", range(1, 61))

@@ -30,21 +30,38 @@ def unet() -> ToonCrafterUNet:
     ("group", "part", "sizes", "names"),
     [
         ("unet", ToonCrafterUNet, TOONCRAFTER_512.unet, published_unet_names.unet),
-        ("image_projection", ImageResampler, TOONCRAFTER_512.image_projection, published_unet_names.image_projection),
-        ("sketch_encoder", SketchEncoder, TOONCRAFTER_512.sketch_encoder, published_unet_names.sketch_encoder),
+        (
+            "image_projection",
+            ImageResampler,
+            TOONCRAFTER_512.image_projection,
+            published_unet_names.image_projection,
+        ),
+        (
+            "sketch_encoder",
+            SketchEncoder,
+            TOONCRAFTER_512.sketch_encoder,
+            published_unet_names.sketch_encoder,
+        ),
     ],
 )
-def test_full_size_has_the_published_tensors(group: str, part: type[nn.Module], sizes: dict, names: Names):
+def test_full_size_has_the_published_tensors(
+    group: str, part: type[nn.Module], sizes: dict, names: Names
+):
     with torch.device("meta"):
         module = part(**sizes)
     published = {name: tuple(shape) for name, shape in GROUPS[group]["tensors"].items()}
     assert published_shapes(module, names(module)) == published
-    assert sum(parameter.numel() for parameter in module.parameters()) == GROUPS[group]["parameter_count"]
+    assert (
+        sum(parameter.numel() for parameter in module.parameters())
+        == GROUPS[group]["parameter_count"]
+    )
 
 
 @torch.no_grad()
 def test_image_tokens_belong_to_frames_or_to_all(unet):
-    """With 16 for each frame a token reaches its own frame's attention alone; otherwise every frame sees all."""
+    """With 16 for each frame a token reaches its own frame's attention alone; otherwise every frame
+    sees all.
+    """
     own = unet.split_context(torch.zeros(2, 77 + 16 * 8, 32), num_frames=8)
     assert own.image.shape == (16, 16, 32)
     shared = unet.split_context(torch.zeros(2, 77 + 16 * 16, 32), num_frames=8)
@@ -53,7 +70,11 @@ def test_image_tokens_belong_to_frames_or_to_all(unet):
 
 @torch.no_grad()
 def test_clips_of_a_batch_do_not_mix(unet):
-    sample, context, timestep = torch.randn(2, 8, 4, 8, 8), torch.randn(2, 77 + 64, 32), torch.tensor([999, 20])
+    sample, context, timestep = (
+        torch.randn(2, 8, 4, 8, 8),
+        torch.randn(2, 77 + 64, 32),
+        torch.tensor([999, 20]),
+    )
     stride = torch.tensor([10, 24])
     together = unet(sample, timestep, context, stride)
     for index in range(2):
@@ -73,8 +94,14 @@ def test_two_clips_share_the_start_of_two_branches(unet):
 
 @torch.no_grad()
 def test_the_default_frame_stride(unet):
-    sample, context, timestep = torch.randn(1, 8, 4, 8, 8), torch.randn(1, 77 + 64, 32), torch.tensor([500])
-    assert torch.equal(unet(sample, timestep, context), unet(sample, timestep, context, torch.tensor([24])))
+    sample, context, timestep = (
+        torch.randn(1, 8, 4, 8, 8),
+        torch.randn(1, 77 + 64, 32),
+        torch.tensor([500]),
+    )
+    assert torch.equal(
+        unet(sample, timestep, context), unet(sample, timestep, context, torch.tensor([24]))
+    )
 
 
 def test_levels_and_their_attention_have_to_agree():
@@ -85,7 +112,9 @@ def test_levels_and_their_attention_have_to_agree():
 class TestGuidance:
     def test_scale_one_is_the_conditional_prediction(self):
         conditional = torch.randn(1, 4, 2, 3, 3)
-        assert torch.equal(classifier_free_guidance(conditional, torch.randn(1, 4, 2, 3, 3), 1.0, 0.7), conditional)
+        assert torch.equal(
+            classifier_free_guidance(conditional, torch.randn(1, 4, 2, 3, 3), 1.0, 0.7), conditional
+        )
 
     def test_full_rescale_keeps_the_conditional_spread(self):
         conditional, unconditional = torch.randn(2, 4, 2, 3, 3), torch.randn(2, 4, 2, 3, 3)

@@ -38,7 +38,9 @@ class TestScaling:
         cut = cut_to_canvas(columns(320, width), 320, 512)
         assert (cut[0, 0, 0, 0].item(), cut.shape[3]) == (left + 1, 512)
 
-    @pytest.mark.parametrize(("width", "left", "right"), [(426, 43, 43), (511, 0, 1), (320, 96, 96)])
+    @pytest.mark.parametrize(
+        ("width", "left", "right"), [(426, 43, 43), (511, 0, 1), (320, 96, 96)]
+    )
     def test_short_sides_are_padded(self, width: int, left: int, right: int) -> None:
         row = cut_to_canvas(columns(320, width), 320, 512)[0, 0, 0]
         assert (row == 0).nonzero().flatten().tolist() == [*range(left), *range(512 - right, 512)]
@@ -72,7 +74,12 @@ class TestPictures:
         assert PROCESSOR.postprocess(video)[0, 0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
 
     @pytest.mark.parametrize(
-        "picture", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)]
+        "picture",
+        [
+            np.zeros((4, 4), np.uint8),
+            np.zeros((4, 4, 4), np.uint8),
+            np.zeros((4, 4, 3), np.float32),
+        ],
     )
     def test_other_arrays_are_refused(self, picture: np.ndarray) -> None:
         with pytest.raises(ValueError, match=r"has to be uint8 \(height, width, 3\)"):

@@ -1,4 +1,6 @@
-"""Dashboards and alerts against what the service measures: no name without a metric, no metric shown nowhere."""
+"""Dashboards and alerts against what the service measures: no name without a metric, no metric
+shown nowhere.
+"""
 
 import json
 import re
@@ -21,7 +23,9 @@ NAME = re.compile(r"\btooncrafter_[a-z0-9_]+")
 
 
 def declared() -> set[str]:
-    """All names as the source spells them: each is one literal in one file, whole, so that a search finds it."""
+    """All names as the source spells them: each is one literal in one file, whole, so that a search
+    finds it.
+    """
     literals = re.findall(r'"(tooncrafter_[a-z0-9_]+)"', (ROOT / "core" / "metrics.py").read_text())
     assert len(literals) == len(set(literals))
     return set(literals)
@@ -61,7 +65,8 @@ class TestNames:
             metrics.worker_registry,
         ):
             scraped |= {
-                f"{family.name}_total" if family.type == "counter" else family.name for family in make().collect()
+                f"{family.name}_total" if family.type == "counter" else family.name
+                for family in make().collect()
             }
         assert declared() == scraped
 
@@ -92,7 +97,11 @@ class TestFiles:
         taken: set[tuple[int, int]] = set()
         for panel in panels:
             box = panel["gridPos"]
-            cells = {(x, y) for x in range(box["x"], box["x"] + box["w"]) for y in range(box["y"], box["y"] + box["h"])}
+            cells = {
+                (x, y)
+                for x in range(box["x"], box["x"] + box["w"])
+                for y in range(box["y"], box["y"] + box["h"])
+            }
             assert not cells & taken, panel["title"]
             assert box["x"] + box["w"] <= 24
             taken |= cells
@@ -104,7 +113,8 @@ class TestFiles:
         for rule in alerts():
             assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
             assert rule["labels"]["severity"] in ("page", "ticket")
-            assert rule["labels"]["service"] == "tooncrafter"  # by which the dashboard finds it among others'
+            # by which the dashboard finds it among others'
+            assert rule["labels"]["service"] == "tooncrafter"
 
     @pytest.mark.parametrize("name", ["runbooks.md", "mornings.md"])
     def test_pages_send_nobody_to_a_panel_that_is_not_there(self, name: str) -> None:
@@ -121,7 +131,12 @@ class TestFiles:
     def test_every_alert_is_seen_to_fire(self) -> None:
         """In `alert_tests.yml`, which promtool runs in test_live.py."""
         cases = yaml.safe_load(Path(__file__).with_name("alert_tests.yml").read_text())["tests"]
-        fired = {one["alertname"] for case in cases for one in case["alert_rule_test"] if one["exp_alerts"]}
+        fired = {
+            one["alertname"]
+            for case in cases
+            for one in case["alert_rule_test"]
+            if one["exp_alerts"]
+        }
         assert fired == {rule["alert"] for rule in alerts()}
 
     def test_every_metric_has_its_line_in_the_docs(self) -> None:

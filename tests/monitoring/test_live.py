@@ -36,7 +36,10 @@ AFTER_A_FAULT = {
 @pytest.fixture(scope="module")
 def scraped() -> Iterator[Prometheus]:
     """A stack that has done jobs, and a Prometheus that saw it before and after."""
-    with tempfile.TemporaryDirectory(prefix="tc-") as folder, scene_in_background(Path(folder)) as (scene, run):
+    with (
+        tempfile.TemporaryDirectory(prefix="tc-") as folder,
+        scene_in_background(Path(folder)) as (scene, run),
+    ):
         run(scene.do_jobs(3))
         with httpx.Client(base_url=scene.stack.url, timeout=60) as caller:
             # waits behind a long job, so that it ends without having run
@@ -45,8 +48,17 @@ def scraped() -> Iterator[Prometheus]:
                 caller.post(f"/v1/interpolations/{job_id}/cancel")
             caller.get("/v1/interpolations/itp_none")
         seen = scene.prometheus.query
-        run(scene.until(lambda: seen("sum(max by (status) (tooncrafter_jobs_ended_total)) == 5"), "the ends are seen"))
-        run(scene.until(lambda: seen("rate(tooncrafter_job_seconds_count[1m]) > 0"), "a rate can be told"))
+        run(
+            scene.until(
+                lambda: seen("sum(max by (status) (tooncrafter_jobs_ended_total)) == 5"),
+                "the ends are seen",
+            )
+        )
+        run(
+            scene.until(
+                lambda: seen("rate(tooncrafter_job_seconds_count[1m]) > 0"), "a rate can be told"
+            )
+        )
         yield scene.prometheus
 
 
@@ -71,7 +83,9 @@ def _without_data(panel: dict[str, Any]) -> bool:
 class TestPanels:
     @pytest.mark.parametrize("name", [file_of(dashboard).stem for dashboard in DASHBOARDS])
     def test_every_panel_is_drawn_and_shows_something(self, scraped: Prometheus, name: str) -> None:
-        """From the file that Grafana reads, as `make dashboards-look` does; empty is what shows a card or a fault."""
+        """From the file that Grafana reads, as `make dashboards-look` does; empty is what shows a
+        card or a fault.
+        """
         panels = [panel for panel in pages()[name]["panels"] if panel["type"] != "row"]
         drawn = render(pages()[name], source_of(scraped))
         states = re.findall(r'<section data-title="([^"]+)" data-state="(\w+)"', drawn)
@@ -79,33 +93,47 @@ class TestPanels:
         empty = {title for title, state in states if state == "empty"}
         assert empty <= {panel["title"] for panel in panels if _without_data(panel)}
 
-    @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: `make setup-tests` installs it where root is")
+    @pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium here: `make setup-tests` installs it where root is"
+    )
     def test_pictures_are_taken(self, scraped: Prometheus, tmp_path: Path) -> None:
         """As wide as the page and as high as its last panel reaches."""
         for picture in draw(pages(), source_of(scraped), tmp_path):
             with Image.open(picture) as image:
                 width, height = image.size
-            lowest = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in pages()[picture.stem]["panels"])
+            lowest = max(
+                panel["gridPos"]["y"] + panel["gridPos"]["h"]
+                for panel in pages()[picture.stem]["panels"]
+            )
             assert width == PAGE_WIDTH + MARGIN
             assert height > lowest * LINE
 
-    @pytest.mark.parametrize("panel", [panel for dashboard in DASHBOARDS for panel in dashboard.panels], ids=_title)
+    @pytest.mark.parametrize(
+        "panel", [panel for dashboard in DASHBOARDS for panel in dashboard.panels], ids=_title
+    )
     def test_every_query_has_data(self, scraped: Prometheus, panel: Panel) -> None:
         """A panel of several queries may not lack one of them."""
         source = source_of(scraped)
         for query in filter(_has_data_without_a_fault, panel.queries.values()):
-            assert source.ask({"targets": [{"expr": query, "legendFormat": ""}]}, {"worker": ".*"}), query
+            assert source.ask(
+                {"targets": [{"expr": query, "legendFormat": ""}]}, {"worker": ".*"}
+            ), query
 
     def test_numbers_are_right(self, scraped: Prometheus) -> None:
         """Three jobs of a step each succeeded, and two were canceled."""
         ended = scraped.query("max by (status) (tooncrafter_jobs_ended_total)")
-        assert {one["metric"]["status"]: one["value"][1] for one in ended} == {"succeeded": "3", "canceled": "2"}
+        assert {one["metric"]["status"]: one["value"][1] for one in ended} == {
+            "succeeded": "3",
+            "canceled": "2",
+        }
         assert float(scraped.query("sum(tooncrafter_denoising_steps_total)")[0]["value"][1]) >= 3
 
 
 class TestAlerts:
     RULES = [  # noqa: RUF012  # never changed
-        rule for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+        rule
+        for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
+        for rule in group["rules"]
     ]
 
     @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
@@ -114,7 +142,9 @@ class TestAlerts:
         assert scraped.query(rule["expr"]) == []
 
     @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
-    def test_both_sides_of_the_comparison_exist(self, scraped: Prometheus, rule: dict[str, str]) -> None:
+    def test_both_sides_of_the_comparison_exist(
+        self, scraped: Prometheus, rule: dict[str, str]
+    ) -> None:
         """An alert on a metric that nobody has would be silent for ever."""
         names = set(re.findall(r"tooncrafter_[a-z0-9_]+", rule["expr"]))
         absent = {name for name in names if not scraped.query(f"count({name})")}

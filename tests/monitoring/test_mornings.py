@@ -1,4 +1,6 @@
-"""Three faults of docs/mornings.md, made for real: the panels and the alert that it names show each of them."""
+"""Three faults of docs/mornings.md, made for real: the panels and the alert that it names show each
+of them.
+"""
 
 import asyncio
 import tempfile
@@ -42,8 +44,13 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def happen() -> Iterator[Happen]:
-    """Lets one story after the other happen to one scene; the last one leaves it without a worker."""
-    with tempfile.TemporaryDirectory(prefix="tc-") as folder, scene_in_background(Path(folder)) as (scene, run):
+    """Lets one story after the other happen to one scene; the last one leaves it without a
+    worker.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="tc-") as folder,
+        scene_in_background(Path(folder)) as (scene, run),
+    ):
         run(scene.do_jobs(2))
 
         def tell(story: str, jobs: int) -> Seen:
@@ -72,7 +79,8 @@ def test_dead_receiver(happen: Happen) -> None:
     assert "WebhookBacklog" not in seen.alerts
     assert seen.values("service/Attempts per second")["retry"] > 0
     events = seen.values("service/Events to deliver")
-    assert events["waiting"] > events["due"]  # one may fall due as the picture is taken, and is then tried at once
+    # one may fall due as the picture is taken, and is then tried at once
+    assert events["waiting"] > events["due"]
 
 
 def test_no_worker(happen: Happen) -> None:
@@ -81,7 +89,12 @@ def test_no_worker(happen: Happen) -> None:
     assert "NoLiveWorker" in seen.alerts
     assert set(seen.values("jobs/Workers").values()) == {0}
     assert seen.values("jobs/Jobs that wait")["interactive"] == 2
-    assert seen.values("service/Processes that answer") == {"gateway": 1, "dispatcher": 1, "webhooks": 1, "worker": 0}
+    assert seen.values("service/Processes that answer") == {
+        "gateway": 1,
+        "dispatcher": 1,
+        "webhooks": 1,
+        "worker": 0,
+    }
 
 
 def test_page_shows_what_is_tested() -> None:

@@ -1,7 +1,7 @@
 """A worker in this process: store, storage and heartbeat are real.
 
-A stand-in takes the pipeline's place where a test has to decide what happens at which step; the real pipeline runs in
-the end-to-end tests.
+A stand-in takes the pipeline's place where a test has to decide what happens at which step; the
+real pipeline runs in the end-to-end tests.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,8 +27,16 @@ from worker.jobs.runner import Limits, Runner
 from worker.watch.heartbeat import Heartbeat
 
 TTL = timedelta(hours=1)
-IMAGE = StoredImage(sha256=sha256(png()).hexdigest(), content_type="image/png", width=64, height=40, bytes=len(png()))
-DECODERS = Decoders(DecoderLimits(max_pixels=1_000_000, max_bytes=2**20, cpu_time=timedelta(seconds=10)))
+IMAGE = StoredImage(
+    sha256=sha256(png()).hexdigest(),
+    content_type="image/png",
+    width=64,
+    height=40,
+    bytes=len(png()),
+)
+DECODERS = Decoders(
+    DecoderLimits(max_pixels=1_000_000, max_bytes=2**20, cpu_time=timedelta(seconds=10))
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,11 +48,14 @@ def _end_decoders() -> Iterator[None]:
 
 @dataclass
 class StandInPipeline:
-    """Takes what the pipeline takes and returns flat frames; `at_step` happens in the middle of each step."""
+    """Takes what the pipeline takes and returns flat frames; `at_step` happens in the middle of
+    each step.
+    """
 
     at_step: Callable[[int], None] = lambda _: None
     device: str = "cpu"
-    _execution_device: str = "cpu"  # the name under which diffusers' pipelines tell where they compute
+    # the name under which diffusers' pipelines tell where they compute
+    _execution_device: str = "cpu"
     seen: list[dict[str, Any]] = field(default_factory=list)
     steps_done: int = 0
 
@@ -79,7 +90,15 @@ class Worker:
         limits = Limits(self.max_canvas_pixels, self.job_timeout)
         memory = DeviceMemory(self.pipeline, "cpu", "none")
         self.runner = Runner(
-            self.store, self.storage, self.heartbeat, self.pipeline, MODEL, 2.5, limits, memory, DECODERS
+            self.store,
+            self.storage,
+            self.heartbeat,
+            self.pipeline,
+            MODEL,
+            2.5,
+            limits,
+            memory,
+            DECODERS,
         )
 
     def run(self) -> str | None:
@@ -99,7 +118,9 @@ def worker(store: JobStore, storage: ObjectStorage, pipeline: StandInPipeline) -
 
 
 @pytest.fixture
-def folder_worker(store: JobStore, settings: Settings, pipeline: StandInPipeline) -> Iterator[Worker]:
+def folder_worker(
+    store: JobStore, settings: Settings, pipeline: StandInPipeline
+) -> Iterator[Worker]:
     """Where the kind of storage makes no difference."""
     worker = Worker(store, open_storage(settings), pipeline)
     yield worker

@@ -22,19 +22,24 @@ from testkit.servers import Process, RedisServer, wait_until
 from testkit.stand_in_worker import TROUBLE
 from tests.worker.conftest import read, submit
 
-LOADING_SECONDS = 150.0  # of a child; importing torch takes half a minute where others keep both cores busy
+# of a child; importing torch takes half a minute where others keep both cores busy
+LOADING_SECONDS = 150.0
 PATIENCE_SECONDS = "2"  # under the lease of 5 s, so that the watchdog comes first
 
 
 class Stack:
     """A worker of this stack, and what its dispatcher and callers would do."""
 
-    def __init__(self, settings: Settings, gateway: AsyncJobStore, store: JobStore, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, gateway: AsyncJobStore, store: JobStore, folder: Path
+    ) -> None:
         self.store = store
         self._gateway, self._storage, self._folder = gateway, open_storage(settings), folder
         redis_url = settings.redis_url or ""
         self.celery = Celery("test", broker=broker_url(redis_url), set_as_current=False)
-        self.celery.conf.update(broker_transport_options=transport_options(), task_ignore_result=True)
+        self.celery.conf.update(
+            broker_transport_options=transport_options(), task_ignore_result=True
+        )
         self.environment = os.environ | {
             "TOONCRAFTER_REDIS_URL": redis_url,
             "TOONCRAFTER_STATE_DIR": str(settings.state_dir),
@@ -68,16 +73,22 @@ class Stack:
         return [worker for worker in self.store.workers() if worker.state == state]
 
     def wait_for(self, state: str, count: int = 1) -> list[WorkerRecord]:
-        wait_until(lambda: len(self.workers(state)) == count, f"{count} {state} workers", LOADING_SECONDS)
+        wait_until(
+            lambda: len(self.workers(state)) == count, f"{count} {state} workers", LOADING_SECONDS
+        )
         return self.workers(state)
 
     def wait_for_job(self, job_id: str, status: JobState) -> Job:
-        wait_until(lambda: self.job(job_id).status is status, f"the job is {status}", LOADING_SECONDS)
+        wait_until(
+            lambda: self.job(job_id).status is status, f"the job is {status}", LOADING_SECONDS
+        )
         return self.job(job_id)
 
 
 @pytest.fixture
-def stack(settings: Settings, async_store: AsyncJobStore, store: JobStore, tmp_path: Path) -> Iterator[Stack]:
+def stack(
+    settings: Settings, async_store: AsyncJobStore, store: JobStore, tmp_path: Path
+) -> Iterator[Stack]:
     stack = Stack(settings, async_store, store, tmp_path)
     yield stack
     stack.celery.close()
@@ -100,8 +111,12 @@ def child_of(process: Process) -> psutil.Process:
 
 
 @pytest.mark.parametrize("trouble", ["hang", "freeze", "break"])
-async def test_sick_device_costs_the_job_nothing(stack: Stack, worker: Process, trouble: str) -> None:
-    """The child is ended, its successor claims nothing until an operator says so, and then the job is done."""
+async def test_sick_device_costs_the_job_nothing(
+    stack: Stack, worker: Process, trouble: str
+) -> None:
+    """The child is ended, its successor claims nothing until an operator says so, and then the job
+    is done.
+    """
     first_child = child_of(worker)
     stack.cause(trouble)
     job_id = await stack.submit()
@@ -109,7 +124,9 @@ async def test_sick_device_costs_the_job_nothing(stack: Stack, worker: Process, 
     assert stack.wait_for_job(job_id, JobState.QUEUED).lost_leases == 0
     wait_until(lambda: not first_child.is_running(), "the child is gone")
     # the record's own count begins anew where loading takes longer than a silent worker is listed
-    wait_until(lambda: worker.output.count("model loaded") == 2, "another one is there", LOADING_SECONDS)
+    wait_until(
+        lambda: worker.output.count("model loaded") == 2, "another one is there", LOADING_SECONDS
+    )
     (record,) = stack.wait_for("quarantined")
     assert record.reason
     assert "\n" not in record.reason
@@ -133,7 +150,9 @@ async def test_parent_answers_while_the_child_computes(stack: Stack, worker: Pro
 
 
 async def test_child_does_not_outlive_its_parent(stack: Stack, worker: Process) -> None:
-    """The kernel ends it, so the device is free for whoever is started instead; its job lost a lease."""
+    """The kernel ends it, so the device is free for whoever is started instead; its job lost a
+    lease.
+    """
     child = child_of(worker)
     stack.cause("hang")
     job_id = await stack.submit()
@@ -147,7 +166,9 @@ async def test_child_does_not_outlive_its_parent(stack: Stack, worker: Process) 
 async def test_stopped_worker_leaves_its_job_to_others(
     stack: Stack, worker: Process, redis_server: RedisServer
 ) -> None:
-    """SIGTERM without grace: the job waits again in its old place, and nothing of the worker is left."""
+    """SIGTERM without grace: the job waits again in its old place, and nothing of the worker is
+    left.
+    """
     stack.cause("dawdle")
     job_id = await stack.submit(steps=50)
     stack.wait_for_job(job_id, JobState.RUNNING)
@@ -163,7 +184,11 @@ def test_each_device_has_its_worker_and_falls_alone(stack: Stack) -> None:
     """A device that is not there is tried again and stops no other; one signal ends all."""
     with stack.start(devices='["cpu", "cpu", "nonsense:7"]') as keeper:
         first = {worker.name for worker in stack.wait_for("idle", 2)}
-        wait_until(lambda: keeper.output.count("worker ended") == 2, "the third was tried twice", seconds=60)
+        wait_until(
+            lambda: keeper.output.count("worker ended") == 2,
+            "the third was tried twice",
+            seconds=60,
+        )
         assert {worker.name for worker in stack.wait_for("idle", 2)} == first
         keeper.send(signal.SIGTERM)
         assert keeper.wait(60) == 0

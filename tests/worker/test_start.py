@@ -31,7 +31,14 @@ def test_refuses_to_start_without_a_model(
 
 
 def test_parent_process_holds_no_torch(redis_server: RedisServer) -> None:
-    """It only passes messages on; torch costs it half a gigabyte and seconds before it can even refuse to start."""
+    """It only passes messages on; torch costs it half a gigabyte and seconds before it can even
+    refuse to start.
+    """
     script = "import sys, worker.tasks, worker.__main__; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"TOONCRAFTER_REDIS_URL": redis_server.url}
-    assert subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=ROOT, check=False
+        ).returncode
+        == 0
+    )

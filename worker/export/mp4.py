@@ -32,12 +32,15 @@ def _write_h264(container: OutputContainer, frames: NDArray[np.uint8], fps: int)
     _, stream.height, stream.width, _ = frames.shape
     stream.pix_fmt = "yuv420p"
     stream.options = {"crf": CRF, "preset": "medium"}
-    # say which matrix the conversion below uses, else players guess by the picture's size and shift the colours
+    # say which matrix the conversion below uses, else players guess by the picture's size and shift
+    # the colours
     context = stream.codec_context
     context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     for drawing in frames:
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawing), format="rgb24")
-        yuv = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        yuv = rgb.reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         container.mux(stream.encode(yuv))
     container.mux(stream.encode())

@@ -9,7 +9,8 @@ from core.records.job import ModelInfo
 if TYPE_CHECKING:
     from model.checkpoint import LoadedPipeline
 
-SELF_TEST_SUM = 16128.0  # 8 times the sum of 0 to 63, exact in every precision that a product of matrices is done in
+# 8 times the sum of 0 to 63, exact in every precision that a product of matrices is done in
+SELF_TEST_SUM = 16128.0
 
 
 def choose_device(setting: str) -> str:
@@ -22,7 +23,9 @@ def choose_device(setting: str) -> str:
 
 
 def choose_dtype(setting: str, device: str) -> torch.dtype:
-    """`auto` is float16 on CUDA and float32 elsewhere, where half precision is slow or incomplete."""
+    """`auto` is float16 on CUDA and float32 elsewhere, where half precision is slow or
+    incomplete.
+    """
     if setting == "auto":
         return torch.float16 if device.startswith("cuda") else torch.float32
     return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[setting]
@@ -46,15 +49,20 @@ def describe(loaded: "LoadedPipeline", device: str) -> ModelInfo:
 
 
 def gpu_uuid(device: str) -> str:
-    """The card's own name, as the driver's tools write it; empty where the device is no NVIDIA card."""
-    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.startswith("cuda") else ""
+    """The card's own name, as the driver's tools write it; empty where the device is no NVIDIA
+    card.
+    """
+    return (
+        f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.startswith("cuda") else ""
+    )
 
 
 def require_working_device(device: str) -> None:
     """Let the device solve a small task whose result is known.
 
     Raises:
-        RuntimeError: it does not answer, or answers wrongly. A CUDA context stays so after most of its errors.
+        RuntimeError: it does not answer, or answers wrongly. A CUDA context stays so after most of
+            its errors.
     """
     numbers = torch.arange(64.0, device=device).reshape(8, 8)
     total = (numbers @ torch.ones(8, 8, device=device)).sum().item()

@@ -1,11 +1,13 @@
-"""What an NVIDIA driver says of a card while others compute on it: errors of the hardware, by NVML's events."""
+"""What an NVIDIA driver says of a card while others compute on it: errors of the hardware, by
+NVML's events.
+"""
 
 import pynvml
 import structlog
 
-# Xid errors that a program causes by itself, or its end does; the card is fine. NVIDIA's Xid catalogue: 13 graphics
-# engine exception, 31 memory page fault, 43 reset channel, 45 preemptive cleanup, 68 video processor exception,
-# 109 context switch timeout.
+# Xid errors that a program causes by itself, or its end does; the card is fine. NVIDIA's Xid
+# catalogue: 13 graphics engine exception, 31 memory page fault, 43 reset channel, 45 preemptive
+# cleanup, 68 video processor exception, 109 context switch timeout.
 PROGRAM_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 WATCHED = pynvml.nvmlEventTypeXidCriticalError | pynvml.nvmlEventTypeDoubleBitEccError
 
@@ -27,7 +29,9 @@ def describe_fault(event_type: int, data: int) -> str | None:
 
 
 class GpuFaults:
-    """Events of one card, by its UUID. Where there is no driver, or it tells nothing of this card, none ever come."""
+    """Events of one card, by its UUID. Where there is no driver, or it tells nothing of this card,
+    none ever come.
+    """
 
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
@@ -39,7 +43,9 @@ class GpuFaults:
         try:
             pynvml.nvmlInit()
             events = pynvml.nvmlEventSetCreate()
-            pynvml.nvmlDeviceRegisterEvents(pynvml.nvmlDeviceGetHandleByUUID(self.uuid), WATCHED, events)
+            pynvml.nvmlDeviceRegisterEvents(
+                pynvml.nvmlDeviceGetHandleByUUID(self.uuid), WATCHED, events
+            )
             self._events = events
         except pynvml.NVMLError as error:
             log.info("the driver tells nothing of this card", gpu=self.uuid, error=str(error))

@@ -18,10 +18,12 @@ from worker.jobs.interruptions import DeviceBroken
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
-LOW_MEMORY_CHUNK = 2**22  # elements of a decoder layer at once: an eighth of what a GPU works best with
+# elements of a decoder layer at once: an eighth of what a GPU works best with
+LOW_MEMORY_CHUNK = 2**22
 UNMEASURED_SHARE = 0.5  # of the canvas, where the device does not tell how much was missing
 
-# What allocators say that raise a plain RuntimeError: CUDA's runtime and its libraries, Apple's MPS, the CPU.
+# What allocators say that raise a plain RuntimeError: CUDA's runtime and its libraries, Apple's
+# MPS, the CPU.
 _ALLOCATION_FAILED = re.compile(
     r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|MPS backend out of memory"
     r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
@@ -44,15 +46,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 def canvas_that_fits(canvas: Size, share: float) -> Size | None:
     """The canvas to try instead of one that did not fit.
 
-    Of all canvases with 75 to 100 % of the area that there is memory for, the one nearest in aspect ratio; ties go to
-    the larger.
+    Of all canvases with 75 to 100 % of the area that there is memory for, the one nearest in aspect
+    ratio; ties go to the larger.
 
     Args:
         canvas: what was too large.
         share: of its area, 0 to 1.
 
     Returns:
-        Sides are multiples of 64, the area is smaller than the canvas's; None where even the smallest is too large.
+        Sides are multiples of 64, the area is smaller than the canvas's; None where even the
+        smallest is too large.
     """
     area = min(canvas.width * canvas.height * share, canvas.width * canvas.height - 1)
     sides = range(MIN_SIDE, MAX_SIDE + 1, CANVAS_MULTIPLE)
@@ -130,14 +133,18 @@ class DeviceMemory:
         return torch.cuda.max_memory_allocated(self.device) if self._is_cuda else 0
 
     def free(self) -> None:
-        """Give back what nothing refers to any more. Leave the handler of the error first: its traceback refers."""
+        """Give back what nothing refers to any more. Leave the handler of the error first: its
+        traceback refers.
+        """
         gc.collect()
         if self._is_cuda:
             torch.cuda.empty_cache()
 
     @contextmanager
     def low_memory_mode(self) -> Iterator[None]:
-        """Have one part of the model at a time on the device, and decode in small pieces. Slower; the frames stay."""
+        """Have one part of the model at a time on the device, and decode in small pieces. Slower;
+        the frames stay.
+        """
         pipeline = self._pipeline
         chunk, pipeline.vae.chunk_elements = pipeline.vae.chunk_elements, LOW_MEMORY_CHUNK
         if is_whole := self._offload in ("none", "encoders"):
@@ -163,11 +170,13 @@ class DeviceMemory:
     def share_that_fits(self, words: str) -> float:
         """How much of a job's canvas would have fitted, 0 to 1.
 
-        What a job needs beside the weights grows with the area. It needed more than its peak, by at least the
-        allocation that failed; how much more nobody knows, so the answer is rather too large than too small.
+        What a job needs beside the weights grows with the area. It needed more than its peak, by at
+        least the allocation that failed; how much more nobody knows, so the answer is rather too
+        large than too small.
 
         Args:
-            words: of the error that the allocation raised, in low-memory mode. The error itself would keep memory.
+            words: of the error that the allocation raised, in low-memory mode. The error itself
+                would keep memory.
         """
         if not self._is_cuda:
             return UNMEASURED_SHARE
@@ -183,5 +192,7 @@ class DeviceMemory:
         """Bytes of the weights that lie on the device at one time."""
         if self._offload == "group":
             return 0
-        parts = (part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module))
+        parts = (
+            part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module)
+        )
         return max(sum(weight.nbytes for weight in part.parameters()) for part in parts)

@@ -1,4 +1,6 @@
-"""One NVIDIA card, asked through NVML at each scrape; nothing at all where there is none, rather than zeros."""
+"""One NVIDIA card, asked through NVML at each scrape; nothing at all where there is none, rather
+than zeros.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -25,7 +27,8 @@ class GpuMetrics(Collector):
     """The card that this worker's child computes on.
 
     Args:
-        uuid: tells which, once the child has told; empty before, and where it computes on no NVIDIA card.
+        uuid: tells which, once the child has told; empty before, and where it computes on no NVIDIA
+            card.
     """
 
     def __init__(self, uuid: Callable[[], str]) -> None:
@@ -71,7 +74,9 @@ def _throttled(reasons: int) -> Metric:
 
 
 def _asked(question: Callable[[], Answer]) -> Answer | None:
-    """The driver's answer; None where this card has none, as some have no fan and others no power meter."""
+    """The driver's answer; None where this card has none, as some have no fan and others no power
+    meter.
+    """
     try:
         return question()
     except pynvml.NVMLError:

@@ -1,4 +1,6 @@
-"""Where the loaded pipeline's parts lie while it works, and what is compiled before the first job."""
+"""Where the loaded pipeline's parts lie while it works, and what is compiled before the first
+job.
+"""
 
 import time
 from typing import TYPE_CHECKING
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 WARM_UP_STEPS = 2  # the first compiles, the second shows that the code is kept
-LAYER_SHAPES = 64  # torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
+# torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
+LAYER_SHAPES = 64
 
 log = structlog.get_logger("worker")
 
@@ -30,11 +33,12 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
     Args:
         pipeline: lies on `device_of_weights`.
         device: where it computes.
-        offload: `none`; `encoders` leave once the prompt is encoded; `model` has one part at a time on the device;
-            `group` one layer at a time, the slowest and smallest.
+        offload: `none`; `encoders` leave once the prompt is encoded; `model` has one part at a time
+            on the device; `group` one layer at a time, the slowest and smallest.
     """
     pipeline.set_progress_bar_config(disable=True)  # progress goes into the job, not to a terminal
-    if device.startswith("cuda"):  # where cuDNN convolves channels-last twice as readily, and the frames come so
+    # where cuDNN convolves channels-last twice as readily, and the frames come so
+    if device.startswith("cuda"):
         for network in (pipeline.unet, pipeline.vae):
             network.to(memory_format=torch.channels_last)
     if offload == "encoders":
@@ -46,7 +50,8 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
 
 
 def compile_and_warm_up(pipeline: "ToonCrafterPipeline", canvases: list[tuple[int, int]]) -> None:
-    """Compile the UNet's repeated layers and run each canvas once, so that no job waits for the compiler.
+    """Compile the UNet's repeated layers and run each canvas once, so that no job waits for the
+    compiler.
 
     Args:
         pipeline: placed.
@@ -57,5 +62,13 @@ def compile_and_warm_up(pipeline: "ToonCrafterPipeline", canvases: list[tuple[in
     for width, height in canvases:
         begun = time.monotonic()
         blank = np.full((height, width, 3), 255, np.uint8)
-        pipeline([blank, blank], height=height, width=width, num_frames=NUM_FRAMES, num_inference_steps=WARM_UP_STEPS)
-        log.info("canvas warmed", width=width, height=height, seconds=round(time.monotonic() - begun, 1))
+        pipeline(
+            [blank, blank],
+            height=height,
+            width=width,
+            num_frames=NUM_FRAMES,
+            num_inference_steps=WARM_UP_STEPS,
+        )
+        log.info(
+            "canvas warmed", width=width, height=height, seconds=round(time.monotonic() - begun, 1)
+        )

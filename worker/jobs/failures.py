@@ -26,8 +26,9 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
     """Turn errors into the ends of a job.
 
     Args:
-        require_working_device: raises where the device fails at a small known task. Asked after every error that has
-            no other explanation, since what a broken device raises differs by driver, library and time.
+        require_working_device: raises where the device fails at a small known task. Asked after
+            every error that has no other explanation, since what a broken device raises differs by
+            driver, library and time.
 
     Raises:
         JobFailed: the job is to end with this error.
@@ -45,7 +46,9 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
     except Exception as error:
         log.exception("unexpected error in a job")
         _blame_device(require_working_device, error)
-        raise InternalFailure("an unexpected error; the service's log has it under this job's id") from error
+        raise InternalFailure(
+            "an unexpected error; the service's log has it under this job's id"
+        ) from error
 
 
 def _blame_device(require_working_device: Callable[[], None], error: Exception) -> None:

@@ -14,8 +14,8 @@ from core.records.job import Job, StoredImage
 def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list[NDArray[np.uint8]]:
     """The drawings as `(height, width, 3)`, RGB, each of its own size.
 
-    The gateway has judged these very bytes. They are decoded in a process of its own all the same: what a hole in a
-    decoder lets run need not make a fuss when it is judged.
+    The gateway has judged these very bytes. They are decoded in a process of its own all the same:
+    what a hole in a decoder lets run need not make a fuss when it is judged.
 
     Raises:
         StorageFailed: an object is not the one that was judged.
@@ -23,10 +23,15 @@ def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list
         Unavailable: the storage does not answer, or no process can be made that decodes.
         UnreadableImage: it was judged by another version.
     """
-    return [_read(job.input_key(key.image), key.image, storage, decoders) for key in job.request.keyframes]
+    return [
+        _read(job.input_key(key.image), key.image, storage, decoders)
+        for key in job.request.keyframes
+    ]
 
 
-def _read(key: str, image: StoredImage, storage: ObjectStorage, decoders: Decoders) -> NDArray[np.uint8]:
+def _read(
+    key: str, image: StoredImage, storage: ObjectStorage, decoders: Decoders
+) -> NDArray[np.uint8]:
     data = storage.get(key)
     if hashlib.sha256(data).hexdigest() != image.sha256:
         raise StorageFailed("a keyframe in the storage is not the one that was judged")

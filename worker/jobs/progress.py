@@ -1,4 +1,6 @@
-"""What a running job tells: its stage, its step, how long it will take; and whether it may go on."""
+"""What a running job tells: its stage, its step, how long it will take; and whether it may go
+on.
+"""
 
 import time
 from datetime import timedelta
@@ -13,7 +15,8 @@ from worker.jobs.interruptions import WorkerStops
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 
-# Percent of a job that is done when a stage begins: shares of a 50-step job of the published model on a GPU.
+# Percent of a job that is done when a stage begins: shares of a 50-step job of the published model
+# on a GPU.
 _BEGINS_AT = {
     Stage.LOADING: 0.0,
     Stage.ENCODING: 1.0,
@@ -28,10 +31,17 @@ log = structlog.get_logger("worker")
 
 
 class JobProgress:
-    """Follows one attempt through its stages. `begin` and `step` raise when the attempt may not go on."""
+    """Follows one attempt through its stages. `begin` and `step` raise when the attempt may not go
+    on.
+    """
 
     def __init__(
-        self, store: JobStore, claim: Claim, heartbeat: Heartbeat, timeout: timedelta, trace: AttemptTrace
+        self,
+        store: JobStore,
+        claim: Claim,
+        heartbeat: Heartbeat,
+        timeout: timedelta,
+        trace: AttemptTrace,
     ) -> None:
         self._store = store
         self._claim = claim
@@ -56,7 +66,9 @@ class JobProgress:
         self._close_stage()
         self._trace.begin(stage)
         self._stage = stage
-        self._publish(step=0 if stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING) else self._steps)
+        self._publish(
+            step=0 if stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING) else self._steps
+        )
 
     def step(self, done: int) -> None:
         """So many denoising steps are done; raises as `begin` does."""
@@ -90,11 +102,19 @@ class JobProgress:
         eta = self._eta(percent) if step else None
         self._heartbeat.reached(self._stage, step)
         self._check_whether_to_go_on(eta)
-        progress = Progress(stage=self._stage, step=step, steps=self._steps, percent=round(percent, 1), eta_seconds=eta)
+        progress = Progress(
+            stage=self._stage,
+            step=step,
+            steps=self._steps,
+            percent=round(percent, 1),
+            eta_seconds=eta,
+        )
         try:
             self._store.renew(self._claim, progress)
             self._heartbeat.renewed()
-        except RedisError as error:  # news may be lost; the lease tells whether the job still is ours
+        except (
+            RedisError
+        ) as error:  # news may be lost; the lease tells whether the job still is ours
             log.warning("progress did not reach Redis", error=str(error))
 
     def _eta(self, percent: float) -> float:

@@ -16,7 +16,15 @@ from redis.exceptions import RedisError
 from core.errors import CancelRequested, JobFailed, StaleClaim
 from core.images.pool import Decoders
 from core.objects.storage import ObjectStorage
-from core.records.job import NUM_FRAMES, GenerationRequest, Job, ModelInfo, Output, Stage, output_key
+from core.records.job import (
+    NUM_FRAMES,
+    GenerationRequest,
+    Job,
+    ModelInfo,
+    Output,
+    Stage,
+    output_key,
+)
 from core.shots.canvas import Size
 from core.store.roles.worker import Claim, JobStore
 from worker.export.mp4 import encode_mp4
@@ -34,7 +42,8 @@ from worker.watch.metrics import EMPTY
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
-COMMIT_PATIENCE_SECONDS = 60.0  # a finished video outlives a restart of Redis; the fence keeps a late commit harmless
+# a finished video outlives a restart of Redis; the fence keeps a late commit harmless
+COMMIT_PATIENCE_SECONDS = 60.0
 
 log = structlog.get_logger("worker")
 
@@ -78,10 +87,12 @@ class Runner:
         self._decoders = decoders
 
     def run_next(self) -> str | None:
-        """Run the best ready job that fits to its end, whatever that is. Answers its id, or None where none waits.
+        """Run the best ready job that fits to its end, whatever that is. Answers its id, or None
+        where none waits.
 
         Raises:
-            DeviceBroken: this process can compute no more; its job was given back and its worker quarantined.
+            DeviceBroken: this process can compute no more; its job was given back and its worker
+                quarantined.
         """
         claim = self._store.claim(self.heartbeat.worker, self._limits.max_canvas_pixels)
         if claim is None:
@@ -90,7 +101,11 @@ class Runner:
         job = claim.job
         trace = AttemptTrace(job, self.heartbeat.worker, self._model.device)
         with structlog.contextvars.bound_contextvars(
-            job_id=job.id, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts, **trace.ids
+            job_id=job.id,
+            request_id=job.request_id,
+            tenant=job.tenant,
+            attempt=job.attempts,
+            **trace.ids,
         ):
             self.heartbeat.hold(claim)
             try:
@@ -105,7 +120,9 @@ class Runner:
         return job.id
 
     def _attempt(self, claim: Claim, trace: AttemptTrace) -> None:
-        """Raises StaleClaim where the job turns out to be another worker's; every other end is written."""
+        """Raises StaleClaim where the job turns out to be another worker's; every other end is
+        written.
+        """
         progress = JobProgress(self._store, claim, self.heartbeat, self._limits.job_timeout, trace)
         load_seconds, self._load_seconds = self._load_seconds, 0.0
         self._memory.begin_job()
@@ -144,14 +161,18 @@ class Runner:
         worker, place = self.heartbeat.worker, self.heartbeat.place
         self._commit(lambda: self._store.report_sick(claim, worker, place, reason))
         self.heartbeat.ended("device_broken")
-        log.error("device broken, job given back and worker quarantined", reason=reason, place=place)
+        log.error(
+            "device broken, job given back and worker quarantined", reason=reason, place=place
+        )
 
     def _generate(self, job: Job, progress: JobProgress) -> list[Output]:
         progress.begin(Stage.LOADING)
         keyframes = read_keyframes(job, self._storage, self._decoders)
         canvas = Size(job.request.width, job.request.height)
         canvases, picture = lay_on_canvas(keyframes, canvas)
-        frames = self._memory.fit(canvas, lambda: self._interpolate(canvases, job.request, progress))
+        frames = self._memory.fit(
+            canvas, lambda: self._interpolate(canvases, job.request, progress)
+        )
         frames = cut_out(frames, picture)
         progress.begin(Stage.EXPORTING)
         video = encode_mp4(frames, job.request.fps)

@@ -1,7 +1,18 @@
-"""The spans of one attempt: how long its job had waited, the attempt itself, and the stages below it."""
+"""The spans of one attempt: how long its job had waited, the attempt itself, and the stages below
+it.
+"""
 
 from core.records.job import Job, Stage
-from core.telemetry.tracing import QUEUE, Attributes, Kind, Span, on_the_queue, trace_ids, trace_of, tracer
+from core.telemetry.tracing import (
+    QUEUE,
+    Attributes,
+    Kind,
+    Span,
+    on_the_queue,
+    trace_ids,
+    trace_of,
+    tracer,
+)
 
 _NOT_AT_FAULT = frozenset({"succeeded", "canceled", "given_back"})
 
@@ -9,8 +20,9 @@ _NOT_AT_FAULT = frozenset({"succeeded", "canceled", "given_back"})
 class AttemptTrace:
     """Begins when a job was claimed.
 
-    The attempt lies in the trace of the request that brought the job, below the span that sent it, and is linked to it
-    as well: links are what tools show of a way over a queue. A further attempt is a span beside the first.
+    The attempt lies in the trace of the request that brought the job, below the span that sent it,
+    and is linked to it as well: links are what tools show of a way over a queue. A further attempt
+    is a span beside the first.
 
     Args:
         job: as it was claimed.
@@ -37,7 +49,9 @@ class AttemptTrace:
         self._here = self._attempt.traceparent
         self.ids = trace_ids(self._here) or trace_of(sent)
         since = job.requeued_at or job.created_at
-        tracer().start("queued", parent=sent or self._here, begun=since, attributes=about).end(job.started_at)
+        tracer().start("queued", parent=sent or self._here, begun=since, attributes=about).end(
+            job.started_at
+        )
 
     def begin(self, stage: Stage) -> None:
         """The stage before is over."""

@@ -1,7 +1,8 @@
-"""What a child process tells its parent of itself, over a datagram socket in a folder of the parent's own.
+"""What a child process tells its parent of itself, over a datagram socket in a folder of the
+parent's own.
 
-The parent has to know without Redis, which may be away. `Facts` are the whole truth each time, so a lost message does
-no harm; an `AttemptEnd` that is lost is missing in the metrics.
+The parent has to know without Redis, which may be away. `Facts` are the whole truth each time, so a
+lost message does no harm; an `AttemptEnd` that is lost is missing in the metrics.
 """
 
 import json
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from core.records.job import Stage
 
-LINK = "TOONCRAFTER_WORKER_LINK"  # variable in which a parent leaves the socket's path to its children
+# variable in which a parent leaves the socket's path to its children
+LINK = "TOONCRAFTER_WORKER_LINK"
 LARGEST_MESSAGE = 4096  # bytes; ours have about 200
 ON_DEVICE = frozenset({Stage.ENCODING, Stage.DENOISING, Stage.DECODING})
 
@@ -38,10 +40,17 @@ class Facts:
 
     @property
     def whose(self) -> dict[str, str | int]:
-        """What a line in the log says of the job, as the child's own lines do; nothing where there is none."""
+        """What a line in the log says of the job, as the child's own lines do; nothing where there
+        is none.
+        """
         if not self.job:
             return {}
-        return {"job_id": self.job, "request_id": self.request_id, "tenant": self.tenant, "attempt": self.attempt}
+        return {
+            "job_id": self.job,
+            "request_id": self.request_id,
+            "tenant": self.tenant,
+            "attempt": self.attempt,
+        }
 
     @property
     def place(self) -> str:
@@ -56,7 +65,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class AttemptEnd:
-    """How an attempt ended, or that a message found no job (`empty`), for the metrics that the parent serves."""
+    """How an attempt ended, or that a message found no job (`empty`), for the metrics that the
+    parent serves.
+    """
 
     outcome: str
     seconds: dict[str, float]  # as `core.records.job.Timing` names them
@@ -86,7 +97,8 @@ class FactsReceiver:
     """The parent's end. Children that are started after it was made find it."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tooncrafter-worker-")  # only this user may enter it
+        # only this user may enter it
+        self._folder = tempfile.TemporaryDirectory(prefix="tooncrafter-worker-")
         path = Path(self._folder.name, "facts.sock")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))

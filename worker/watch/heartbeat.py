@@ -1,6 +1,8 @@
-"""A thread that keeps the lease of the running job and tells the service that this worker lives, each second.
+"""A thread that keeps the lease of the running job and tells the service that this worker lives,
+each second.
 
-It shares the process with the computation, so a process that hangs as a whole loses its lease, as it should.
+It shares the process with the computation, so a process that hangs as a whole loses its lease, as
+it should.
 """
 
 import os
@@ -24,7 +26,8 @@ log = structlog.get_logger("worker")
 
 
 class Heartbeat:
-    """Reports to store and parent from a thread of its own; the running job asks it whether to go on.
+    """Reports to store and parent from a thread of its own; the running job asks it whether to go
+    on.
 
     Args:
         store: where this worker is listed.
@@ -60,7 +63,10 @@ class Heartbeat:
 
     def ready(self, model: ModelInfo, load_seconds: float, gpu: str = "") -> None:
         """The model is loaded; `gpu` is the card's UUID, where there is one."""
-        self._about |= {"model": model.model_dump_json(), "model_load_seconds": f"{load_seconds:.3f}"}
+        self._about |= {
+            "model": model.model_dump_json(),
+            "model_load_seconds": f"{load_seconds:.3f}",
+        }
         self._facts = replace(self._facts, gpu=gpu, model_loaded=True, load_seconds=load_seconds)
         self._store.report_load(self.worker, model, load_seconds)
         self._ready = True
@@ -78,11 +84,15 @@ class Heartbeat:
         self._stale, self._claim = False, claim
         job = claim.job
         facts = replace(self._facts, job=job.id, fence=job.fence)
-        self._facts = replace(facts, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts)
+        self._facts = replace(
+            facts, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts
+        )
         self._tell()
 
     def renewed(self) -> None:
-        """The job's progress was told and its lease renewed with it; a beat that comes soon after need not do it."""
+        """The job's progress was told and its lease renewed with it; a beat that comes soon after
+        need not do it.
+        """
         self._renewed_at = time.monotonic()
 
     def reached(self, stage: Stage, step: int) -> None:
@@ -92,12 +102,16 @@ class Heartbeat:
 
     def ended(self, outcome: str, timing: Timing | None = None, peak_memory_bytes: int = 0) -> None:
         """An attempt is over, or there was none, for the metrics of this worker."""
-        self._sender.send(AttemptEnd(outcome, timing.model_dump() if timing else {}, peak_memory_bytes))
+        self._sender.send(
+            AttemptEnd(outcome, timing.model_dump() if timing else {}, peak_memory_bytes)
+        )
 
     def release(self) -> None:
         """The job has ended; the slot is free."""
         self._claim = None
-        self._facts = replace(self._facts, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0)
+        self._facts = replace(
+            self._facts, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0
+        )
         self._tell()
 
     @property
@@ -127,7 +141,9 @@ class Heartbeat:
         claim = self._claim
         busy = WorkerState.BUSY if claim else WorkerState.IDLE
         state = busy if self._ready else WorkerState.LOADING
-        left = self._store.report(self.worker, state=state, job=claim.job.id if claim else "", **self._about)
+        left = self._store.report(
+            self.worker, state=state, job=claim.job.id if claim else "", **self._about
+        )
         if left is not None:
             self._stop_at = time.monotonic() + left.total_seconds()
 

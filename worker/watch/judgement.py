@@ -1,4 +1,6 @@
-"""When a child process has to go: a judgement by what its parent heard of it, and when. No clock, no process."""
+"""When a child process has to go: a judgement by what its parent heard of it, and when. No clock,
+no process.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +28,9 @@ class Verdict:
 
     @property
     def is_sick(self) -> bool:
-        """Whether the device is at fault, as far as one can see: it hung, or whatever hung was waiting for it."""
+        """Whether the device is at fault, as far as one can see: it hung, or whatever hung was
+        waiting for it.
+        """
         hung = self.trouble in (Trouble.SILENT, Trouble.STALLED) and self.facts.is_on_device
         return hung or self.trouble is Trouble.FAULT
 
@@ -50,7 +54,11 @@ class Judge:
         before, self.facts, self._heard = self.facts, facts, now
         if facts != before:
             self._advanced = now
-        if before is None or (facts.pid, facts.job, facts.fence) != (before.pid, before.job, before.fence):
+        if before is None or (facts.pid, facts.job, facts.fence) != (
+            before.pid,
+            before.job,
+            before.fence,
+        ):
             self._began = now
 
     def forget(self) -> None:
@@ -72,7 +80,11 @@ class Judge:
         if (silent := now - self._heard) > self._patience:
             return Verdict(facts, Trouble.SILENT, f"the process did not answer for {silent:.0f} s")
         if facts.is_on_device and (stalled := now - self._advanced) > self._patience:
-            return Verdict(facts, Trouble.STALLED, f"the device computed for {stalled:.0f} s without finishing a step")
+            return Verdict(
+                facts,
+                Trouble.STALLED,
+                f"the device computed for {stalled:.0f} s without finishing a step",
+            )
         if facts.job and (took := now - self._began) > self._longest_attempt:
             return Verdict(facts, Trouble.OVERDUE, f"the attempt did not end within {took:.0f} s")
         return None

@@ -1,4 +1,6 @@
-"""The metrics of a worker, kept by its parent process of what the child tells: a scrape never waits for the model."""
+"""The metrics of a worker, kept by its parent process of what the child tells: a scrape never waits
+for the model.
+"""
 
 from core.records.job import Timing
 from core.telemetry.metrics import (
@@ -34,7 +36,11 @@ class WorkerMetrics:
             MODEL_LOAD_SECONDS.set(facts.load_seconds)
         WORKER_BUSY.set(bool(facts.job))
         before, self._before = self._before, facts
-        same = before is not None and (before.pid, before.job, before.fence) == (facts.pid, facts.job, facts.fence)
+        same = before is not None and (before.pid, before.job, before.fence) == (
+            facts.pid,
+            facts.job,
+            facts.fence,
+        )
         STEPS.inc(max(0, facts.step - (before.step if before and same else 0)))
 
     def forget(self) -> None:

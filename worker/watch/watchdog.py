@@ -1,7 +1,9 @@
-"""The parent's eye on its child: a thread that ends a child which hangs, and says in Redis what becomes of its job.
+"""The parent's eye on its child: a thread that ends a child which hangs, and says in Redis what
+becomes of its job.
 
-A child that hangs cannot do this itself: its heartbeat either stands still too, or beats on beside a kernel that never
-ends. The parent computes nothing, so it always answers; it also holds the facts of its worker for whoever asks.
+A child that hangs cannot do this itself: its heartbeat either stands still too, or beats on beside
+a kernel that never ends. The parent computes nothing, so it always answers; it also holds the facts
+of its worker for whoever asks.
 """
 
 import os
@@ -38,7 +40,9 @@ class Watchdog:
         job_timeout: what an attempt that is overdue is told.
     """
 
-    def __init__(self, open_store: Callable[[], JobStore], worker: str, judge: Judge, job_timeout: timedelta) -> None:
+    def __init__(
+        self, open_store: Callable[[], JobStore], worker: str, judge: Judge, job_timeout: timedelta
+    ) -> None:
         self._open_store = open_store
         self._worker = worker
         self._job_timeout = job_timeout
@@ -87,12 +91,22 @@ class Watchdog:
         facts = verdict.facts
         if not _kill_child(facts.pid):
             return
-        log.error("child ended", reason=verdict.words, stage=facts.stage, device=facts.device, **facts.whose)
-        while not self._try_to_write(facts, lambda: self._write(verdict)) and not self._ended.wait(LOOK_SECONDS):
+        log.error(
+            "child ended",
+            reason=verdict.words,
+            stage=facts.stage,
+            device=facts.device,
+            **facts.whose,
+        )
+        while not self._try_to_write(facts, lambda: self._write(verdict)) and not self._ended.wait(
+            LOOK_SECONDS
+        ):
             pass
 
     def _mourn(self, facts: Facts) -> None:
-        """A child died with a job: its lease need not run out first. If this is not told, it does."""
+        """A child died with a job: its lease need not run out first. If this is not told, it
+        does.
+        """
         log.error("child died", stage=facts.stage, device=facts.device, **facts.whose)
         self._try_to_write(facts, lambda: self._end_lease(facts))
 
@@ -108,7 +122,9 @@ class Watchdog:
         except StaleClaim:
             log.info("the job was another worker's already", **facts.whose)
         except RedisError as error:
-            log.warning("cannot say what became of the job, trying again", error=str(error), **facts.whose)
+            log.warning(
+                "cannot say what became of the job, trying again", error=str(error), **facts.whose
+            )
             return False
         return True
 
@@ -128,7 +144,15 @@ class Watchdog:
             store.give_back(claim)
         if job.fence == facts.fence:  # else it is another attempt's by now
             begun, code = job.started_at, verdict.trouble.value
-            trace_lost_attempt(job.id, job.traceparent, job.attempts, self._worker, begun, outcome="ended", code=code)
+            trace_lost_attempt(
+                job.id,
+                job.traceparent,
+                job.attempts,
+                self._worker,
+                begun,
+                outcome="ended",
+                code=code,
+            )
 
 
 def _has_died(pid: int) -> bool:
@@ -140,7 +164,9 @@ def _has_died(pid: int) -> bool:
 
 
 def _kill_child(pid: int) -> bool:
-    """Whether there was a child of this process with that id; Celery may have replaced it, and others bear the id."""
+    """Whether there was a child of this process with that id; Celery may have replaced it, and
+    others bear the id.
+    """
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         os.kill(pid, signal.SIGKILL)

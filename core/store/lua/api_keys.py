@@ -8,7 +8,8 @@ from core.store.lua.common import COMMON
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 
-# ARGV: SHA-256 of what a caller sent, or ''. Answer: whether any key exists, the caller's (JSON), whether it expired.
+# ARGV: SHA-256 of what a caller sent, or ''. Answer: whether any key exists, the caller's (JSON),
+# whether it expired.
 FIND_KEY = (
     COMMON
     + f"""
@@ -33,7 +34,8 @@ return key
 """
 )
 
-# ARGV as for ADD_KEY. Answer: whether it was added; one that is there stays as it is, one that was revoked stays away.
+# ARGV as for ADD_KEY. Answer: whether it was added; one that is there stays as it is, one that was
+# revoked stays away.
 ADD_KEY_ONCE = f"""
 if redis.call('HEXISTS', '{API_KEYS}', ARGV[1]) == 1 then return 0 end
 if redis.call('SISMEMBER', '{API_KEYS_REVOKED}', ARGV[1]) == 1 then return 0 end

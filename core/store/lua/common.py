@@ -1,7 +1,8 @@
 """What all Lua scripts share: the clock, waking the dispatcher, and the ways a job changes.
 
-Time is Redis's own clock in every script, so no machine's clock decides about a lease. The scripts reach the keys of
-jobs that they find on the way, which a Redis Cluster would refuse; the service runs on one Redis.
+Time is Redis's own clock in every script, so no machine's clock decides about a lease. The scripts
+reach the keys of jobs that they find on the way, which a Redis Cluster would refuse; the service
+runs on one Redis.
 """
 
 from core.records.job import Priority
@@ -30,7 +31,8 @@ PRIORITIES = "{'" + "', '".join(Priority) + "'}"  # best first
 DAY_MS = 86_400_000
 TOLD = """{'id', 'tenant', 'request_id', 'traceparent', 'status', 'priority', 'attempts', 'lost_leases', 'created',
     'started', 'finished', 'timing', 'model', 'worker'}"""  # of a record, once it has ended
-MAX_UNTOLD = 10_000  # ended jobs that no dispatcher has logged yet; where none lives, the oldest go unlogged
+# ended jobs that no dispatcher has logged yet; where none lives, the oldest go unlogged
+MAX_UNTOLD = 10_000
 USAGE_DAYS = 400  # so long is known what a tenant used on a day: a year, and time to look at it
 
 COMMON = f"""

@@ -3,9 +3,9 @@
 from core.store.keys import LEASES, PAUSED, READY, RUNS, WORKER, WORKERS
 from core.store.lua.common import COMMON, PRIORITIES
 
-# ARGV: tenant. Answer: of each lane how many jobs wait, since when (ms) the oldest does, or -1, and how many are served
-# before one that this tenant submits now; whether the queue is paused, 1 or 0; and the time (ms). It costs the same
-# however many jobs wait.
+# ARGV: tenant. Answer: of each lane how many jobs wait, since when (ms) the oldest does, or -1, and
+# how many are served before one that this tenant submits now; whether the queue is paused, 1 or 0;
+# and the time (ms). It costs the same however many jobs wait.
 LOOK_AT_QUEUE = (
     COMMON
     + f"""
@@ -19,9 +19,10 @@ return {{lanes, redis.call('EXISTS', '{PAUSED}'), now()}}
 """
 )
 
-# Answer: of each live worker its state, its model or nothing, the largest canvas that it takes or nothing; the progress
-# of every running job, or ''; what the last runs took, the newest first. It costs a look at each worker and each
-# running job: with a thousand of both, Redis answers nobody else for many milliseconds.
+# Answer: of each live worker its state, its model or nothing, the largest canvas that it takes or
+# nothing; the progress of every running job, or ''; what the last runs took, the newest first. It
+# costs a look at each worker and each running job: with a thousand of both, Redis answers nobody
+# else for many milliseconds.
 LOOK_AT_WORKERS = (
     COMMON
     + f"""

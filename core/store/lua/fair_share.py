@@ -1,6 +1,7 @@
 """Lua that decides whose turn it is: between lanes, between tenants, and within a tenant's jobs.
 
-docs/decisions/0005 says why. Each look costs one read for every tenant and demand that waits, however many jobs do.
+docs/decisions/0005 says why. Each look costs one read for every tenant and demand that waits,
+however many jobs do.
 """
 
 from datetime import timedelta
@@ -10,10 +11,11 @@ from core.store.encoding import milliseconds
 from core.store.keys import BATCH_TURN, CLOCK, DEMANDED, MAX_RUNNING, METERS, READY, WAITING
 from core.store.lua.common import PRIORITIES
 
-BATCH_PATIENCE = timedelta(minutes=1)  # so long interactive work may keep all batch work of other tenants waiting
+# so long interactive work may keep all batch work of other tenants waiting
+BATCH_PATIENCE = timedelta(minutes=1)
 
-# A meter is GPU time that its tenant used. Who comes after a pause begins where those are who are served now: nothing
-# was saved up meanwhile.
+# A meter is GPU time that its tenant used. Who comes after a pause begins where those are who are
+# served now: nothing was saved up meanwhile.
 METERING = f"""
 local function meter(tenant) return tonumber(redis.call('HGET', '{METERS}', tenant) or 0) end
 local function clock() return tonumber(redis.call('GET', '{CLOCK}') or 0) end

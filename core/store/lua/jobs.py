@@ -1,4 +1,6 @@
-"""Lua scripts behind the gateway's calls and the expiry: every change of a job is one script, whole or not at all."""
+"""Lua scripts behind the gateway's calls and the expiry: every change of a job is one script, whole
+or not at all.
+"""
 
 from core.records.job import SCHEMA_VERSION
 from core.records.tenant import DEFAULT_TENANT
@@ -16,7 +18,8 @@ local function recall(tenant, digest, fingerprint)
 end
 """
 
-# why no further job of a tenant may wait, if so: 'too_many' of its own do, or of all 'full'; '' means any number
+# why no further job of a tenant may wait, if so: 'too_many' of its own do, or of all 'full'; ''
+# means any number
 LIMITS = f"""
 local function no_room(tenant, most, most_of_all)
   local own, all = redis.call('ZCARD', '{JOBS}' .. tenant .. ':queued'), 0
@@ -41,14 +44,14 @@ local function forget(id)
 end
 """
 
-# ARGV: tenant, digest of the idempotency key, fingerprint. Answer: what the key came to before, then the view, or
-# nothing.
+# ARGV: tenant, digest of the idempotency key, fingerprint. Answer: what the key came to before,
+# then the view, or nothing.
 RECALL_KEY = COMMON + RECALL + "return recall(ARGV[1], ARGV[2], ARGV[3]) or {}"
 
-# ARGV: id, tenant, digest of the idempotency key or '', fingerprint, how many jobs of the tenant may wait or '', of all
-# or '', how long objects may take to be stored (ms). The id waits in the trash until SUBMIT takes it out, so that
-# objects of a job that never comes are found. Answer: 'reserved', or what the key came to before, 'too_many' or 'full',
-# then the view.
+# ARGV: id, tenant, digest of the idempotency key or '', fingerprint, how many jobs of the tenant
+# may wait or '', of all or '', how long objects may take to be stored (ms). The id waits in the
+# trash until SUBMIT takes it out, so that objects of a job that never comes are found. Answer:
+# 'reserved', or what the key came to before, 'too_many' or 'full', then the view.
 RESERVE = (
     COMMON
     + RECALL
@@ -64,11 +67,12 @@ return {{'reserved', view(id, tenant)}}
 """
 )
 
-# ARGV: id, tenant, digest of the idempotency key or '', fingerprint of the request, how many jobs of the tenant may
-# wait or '', of all or '', how many of the tenant's may run at the same time or '', how long the idempotency key is
-# kept (ms), time to live (ms), priority, '1' if the id was reserved, uploads by digest (JSON) or '', then field, value,
-# …  Answer: 'created', the time (ms) and the place in the queue; or 'replayed', 'reused', 'too_many', 'full', 'late' if
-# the objects may be deleted already, or 'upload_gone', and the view.
+# ARGV: id, tenant, digest of the idempotency key or '', fingerprint of the request, how many jobs
+# of the tenant may wait or '', of all or '', how many of the tenant's may run at the same time or
+# '', how long the idempotency key is kept (ms), time to live (ms), priority, '1' if the id was
+# reserved, uploads by digest (JSON) or '', then field, value, …  Answer: 'created', the time (ms)
+# and the place in the queue; or 'replayed', 'reused', 'too_many', 'full', 'late' if the objects may
+# be deleted already, or 'upload_gone', and the view.
 SUBMIT = (
     COMMON
     + METERING
@@ -112,8 +116,8 @@ return {{'created', at, position_of(id, tenant, 'queued', ARGV[10])}}
 # ARGV: id, tenant. Answer: the view, of which only the position is there where the job is not.
 READ = COMMON + "return view(ARGV[1], ARGV[2])"
 
-# ARGV: id, tenant, version that the caller knows, place in the queue that it knows (-1 for none) or '' for any. Answer:
-# as READ; the place and 'unchanged' where it knows all.
+# ARGV: id, tenant, version that the caller knows, place in the queue that it knows (-1 for none) or
+# '' for any. Answer: as READ; the place and 'unchanged' where it knows all.
 READ_NEWS = (
     COMMON
     + f"""
@@ -143,7 +147,8 @@ return page
 """
 )
 
-# ARGV: id, tenant. A queued job ends at once, a running one at its next denoising step. Answer: the view.
+# ARGV: id, tenant. A queued job ends at once, a running one at its next denoising step. Answer: the
+# view.
 CANCEL = (
     COMMON
     + """
@@ -155,8 +160,8 @@ return view(id, tenant)
 """
 )
 
-# ARGV: id, tenant. Answer: 1 if the record is gone now and its objects are to be deleted, 0 if there is none, -1 if it
-# runs.
+# ARGV: id, tenant. Answer: 1 if the record is gone now and its objects are to be deleted, 0 if
+# there is none, -1 if it runs.
 DELETE = (
     COMMON
     + USES
@@ -171,7 +176,8 @@ return 1
 """
 )
 
-# ARGV: limit. Moves ended jobs and unused uploads past their time to the trash. Answer: ids in the trash that are due.
+# ARGV: limit. Moves ended jobs and unused uploads past their time to the trash. Answer: ids in the
+# trash that are due.
 SWEEP_EXPIRED = (
     COMMON
     + USES

@@ -1,4 +1,6 @@
-"""Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what was lost."""
+"""Lua scripts behind an attempt at a job: claim, renew, finish, give back, and the return of what
+was lost.
+"""
 
 from core.records.job import MAX_LOST_LEASES
 from core.store.forecast import KEPT_RUNS
@@ -6,8 +8,9 @@ from core.store.keys import HOLD, LEASES, PAUSED, RUNS, WORKER
 from core.store.lua.common import COMMON
 from core.store.lua.fair_share import TURNS
 
-# ARGV: worker, lease (ms), newest schema that it knows, largest canvas that it takes (pixels) or ''. Answer: the record
-# of the job whose turn it is among those that it can run, now running, or nothing.
+# ARGV: worker, lease (ms), newest schema that it knows, largest canvas that it takes (pixels) or
+# ''. Answer: the record of the job whose turn it is among those that it can run, now running, or
+# nothing.
 CLAIM = (
     COMMON
     + TURNS
@@ -26,12 +29,12 @@ return redis.call('HGETALL', key_of(id))
 """
 )
 
-# ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of these limits can run
-# now; what its tenant's limit lets wait does not count.
+# ARGV: newest schema, largest canvas (pixels) or ''. Answer: how many jobs wait that a worker of
+# these limits can run now; what its tenant's limit lets wait does not count.
 COUNT_READY = COMMON + TURNS + "return count_turns(ARGV[1], ARGV[2], math.huge)"
 
-# ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2 if it is to be
-# canceled, else 1.
+# ARGV: id, fence, lease (ms), progress or ''. Answer: 0 if the job is no longer this attempt's, 2
+# if it is to be canceled, else 1.
 RENEW = (
     COMMON
     + f"""
@@ -46,8 +49,9 @@ return job[3] and 2 or 1
 """
 )
 
-# ARGV: id, fence, final status, what the run took or '', then field, value, …  Answer: 1 if it was this attempt's, even
-# if told twice. A job that is to be canceled ends so, whatever came out: its caller was told.
+# ARGV: id, fence, final status, what the run took or '', then field, value, …  Answer: 1 if it was
+# this attempt's, even if told twice. A job that is to be canceled ends so, whatever came out: its
+# caller was told.
 FINISH = (
     COMMON
     + f"""
@@ -79,8 +83,8 @@ return 1
 """
 )
 
-# ARGV: id, fence. Whoever ran the job is dead: the lease ends now, and the next sweep, which this brings about, counts
-# it as lost.
+# ARGV: id, fence. Whoever ran the job is dead: the lease ends now, and the next sweep, which this
+# brings about, counts it as lost.
 END_LEASE = (
     COMMON
     + f"""
@@ -91,8 +95,8 @@ return 1
 """
 )
 
-# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, ids that failed, and the record of
-# each lost attempt as it was. A job that is to be canceled ends so.
+# ARGV: error for a job that lost too many leases. Answer: ids that were requeued, ids that failed,
+# and the record of each lost attempt as it was. A job that is to be canceled ends so.
 RECOVER = (
     COMMON
     + f"""

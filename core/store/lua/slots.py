@@ -1,12 +1,14 @@
-"""Lua about free slots: workers that wait for a job, by kind, so that a look costs the same however many there are."""
+"""Lua about free slots: workers that wait for a job, by kind, so that a look costs the same however
+many there are.
+"""
 
 from core.records.job import SCHEMA_VERSION
 from core.store.keys import IDLE, IDLE_KINDS, WORKER, WORKERS
 from core.store.lua.common import COMMON
 from core.store.lua.fair_share import TURNS
 
-# A kind is the newest schema that a worker knows and the largest canvas that it takes (pixels), or nothing for any:
-# workers of one kind run the same jobs.
+# A kind is the newest schema that a worker knows and the largest canvas that it takes (pixels), or
+# nothing for any: workers of one kind run the same jobs.
 SLOTS = f"""
 local function kind_of(schema, largest) return (schema or {SCHEMA_VERSION}) .. ':' .. (largest or '') end
 local function offer_slot(worker, kind, at)
@@ -16,9 +18,9 @@ end
 local function withdraw_slot(worker, kind) redis.call('ZREM', '{IDLE}' .. kind, worker) end
 """
 
-# ARGV: life of a worker (ms), key of the list of messages. Answer: how many further messages would find a worker that
-# waits and a job for it, each another one. What a worker runs, one with a larger limit runs too; so the choosiest are
-# served first and all get what they can.
+# ARGV: life of a worker (ms), key of the list of messages. Answer: how many further messages would
+# find a worker that waits and a job for it, each another one. What a worker runs, one with a larger
+# limit runs too; so the choosiest are served first and all get what they can.
 COUNT_MISSING = (
     COMMON
     + TURNS
@@ -42,8 +44,8 @@ return math.max(0, matches - redis.call('LLEN', ARGV[2]))
 """
 )
 
-# ARGV: life of a worker (ms). Forgets dead workers, and puts each idle one where free slots are counted: one of another
-# version of the service may not have done so itself.
+# ARGV: life of a worker (ms). Forgets dead workers, and puts each idle one where free slots are
+# counted: one of another version of the service may not have done so itself.
 RECOUNT = (
     COMMON
     + SLOTS

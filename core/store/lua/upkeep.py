@@ -1,4 +1,6 @@
-"""Lua scripts of the audit: each job stands where its record says, and nothing stands there without a record."""
+"""Lua scripts of the audit: each job stands where its record says, and nothing stands there without
+a record.
+"""
 
 from core.records.job import TRANSITIONS
 from core.records.tenant import DEFAULT_TENANT
@@ -7,9 +9,9 @@ from core.store.lua.common import COMMON
 
 STATES = "{'" + "', '".join(TRANSITIONS) + "'}"
 
-# ARGV: lease (ms), a set in which these jobs stand or '', ids. Puts each job into the sets that its record demands, and
-# out of this one where it does not. A record in a state that this version does not know is left alone. Answer: id, what
-# was repaired, id, …
+# ARGV: lease (ms), a set in which these jobs stand or '', ids. Puts each job into the sets that its
+# record demands, and out of this one where it does not. A record in a state that this version does
+# not know is left alone. Answer: id, what was repaired, id, …
 RECONCILE = (
     COMMON
     + f"""
@@ -54,8 +56,8 @@ return repairs
 """
 )
 
-# ARGV: key prefix of the records, ids. Those without a record go to the trash, so that their objects are deleted.
-# Answer: those.
+# ARGV: key prefix of the records, ids. Those without a record go to the trash, so that their
+# objects are deleted. Answer: those.
 CONDEMN = (
     COMMON
     + f"""

@@ -1,6 +1,8 @@
-"""Lua scripts of uploads: an address for bytes, the verdict about them, and the jobs that need them.
+"""Lua scripts of uploads: an address for bytes, the verdict about them, and the jobs that need
+them.
 
-The scripts of jobs call `use_uploads` and `release_uploads`, so that a job and its claim on uploads are one step.
+The scripts of jobs call `use_uploads` and `release_uploads`, so that a job and its claim on uploads
+are one step.
 """
 
 from core.records.tenant import DEFAULT_TENANT
@@ -46,8 +48,9 @@ local function forget_upload(id)
 end
 """
 
-# ARGV: id, tenant, how long it lives unused (ms), how large it may be, how many bytes of uploads the tenant may have.
-# Answer: when it vanishes unless a job uses it (ms since the epoch), or -1 if the tenant has too many already.
+# ARGV: id, tenant, how long it lives unused (ms), how large it may be, how many bytes of uploads
+# the tenant may have. Answer: when it vanishes unless a job uses it (ms since the epoch), or -1 if
+# the tenant has too many already.
 CREATE = (
     COMMON
     + USES
@@ -61,8 +64,8 @@ return vanishes
 """
 )
 
-# ARGV: tenant or '' for whosever it is, ids. Answer: for each whether it exists, the image that it holds, the problem
-# with it. Another tenant's does not exist.
+# ARGV: tenant or '' for whosever it is, ids. Answer: for each whether it exists, the image that it
+# holds, the problem with it. Another tenant's does not exist.
 READ = (
     COMMON
     + USES
@@ -77,8 +80,8 @@ return found
 """
 )
 
-# ARGV: id, 'image' or 'problem', the verdict, the size in bytes that counts from now on or ''. The first one stays.
-# Answer: as READ does for this upload.
+# ARGV: id, 'image' or 'problem', the verdict, the size in bytes that counts from now on or ''. The
+# first one stays. Answer: as READ does for this upload.
 JUDGE = (
     COMMON
     + USES

@@ -1,4 +1,5 @@
-"""The part of all Lua scripts that tells a job's webhook of a change: the event is made in the step that it tells of.
+"""The part of all Lua scripts that tells a job's webhook of a change: the event is made in the step
+that it tells of.
 
 It stands inside `core.store.lua.common`, after the clock, `key_of` and `tenant_of`.
 """

@@ -1,4 +1,6 @@
-"""Lua scripts behind the secrets of webhooks. One is JSON in its tenant's hash: the secret, created, expires (ms)."""
+"""Lua scripts behind the secrets of webhooks. One is JSON in its tenant's hash: the secret,
+created, expires (ms).
+"""
 
 from core.store.keys import WEBHOOK_SECRETS
 from core.store.lua.common import COMMON
@@ -34,11 +36,12 @@ end
 # ARGV: tenant. Answer: the valid secrets (JSON), the newest first.
 VALID_SECRETS = COMMON + _VALID + "return #valid() > 0 and cjson.encode(valid()) or '[]'"
 
-# ARGV: tenant, id, secret. Answer: the new secret (JSON), or nothing where as many are valid as may be.
+# ARGV: tenant, id, secret. Answer: the new secret (JSON), or nothing where as many are valid as may
+# be.
 CREATE_SECRET = COMMON + _VALID + f"if #valid() >= {MAX_VALID} then return false end return add()"
 
-# ARGV: tenant, id, secret, how long the newest one so far stays valid (ms). All older ones end at once. Answer: the new
-# secret (JSON).
+# ARGV: tenant, id, secret, how long the newest one so far stays valid (ms). All older ones end at
+# once. Answer: the new secret (JSON).
 ROTATE_SECRET = (
     COMMON
     + _VALID

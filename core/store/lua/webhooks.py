@@ -1,8 +1,8 @@
 """Lua scripts of the deliverer and of those who look at its log.
 
-A receiver is a tenant and a host. Its events wait in a set of their own, and the set of receivers says for which there
-is something to do: so a thousand events of one that hangs stand in nobody's way, and a claim costs a look at each
-receiver that is due.
+A receiver is a tenant and a host. Its events wait in a set of their own, and the set of receivers
+says for which there is something to do: so a thousand events of one that hangs stand in nobody's
+way, and a claim costs a look at each receiver that is due.
 """
 
 from core.records.webhook import (
@@ -18,8 +18,10 @@ from core.store import keys
 from core.store.encoding import milliseconds
 from core.store.lua.common import COMMON
 
-RECEIVERS_PER_CLAIM, EVENTS_PER_CLAIM = 100, 100  # at which one script looks: about a millisecond of Redis's time
-LATER_MILLISECONDS = 500  # until a tenant's receivers are looked at again, where it has as many attempts as it may
+# at which one script looks: about a millisecond of Redis's time
+RECEIVERS_PER_CLAIM, EVENTS_PER_CLAIM = 100, 100
+# until a tenant's receivers are looked at again, where it has as many attempts as it may
+LATER_MILLISECONDS = 500
 FAILING_MILLISECONDS = 10 * 60 * 1000
 
 RECEIVERS = f"""
@@ -44,10 +46,11 @@ end
 local function address_of(tenant, digest) return '{keys.RECEIVER}' .. tenant .. ':' .. digest end
 """
 
-# ARGV: how many, how many of one tenant, and by twos the tenants with attempts of this process under way and how many.
-# Answer: the records of events that this process is to deliver, each under a lease. What a dead process left is due
-# again; what goes to an address that is switched off is skipped, unless somebody asked for it. Where a tenant has as
-# many as it may, its receivers are looked at later, so that those of others come into sight.
+# ARGV: how many, how many of one tenant, and by twos the tenants with attempts of this process
+# under way and how many. Answer: the records of events that this process is to deliver, each under
+# a lease. What a dead process left is due again; what goes to an address that is switched off is
+# skipped, unless somebody asked for it. Where a tenant has as many as it may, its receivers are
+# looked at later, so that those of others come into sight.
 CLAIM_EVENTS = (
     COMMON
     + RECEIVERS
@@ -92,8 +95,9 @@ return claimed
 """
 )
 
-# ARGV: event, number of its claim, attempt (JSON), `delivered`, `retry`, `failed` or `gone`, wait before the next one
-# (ms). Answer: 1, or 0 where the claim is no longer this process's or the job was deleted.
+# ARGV: event, number of its claim, attempt (JSON), `delivered`, `retry`, `failed` or `gone`, wait
+# before the next one (ms). Answer: 1, or 0 where the claim is no longer this process's or the job
+# was deleted.
 SETTLE = (
     COMMON
     + RECEIVERS
@@ -144,7 +148,8 @@ return 1
 """
 )
 
-# ARGV: job. Answer: of each event its record and, where it waits, when it is due (ms), else ''. The oldest first.
+# ARGV: job. Answer: of each event its record and, where it waits, when it is due (ms), else ''. The
+# oldest first.
 DELIVERIES = (
     COMMON
     + f"""
@@ -158,8 +163,8 @@ return found
 """
 )
 
-# ARGV: event. It is due at once, with all attempts before it, even to an address that is switched off; one that is
-# under way stays so. Answer: 1, or 0 where there is no such event.
+# ARGV: event. It is due at once, with all attempts before it, even to an address that is switched
+# off; one that is under way stays so. Answer: 1, or 0 where there is no such event.
 REDELIVER = (
     COMMON
     + RECEIVERS
@@ -175,9 +180,14 @@ return 1
 )
 
 # ARGV: tenant, digest of a URL. Answer: since when (ms) and why it is switched off, or nothing.
-LOOK_AT_ADDRESS = COMMON + RECEIVERS + "return redis.call('HMGET', address_of(ARGV[1], ARGV[2]), 'off', 'because')"
+LOOK_AT_ADDRESS = (
+    COMMON
+    + RECEIVERS
+    + "return redis.call('HMGET', address_of(ARGV[1], ARGV[2]), 'off', 'because')"
+)
 
-# ARGV: tenant, host, digest of a URL. It has answered as it should: it is switched on, and its host has all its places.
+# ARGV: tenant, host, digest of a URL. It has answered as it should: it is switched on, and its host
+# has all its places.
 SWITCH_ON = (
     COMMON
     + RECEIVERS
@@ -190,8 +200,8 @@ return was_off
 """
 )
 
-# Answer: events that wait, those of them that are due, attempts under way, when the oldest due event was due (ms) or 0,
-# now (ms).
+# Answer: events that wait, those of them that are due, attempts under way, when the oldest due
+# event was due (ms) or 0, now (ms).
 BACKLOG = (
     COMMON
     + f"""

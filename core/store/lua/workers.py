@@ -5,8 +5,8 @@ from core.store.keys import FORGIVEN, HOLD, PAUSED, WORKER, WORKERS
 from core.store.lua.common import COMMON, LANES
 from core.store.lua.slots import SLOTS
 
-# ARGV: name, life (ms), life of a hold (ms), state, then field, value, …  Answer: milliseconds that a worker asked to
-# stop has left, or -1.
+# ARGV: name, life (ms), life of a hold (ms), state, then field, value, …  Answer: milliseconds that
+# a worker asked to stop has left, or -1.
 REPORT = (
     COMMON
     + SLOTS
@@ -35,7 +35,8 @@ return stop_at and math.max(0, stop_at - at) or -1
 """
 )
 
-# ARGV: name, life (ms), grace (ms). Tells the worker's other process to finish within the grace or give its job back.
+# ARGV: name, life (ms), grace (ms). Tells the worker's other process to finish within the grace or
+# give its job back.
 ASK_TO_STOP = (
     COMMON
     + SLOTS
@@ -73,7 +74,8 @@ return 1
 """
 )
 
-# ARGV: name, life of the hold (ms). The worker ends its job and takes no other; one in quarantine stays there.
+# ARGV: name, life of the hold (ms). The worker ends its job and takes no other; one in quarantine
+# stays there.
 DRAIN = (
     COMMON
     + f"""
@@ -106,11 +108,11 @@ return ids
 """
 )
 
-# ARGV: id, fence, worker, its place (host and device), reason, life of a hold (ms), how long a verdict against a job
-# speaks for a place (ms), error for a job that is to blame. The worker's device failed or hung: the worker is
-# quarantined, and its job waits again without a lost lease. A job that did so at two places is to blame itself: it
-# fails, and the workers that were quarantined for it alone go on. Answer: what became of the job: 'stale', 'queued',
-# 'canceled' or 'failed'.
+# ARGV: id, fence, worker, its place (host and device), reason, life of a hold (ms), how long a
+# verdict against a job speaks for a place (ms), error for a job that is to blame. The worker's
+# device failed or hung: the worker is quarantined, and its job waits again without a lost lease. A
+# job that did so at two places is to blame itself: it fails, and the workers that were quarantined
+# for it alone go on. Answer: what became of the job: 'stale', 'queued', 'canceled' or 'failed'.
 REPORT_SICK = (
     COMMON
     + f"""

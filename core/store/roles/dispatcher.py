@@ -1,4 +1,6 @@
-"""What the dispatcher does with jobs beyond what a worker does: it leads, logs ends, forgets, and audits."""
+"""What the dispatcher does with jobs beyond what a worker does: it leads, logs ends, forgets, and
+audits.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,8 +20,10 @@ from core.store.lua import upkeep as upkeep_scripts
 from core.store.roles.worker import LEASE, JobStore
 from core.store.workers import WORKER_LIFE
 
-LEADER_LIFE = timedelta(seconds=3)  # renewed every second or two; another dispatcher takes over after it
-SOCKET_TIMEOUT = timedelta(seconds=2)  # longer than any blocking read here; the loop tries again by itself
+# renewed every second or two; another dispatcher takes over after it
+LEADER_LIFE = timedelta(seconds=3)
+# longer than any blocking read here; the loop tries again by itself
+SOCKET_TIMEOUT = timedelta(seconds=2)
 SHORTEST_WAIT_SECONDS = 0.02  # a blocking read of 0 s would block for ever
 BATCH = 100  # jobs or keys that one script looks at: about a millisecond of Redis's time
 
@@ -33,7 +37,9 @@ class Attempts(NamedTuple):
 
 
 class UpkeepStore(JobStore):
-    """Jobs as the dispatcher sees them. Every call is safe to make twice, late, or by two dispatchers at once."""
+    """Jobs as the dispatcher sees them. Every call is safe to make twice, late, or by two
+    dispatchers at once.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(url, socket_timeout=SOCKET_TIMEOUT)
@@ -45,31 +51,44 @@ class UpkeepStore(JobStore):
         self._condemn = self._redis.register_script(upkeep_scripts.CONDEMN)
 
     def leader_lock(self) -> Lock:
-        """The lock that makes one of several dispatchers the active one; it dies with its holder within seconds."""
-        return Lock(self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False)
+        """The lock that makes one of several dispatchers the active one; it dies with its holder
+        within seconds.
+        """
+        return Lock(
+            self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False
+        )
 
     def count_missing_messages(self, queue: str) -> int:
-        """How many messages to send to this Celery queue: each finds a worker that waits, and another job for it.
+        """How many messages to send to this Celery queue: each finds a worker that waits, and
+        another job for it.
 
-        What a tenant's limit lets wait does not count. The answer costs the same however many workers there are.
+        What a tenant's limit lets wait does not count. The answer costs the same however many
+        workers there are.
         """
         return int(self._count_missing(args=[milliseconds(WORKER_LIFE), keys.PREFIX + queue]))
 
     def recount_workers(self) -> None:
-        """Forget dead workers, and count as idle who says so of itself: a look at each, to be taken now and then."""
+        """Forget dead workers, and count as idle who says so of itself: a look at each, to be taken
+        now and then.
+        """
         self._recount(args=[milliseconds(WORKER_LIFE)])
 
     def wait_for_work(self, longest: timedelta) -> bool:
         """Whether something changed that the dispatcher should look at: at once if so.
 
-        Else it returns when a lease ends that nobody has renewed meanwhile, and after the longest time at the latest.
+        Else it returns when a lease ends that nobody has renewed meanwhile, and after the longest
+        time at the latest.
         """
         pipeline = self._redis.pipeline(transaction=False)
-        (seconds, micros), first = pipeline.time().zrange(keys.LEASES, 0, 0, withscores=True).execute()
+        (seconds, micros), first = (
+            pipeline.time().zrange(keys.LEASES, 0, 0, withscores=True).execute()
+        )
         patience = longest.total_seconds()
         if first:
             patience = min(patience, first[0][1] / 1000 - (seconds + micros / 1e6))
-        return self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS)) is not None
+        return (
+            self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS)) is not None
+        )
 
     def answers(self) -> bool:
         """Whether Redis does."""
@@ -79,7 +98,9 @@ class UpkeepStore(JobStore):
             return False
 
     def sweep_expired(self, limit: int = BATCH) -> list[str]:
-        """Forget ended jobs and unused uploads past their time. Answers ids in the trash that are due."""
+        """Forget ended jobs and unused uploads past their time. Answers ids in the trash that are
+        due.
+        """
         ids: list[str] = self._sweep_expired(args=[limit])
         return ids
 
@@ -92,9 +113,11 @@ class UpkeepStore(JobStore):
         self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
 
     def untold_ends(self, limit: int = BATCH) -> list[tuple[str, dict[str, str]]]:
-        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and what the line will say.
+        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and what
+        the line will say.
 
-        Names and values are the record's, with the request's `width`, `height`, `steps` and the failure's `code`.
+        Names and values are the record's, with the request's `width`, `height`, `steps` and the
+        failure's `code`.
         """
         entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(keys.ENDED, count=limit)
         return entries
@@ -104,13 +127,16 @@ class UpkeepStore(JobStore):
         self._redis.xdel(keys.ENDED, *entries)
 
     def known_jobs(self) -> Iterator[tuple[str, list[str]]]:
-        """Batches of all ids that a record or a set of jobs names, each with the set, or '' for records.
+        """Batches of all ids that a record or a set of jobs names, each with the set, or '' for
+        records.
 
         What is added or goes meanwhile may be missed; the next time finds it.
         """
         cursor = -1
         while cursor:
-            cursor, found = self._redis.scan(max(cursor, 0), match=f"{keys.JOB}*", count=BATCH, _type="hash")
+            cursor, found = self._redis.scan(
+                max(cursor, 0), match=f"{keys.JOB}*", count=BATCH, _type="hash"
+            )
             yield "", [key.removeprefix(keys.JOB) for key in found]
         for key in self._sets_of_jobs():
             cursor = -1
@@ -124,7 +150,8 @@ class UpkeepStore(JobStore):
             yield from self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="zset")
 
     def reconcile(self, job_ids: list[str], found_in: str = "") -> list[tuple[str, str]]:
-        """Put jobs where their records say that they belong, and out of the set in which they were found wrongly.
+        """Put jobs where their records say that they belong, and out of the set in which they were
+        found wrongly.
 
         Answers each repair: id, and what was wrong.
         """
@@ -132,7 +159,9 @@ class UpkeepStore(JobStore):
         return list(zip(repairs[::2], repairs[1::2], strict=True))
 
     def tidy_lanes(self) -> None:
-        """Forget tenants and demands of which no job waits; a walk calls it once all jobs are in their places."""
+        """Forget tenants and demands of which no job waits; a walk calls it once all jobs are in
+        their places.
+        """
         self._tidy_lanes()
 
     def condemn(self, record_prefix: str, ids: Iterable[str]) -> list[str]:

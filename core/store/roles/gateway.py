@@ -18,7 +18,8 @@ from core.store.variants import variant
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 _IDEMPOTENCY_MILLISECONDS = milliseconds(IDEMPOTENCY_LIFE)
-STORING_PATIENCE = timedelta(minutes=10)  # a gateway that has not stored a job's images by then will not any more
+# a gateway that has not stored a job's images by then will not any more
+STORING_PATIENCE = timedelta(minutes=10)
 
 
 class Outcome(StrEnum):
@@ -54,7 +55,9 @@ NO_KEY = IdempotencyKey("", "")
 
 
 class Known(NamedTuple):
-    """What a caller knows of a job already: its version and, unless `any_position`, its place in the queue."""
+    """What a caller knows of a job already: its version and, unless `any_position`, its place in
+    the queue.
+    """
 
     version: int
     queue_position: int | None = None
@@ -63,20 +66,25 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class Submission:
-    """What a submission came to. `view` is None where no job was made, or a replayed key's has been deleted."""
+    """What a submission came to. `view` is None where no job was made, or a replayed key's has been
+    deleted.
+    """
 
     outcome: Outcome
     view: QueuedView | None
 
 
 class AsyncJobStore:
-    """What the gateway does with one tenant's jobs. Every call answers or raises `Unavailable` within a second.
+    """What the gateway does with one tenant's jobs. Every call answers or raises `Unavailable`
+    within a second.
 
-    Another tenant's jobs are not there, whatever id is asked for: the scripts themselves look whose a job is.
+    Another tenant's jobs are not there, whatever id is asked for: the scripts themselves look whose
+    a job is.
     """
 
     def __init__(self, url: str, *, max_queued: int | None = None) -> None:
-        """Connects with the first call. The jobs are the default tenant's, without limits of its own; see `of`.
+        """Connects with the first call. The jobs are the default tenant's, without limits of its
+        own; see `of`.
 
         Args:
             url: address of Redis.
@@ -96,7 +104,9 @@ class AsyncJobStore:
         self._delete = self._redis.script(scripts.DELETE)
 
     def of(self, tenant: str, limits: TenantLimits | None = None) -> Self:
-        """The jobs of this tenant, on the same connections; `limits` count for what is submitted through it."""
+        """The jobs of this tenant, on the same connections; `limits` count for what is submitted
+        through it.
+        """
         return variant(self, _tenant=tenant, _limits=limits)
 
     async def recall(self, idempotency: IdempotencyKey) -> Submission | None:
@@ -105,15 +115,20 @@ class AsyncJobStore:
         return Submission(Outcome(answer[0]), parse_view(answer[1])) if answer else None
 
     async def reserve(self, job_id: str, idempotency: IdempotencyKey | None = None) -> Submission:
-        """Note that objects of a job are about to be stored: whatever becomes of it, they will be found.
+        """Note that objects of a job are about to be stored: whatever becomes of it, they will be
+        found.
 
-        Answers `RESERVED`, what the idempotency key came to before, or why no further job may wait; else than after
-        `RESERVED` nothing is to be stored.
+        Answers `RESERVED`, what the idempotency key came to before, or why no further job may wait;
+        else than after `RESERVED` nothing is to be stored.
         """
         key = idempotency or NO_KEY
         outcome, view = await self._reserve(
             *(job_id, self._tenant, key.digest, key.fingerprint),
-            *(self._limits.max_queued if self._limits else "", self._max_queued, milliseconds(STORING_PATIENCE)),
+            *(
+                self._limits.max_queued if self._limits else "",
+                self._max_queued,
+                milliseconds(STORING_PATIENCE),
+            ),
         )
         return Submission(Outcome(outcome), parse_view(view))
 
@@ -132,7 +147,8 @@ class AsyncJobStore:
         warnings: Sequence[Caution] = (),
         traceparent: str = "",
     ) -> Submission:
-        """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one step.
+        """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one
+        step.
 
         Args:
             job_id: of `new_job_id`.
@@ -153,7 +169,11 @@ class AsyncJobStore:
         key, limits = idempotency or NO_KEY, self._limits
         outcome, *answer = await self._submit(
             *(job_id, self._tenant, key.digest, key.fingerprint),
-            *(limits.max_queued if limits else "", self._max_queued, (limits and limits.max_running) or ""),
+            *(
+                limits.max_queued if limits else "",
+                self._max_queued,
+                (limits and limits.max_running) or "",
+            ),
             *(_IDEMPOTENCY_MILLISECONDS, life := milliseconds(ttl), request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id, webhook, warnings, traceparent),
@@ -184,11 +204,19 @@ class AsyncJobStore:
 
     async def read_news(self, job_id: str, known: Known) -> QueuedView | Known | None:
         """As `read`; but `known` itself where nothing is new to the caller, which costs a third."""
-        place = "" if known.any_position else -1 if known.queue_position is None else known.queue_position
+        place = (
+            ""
+            if known.any_position
+            else -1
+            if known.queue_position is None
+            else known.queue_position
+        )
         answer = await self._read_news(job_id, self._tenant, known.version, place)
         return known if answer[1:] == ["unchanged"] else parse_view(answer)
 
-    async def page(self, *, status: JobState | None, after: str | None, limit: int) -> list[QueuedView]:
+    async def page(
+        self, *, status: JobState | None, after: str | None, limit: int
+    ) -> list[QueuedView]:
         """Jobs, the newest first.
 
         Args:
@@ -200,11 +228,15 @@ class AsyncJobStore:
         return [view for view in map(parse_view, page) if view]
 
     async def cancel(self, job_id: str) -> QueuedView | None:
-        """End a queued job now and a running one at its next denoising step; an ended one stays as it is."""
+        """End a queued job now and a running one at its next denoising step; an ended one stays as
+        it is.
+        """
         return parse_view(await self._cancel(job_id, self._tenant))
 
     async def delete(self, job_id: str) -> Deletion:
-        """Forget an ended job. Until `emptied` is called, the dispatcher takes its objects for its own to delete."""
+        """Forget an ended job. Until `emptied` is called, the dispatcher takes its objects for its
+        own to delete.
+        """
         answer = await self._delete(job_id, self._tenant)
         return {1: Deletion.DONE, 0: Deletion.NOT_FOUND, -1: Deletion.NOT_FINISHED}[answer]
 

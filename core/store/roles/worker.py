@@ -9,7 +9,16 @@ from typing import NamedTuple
 import redis
 
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
-from core.records.job import MAX_LOST_LEASES, SCHEMA_VERSION, Job, JobState, ModelInfo, Output, Progress, Timing
+from core.records.job import (
+    MAX_LOST_LEASES,
+    SCHEMA_VERSION,
+    Job,
+    JobState,
+    ModelInfo,
+    Output,
+    Progress,
+    Timing,
+)
 from core.store import keys
 from core.store.encoding import failure_field, milliseconds, parse_flat, parse_job
 from core.store.forecast import RecentRun
@@ -17,7 +26,8 @@ from core.store.lua import leases as lease_scripts
 from core.store.lua import workers as worker_scripts
 from core.store.workers import HOLD_LIFE, WorkerRegistry
 
-LEASE = timedelta(seconds=5)  # renewed every second; so long a dead worker's job waits at most for another
+# renewed every second; so long a dead worker's job waits at most for another
+LEASE = timedelta(seconds=5)
 FORGIVEN_FOR = timedelta(hours=1)  # within it a second breakdown of one device is the device's own
 RENEWED_TO_BE_CANCELED = 2  # answer of the script
 NO_RUN = ""  # only a run that came to its end tells how long one takes
@@ -50,14 +60,19 @@ class JobStore(WorkerRegistry):
     """
 
     def __init__(
-        self, url: str, *, socket_timeout: timedelta = timedelta(seconds=5), schema: int = SCHEMA_VERSION
+        self,
+        url: str,
+        *,
+        socket_timeout: timedelta = timedelta(seconds=5),
+        schema: int = SCHEMA_VERSION,
     ) -> None:
         """Connects with the first call.
 
         Args:
             url: address of Redis.
             socket_timeout: how long a call may take.
-            schema: the newest record that a worker with this store runs; beside it, it runs the one before.
+            schema: the newest record that a worker with this store runs; beside it, it runs the one
+                before.
         """
         self._schema = schema
         super().__init__(
@@ -84,13 +99,16 @@ class JobStore(WorkerRegistry):
         return parse_job(fields) if fields else None
 
     def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:
-        """Take the best ready job and its lease, or None where nothing waits that this worker can run.
+        """Take the best ready job and its lease, or None where nothing waits that this worker can
+        run.
 
         Args:
             worker: its name.
             max_canvas_pixels: the largest canvas that it takes; None for any.
         """
-        fields = self._claim(args=[worker, milliseconds(LEASE), self._schema, max_canvas_pixels or ""])
+        fields = self._claim(
+            args=[worker, milliseconds(LEASE), self._schema, max_canvas_pixels or ""]
+        )
         return Claim(parse_flat(fields)) if fields else None
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
@@ -106,16 +124,27 @@ class JobStore(WorkerRegistry):
         if answer == RENEWED_TO_BE_CANCELED:
             raise CancelRequested
 
-    def succeed(self, claim: Claim, outputs: Iterable[Output], timing: Timing, model: ModelInfo) -> None:
+    def succeed(
+        self, claim: Claim, outputs: Iterable[Output], timing: Timing, model: ModelInfo
+    ) -> None:
         """Make the results visible, and remember what the run took; the commit of the attempt.
 
         Raises:
             StaleClaim: the job is no longer this attempt's; its results stay invisible.
         """
         stored = json.dumps([output.model_dump(mode="json") for output in outputs])
-        fields = ("outputs", stored, "timing", timing.model_dump_json(), "model", model.model_dump_json())
+        fields = (
+            "outputs",
+            stored,
+            "timing",
+            timing.model_dump_json(),
+            "model",
+            model.model_dump_json(),
+        )
         run = RecentRun.of(claim.job.request, timing, model).model_dump_json()
-        self._demand(self._finish(args=[*claim.args, JobState.SUCCEEDED.value, run, *fields]), claim)
+        self._demand(
+            self._finish(args=[*claim.args, JobState.SUCCEEDED.value, run, *fields]), claim
+        )
 
     def fail(self, claim: Claim, error: JobFailed, timing: Timing, model: ModelInfo | None) -> None:
         """End the job with an error.
@@ -126,7 +155,9 @@ class JobStore(WorkerRegistry):
         fields = ["error", failure_field(error), "timing", timing.model_dump_json()]
         if model:
             fields += ["model", model.model_dump_json()]
-        self._demand(self._finish(args=[*claim.args, JobState.FAILED.value, NO_RUN, *fields]), claim)
+        self._demand(
+            self._finish(args=[*claim.args, JobState.FAILED.value, NO_RUN, *fields]), claim
+        )
 
     def end_canceled(self, claim: Claim, timing: Timing, model: ModelInfo) -> None:
         """End the job as its caller wished.
@@ -135,7 +166,9 @@ class JobStore(WorkerRegistry):
             StaleClaim: the job is no longer this attempt's.
         """
         fields = ("timing", timing.model_dump_json(), "model", model.model_dump_json())
-        self._demand(self._finish(args=[*claim.args, JobState.CANCELED.value, NO_RUN, *fields]), claim)
+        self._demand(
+            self._finish(args=[*claim.args, JobState.CANCELED.value, NO_RUN, *fields]), claim
+        )
 
     def give_back(self, claim: Claim) -> None:
         """Let the job wait again in its old place, because this worker stops in order.
@@ -146,7 +179,8 @@ class JobStore(WorkerRegistry):
         self._demand(self._give_back(args=list(claim.args)), claim)
 
     def end_lease(self, claim: Claim) -> None:
-        """The process that ran this attempt is dead: let the job be taken back at once, as a lost one.
+        """The process that ran this attempt is dead: let the job be taken back at once, as a lost
+        one.
 
         Raises:
             StaleClaim: the job is no longer this attempt's.
@@ -154,11 +188,12 @@ class JobStore(WorkerRegistry):
         self._demand(self._end_lease(args=list(claim.args)), claim)
 
     def report_sick(self, claim: Claim, worker: str, place: str, reason: str) -> str:
-        """This worker's device broke down or hung under a job: the worker claims nothing until somebody resumes it.
+        """This worker's device broke down or hung under a job: the worker claims nothing until
+        somebody resumes it.
 
-        The job waits again in its old place and nothing counts as lost. A job under which a second device broke down,
-        or one device three times, is to blame itself: it fails, and a worker that was quarantined for it alone goes
-        on, once in `FORGIVEN_FOR`.
+        The job waits again in its old place and nothing counts as lost. A job under which a second
+        device broke down, or one device three times, is to blame itself: it fails, and a worker
+        that was quarantined for it alone goes on, once in `FORGIVEN_FOR`.
 
         Args:
             claim: the job, whose lease may be lost.
@@ -167,11 +202,16 @@ class JobStore(WorkerRegistry):
             reason: what happened, in words for an operator.
 
         Returns:
-            What became of the job: `queued`, `failed`, `canceled`, or `stale` where it was not this attempt's any more.
+            What became of the job: `queued`, `failed`, `canceled`, or `stale` where it was not this
+                attempt's any more.
         """
         error = WorkerLost("the devices of several workers broke down while they ran this job")
         times = (milliseconds(HOLD_LIFE), milliseconds(FORGIVEN_FOR))
-        return str(self._report_sick(args=[*claim.args, worker, place, reason, *times, failure_field(error)]))
+        return str(
+            self._report_sick(
+                args=[*claim.args, worker, place, reason, *times, failure_field(error)]
+            )
+        )
 
     def recover_expired_leases(self) -> Recovered:
         """Return the jobs of vanished workers to the ready set; fail those that lost too many.
@@ -180,10 +220,15 @@ class JobStore(WorkerRegistry):
         """
         error = WorkerLost(f"{MAX_LOST_LEASES} workers vanished while they ran this job")
         requeued, failed, attempts = self._recover(args=[failure_field(error)])
-        return Recovered(requeued, failed, [dict(zip(one[::2], one[1::2], strict=True)) for one in attempts])
+        return Recovered(
+            requeued, failed, [dict(zip(one[::2], one[1::2], strict=True)) for one in attempts]
+        )
 
-    def count_ready(self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION) -> int:
-        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and schema can run now.
+    def count_ready(
+        self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION
+    ) -> int:
+        """How many jobs wait, in all lanes, that a worker with this limit (None: any canvas) and
+        schema can run now.
 
         Jobs that wait because as many of their tenant's run as may run do not count.
         """

@@ -1,7 +1,8 @@
-"""API keys: who may call the gateway, for which tenant, and how much. Made here, shown once, kept as SHA-256.
+"""API keys: who may call the gateway, for which tenant, and how much. Made here, shown once, kept
+as SHA-256.
 
-A key holds 256 random bits, which nobody can try out; so one plain hash protects it, as it would not a password. It is
-looked up by that hash, and how long this takes says nothing about any key.
+A key holds 256 random bits, which nobody can try out; so one plain hash protects it, as it would
+not a password. It is looked up by that hash, and how long this takes says nothing about any key.
 """
 
 import hashlib
@@ -24,7 +25,8 @@ from core.store.client import AsyncRedis
 from core.store.encoding import milliseconds
 from core.store.lua import api_keys as scripts
 
-MARK = "tck_"  # what tells a key of this service from other secrets, for those who search repositories for them
+# what tells a key of this service from other secrets, for those who search repositories for them
+MARK = "tck_"
 SECRET_BYTES = 32
 MIN_CHARACTERS = 32  # of a key that an operator brings
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,256}=*")  # RFC 6750, section 2.1
@@ -39,7 +41,9 @@ class Scope(StrEnum):
 
 
 class KeyInfo(Record):
-    """A key without what makes it one. `limits` holds those of `TenantLimits` that differ from the operator's."""
+    """A key without what makes it one. `limits` holds those of `TenantLimits` that differ from the
+    operator's.
+    """
 
     id: str
     tenant: str
@@ -74,11 +78,15 @@ class Found(NamedTuple):
 
 
 class ApiKeys:
-    """Makes, lists and revokes keys; effective with the next call. Calls raise redis-py's errors."""
+    """Makes, lists and revokes keys; effective with the next call. Calls raise redis-py's
+    errors.
+    """
 
     def __init__(self, redis_url: str) -> None:
         """Connects with the first call."""
-        client = redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+        client = redis.Redis.from_url(
+            redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
+        )
         self._redis: Any = client  # redis-py types every answer as bytes or str or more
         self._add = client.register_script(scripts.ADD_KEY)
         self._add_once = client.register_script(scripts.ADD_KEY_ONCE)
@@ -93,23 +101,31 @@ class ApiKeys:
         life: timedelta | None = None,
         limits: Mapping[str, float | None] | None = None,
     ) -> ApiKey:
-        """A new key; for ever if it has no life, and with the operator's usual limits if it has none of its own."""
+        """A new key; for ever if it has no life, and with the operator's usual limits if it has
+        none of its own.
+        """
         key_id = secrets.token_hex(6)
         key = f"{MARK}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
-        expires = None if life is None else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
+        expires = (
+            None
+            if life is None
+            else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
+        )
         stored = _stored(key_id, tenant, name, scopes, expires, limits or {})
         made = _key_info(json.loads(str(self._add(args=[_digest(key), stored]))))
         return ApiKey(**made.model_dump(), key=key)
 
     def add_once(self, key: str, tenant: str, name: str) -> bool:
-        """Let an operator's own key be one, with all scopes. Answers False where it is or was one before.
+        """Let an operator's own key be one, with all scopes. Answers False where it is or was one
+        before.
 
         Raises:
             ValueError: it is none that a caller could send, or too short.
         """
         if not BEARER_TOKEN.fullmatch(key) or len(key) < MIN_CHARACTERS:
             raise ValueError(
-                f"a key has to have {MIN_CHARACTERS} to 256 characters of A-Z, a-z, 0-9, -, ., _, ~, + and /, "
+                f"a key has to have {MIN_CHARACTERS} to 256 characters of A-Z, a-z, 0-9, -, ., _, "
+                "~, + and /, "
                 "such as `openssl rand -hex 32` prints"
             )
         stored = _stored(secrets.token_hex(6), tenant, name, [Scope.ADMIN], None, {})
@@ -143,7 +159,9 @@ class AsyncApiKeys:
         self._find = self._redis.script(scripts.FIND_KEY)
 
     async def find(self, key: str) -> Found:
-        """Look a key up, and note its use at most once a minute; '' to learn only whether there is any."""
+        """Look a key up, and note its use at most once a minute; '' to learn only whether there is
+        any.
+        """
         any_key, *found = await self._find(_digest(key) if key else "")
         if not found:
             return Found(bool(any_key), None, expired=False)
@@ -167,7 +185,13 @@ def _stored(
     expires: int | None,
     limits: Mapping[str, float | None],
 ) -> str:
-    fields = {"id": key_id, "tenant": tenant, "name": name, "scopes": list(scopes), "expires": expires}
+    fields = {
+        "id": key_id,
+        "tenant": tenant,
+        "name": name,
+        "scopes": list(scopes),
+        "expires": expires,
+    }
     return json.dumps(fields | {"limits": dict(limits)})
 
 

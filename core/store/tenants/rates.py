@@ -1,7 +1,9 @@
-"""How often a tenant may call in any minute, counted in Redis for all gateways together, second by second of its clock.
+"""How often a tenant may call in any minute, counted in Redis for all gateways together, second by
+second of its clock.
 
-A gateway takes calls ahead, a hundredth of the limit at a time, so that most of them need no trip of their own. What is
-taken is counted, so the limit holds however many gateways there are; each may keep up to a hundredth unused.
+A gateway takes calls ahead, a hundredth of the limit at a time, so that most of them need no trip
+of their own. What is taken is counted, so the limit holds however many gateways there are; each may
+keep up to a hundredth unused.
 """
 
 import math
@@ -13,11 +15,11 @@ from core.store.lua.common import COMMON
 
 WINDOW_SECONDS = 60
 
-# A second's calls count until the same second of the next minute has ended: so no minute, wherever it begins, has more
-# than the limit, and a caller that never pauses has sixty of sixty-one.
+# A second's calls count until the same second of the next minute has ended: so no minute, wherever
+# it begins, has more than the limit, and a caller that never pauses has sixty of sixty-one.
 #
-# ARGV: whose calls, limit, how many are wanted. Answer: how many were given, are taken now, ms until some of these are
-# free again.
+# ARGV: whose calls, limit, how many are wanted. Answer: how many were given, are taken now, ms
+# until some of these are free again.
 _LEASE = (
     COMMON
     + f"""

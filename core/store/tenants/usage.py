@@ -1,4 +1,6 @@
-"""What tenants used: GPU time by day, counted in the step that ends an attempt, so no crash loses or doubles any."""
+"""What tenants used: GPU time by day, counted in the step that ends an attempt, so no crash loses
+or doubles any.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,17 +18,22 @@ class UsageStore:
 
     def __init__(self, url: str) -> None:
         """Connects with the first call."""
-        self._redis: Any = redis.Redis.from_url(url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+        self._redis: Any = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
+        )
 
     def gpu_seconds(self, tenant: str, *, days: int = USAGE_DAYS) -> dict[date, float]:
-        """Seconds for which jobs of a tenant held a worker, attempts that were lost or given back included.
+        """Seconds for which jobs of a tenant held a worker, attempts that were lost or given back
+        included.
 
         Args:
             tenant: whose.
-            days: so many, the last of them today, in UTC; older ones than `USAGE_DAYS` are forgotten.
+            days: so many, the last of them today, in UTC; older ones than `USAGE_DAYS` are
+                forgotten.
 
         Returns:
-            Seconds by the day on which the attempts ended, the oldest first; days without any are left out.
+            Seconds by the day on which the attempts ended, the oldest first; days without any are
+            left out.
         """
         today = datetime.now(UTC).date()
         asked = [today - timedelta(days=ago) for ago in reversed(range(days))]

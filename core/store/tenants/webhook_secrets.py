@@ -1,4 +1,5 @@
-"""The secrets with which a tenant's webhooks are signed: made here, shown once, kept in Redis for the deliverer.
+"""The secrets with which a tenant's webhooks are signed: made here, shown once, kept in Redis for
+the deliverer.
 
 They cannot be stored as hashes: signing needs them whole.
 """
@@ -21,7 +22,8 @@ from core.store.lua import webhook_secrets as scripts
 
 MARK = "whsec_"  # what tells a secret of Standard Webhooks from other ones
 SECRET_BYTES = 32
-KEEP = timedelta(hours=24)  # so long a replaced secret stays valid: receivers take the new one over meanwhile
+# so long a replaced secret stays valid: receivers take the new one over meanwhile
+KEEP = timedelta(hours=24)
 
 
 class TooManySecrets(ValueError):
@@ -66,7 +68,9 @@ class WebhookSecrets:
 
     def __init__(self, redis_url: str) -> None:
         """Connects with the first call."""
-        self._redis = redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2)
+        self._redis = redis.Redis.from_url(
+            redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
+        )
         self._valid = self._redis.register_script(scripts.VALID_SECRETS)
         self._create = self._redis.register_script(scripts.CREATE_SECRET)
         self._rotate = self._redis.register_script(scripts.ROTATE_SECRET)
@@ -79,16 +83,25 @@ class WebhookSecrets:
         """
         stored = self._create(args=[tenant, *_fresh()])
         if stored is None:
-            raise TooManySecrets(f"tenant {tenant} has {scripts.MAX_VALID} valid secrets, as many as one may have")
+            raise TooManySecrets(
+                f"tenant {tenant} has {scripts.MAX_VALID} valid secrets, as many as one may have"
+            )
         return WebhookSecret.of(json.loads(stored))
 
     def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
-        """A secret in place of the tenant's newest, which stays valid beside it for so long; older ones end at once."""
-        return WebhookSecret.of(json.loads(self._rotate(args=[tenant, *_fresh(), milliseconds(keep)])))
+        """A secret in place of the tenant's newest, which stays valid beside it for so long; older
+        ones end at once.
+        """
+        return WebhookSecret.of(
+            json.loads(self._rotate(args=[tenant, *_fresh(), milliseconds(keep)]))
+        )
 
     def list(self, tenant: str) -> list[SecretInfo]:
         """The valid ones, the newest first."""
-        return [SecretInfo.model_validate(secret.model_dump()) for secret in parse_secrets(self._valid(args=[tenant]))]
+        return [
+            SecretInfo.model_validate(secret.model_dump())
+            for secret in parse_secrets(self._valid(args=[tenant]))
+        ]
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,8 @@
-"""Python imports this module in every process whose path holds this folder, before anything of ours.
+"""Python imports this module in every process whose path holds this folder, before anything of
+ours.
 
-So the real `python -m worker` and `python -m dispatcher` run, with their real children, and only this differs:
+So the real `python -m worker` and `python -m dispatcher` run, with their real children, and only
+this differs:
 
 * the model is the stand-in of `stand_in_model.py`, unless `CHAOS_MODEL` is unset; its steps take
   `CHAOS_STEP_SECONDS`;
@@ -20,32 +22,51 @@ from pathlib import Path
 from types import ModuleType
 
 STAND_IN = Path(__file__).parent / "stand_in_model.py"
-REPLACED = ("model.checkpoint", "model.pipeline_tooncrafter")  # what bootstrap and runner import of the model
+# what bootstrap and runner import of the model
+REPLACED = ("model.checkpoint", "model.pipeline_tooncrafter")
 
 HELD = "redis.call('HMGET', key_of(id), 'status', 'fence', ...)"  # whoever holds it
 
 # module -> name of a script in it, what to look for, what to write instead
 BREAKS = {
-    "fencing": ("core.store.lua.common", "COMMON", "local function held(id, fence, ...)", f"\n  do return {HELD} end"),
-    "sweep": ("core.store.lua.leases", "RECOVER", "lost_attempts = {}, {}, {}", "\ndo return {{}, {}, {}} end"),
+    "fencing": (
+        "core.store.lua.common",
+        "COMMON",
+        "local function held(id, fence, ...)",
+        f"\n  do return {HELD} end",
+    ),
+    "sweep": (
+        "core.store.lua.leases",
+        "RECOVER",
+        "lost_attempts = {}, {}, {}",
+        "\ndo return {{}, {}, {}} end",
+    ),
 }
 
 
 class StandInFinder:
-    """Finds the stand-in where the model would be imported: torch alone takes long enough to load."""
+    """Finds the stand-in where the model would be imported: torch alone takes long enough to
+    load.
+    """
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         return importlib.util.spec_from_file_location(name, STAND_IN) if name in REPLACED else None
 
 
 class BreakingFinder:
-    """Finds one module as it is and adds a line to a script in it, which takes the guarantee away."""
+    """Finds one module as it is and adds a line to a script in it, which takes the guarantee
+    away.
+    """
 
     def __init__(self, module: str, script: str, after: str, line: str) -> None:
         self._module, self._script, self._after, self._line = module, script, after, line
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target) if name == self._module else None
         if spec is None or spec.loader is None:
             return None

@@ -1,7 +1,7 @@
 """A pipeline without a network: drawings that follow from the request alone, in a time that is set.
 
-Takes the place of the two modules of `model` that the worker imports. What it draws is computed once more by the load,
-so that the right digest of every result is known.
+Takes the place of the two modules of `model` that the worker imports. What it draws is computed
+once more by the load, so that the right digest of every result is known.
 """
 
 import os
@@ -21,8 +21,11 @@ class NumericalError(ArithmeticError):
     """Never raised: there are no numbers that could overflow."""
 
 
-def draw(keyframes: list[NDArray[np.uint8]], seed: int, num_frames: int, height: int, width: int) -> NDArray[np.uint8]:
-    """A fade from the first keyframe to the last, crossed by a bar whose height and shade tell the seed.
+def draw(
+    keyframes: list[NDArray[np.uint8]], seed: int, num_frames: int, height: int, width: int
+) -> NDArray[np.uint8]:
+    """A fade from the first keyframe to the last, crossed by a bar whose height and shade tell the
+    seed.
 
     Args:
         keyframes: RGB, `(height, width, 3)` each; of the canvas' size.
@@ -30,7 +33,9 @@ def draw(keyframes: list[NDArray[np.uint8]], seed: int, num_frames: int, height:
     Returns:
         `(num_frames, height, width, 3)`; the first and the last are the keyframes themselves.
     """
-    first, last = (keyframe[:height, :width].astype(np.float64) for keyframe in (keyframes[0], keyframes[-1]))
+    first, last = (
+        keyframe[:height, :width].astype(np.float64) for keyframe in (keyframes[0], keyframes[-1])
+    )
     share = np.linspace(0.0, 1.0, num_frames)[:, None, None, None]
     frames: NDArray[np.uint8] = np.rint(first * (1 - share) + last * share).astype(np.uint8)
     top = seed * 7 % (height - 16)
@@ -43,7 +48,8 @@ class StandInPipeline:
     """Called as `model.pipeline_tooncrafter.ToonCrafterPipeline` is."""
 
     dtype: torch.dtype = torch.float32
-    _execution_device: str = "cpu"  # the name under which diffusers' pipelines tell where they compute
+    # the name under which diffusers' pipelines tell where they compute
+    _execution_device: str = "cpu"
     config: dict[str, Any] = field(default_factory=dict)
 
     def set_progress_bar_config(self, **_: Any) -> None:
@@ -57,10 +63,14 @@ class StandInPipeline:
             arguments["callback_on_step_end"](self, index, None, {})
         arguments["callback_on_stage"]("decoding")
         seed = arguments["generator"].initial_seed()
-        frames = draw(keyframes, seed, arguments["num_frames"], arguments["height"], arguments["width"])
+        frames = draw(
+            keyframes, seed, arguments["num_frames"], arguments["height"], arguments["width"]
+        )
         return SimpleNamespace(frames=frames)
 
 
 def load_pipeline(*_: Any, **__: Any) -> SimpleNamespace:
     """What `model.checkpoint.load_pipeline` answers, at once."""
-    return SimpleNamespace(pipeline=StandInPipeline(), name="stand-in", trained=False, weights="sha256:0")
+    return SimpleNamespace(
+        pipeline=StandInPipeline(), name="stand-in", trained=False, weights="sha256:0"
+    )

@@ -74,7 +74,10 @@ class TestScopes:
             for method in item
             if method != "parameters"
         }
-        found = {(method, path): None if is_open(path) else needed_scope(method, path).value for method, path in calls}
+        found = {
+            (method, path): None if is_open(path) else needed_scope(method, path).value
+            for method, path in calls
+        }
         assert found == SCOPES
 
     @pytest.mark.parametrize(
@@ -87,7 +90,10 @@ class TestScopes:
         """The answer names the one that is missing."""
         key = bearer(make_key(settings, "studio", scopes=scopes))
         async with gateway(settings) as client:
-            read, submitted = await client.get(URL, headers=key), await client.post(URL, headers=key, files=files())
+            read, submitted = (
+                await client.get(URL, headers=key),
+                await client.post(URL, headers=key, files=files()),
+            )
         assert (read.is_success, submitted.is_success) == (may_read, may_submit)
         for answer, scope, may in [(read, "read", may_read), (submitted, "submit", may_submit)]:
             if not may:
@@ -98,34 +104,45 @@ class TestScopes:
 class TestPublicGateway:
     """It asks for a key, whether there is one or not."""
 
-    @pytest.mark.parametrize("path", [URL, "/v1/queue", "/v1/interpolations/itp_1/events", "/nothing", "/v1"])
+    @pytest.mark.parametrize(
+        "path", [URL, "/v1/queue", "/v1/interpolations/itp_1/events", "/nothing", "/v1"]
+    )
     async def test_without_key(self, public: AsyncClient, path: str) -> None:
         answer = await public.get(path)
         problems(answer, 401, "unauthorized")
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
-    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/errors/unauthorized"])
+    @pytest.mark.parametrize(
+        "path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/errors/unauthorized"]
+    )
     async def test_what_is_open(self, public: AsyncClient, path: str) -> None:
         assert (await public.get(path)).status_code == 200
 
     @pytest.mark.parametrize(
         "sent",
         [
-            "Bearer", "Bearer ", "Bearer wrong", "Basic dXNlcjpwYXNz", "Bearer a b", "Bearer \u00e9",
+            "Bearer", "Bearer ", "Bearer "
+                                 "wrong", "Basic dXNlcjpwYXNz", "Bearer a b", "Bearer \u00e9",
             "Bearer " + "x" * 9999,
         ],
     )  # fmt: skip
-    async def test_with_something_else(self, public: AsyncClient, settings: Settings, sent: str) -> None:
+    async def test_with_something_else(
+        self, public: AsyncClient, settings: Settings, sent: str
+    ) -> None:
         make_key(settings, "studio")
         answer = await public.get(URL, headers={"Authorization": sent.encode("latin-1")})  # type: ignore[dict-item]
         problems(answer, 401, "unauthorized")
         assert "xxx" not in answer.text
 
     async def test_key_under_another_kind(self, public: AsyncClient, settings: Settings) -> None:
-        """A key counts as a bearer's, in whatever case that is written, and as nothing else; also once it is known."""
+        """A key counts as a bearer's, in whatever case that is written, and as nothing else; also
+        once it is known.
+        """
         key = make_key(settings, "studio")
         for kind, status in [("Token", 401), ("bearer", 200), ("BEARER", 200), ("Token", 401)]:
-            assert (await public.get(URL, headers={"Authorization": f"{kind} {key}"})).status_code == status
+            assert (
+                await public.get(URL, headers={"Authorization": f"{kind} {key}"})
+            ).status_code == status
 
     async def test_two_keys(self, public: AsyncClient, settings: Settings) -> None:
         """A proxy may have looked at the other one; even the same one twice is none."""
@@ -144,7 +161,9 @@ class TestPublicGateway:
                 sent += 1
                 yield b"x" * 1000
 
-        answer = await public.post(URL, content=endless(), headers={"Content-Type": "application/json"})
+        answer = await public.post(
+            URL, content=endless(), headers={"Content-Type": "application/json"}
+        )
         problems(answer, 401, "unauthorized")
         assert sent == 0
 
@@ -152,7 +171,9 @@ class TestPublicGateway:
 class TestLife:
     """Of a key: from now, until it expires or is revoked."""
 
-    async def test_first_key_closes_the_gateway_of_this_machine(self, settings: Settings, impatient: None) -> None:
+    async def test_first_key_closes_the_gateway_of_this_machine(
+        self, settings: Settings, impatient: None
+    ) -> None:
         async with gateway(settings) as client:
             assert (await client.get(URL)).status_code == 200
             key = make_key(settings, "studio")
@@ -181,7 +202,9 @@ class TestLife:
 
     async def test_expired(self, settings: Settings, impatient: None) -> None:
         """The holder is told; another key does not expire with it."""
-        short, long = (make_key(settings, "studio", life=timedelta(seconds=life)) for life in (0.2, 3600))
+        short, long = (
+            make_key(settings, "studio", life=timedelta(seconds=life)) for life in (0.2, 3600)
+        )
         await asyncio.sleep(0.3)
         async with gateway(settings) as client:
             refused = await client.get(URL, headers=bearer(short))
@@ -189,7 +212,9 @@ class TestLife:
             assert "expired" in refused.json()["detail"]
             assert (await client.get(URL, headers=bearer(long))).status_code == 200
 
-    async def test_redis_is_asked_once_in_a_while(self, settings: Settings, redis_server: RedisServer) -> None:
+    async def test_redis_is_asked_once_in_a_while(
+        self, settings: Settings, redis_server: RedisServer
+    ) -> None:
         """Not at each call; and the use of a key is noted."""
         key = bearer(make_key(settings, "studio"))
         async with gateway(settings) as client:
@@ -201,20 +226,26 @@ class TestLife:
         with closing(ApiKeys(settings.find_redis())) as keys:
             assert keys.list("studio")[0].last_used_at
 
-    async def test_stream_ends_with_its_key(self, settings: Settings, keys: ApiKeys, impatient: None) -> None:
+    async def test_stream_ends_with_its_key(
+        self, settings: Settings, keys: ApiKeys, impatient: None
+    ) -> None:
         """The first part after that is not sent."""
         made, watcher = keys.create("studio"), keys.create("studio")
         async with running_app(settings) as app:
             client = AsyncClient(transport=ASGITransport(app), base_url=BASE_URL)
             job = (await client.post(URL, headers=bearer(made.key), files=files())).json()
             parts: list[bytes] = []
-            listening = asyncio.create_task(stream(app, f"{URL}/{job['id']}/events", watcher.key, parts))
+            listening = asyncio.create_task(
+                stream(app, f"{URL}/{job['id']}/events", watcher.key, parts)
+            )
             async with asyncio.timeout(10):
                 while not any(b"event: status" in part for part in parts):  # noqa: ASYNC110  # a list has no event
                     await asyncio.sleep(0.01)
             keys.revoke([watcher.id])
             seen = len(b"".join(parts))
-            assert (await client.post(f"{URL}/{job['id']}/cancel", headers=bearer(made.key))).is_success
+            assert (
+                await client.post(f"{URL}/{job['id']}/cancel", headers=bearer(made.key))
+            ).is_success
             await asyncio.wait_for(listening, 10)
             assert len(b"".join(parts)) == seen
             assert b"canceled" not in b"".join(parts)
@@ -235,7 +266,13 @@ async def stream(app: Any, path: str, key: str, parts: list[bytes]) -> None:
         parts.append(message.get("body", b""))
 
     headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())]
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+    }
     scope |= {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
     scope |= {
         "client": ("127.0.0.1", 1),
@@ -255,11 +292,17 @@ class TestGuesses:
         self, public: AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """From that address; who was let in before stays in."""
-        monkeypatch.setattr(doorkeeper, "FAILURES_COUNT_FOR", timedelta(minutes=1))  # however slow the machine
+        # however slow the machine
+        monkeypatch.setattr(doorkeeper, "FAILURES_COUNT_FOR", timedelta(minutes=1))
         known = bearer(make_key(settings, "studio"))
         assert (await public.get(URL, headers=known)).is_success
-        answers = [await public.get(URL, headers=bearer(f"wrong-{n}")) for n in range(doorkeeper.MOST_FAILURES + 5)]
-        assert [answer.status_code for answer in answers] == [401] * doorkeeper.MOST_FAILURES + [429] * 5
+        answers = [
+            await public.get(URL, headers=bearer(f"wrong-{n}"))
+            for n in range(doorkeeper.MOST_FAILURES + 5)
+        ]
+        assert [answer.status_code for answer in answers] == [401] * doorkeeper.MOST_FAILURES + [
+            429
+        ] * 5
         problems(answers[-1], 429, "rate_limited")
         assert 0 < int(answers[-1].headers["retry-after"]) <= 60
         assert (await public.get(URL, headers=known)).is_success
@@ -270,7 +313,9 @@ class TestGuesses:
         """Behind one proxy or router all have one address, and thirty wrong keys cost nothing."""
         assert timedelta(seconds=5) >= doorkeeper.FAILURES_COUNT_FOR
 
-    async def test_nothing_grows_without_end(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    async def test_nothing_grows_without_end(
+        self, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    ) -> None:
         monkeypatch.setattr(doorkeeper, "MOST_REMEMBERED", 3)
         door = doorkeeper.Doorkeeper(settings)
         for number in range(10):
@@ -295,7 +340,11 @@ async def test_no_key_stays_in_memory(settings: Settings) -> None:
 
 
 def asgi_scope(key: str) -> dict[str, Any]:
-    return {"type": "http", "headers": [(b"authorization", f"Bearer {key}".encode())], "client": ("127.0.0.1", 1)}
+    return {
+        "type": "http",
+        "headers": [(b"authorization", f"Bearer {key}".encode())],
+        "client": ("127.0.0.1", 1),
+    }
 
 
 def everything_in(thing: object) -> list[object]:

@@ -20,7 +20,9 @@ async def test_body_that_never_ends_is_given_up(settings: Settings) -> None:
         yield b"{"
         await asyncio.Event().wait()
 
-    async with gateway(settings.model_copy(update={"body_timeout": timedelta(seconds=0.2)})) as client:
+    async with gateway(
+        settings.model_copy(update={"body_timeout": timedelta(seconds=0.2)})
+    ) as client:
         response = await client.post(URL, content=stalled(), headers=JSON)
         assert problems(response, 408, "request_timeout") == {}
         assert response.headers["connection"] == "close"
@@ -28,7 +30,9 @@ async def test_body_that_never_ends_is_given_up(settings: Settings) -> None:
 
 
 async def test_bodies_share_the_memory(settings: Settings) -> None:
-    """While one is held, another that does not fit beside it has to come again; then there is room."""
+    """While one is held, another that does not fit beside it has to come again; then there is
+    room.
+    """
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def held() -> AsyncIterator[bytes]:

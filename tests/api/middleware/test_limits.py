@@ -46,14 +46,19 @@ async def test_waiting_jobs(client: AsyncClient, store: JobStore) -> None:
     assert (await client.post(URL, files=files())).status_code == 202
 
 
-async def test_bytes_of_uploads(client: AsyncClient, upkeep: UpkeepStore, redis_server: RedisServer) -> None:
-    """One whose bytes have not come counts as large as it may be; one that vanished counts no more."""
+async def test_bytes_of_uploads(
+    client: AsyncClient, upkeep: UpkeepStore, redis_server: RedisServer
+) -> None:
+    """One whose bytes have not come counts as large as it may be; one that vanished counts no
+    more.
+    """
     first, second = [(await client.post(UPLOADS)).json() for _ in range(2)]
     refused = await client.post(UPLOADS)
     problems(refused, 429, "too_many_uploads")
     assert int(refused.headers["retry-after"]) >= 1
     assert (await client.put(first["upload_url"], content=png())).status_code == 201
-    problems(await client.post(UPLOADS), 429, "too_many_uploads")  # a few bytes less than it takes are free
+    # a few bytes less than it takes are free
+    problems(await client.post(UPLOADS), 429, "too_many_uploads")
     let_time_pass(redis_server, second["id"])
     upkeep.sweep_expired()
     assert (await client.post(UPLOADS)).status_code == 201
@@ -78,10 +83,16 @@ async def test_slow_hosts_of_one_tenant_hold_up_no_other(settings: Settings) -> 
         yield http(png())
 
     async with web_server(answer) as server:
-        own = {"allowed_hosts": [f"127.0.0.1:{server.port}"], "fetch_concurrency": 2, "tenant_fetch_concurrency": 1}
+        own = {
+            "allowed_hosts": [f"127.0.0.1:{server.port}"],
+            "fetch_concurrency": 2,
+            "tenant_fetch_concurrency": 1,
+        }
         outbound = open_outbound(settings.model_copy(update=own))
         images = RemoteImages(outbound, settings.model_copy(update=own))
-        hasty = RemoteImages(outbound, settings.model_copy(update=own | {"fetch_timeout": timedelta(seconds=0.05)}))
+        hasty = RemoteImages(
+            outbound, settings.model_copy(update=own | {"fetch_timeout": timedelta(seconds=0.05)})
+        )
         slow, fast = f"{server.url}/slow.png", f"{server.url}/fast.png"
         held_up = asyncio.create_task(images.fetch([slow, fast], "slow"))
         assert await images.fetch([fast], "other") == {fast: png()}

@@ -16,7 +16,9 @@ URL = "/v1/interpolations"
 
 @pytest.fixture
 def strict(settings: Settings) -> Settings:
-    return settings.model_copy(update={"tenant_submissions_per_minute": 3, "tenant_reads_per_minute": 250})
+    return settings.model_copy(
+        update={"tenant_submissions_per_minute": 3, "tenant_reads_per_minute": 250}
+    )
 
 
 @pytest.fixture
@@ -33,7 +35,9 @@ def left(response: Response) -> int:
 
 
 async def test_submissions_and_all_else_count_apart(client: AsyncClient, strict: Settings) -> None:
-    """The fourth in a minute is refused, makes nothing, and is told when to come again; reading goes on."""
+    """The fourth in a minute is refused, makes nothing, and is told when to come again; reading
+    goes on.
+    """
     key = bearer(make_key(strict, "studio"))
     answers = [await client.post(URL, headers=key, files=files()) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
@@ -47,7 +51,9 @@ async def test_submissions_and_all_else_count_apart(client: AsyncClient, strict:
     assert (await client.post(f"{URL}/estimate", headers=key, files=files())).is_success
 
 
-async def test_keys_of_a_tenant_share_and_tenants_do_not(client: AsyncClient, strict: Settings) -> None:
+async def test_keys_of_a_tenant_share_and_tenants_do_not(
+    client: AsyncClient, strict: Settings
+) -> None:
     """A key with a rate of its own counts for itself."""
     one, same = (bearer(make_key(strict, "studio")) for _ in range(2))
     other = bearer(make_key(strict, "elsewhere"))
@@ -72,7 +78,9 @@ async def test_gateways_share(client: AsyncClient, strict: Settings) -> None:
 async def test_any_minute_counts(
     client: AsyncClient, strict: Settings, redis_server: RedisServer, ago: int, status: int
 ) -> None:
-    """Not that of a clock, at whose turn twice as many could come; and calls count no longer than that."""
+    """Not that of a clock, at whose turn twice as many could come; and calls count no longer than
+    that.
+    """
     key = bearer(make_key(strict, "studio"))
     for _ in range(3):
         assert (await client.post(URL, headers=key, files=files())).status_code == 202
@@ -80,7 +88,9 @@ async def test_any_minute_counts(
     seconds = redis_server.client.hgetall(counted)
     assert sum(map(int, seconds.values())) == 3
     redis_server.client.delete(counted)
-    redis_server.client.hset(counted, mapping={int(second) - ago: count for second, count in seconds.items()})
+    redis_server.client.hset(
+        counted, mapping={int(second) - ago: count for second, count in seconds.items()}
+    )
     async with gateway(strict) as another:
         answer = await another.post(URL, headers=key, files=files())
     assert answer.status_code == status

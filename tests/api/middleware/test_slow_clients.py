@@ -1,4 +1,6 @@
-"""Whoever is slow, or does not mean to end, holds a connection for a while and nobody else up: on real sockets."""
+"""Whoever is slow, or does not mean to end, holds a connection for a while and nobody else up: on
+real sockets.
+"""
 
 import asyncio
 import json
@@ -41,7 +43,9 @@ class Gateway(NamedTuple):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A bare connection; what happens to it at the other end is no error."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(self.address.rpartition(":")[2]), limit=2**16)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(self.address.rpartition(":")[2]), limit=2**16
+        )
         try:
             yield reader, writer
         finally:
@@ -62,7 +66,9 @@ def _leads_to(link: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def impatient(_session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def impatient(
+    _session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     """It gives a second to everything."""
     folder = tmp_path_factory.mktemp("impatient")
     settings = Settings(redis_url=_session_redis.url, state_dir=folder)
@@ -74,7 +80,10 @@ def impatient(_session_redis: RedisServer, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def crowded(settings: Settings, tmp_path: Path) -> Iterator[Gateway]:
     """It has room for three connections."""
-    with gateway_process(settings, tmp_path / "gateway.log", max_connections=3) as (process, address):
+    with gateway_process(settings, tmp_path / "gateway.log", max_connections=3) as (
+        process,
+        address,
+    ):
         wait_until(lambda: httpx.get(f"{address}/healthz").is_success, "it answers")
         yield Gateway(process, address, settings)
 
@@ -96,7 +105,9 @@ async def trickle(writer: asyncio.StreamWriter, byte: bytes) -> None:
             await asyncio.sleep(0.1)
 
 
-async def outcome_of_trickling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, byte: bytes) -> bytes:
+async def outcome_of_trickling(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, byte: bytes
+) -> bytes:
     trickling = asyncio.create_task(trickle(writer, byte))
     try:
         return await what_is_left(reader)
@@ -111,7 +122,10 @@ def refusal(answer: bytes, status: int) -> str:
     assert lines[0].startswith(f"http/1.1 {status} ")
     assert {"connection: close", "content-type: application/problem+json"} <= set(lines)
     document = json.loads(body)
-    assert (document["status"], f"x-request-id: {document['request_id']}".lower() in lines) == (status, True)
+    assert (document["status"], f"x-request-id: {document['request_id']}".lower() in lines) == (
+        status,
+        True,
+    )
     return str(document["code"])
 
 
@@ -132,7 +146,9 @@ class TestHeads:
             writer.write(HEAD + b"\r\n")
             await reader.readuntil(ALIVE)
             writer.write(HEAD)
-            assert refusal(await outcome_of_trickling(reader, writer, b"x"), 408) == "request_timeout"
+            assert (
+                refusal(await outcome_of_trickling(reader, writer, b"x"), 408) == "request_timeout"
+            )
 
     async def test_silence(self, impatient: Gateway) -> None:
         """Closed without a word, since nothing was asked."""
@@ -183,13 +199,17 @@ class TestReaders:
                 writer.write(f"GET {link} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
             assert impatient.sockets > 20
-            await asyncio.to_thread(wait_until, lambda: impatient.sockets <= before, "their connections are closed")
+            await asyncio.to_thread(
+                wait_until, lambda: impatient.sockets <= before, "their connections are closed"
+            )
         assert resident_bytes(impatient.process.pid) - memory < 20 * BIG / 4
         assert await impatient.is_healthy()
         assert impatient.process.output.count("reader given up") == 20
 
     async def test_slow_reader(self, impatient: Gateway) -> None:
-        """Who takes a little all the time gets everything, though it takes much longer than the limit."""
+        """Who takes a little all the time gets everything, though it takes much longer than the
+        limit.
+        """
         storage, key = open_storage(impatient.settings), "jobs/job_01/outputs/1/video.mp4"
         storage.put(key, bytes(BIG), "video/mp4")
         link = storage.presigned_url(key, timedelta(hours=1), "video/mp4")
@@ -206,7 +226,9 @@ class TestCrowds:
     """So many connections, and no more."""
 
     async def test_more_than_there_is_room_for(self, crowded: Gateway) -> None:
-        """Further ones hear so, far more are not even answered, and all is well again when some have left."""
+        """Further ones hear so, far more are not even answered, and all is well again when some
+        have left.
+        """
         async with httpx.AsyncClient(base_url=crowded.address, timeout=SOON) as client:
             job_id = (await client.post(URL, files=files())).json()["id"]
         async with AsyncExitStack() as stack:
@@ -216,8 +238,13 @@ class TestCrowds:
                 refused = await client.get(f"{URL}/{job_id}")
                 assert problems(refused, 503, "unavailable") == {}
                 assert "connections" in refused.json()["detail"]
-                assert (refused.headers["connection"], "retry-after" in refused.headers) == ("close", True)
-                assert (await client.get("/healthz")).status_code == 200, "a cluster must not take it for dead"
+                assert (refused.headers["connection"], "retry-after" in refused.headers) == (
+                    "close",
+                    True,
+                )
+                assert (await client.get("/healthz")).status_code == 200, (
+                    "a cluster must not take it for dead"
+                )
             for _ in range(3):
                 await stack.enter_async_context(crowded.connection())
             async with crowded.connection() as (reader, writer):
@@ -232,8 +259,12 @@ class TestCrowds:
         async with AsyncExitStack() as stack:
             idle = [await stack.enter_async_context(impatient.connection()) for _ in range(500)]
             assert await impatient.is_healthy()
-            assert await asyncio.gather(*(what_is_left(reader) for reader, _ in idle)) == [b""] * 500
-            await asyncio.to_thread(wait_until, lambda: impatient.sockets <= before, "their sockets are closed")
+            assert (
+                await asyncio.gather(*(what_is_left(reader) for reader, _ in idle)) == [b""] * 500
+            )
+            await asyncio.to_thread(
+                wait_until, lambda: impatient.sockets <= before, "their sockets are closed"
+            )
 
 
 async def watching(gateway: Gateway, path: str, stack: AsyncExitStack) -> None:

@@ -1,4 +1,6 @@
-"""What comes over a socket and has more than one reading, or no end: refused before the app hears of it."""
+"""What comes over a socket and has more than one reading, or no end: refused before the app hears
+of it.
+"""
 
 import asyncio
 import json
@@ -41,7 +43,13 @@ class Echo:
                 return
             size, more = size + len(message["body"]), message["more_body"]
         body = str(size).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", b"%d" % len(body))],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     @property
@@ -57,7 +65,9 @@ def echo() -> Echo:
 @asynccontextmanager
 async def serving(app: Echo) -> AsyncIterator[int]:
     port = free_port()
-    config = uvicorn.Config(app, port=port, http=protocol_within(LIMITS), lifespan="off", log_config=None, ws="none")  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app, port=port, http=protocol_within(LIMITS), lifespan="off", log_config=None, ws="none"
+    )  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110  # it has no event
@@ -69,7 +79,9 @@ async def serving(app: Echo) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def wire(echo: Echo) -> AsyncIterator[Wire]:
-    """Sends bytes as they are, and answers all that comes back until the server ends the connection or falls silent."""
+    """Sends bytes as they are, and answers all that comes back until the server ends the connection
+    or falls silent.
+    """
     async with serving(echo) as port:
 
         async def send(*parts: bytes, silence: float = 1.0) -> bytes:
@@ -109,7 +121,9 @@ async def test_a_request_is_answered_and_the_next_one_too(wire: Wire, echo: Echo
 
 
 class TestOneReading:
-    """Two lengths, two hosts, or lines that only some readers take for lines: a proxy might read another request."""
+    """Two lengths, two hosts, or lines that only some readers take for lines: a proxy might read
+    another request.
+    """
 
     @pytest.mark.parametrize(
         "sent",
@@ -150,12 +164,20 @@ class TestOneReading:
         """HTTP/1.0 had none."""
         assert b" 200 OK" in await wire(b"GET /a HTTP/1.0\r\n\r\n")
 
-    async def test_what_follows_a_chunked_body_says_nothing_of_the_request(self, wire: Wire, echo: Echo) -> None:
+    async def test_what_follows_a_chunked_body_says_nothing_of_the_request(
+        self, wire: Wire, echo: Echo
+    ) -> None:
         """Its head has been judged; a key that comes later is nobody's."""
-        answer = await wire(CLOSING + b"2\r\nab\r\n0\r\nAuthorization: Bearer late\r\nX-Trailer: x\r\n\r\n")
+        answer = await wire(
+            CLOSING + b"2\r\nab\r\n0\r\nAuthorization: Bearer late\r\nX-Trailer: x\r\n\r\n"
+        )
         assert b" 200 OK" in answer
         (scope,) = echo.scopes
-        assert [name for name, _ in scope["headers"]] == [b"host", b"connection", b"transfer-encoding"]
+        assert [name for name, _ in scope["headers"]] == [
+            b"host",
+            b"connection",
+            b"transfer-encoding",
+        ]
 
 
 class TestSize:
@@ -165,7 +187,10 @@ class TestSize:
 
     @pytest.mark.parametrize(
         "head",
-        [GET + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\n\r\n", GET + b"X: a\r\n" * MAX_HEAD_LINES + b"\r\n"],
+        [
+            GET + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\n\r\n",
+            GET + b"X: a\r\n" * MAX_HEAD_LINES + b"\r\n",
+        ],
         ids=["a long line", "many lines"],
     )
     async def test_whole_head_over_it(self, wire: Wire, echo: Echo, head: bytes) -> None:
@@ -180,10 +205,13 @@ class TestSize:
     async def test_line_that_never_ends(self, wire: Wire, begun: bytes) -> None:
         """It is given up when it is too long, not when the memory is full."""
         answer = await wire(begun, *[b"a" * 10_000] * 100)
-        assert answer == b"" or b"head_too_large" in answer  # broken off under the sender, the answer may be lost
+        # broken off under the sender, the answer may be lost
+        assert answer == b"" or b"head_too_large" in answer
 
     async def test_bodies_are_not_heads(self, wire: Wire) -> None:
         """However large they are, and in however many pieces they come."""
         body = b"a" * (4 * MAX_HEAD_BYTES)
-        assert b" 200 OK" in await wire(POST + CLOSE + b"Content-Length: %d\r\n\r\n" % len(body), body)
+        assert b" 200 OK" in await wire(
+            POST + CLOSE + b"Content-Length: %d\r\n\r\n" % len(body), body
+        )
         assert b" 200 OK" in await wire(CLOSING, *[b"1\r\na\r\n"] * 1000, b"0\r\n\r\n")

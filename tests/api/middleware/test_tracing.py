@@ -33,15 +33,21 @@ def traceparent_of(store: JobStore, job_id: str) -> str:
 
 
 class TestOff:
-    async def test_callers_trace_reaches_the_worker(self, client: AsyncClient, store: JobStore) -> None:
-        """Which may trace although this gateway does not; and the job's line in the log names it."""
+    async def test_callers_trace_reaches_the_worker(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
+        """Which may trace although this gateway does not; and the job's line in the log names
+        it.
+        """
         sent = await client.post(URL, files=files(), headers={"traceparent": CALLER})
         assert traceparent_of(store, sent.json()["id"]) == CALLER
         held = store.claim("gpu-1")
         assert held is not None
         assert held.job.traceparent == CALLER
 
-    @pytest.mark.parametrize("header", ["", "of no known form", CALLER.replace("-b7ad6b7169203331-", "-0-")])
+    @pytest.mark.parametrize(
+        "header", ["", "of no known form", CALLER.replace("-b7ad6b7169203331-", "-0-")]
+    )
     async def test_header_that_means_nothing_is_no_error(
         self, client: AsyncClient, store: JobStore, header: str
     ) -> None:
@@ -56,7 +62,9 @@ class TestOn:
         self, traced: AsyncClient, store: JobStore, collector: Collector
     ) -> None:
         """Below the request's, which lies below the caller's."""
-        sent = await traced.post(URL, files=files(), headers={"traceparent": CALLER, "X-Request-ID": "shot-12a"})
+        sent = await traced.post(
+            URL, files=files(), headers={"traceparent": CALLER, "X-Request-ID": "shot-12a"}
+        )
         end_tracing()
         request, producer = collector.of(TRACE)
         assert (request.parent_id, producer.parent_id) == (SPAN, request.span_id)
@@ -69,14 +77,20 @@ class TestOn:
     ) -> None:
         """The job is the first request's."""
         first, second = [
-            await traced.post(URL, files=files(), headers={"Idempotency-Key": "once", "traceparent": header})
+            await traced.post(
+                URL, files=files(), headers={"Idempotency-Key": "once", "traceparent": header}
+            )
             for header in (CALLER, CALLER.replace("0af765", "1bf765"))
         ]
         assert first.json()["id"] == second.json()["id"]
         assert TRACE in traceparent_of(store, first.json()["id"])
 
-    async def test_spans_are_named_by_route_and_hold_no_path(self, traced: AsyncClient, collector: Collector) -> None:
-        """An id in a name would make each call a kind of its own, and a path of the caller's invention anything."""
+    async def test_spans_are_named_by_route_and_hold_no_path(
+        self, traced: AsyncClient, collector: Collector
+    ) -> None:
+        """An id in a name would make each call a kind of its own, and a path of the caller's
+        invention anything.
+        """
         await traced.get(f"{URL}/itp_01K9ZZZZZZZZZZZZZZZZZZZZZZ")
         await traced.get("/hunter2")
         await traced.get("/healthz")

@@ -45,7 +45,9 @@ class TestCancel:
         assert job["finished_at"] is not None
         assert store.claim("worker-1") is None
 
-    async def test_running_job_is_told_at_its_next_step(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_running_job_is_told_at_its_next_step(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """The answer shows it still running; its worker ends it."""
         job_id = await queued(client)
         claim = claimed(store)
@@ -62,7 +64,9 @@ class TestCancel:
         once, twice = [(await client.post(f"{URL}/{job_id}/cancel")).json() for _ in range(2)]
         assert once == twice
 
-    async def test_ended_job_is_returned_as_it_is(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_ended_job_is_returned_as_it_is(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """Too late is no error."""
         job_id = await ended(client, store)
         before = (await client.get(f"{URL}/{job_id}")).json()
@@ -85,14 +89,20 @@ class TestCancel:
 
 class TestDelete:
     async def test_record_and_every_object_go(
-        self, any_client: AsyncClient, any_settings: Settings, upkeep: UpkeepStore, stored_keys: Callable[[], set[str]]
+        self,
+        any_client: AsyncClient,
+        any_settings: Settings,
+        upkeep: UpkeepStore,
+        stored_keys: Callable[[], set[str]],
     ) -> None:
         """Keyframes, results, and the leavings of earlier attempts; those of other jobs stay."""
         kept = await queued(any_client)
         upkeep.fail(claimed(upkeep), OutOfMemory("too large"), Timing(), MODEL)
         job_id = await ended(any_client, upkeep)
         for fence in (1, 2):
-            open_storage(any_settings).put(output_key(job_id, fence, "video.mp4"), b"video", "video/mp4")
+            open_storage(any_settings).put(
+                output_key(job_id, fence, "video.mp4"), b"video", "video/mp4"
+            )
         response = await any_client.delete(f"{URL}/{job_id}")
         assert (response.status_code, response.content) == (204, b"")
         assert {key.split("/")[1] for key in stored_keys()} == {kept}
@@ -103,8 +113,16 @@ class TestDelete:
         """Neither to read, to cancel, to download nor to delete again."""
         job_id = await ended(client, store)
         await client.delete(f"{URL}/{job_id}")
-        for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/outputs/video.mp4")):
-            assert problems(await client.request(method, f"{URL}/{job_id}{path}"), 404, "not_found") == {}
+        for method, path in (
+            ("GET", ""),
+            ("DELETE", ""),
+            ("POST", "/cancel"),
+            ("GET", "/outputs/video.mp4"),
+        ):
+            assert (
+                problems(await client.request(method, f"{URL}/{job_id}{path}"), 404, "not_found")
+                == {}
+            )
         assert (await client.get(URL)).json()["data"] == []
 
     async def test_job_that_has_not_ended_is_refused(
@@ -126,7 +144,11 @@ class TestDelete:
         assert problems(await client.delete(f"{URL}/{new_job_id()}"), 404, "not_found") == {}
 
     async def test_storage_that_is_away_gets_rid_of_the_objects_later(
-        self, s3_settings: Settings, upkeep: UpkeepStore, redis_server: RedisServer, stored_keys: Callable[[], set[str]]
+        self,
+        s3_settings: Settings,
+        upkeep: UpkeepStore,
+        redis_server: RedisServer,
+        stored_keys: Callable[[], set[str]],
     ) -> None:
         """The caller is rid of the job at once; the dispatcher's next sweep does the rest."""
         async with gateway(s3_settings) as client:

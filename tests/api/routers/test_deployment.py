@@ -1,4 +1,6 @@
-"""What a gateway tells of the deployment: plans, models, the queue. The records are what real workers write."""
+"""What a gateway tells of the deployment: plans, models, the queue. The records are what real
+workers write.
+"""
 
 from datetime import timedelta
 
@@ -22,11 +24,17 @@ LARGE_CARD = MODEL.model_copy(update={"device": "NVIDIA H200"})
 
 async def submit(store: AsyncJobStore, **fields: object) -> None:
     await store.submit(
-        new_job_id(), generation_request(**fields), metadata={}, ttl=timedelta(hours=1), request_id="shot-12a"
+        new_job_id(),
+        generation_request(**fields),
+        metadata={},
+        ttl=timedelta(hours=1),
+        request_id="shot-12a",
     )
 
 
-async def run_one(store: JobStore, gateway: AsyncJobStore, timing: Timing, **fields: object) -> None:
+async def run_one(
+    store: JobStore, gateway: AsyncJobStore, timing: Timing, **fields: object
+) -> None:
     """A job from submission to its result, as a worker reports it."""
     await submit(gateway, **fields)
     claim = store.claim("gpu-1:7")
@@ -51,7 +59,9 @@ class TestEstimate:
     async def test_seconds_come_from_this_deployment_s_own_runs(
         self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
     ) -> None:
-        """Scaled to steps and canvas, of the model that the live worker holds; a free worker lets nobody wait."""
+        """Scaled to steps and canvas, of the model that the live worker holds; a free worker lets
+        nobody wait.
+        """
         store.report_load("gpu-1:7", MODEL, 2.5)
         timing = Timing(run_seconds=12.0, denoise_seconds=8.0, decode_seconds=2.0)
         for _ in range(3):
@@ -71,13 +81,17 @@ class TestEstimate:
         assert running
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report("gpu-1:7", state=WorkerState.BUSY)
-        store.renew(running, Progress(stage=Stage.DENOISING, step=1, steps=4, percent=60, eta_seconds=4.0))
+        store.renew(
+            running, Progress(stage=Stage.DENOISING, step=1, steps=4, percent=60, eta_seconds=4.0)
+        )
         await submit(async_store)
         await submit(async_store, priority=Priority.BATCH)
         plan = (await client.post(ESTIMATE, json=body(steps=4, width=128, height=128))).json()
         assert plan["seconds"] == {"run": 10.0, "queue_wait": 14.0, "total": 24.0, "unknown": None}
 
-    async def test_no_number_is_made_up(self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_no_number_is_made_up(
+        self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """Without a worker there is no wait to tell, before the first run no time at all."""
         unknown = {"run": None, "queue_wait": None, "total": None, "unknown": "no_worker"}
         nobody = (await client.post(ESTIMATE, json=body())).json()
@@ -85,17 +99,30 @@ class TestEstimate:
         assert nobody["based_on"] == {"runs": 0, "model": None, "device": None}
         store.report_load("gpu-1:7", MODEL, 2.5)
         idle = (await client.post(ESTIMATE, json=body())).json()
-        assert idle["seconds"] == {"run": None, "queue_wait": 0.0, "total": None, "unknown": "no_recent_run"}
+        assert idle["seconds"] == {
+            "run": None,
+            "queue_wait": 0.0,
+            "total": None,
+            "unknown": "no_recent_run",
+        }
         await submit(async_store)
         behind = (await client.post(ESTIMATE, json=body())).json()
         assert behind["seconds"] == unknown | {"unknown": "no_recent_run"}
 
     async def test_it_refuses_what_a_submission_refuses(self, client: AsyncClient) -> None:
         """The same problems at the same pointers, images judged too."""
-        for request in ({"json": body(steps=200, speed=3)}, {"files": files(png(), b"no image")}, {"json": []}):
+        for request in (
+            {"json": body(steps=200, speed=3)},
+            {"files": files(png(), b"no image")},
+            {"json": []},
+        ):
             planned, submitted = [await client.post(url, **request) for url in (ESTIMATE, URL)]
             assert planned.status_code == submitted.status_code == 422
-            assert problems(planned, 422, "invalid_request") == problems(submitted, 422, "invalid_request") != {}
+            assert (
+                problems(planned, 422, "invalid_request")
+                == problems(submitted, 422, "invalid_request")
+                != {}
+            )
         problems(
             await client.post(ESTIMATE, content=b"{", headers={"content-type": "application/json"}),
             400,
@@ -115,8 +142,12 @@ class TestModels:
         """A gateway holds none itself."""
         assert (await client.get(MODELS)).json() == {"data": []}
 
-    async def test_workers_of_the_same_weights_are_one_model(self, client: AsyncClient, store: JobStore) -> None:
-        """On whatever card; the largest limit counts, since a job goes to a worker that takes it."""
+    async def test_workers_of_the_same_weights_are_one_model(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
+        """On whatever card; the largest limit counts, since a job goes to a worker that takes
+        it.
+        """
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report("gpu-1:7", state=WorkerState.BUSY, max_canvas_pixels=163_840)
         store.report_load("gpu-2:8", LARGE_CARD, 2.5)
@@ -140,7 +171,9 @@ class TestModels:
         }
         assert {"width": 512, "height": 320} in model["sizes"]
 
-    async def test_worker_without_a_limit_takes_everything(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_worker_without_a_limit_takes_everything(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """Then there is none for the model either."""
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report_load("gpu-2:8", MODEL, 2.5)
@@ -148,13 +181,20 @@ class TestModels:
         (model,) = (await client.get(MODELS)).json()["data"]
         assert model["limits"]["max_canvas_pixels"] is None
 
-    async def test_other_weights_are_another_model(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_other_weights_are_another_model(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """During an update both are there."""
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report_load("gpu-2:8", MODEL.model_copy(update={"weights": "sha256:1"}), 2.5)
-        assert [model["weights"] for model in (await client.get(MODELS)).json()["data"]] == ["sha256:0", "sha256:1"]
+        assert [model["weights"] for model in (await client.get(MODELS)).json()["data"]] == [
+            "sha256:0",
+            "sha256:1",
+        ]
 
-    async def test_every_listed_limit_is_the_one_that_refuses(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_every_listed_limit_is_the_one_that_refuses(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """A client that keeps to them is accepted, and one step beyond is refused."""
         store.report_load("gpu-1:7", MODEL, 2.5)
         limits = (await client.get(MODELS)).json()["data"][0]["limits"]
@@ -162,11 +202,16 @@ class TestModels:
         for width, height in ((least, most), (most, least), (least + step, least)):
             kept = body(width=width, height=height, steps=limits["max_steps"])
             assert (await client.post(ESTIMATE, json=kept)).status_code == 200
-        for field in ({"width": least - step}, {"height": most + step}, {"width": least + 1}, {"steps": 61}):
+        for field in (
+            {"width": least - step},
+            {"height": most + step},
+            {"width": least + 1},
+            {"steps": 61},
+        ):
             beyond = body(**({"width": least, "height": least} | field))
-            assert list(problems(await client.post(ESTIMATE, json=beyond), 422, "invalid_request")) == [
-                f"/{next(iter(field))}"
-            ]
+            assert list(
+                problems(await client.post(ESTIMATE, json=beyond), 422, "invalid_request")
+            ) == [f"/{next(iter(field))}"]
 
 
 class TestQueue:
@@ -195,7 +240,9 @@ class TestQueue:
         running = store.claim("gpu-1:7")
         assert running
         store.report("gpu-1:7", state=WorkerState.BUSY)
-        store.renew(running, Progress(stage=Stage.DENOISING, step=1, steps=4, percent=60, eta_seconds=4.0))
+        store.renew(
+            running, Progress(stage=Stage.DENOISING, step=1, steps=4, percent=60, eta_seconds=4.0)
+        )
         for priority in (Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH):
             await submit(async_store, priority=priority)
         answer = (await client.get(QUEUE)).json()
@@ -208,7 +255,9 @@ class TestQueue:
         }
         assert (answer["running"], answer["workers"]["busy"]) == (1, 1)
 
-    async def test_paused_queue_is_said_to_be_paused(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_paused_queue_is_said_to_be_paused(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """A free worker does not mean that a job would start."""
         store.pause_queue()
         store.report_load("gpu-1:7", MODEL, 2.5)
@@ -239,11 +288,20 @@ class TestQueue:
         redis_server.client.config_resetstat()
         assert (await client.get(QUEUE)).json()["lanes"][0]["depth"] == jobs
         calls = redis_server.client.info("commandstats")
-        assert sum(entry["calls"] for name, entry in calls.items() if name != "cmdstat_config|resetstat") <= 20
+        assert (
+            sum(
+                entry["calls"]
+                for name, entry in calls.items()
+                if name != "cmdstat_config|resetstat"
+            )
+            <= 20
+        )
 
 
 @pytest.mark.parametrize("path", [MODELS, QUEUE])
 async def test_without_redis_it_is_said_so(settings: Settings, path: str) -> None:
     """No empty list, which would look like a deployment without workers."""
-    async with gateway(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})) as client:
+    async with gateway(
+        settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    ) as client:
         problems(await client.get(path), 503, "unavailable")

@@ -35,7 +35,9 @@ class Event:
 
 
 def progress(step: int) -> Progress:
-    return Progress(stage=Stage.DENOISING, step=step, steps=9, percent=10.0 * step, eta_seconds=None)
+    return Progress(
+        stage=Stage.DENOISING, step=step, steps=9, percent=10.0 * step, eta_seconds=None
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ async def remote(server: tuple[Process, str]) -> AsyncIterator[AsyncClient]:
 
 
 @asynccontextmanager
-async def stream(client: AsyncClient, job_id: str, seen: int | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+async def stream(
+    client: AsyncClient, job_id: str, seen: int | None = None
+) -> AsyncIterator[AsyncIterator[Event]]:
     """The events of a job, as they arrive."""
     headers = {"Last-Event-ID": str(seen)} if seen is not None else {}
     async with client.stream("GET", f"{URL}/{job_id}/events", headers=headers) as response:
@@ -104,8 +108,12 @@ async def test_ended_job_is_one_event(remote: AsyncClient, store: JobStore) -> N
     assert (event.name, event.data["status"]) == ("status", "succeeded")
 
 
-async def test_resumed_stream_repeats_and_loses_nothing(remote: AsyncClient, store: JobStore) -> None:
-    """The connection broke after version 2; what came meanwhile is there, and what the client has is not."""
+async def test_resumed_stream_repeats_and_loses_nothing(
+    remote: AsyncClient, store: JobStore
+) -> None:
+    """The connection broke after version 2; what came meanwhile is there, and what the client has
+    is not.
+    """
     job_id = await queued(remote)
     claim = claimed(store)
     async with stream(remote, job_id, seen=2) as events:
@@ -118,19 +126,27 @@ async def test_resumed_stream_repeats_and_loses_nothing(remote: AsyncClient, sto
     assert (last.version, last.data["status"]) == (5, "succeeded")
 
 
-async def test_who_has_heard_the_end_is_told_not_to_come_back(remote: AsyncClient, store: JobStore) -> None:
-    """A browser's `EventSource` connects anew whenever a stream ends, until it is answered with 204."""
+async def test_who_has_heard_the_end_is_told_not_to_come_back(
+    remote: AsyncClient, store: JobStore
+) -> None:
+    """A browser's `EventSource` connects anew whenever a stream ends, until it is answered with
+    204.
+    """
     job_id = await ended(remote, store)
     async with stream(remote, job_id) as events:
         (last,) = await everything(events)
     again = await remote.get(f"{URL}/{job_id}/events", headers={"Last-Event-ID": str(last.version)})
     assert (again.status_code, again.content) == (204, b"")
-    before = await remote.get(f"{URL}/{job_id}/events", headers={"Last-Event-ID": str(last.version - 1)})
+    before = await remote.get(
+        f"{URL}/{job_id}/events", headers={"Last-Event-ID": str(last.version - 1)}
+    )
     assert '"status":"succeeded"' in before.text
 
 
 @pytest.mark.parametrize("odd", ["abc", "-1", "9" * 5000, "²"])
-async def test_odd_last_event_id_begins_anew(remote: AsyncClient, store: JobStore, odd: str) -> None:
+async def test_odd_last_event_id_begins_anew(
+    remote: AsyncClient, store: JobStore, odd: str
+) -> None:
     """It is none that we gave."""
     job_id = await ended(remote, store)
     headers = {"Last-Event-ID": odd.encode()}
@@ -147,7 +163,11 @@ async def test_job_given_back_is_told_as_a_status(remote: AsyncClient, store: Jo
         assert (await anext(events)).data["status"] == "running"
         store.give_back(claim)
         again = await anext(events)
-        assert (again.name, again.data["status"], again.data["progress"]) == ("status", "queued", None)
+        assert (again.name, again.data["status"], again.data["progress"]) == (
+            "status",
+            "queued",
+            None,
+        )
 
 
 async def test_canceled_job_ends_the_stream(remote: AsyncClient) -> None:
@@ -160,8 +180,12 @@ async def test_canceled_job_ends_the_stream(remote: AsyncClient) -> None:
     assert last.data["status"] == "canceled"
 
 
-async def test_deleted_job_ends_the_stream(remote: AsyncClient, store: JobStore, redis_server: RedisServer) -> None:
-    """Here behind the gateway's back, while the job waits: else the stream would have ended before."""
+async def test_deleted_job_ends_the_stream(
+    remote: AsyncClient, store: JobStore, redis_server: RedisServer
+) -> None:
+    """Here behind the gateway's back, while the job waits: else the stream would have ended
+    before.
+    """
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
         await anext(events)
@@ -171,7 +195,9 @@ async def test_deleted_job_ends_the_stream(remote: AsyncClient, store: JobStore,
 
 
 @pytest.mark.parametrize("job_id", [new_job_id(), "x"])
-async def test_unknown_job_is_refused_before_the_stream_begins(remote: AsyncClient, job_id: str) -> None:
+async def test_unknown_job_is_refused_before_the_stream_begins(
+    remote: AsyncClient, job_id: str
+) -> None:
     """An event stream can no longer say 404."""
     assert problems(await remote.get(f"{URL}/{job_id}/events"), 404, "not_found") == {}
 
@@ -179,7 +205,9 @@ async def test_unknown_job_is_refused_before_the_stream_begins(remote: AsyncClie
 async def test_many_streams_share_one_subscription(
     remote: AsyncClient, store: JobStore, redis_server: RedisServer
 ) -> None:
-    """Twenty open pages of a studio cost Redis one connection that listens, and all of them hear."""
+    """Twenty open pages of a studio cost Redis one connection that listens, and all of them
+    hear.
+    """
     job_id = await queued(remote)
 
     async def follow() -> list[Event]:
@@ -211,7 +239,10 @@ async def test_stream_outlives_a_restart_of_redis(
                 mortal_redis.kill()
                 await asyncio.sleep(1)
                 mortal_redis.start()
-                wait_until(lambda: mortal_redis.client.pubsub_numsub(keys.CHANGES)[0][1] == 1, "it listens again")
+                wait_until(
+                    lambda: mortal_redis.client.pubsub_numsub(keys.CHANGES)[0][1] == 1,
+                    "it listens again",
+                )
                 claim = claimed(store)
                 assert (await anext(events)).data["status"] == "running"
                 store.succeed(claim, [stored_output()], Timing(), MODEL)
@@ -222,7 +253,9 @@ async def test_stream_outlives_a_restart_of_redis(
 async def test_change_while_redis_was_away_from_the_gateway_is_told(
     remote: AsyncClient, store: JobStore, redis_server: RedisServer
 ) -> None:
-    """The subscription was cut and its news lost: the gateway looks again as soon as it listens again."""
+    """The subscription was cut and its news lost: the gateway looks again as soon as it listens
+    again.
+    """
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
         await anext(events)

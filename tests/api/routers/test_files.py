@@ -31,7 +31,9 @@ async def link(client: AsyncClient, job_id: str) -> str:
 
 
 class TestRead:
-    async def test_whole_file_as_a_page_elsewhere_shows_it(self, client: AsyncClient, link: str) -> None:
+    async def test_whole_file_as_a_page_elsewhere_shows_it(
+        self, client: AsyncClient, link: str
+    ) -> None:
         """The link is all that is needed, as with a bucket's."""
         response = await client.get(link)
         assert (response.status_code, response.content) == (200, VIDEO)
@@ -51,11 +53,17 @@ class TestRead:
         assert problems(response, 416, "range_not_satisfiable") == {}
         assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
 
-    async def test_what_the_caller_has_is_not_sent_again(self, client: AsyncClient, link: str) -> None:
+    async def test_what_the_caller_has_is_not_sent_again(
+        self, client: AsyncClient, link: str
+    ) -> None:
         """Even under a link that was made later."""
         etag = (await client.get(link)).headers["etag"]
         response = await client.get(link, headers={"If-None-Match": etag})
-        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert (response.status_code, response.content, response.headers["etag"]) == (
+            304,
+            b"",
+            etag,
+        )
 
     async def test_head_says_how_much_it_is(self, client: AsyncClient, link: str) -> None:
         """What `curl -I` and players ask first."""
@@ -99,31 +107,41 @@ class TestBentLinks:
             (r"\?.*", ""),
         ],
     )
-    async def test_any_change_is_refused(self, client: AsyncClient, link: str, part: str, other: str) -> None:
+    async def test_any_change_is_refused(
+        self, client: AsyncClient, link: str, part: str, other: str
+    ) -> None:
         """Before anybody looks whether there is such a file."""
         response = await client.get(re.sub(part, other, link))
         assert problems(response, 403, "forbidden") == {}
         assert "signature" in response.json()["detail"]
 
-    async def test_reading_is_not_writing(self, client: AsyncClient, link: str, settings: Settings) -> None:
+    async def test_reading_is_not_writing(
+        self, client: AsyncClient, link: str, settings: Settings
+    ) -> None:
         """The result stays as the worker stored it."""
         assert problems(await client.put(link, content=b"other"), 403, "forbidden") == {}
         assert (await client.get(link)).content == VIDEO
 
-    @pytest.mark.parametrize("key", ["../links.secret", "%2e%2e/links.secret", "/etc/passwd", "jobs/%00", "x" * 4000])
+    @pytest.mark.parametrize(
+        "key", ["../links.secret", "%2e%2e/links.secret", "/etc/passwd", "jobs/%00", "x" * 4000]
+    )
     async def test_keys_do_not_leave_the_folder(self, client: AsyncClient, key: str) -> None:
         """Not even a path that the client did not tidy up."""
         response = await client.get(f"/files/{key}")
         assert response.status_code in (403, 404)
         assert response.headers["content-type"] == "application/problem+json"
 
-    async def test_link_to_write_leads_to_uploads_only(self, client: AsyncClient, settings: Settings) -> None:
+    async def test_link_to_write_leads_to_uploads_only(
+        self, client: AsyncClient, settings: Settings
+    ) -> None:
         """Even one that this deployment signed."""
         other = open_storage(settings).presigned_put("jobs/itp_1/inputs/a", timedelta(hours=1))
         assert problems(await client.put(other, content=b"x"), 404, "not_found") == {}
 
 
-async def test_deployment_with_a_bucket_has_no_files(s3_settings: Settings, settings: Settings, tmp_path: Path) -> None:
+async def test_deployment_with_a_bucket_has_no_files(
+    s3_settings: Settings, settings: Settings, tmp_path: Path
+) -> None:
     """Its links lead to the bucket; one of a folder means nothing to it."""
     link = open_storage(settings).presigned_url("jobs/itp_1/a", timedelta(hours=1), "video/mp4")
     async with gateway(s3_settings) as client:

@@ -35,7 +35,9 @@ async def test_same_key_and_body_answer_the_first_job(
     assert again.headers["location"] == first.headers["location"]
     job = store.get(first.json()["id"])
     assert job is not None
-    assert stored_keys() == {input_key(job.id, keyframe.image) for keyframe in job.request.keyframes}
+    assert stored_keys() == {
+        input_key(job.id, keyframe.image) for keyframe in job.request.keyframes
+    }
     assert store.count_ready() == 1
 
 
@@ -49,9 +51,14 @@ async def test_replay_shows_the_job_as_it_is_now(client: AsyncClient, store: Job
     assert (again.json()["status"], replayed(again)) == ("succeeded", True)
 
 
-@pytest.mark.parametrize("change", [{"steps": 3}, {"metadata": {"take": "4"}}, {"expires_in": 3600}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 3}, {"metadata": {"take": "4"}}, {"expires_in": 3600}]
+)
 async def test_another_field_is_another_request(
-    client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]], change: dict[str, object]
+    client: AsyncClient,
+    store: JobStore,
+    stored_keys: Callable[[], set[str]],
+    change: dict[str, object],
 ) -> None:
     """It would be wrong to answer with a job that does something else."""
     await client.post(URL, json=body(), headers=KEY)
@@ -71,12 +78,16 @@ async def test_another_image_is_another_request(client: AsyncClient) -> None:
         assert problems(response, 422, "idempotency_key_reused") == {}
 
 
-async def test_json_and_multipart_of_the_same_content_are_the_same_request(client: AsyncClient) -> None:
+async def test_json_and_multipart_of_the_same_content_are_the_same_request(
+    client: AsyncClient,
+) -> None:
     """The form is how it travels, not what is asked."""
     images = png(color="teal"), png(color="gold")
     sources = [{"image": {"data": data_uri(image)}} for image in images]
     first = await client.post(URL, json={"keyframes": sources, "steps": 9}, headers=KEY)
-    form = await client.post(URL, files=files(*images), data={"request": json.dumps({"steps": 9})}, headers=KEY)
+    form = await client.post(
+        URL, files=files(*images), data={"request": json.dumps({"steps": 9})}, headers=KEY
+    )
     assert replayed(form)
     assert form.json()["id"] == first.json()["id"]
 
@@ -85,7 +96,9 @@ async def test_ten_at_the_same_moment_make_one_job(
     any_client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
 ) -> None:
     """Nine of them are replays, and their images are gone again."""
-    answers = await asyncio.gather(*(any_client.post(URL, files=files(), headers=KEY) for _ in range(10)))
+    answers = await asyncio.gather(
+        *(any_client.post(URL, files=files(), headers=KEY) for _ in range(10))
+    )
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [202]
     (job_id,) = {answer.json()["id"] for answer in answers}
     assert store.count_ready() == 1
@@ -93,7 +106,9 @@ async def test_ten_at_the_same_moment_make_one_job(
     assert len(stored_keys()) == 2
 
 
-async def test_replay_after_delete_is_not_found(client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+async def test_replay_after_delete_is_not_found(
+    client: AsyncClient, stored_keys: Callable[[], set[str]]
+) -> None:
     """The key still stands for the deleted job and silently makes no other."""
     job_id = (await client.post(URL, files=files(), headers=KEY)).json()["id"]
     await client.post(f"{URL}/{job_id}/cancel")
@@ -105,7 +120,9 @@ async def test_replay_after_delete_is_not_found(client: AsyncClient, stored_keys
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-async def test_key_of_the_wrong_length(client: AsyncClient, nothing_left: Callable[[], None], key: str) -> None:
+async def test_key_of_the_wrong_length(
+    client: AsyncClient, nothing_left: Callable[[], None], key: str
+) -> None:
     """Up to 255 characters, and not none."""
     response = await client.post(URL, files=files(), headers={"Idempotency-Key": key})
     assert problems(response, 422, "invalid_request") == {"/Idempotency-Key": "out_of_range"}
@@ -119,7 +136,9 @@ async def test_refused_request_does_not_use_up_its_key(client: AsyncClient) -> N
     assert (await client.post(URL, json=body(steps=20), headers=key)).status_code == 202
 
 
-async def test_key_is_forgotten_after_its_time(client: AsyncClient, redis_server: RedisServer) -> None:
+async def test_key_is_forgotten_after_its_time(
+    client: AsyncClient, redis_server: RedisServer
+) -> None:
     """24 hours; what is stored of it is a digest, since a key may say more than a log should."""
     await client.post(URL, files=files(), headers=KEY)
     (stored,) = redis_server.client.keys(keys.IDEMPOTENCY + "*")

@@ -1,4 +1,6 @@
-"""Callers and workers take turns in any order, over HTTP: what the contract promises of a job always holds."""
+"""Callers and workers take turns in any order, over HTTP: what the contract promises of a job
+always holds.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -23,7 +25,15 @@ from starlette.types import ASGIApp
 
 from core.errors import NumericalFailure, StaleClaim
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import MAX_LOST_LEASES, JobState, Priority, Progress, Stage, Timing, output_key
+from core.records.job import (
+    MAX_LOST_LEASES,
+    JobState,
+    Priority,
+    Progress,
+    Stage,
+    Timing,
+    output_key,
+)
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import Claim, JobStore
@@ -50,7 +60,8 @@ class Life(RuleBasedStateMachine):
     def begin_empty(self) -> None:
         self.server.client.flushall()
         self.jobs: dict[str, View] = {}
-        self.keyed: dict[str, tuple[Priority, str]] = {}  # by idempotency key: the request and the job that it made
+        # by idempotency key: the request and the job that it made
+        self.keyed: dict[str, tuple[Priority, str]] = {}
         self.claims: dict[str, Claim] = {}  # the one that may write, by job
         self.stale: list[Claim] = []
         self.lost: dict[str, int] = {}
@@ -75,7 +86,12 @@ class Life(RuleBasedStateMachine):
         assert (answer.status_code, answer.headers["location"]) == (202, f"{URL}/{job['id']}")
         assert "idempotent-replayed" not in answer.headers
         assert answer.headers["retry-after"] == "1"
-        assert (job["status"], job["version"], job["attempts"], job["metadata"]) == ("queued", 1, 0, {})
+        assert (job["status"], job["version"], job["attempts"], job["metadata"]) == (
+            "queued",
+            1,
+            0,
+            {},
+        )
         assert answer.headers["etag"] == '"1"'
         assert job["id"] not in self.jobs
         self.jobs[job["id"]] = stable(job)
@@ -83,8 +99,12 @@ class Life(RuleBasedStateMachine):
         if key:
             self.keyed[key] = priority, job["id"]
 
-    def _is_replay(self, answer: httpx.Response, first: Priority, job_id: str, priority: Priority) -> None:
-        """Same key and request: the first job as it is now; another request is refused, and a deleted job stays so."""
+    def _is_replay(
+        self, answer: httpx.Response, first: Priority, job_id: str, priority: Priority
+    ) -> None:
+        """Same key and request: the first job as it is now; another request is refused, and a
+        deleted job stays so.
+        """
         if priority is not first:
             problems(answer, 422, "idempotency_key_reused")
         elif job_id not in self.jobs:
@@ -96,7 +116,9 @@ class Life(RuleBasedStateMachine):
     @has_job
     @rule(data=st.data(), behind=st.integers(-1, 1), wait=st.booleans())
     def poll(self, data: st.DataObject, behind: int, wait: bool) -> None:
-        """304 exactly where the caller's version is the current one; a long poll returns at once where it is not."""
+        """304 exactly where the caller's version is the current one; a long poll returns at once
+        where it is not.
+        """
         job = self.jobs[self.any_of(data, self.jobs)]
         headers = {"If-None-Match": f'"{job["version"] - behind}"'}
         if wait and behind:
@@ -116,8 +138,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(status=st.none() | st.sampled_from(JobState), limit=st.integers(1, 4))
     def list_all(self, status: JobState | None, limit: int) -> None:
-        """Page by page, every job of the status once, the newest first, as a poll would answer it."""
-        wanted = [job for _, job in sorted(self.jobs.items(), reverse=True) if status in (None, job["status"])]
+        """Page by page, every job of the status once, the newest first, as a poll would answer
+        it.
+        """
+        wanted = [
+            job
+            for _, job in sorted(self.jobs.items(), reverse=True)
+            if status in (None, job["status"])
+        ]
         question: dict[str, str | int] = {"limit": limit} | ({"status": status} if status else {})
         seen: list[View] = []
         cursor = None
@@ -134,7 +162,9 @@ class Life(RuleBasedStateMachine):
     @has_job
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        """A queued job ends with the answer, a running one at its worker's next step, an ended one stays as it is."""
+        """A queued job ends with the answer, a running one at its worker's next step, an ended one
+        stays as it is.
+        """
         job = self.jobs[self.any_of(data, self.jobs)]
         answer = self.caller("POST", f"{URL}/{job['id']}/cancel")
         assert answer.status_code == 200
@@ -176,7 +206,11 @@ class Life(RuleBasedStateMachine):
     def claim(self) -> None:
         """The best waiting job, in the order that the callers were told."""
         claim = self.store.claim("worker-1")
-        waiting = {job["queue_position"]: job["id"] for job in self.jobs.values() if job["status"] == "queued"}
+        waiting = {
+            job["queue_position"]: job["id"]
+            for job in self.jobs.values()
+            if job["status"] == "queued"
+        }
         assert (claim.job.id if claim else None) == waiting.get(0)
         if claim:
             self.claims[claim.job.id] = claim
@@ -185,7 +219,9 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), step=st.integers(1, 9))
     def report(self, data: st.DataObject, step: int) -> None:
         job_id = self.any_of(data, self.claims.keys() - self.unwanted or self.claims)
-        progress = Progress(stage=Stage.DENOISING, step=step, steps=9, percent=10.0 * step, eta_seconds=None)
+        progress = Progress(
+            stage=Stage.DENOISING, step=step, steps=9, percent=10.0 * step, eta_seconds=None
+        )
         if job_id not in self.unwanted:
             self.store.renew(self.claims[job_id], progress)
 
@@ -221,7 +257,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.stale))
     @rule(data=st.data(), end=st.sampled_from(("succeed", "fail", "give back")))
     def write_too_late(self, data: st.DataObject, end: str) -> None:
-        """A worker that lost its job may still believe in it; the invariants see that nothing comes of it."""
+        """A worker that lost its job may still believe in it; the invariants see that nothing comes
+        of it.
+        """
         with suppress(StaleClaim):
             self._end(data.draw(st.sampled_from(self.stale), label="stale claim"), end)
 
@@ -241,7 +279,11 @@ class Life(RuleBasedStateMachine):
         lanes = [priority.value for priority in Priority]
 
         def turn(job: View) -> tuple[int, datetime, str]:
-            return lanes.index(job["request"]["priority"]), datetime.fromisoformat(job["created_at"]), job["id"]
+            return (
+                lanes.index(job["request"]["priority"]),
+                datetime.fromisoformat(job["created_at"]),
+                job["id"],
+            )
 
         waiting.sort(key=turn)
         assert [job["queue_position"] for job in waiting] == list(range(len(waiting)))
@@ -249,7 +291,8 @@ class Life(RuleBasedStateMachine):
 
 @pytest.fixture
 def life(settings: Settings, redis_server: RedisServer, store: JobStore) -> Iterator[type[Life]]:
-    configure_logging("WARNING", "json")  # tens of thousands of requests, and nobody reads their lines
+    # tens of thousands of requests, and nobody reads their lines
+    configure_logging("WARNING", "json")
     with asyncio.Runner() as runner:
         started: asyncio.Queue[ASGIApp] = asyncio.Queue()
         stop = asyncio.Event()
@@ -273,8 +316,14 @@ def life(settings: Settings, redis_server: RedisServer, store: JobStore) -> Iter
 
 @pytest.mark.timeout(600)  # a failure is shrunk for up to five minutes
 def test_any_interleaving_keeps_the_contract(life: type[Life]) -> None:
-    """Submit, poll, follow, list, cancel, delete and download, while workers claim, report, end, stop and vanish."""
+    """Submit, poll, follow, list, cancel, delete and download, while workers claim, report, end,
+    stop and vanish.
+    """
     bounds = limits(
-        max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=80,
+        stateful_step_count=50,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     run_state_machine_as_test(life, settings=bounds)

@@ -59,7 +59,12 @@ async def test_by_status(client: AsyncClient, store: JobStore) -> None:
     store.succeed(done, [stored_output()], Timing(), MODEL)
     canceled, waits = await queued(client), await queued(client)
     await client.post(f"{URL}/{canceled}/cancel")
-    by_status = {"queued": waits, "running": running, "succeeded": done.job.id, "canceled": canceled}
+    by_status = {
+        "queued": waits,
+        "running": running,
+        "succeeded": done.job.id,
+        "canceled": canceled,
+    }
     for status, job_id in by_status.items():
         assert await ids_of(client, status=status) == [job_id]
     assert await ids_of(client, status="failed") == []
@@ -83,7 +88,9 @@ async def test_pages_without_gap_or_repeat_while_jobs_are_added(
     assert seen == ids
 
 
-async def test_cursor_of_a_deleted_job_still_leads_on(client: AsyncClient, async_store: AsyncJobStore) -> None:
+async def test_cursor_of_a_deleted_job_still_leads_on(
+    client: AsyncClient, async_store: AsyncJobStore
+) -> None:
     """Between two pages anything may happen."""
     newest, middle, oldest = await submit(async_store, 3)
     page = (await client.get(URL, params={"limit": 2})).json()
@@ -104,16 +111,22 @@ async def test_link_to_the_next_page(client: AsyncClient, async_store: AsyncJobS
     assert following.links == {}
 
 
-async def test_link_is_built_on_the_public_url(settings: Settings, async_store: AsyncJobStore) -> None:
+async def test_link_is_built_on_the_public_url(
+    settings: Settings, async_store: AsyncJobStore
+) -> None:
     """Behind a proxy the gateway's own address means nothing to callers."""
     await submit(async_store, 2)
-    public = Settings(**settings.model_dump(exclude={"public_url"}), public_url="https://toon.example/api/")
+    public = Settings(
+        **settings.model_dump(exclude={"public_url"}), public_url="https://toon.example/api/"
+    )
     async with gateway(public) as client:
         response = await client.get(URL, params={"limit": 1})
     assert response.links["next"]["url"].startswith(f"https://toon.example/api{URL}?")
 
 
-async def test_full_last_page_leads_nowhere(client: AsyncClient, async_store: AsyncJobStore) -> None:
+async def test_full_last_page_leads_nowhere(
+    client: AsyncClient, async_store: AsyncJobStore
+) -> None:
     """Else a client would ask for an empty one."""
     await submit(async_store, 4)
     page = (await client.get(URL, params={"limit": 4})).json()

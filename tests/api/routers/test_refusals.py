@@ -33,10 +33,20 @@ class TestFields:
             ({"steps": "50"}, "/steps", "wrong_type", "has to be a whole number"),
             ({"steps": True}, "/steps", "wrong_type", "has to be a whole number"),
             ({"steps": None}, "/steps", "wrong_type", "has to be a whole number"),
-            ({"width": 500, "height": 320}, "/width", "out_of_range", "`width` has to be divisible by 64 but is 500"),
+            (
+                {"width": 500, "height": 320},
+                "/width",
+                "out_of_range",
+                "`width` has to be divisible by 64 but is 500",
+            ),
             ({"width": 50_000, "height": 320}, "/width", "out_of_range", "but is 50000"),
             ({"width": 512}, "", "invalid_value", "`width` and `height` have to be given together"),
-            ({"height": 320}, "", "invalid_value", "`width` and `height` have to be given together"),
+            (
+                {"height": 320},
+                "",
+                "invalid_value",
+                "`width` and `height` have to be given together",
+            ),
             ({"frame_stride": 4}, "/frame_stride", "out_of_range", "at least 5"),
             ({"eta": 1.5}, "/eta", "out_of_range", "at most 1"),
             ({"guidance_scale": 0.5}, "/guidance_scale", "out_of_range", "at least 1"),
@@ -44,11 +54,21 @@ class TestFields:
             ({"seed": 2**32}, "/seed", "out_of_range", "at most 4294967295"),
             ({"seed": -1}, "/seed", "out_of_range", "at least 0"),
             ({"fps": 0}, "/fps", "out_of_range", "at least 1"),
-            ({"prompt": "x" * 1001}, "/prompt", "out_of_range", "at most 1000 characters but has 1001"),
+            (
+                {"prompt": "x" * 1001},
+                "/prompt",
+                "out_of_range",
+                "at most 1000 characters but has 1001",
+            ),
             ({"priority": "urgent"}, "/priority", "invalid_value", "'interactive' or 'batch'"),
             ({"outputs": [{"format": "avi"}]}, "/outputs/0/format", "invalid_value", "'mp4'"),
             ({"outputs": []}, "/outputs", "out_of_range", "at least 1"),
-            ({"metadata": {str(n): "" for n in range(17)}}, "/metadata", "out_of_range", "at most 16"),
+            (
+                {"metadata": {str(n): "" for n in range(17)}},
+                "/metadata",
+                "out_of_range",
+                "at most 16",
+            ),
             ({"metadata": {"shot": 12}}, "/metadata/shot", "wrong_type", "has to be a string"),
             (
                 {"metadata": {"shot": "x" * 1001}},
@@ -56,11 +76,21 @@ class TestFields:
                 "out_of_range",
                 "at most 1000 characters but has 1001",
             ),
-            ({"metadata": {"n" * 65: ""}}, "/metadata/" + "n" * 65, "out_of_range", "at most 64 characters but has 65"),
+            (
+                {"metadata": {"n" * 65: ""}},
+                "/metadata/" + "n" * 65,
+                "out_of_range",
+                "at most 64 characters but has 65",
+            ),
             ({"expires_in": 60}, "/expires_in", "out_of_range", "at least 3600"),
             ({"expires_in": 10**9}, "/expires_in", "out_of_range", "at most 604800"),
             ({"expires_in": 10**400}, "/expires_in", "out_of_range", "but is 1000000"),
-            ({"width": None, "height": 320}, "/width", "wrong_type", "`width` has to be a whole number but is None"),
+            (
+                {"width": None, "height": 320},
+                "/width",
+                "wrong_type",
+                "`width` has to be a whole number but is None",
+            ),
             ({"steps": 2.5}, "/steps", "wrong_type", "has to be a whole number but is 2.5"),
             ({"stepps": 5}, "/stepps", "unknown_field", "`stepps` is no field of this request"),
             ({"a/b~c": 5}, "/a~1b~0c", "unknown_field", "is no field"),
@@ -81,13 +111,18 @@ class TestFields:
             ({"metadata": {"shot": {"key": "hunter2"}}}, "but is an object"),
             ({"keyframes": ["https://host/?sig=hunter2"] * 2}, "but is a string of 25 characters"),
             ({"webhook": "https://host/?token=hunter2"}, "but is a string of 27 characters"),
-            ({"keyframes": [{"image": {"data": "hunter2"}}] * 2}, "but is a string of 7 characters"),
+            (
+                {"keyframes": [{"image": {"data": "hunter2"}}] * 2},
+                "but is a string of 7 characters",
+            ),
         ],
     )
     async def test_what_may_be_a_secret_is_not_repeated(
         self, client: AsyncClient, fields: dict[str, object], what_came: str
     ) -> None:
-        """Clients log what they are told; where a number or a word of a list is wanted, the value is shown."""
+        """Clients log what they are told; where a number or a word of a list is wanted, the value
+        is shown.
+        """
         response = await client.post(URL, json=body(**fields))
         assert response.status_code == 422
         assert what_came in response.json()["errors"][0]["detail"]
@@ -111,7 +146,9 @@ class TestFields:
     async def test_answer_is_small_however_large_the_nonsense_is(self, client: AsyncClient) -> None:
         """Names, values and how many of them."""
         names = {f"field-{number}": None for number in range(10_000)}
-        response = await client.post(URL, json=body(**{"f" * 10**6: 1, "steps": ["x" * 10**6], **names}))
+        response = await client.post(
+            URL, json=body(**{"f" * 10**6: 1, "steps": ["x" * 10**6], **names})
+        )
         assert problems(response, 422, "invalid_request")["/steps"] == "wrong_type"
         assert response.json()["detail"] == "10002 problems, of which these are the first 100"
         assert len(response.content) < 30_000
@@ -119,7 +156,9 @@ class TestFields:
     @pytest.mark.parametrize("fields", [[], "text", 5, None, {}])
     async def test_body_that_is_no_request(self, client: AsyncClient, fields: object) -> None:
         """Good JSON, but not an object with keyframes."""
-        response = await client.post(URL, content=json.dumps(fields), headers={"Content-Type": "application/json"})
+        response = await client.post(
+            URL, content=json.dumps(fields), headers={"Content-Type": "application/json"}
+        )
         found = problems(response, 422, "invalid_request")
         assert found == ({"/keyframes": "required"} if fields == {} else {"": "wrong_type"})
 
@@ -128,7 +167,9 @@ class TestFields:
         """In either form."""
         for response in (
             await client.post(URL, files=files(*[png()] * count)),
-            await client.post(URL, json={"keyframes": [{"image": {"data": data_uri(png())}}] * count}),
+            await client.post(
+                URL, json={"keyframes": [{"image": {"data": data_uri(png())}}] * count}
+            ),
         ):
             assert problems(response, 422, "invalid_request") == {"/keyframes": "out_of_range"}
 
@@ -143,14 +184,18 @@ class TestImages:
             (png(50_000, 1), "at most 16384 pixels wide and high but is 50000x1"),
         ],
     )
-    async def test_image_that_cannot_be_used(self, client: AsyncClient, image: bytes, words: str) -> None:
+    async def test_image_that_cannot_be_used(
+        self, client: AsyncClient, image: bytes, words: str
+    ) -> None:
         """In either form, at its pointer."""
         keyframes = [{"image": {"data": data_uri(png())}}, {"image": {"data": data_uri(image)}}]
         for response in (
             await client.post(URL, files=files(png(), image)),
             await client.post(URL, json={"keyframes": keyframes}),
         ):
-            assert problems(response, 422, "invalid_request") == {"/keyframes/1/image": "unreadable_image"}
+            assert problems(response, 422, "invalid_request") == {
+                "/keyframes/1/image": "unreadable_image"
+            }
             assert words in response.json()["errors"][0]["detail"]
 
     @pytest.mark.parametrize(
@@ -176,7 +221,9 @@ class TestImages:
 
 
 class TestForms:
-    @pytest.mark.parametrize("text", ["", "{", "[1,", '{"steps": NaN}', "\x00", '{"a": 1} trailing', "[" * 100_000])
+    @pytest.mark.parametrize(
+        "text", ["", "{", "[1,", '{"steps": NaN}', "\x00", '{"a": 1} trailing', "[" * 100_000]
+    )
     async def test_broken_json(self, client: AsyncClient, text: str) -> None:
         """As a body, and as the part of a form."""
         broken = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
@@ -215,7 +262,9 @@ class TestForms:
             (b"", BOUNDARY),
         ],
     )
-    async def test_broken_multipart(self, client: AsyncClient, content: bytes, headers: dict[str, str]) -> None:
+    async def test_broken_multipart(
+        self, client: AsyncClient, content: bytes, headers: dict[str, str]
+    ) -> None:
         """It is refused as a whole, or as a form that lacks its keyframes."""
         response = await client.post(URL, content=content, headers=headers)
         assert response.status_code in (400, 422)
@@ -223,7 +272,11 @@ class TestForms:
 
     async def test_multipart_without_its_end(self, client: AsyncClient) -> None:
         """A form that was cut in its last part must not run with the defaults instead."""
-        image = b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n' + png() + b"\r\n"
+        image = (
+            b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
+            + png()
+            + b"\r\n"
+        )
         field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n{"steps": 5}'
         for cut in (image + image + field, image + image + field + b"\r\n--x", image + image[:-40]):
             response = await client.post(URL, content=cut, headers=BOUNDARY)
@@ -231,7 +284,9 @@ class TestForms:
 
     async def test_too_many_parts(self, client: AsyncClient) -> None:
         """A form with thousands of parts costs as much as a form with 33."""
-        response = await client.post(URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)])
+        response = await client.post(
+            URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)]
+        )
         assert problems(response, 400, "malformed_body") == {}
 
     @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
@@ -242,16 +297,26 @@ class TestForms:
         response = await client.post(URL, files=[*files(), *several])
         assert problems(response, 422, "invalid_request") == {f"/{name}": "unknown_field"}
 
-    @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""])
+    @pytest.mark.parametrize(
+        "content_type", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""]
+    )
     async def test_other_content_types(self, client: AsyncClient, content_type: str) -> None:
         """The body is not even read."""
         response = await client.post(URL, content=b"{}", headers={"Content-Type": content_type})
         assert problems(response, 415, "unsupported_media_type") == {}
 
-    @pytest.mark.parametrize("charset", ["punycode", '"IDNA"', "undefined", "unicode_escape", "utf-16", "zlib", ""])
+    @pytest.mark.parametrize(
+        "charset", ["punycode", '"IDNA"', "undefined", "unicode_escape", "utf-16", "zlib", ""]
+    )
     async def test_other_charsets(self, client: AsyncClient, charset: str) -> None:
-        """A caller may choose none of Python's codecs: three megabytes of punycode take it hours."""
-        field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n' + b"a" * 500_000 + b"\r\n--x--\r\n"
+        """A caller may choose none of Python's codecs: three megabytes of punycode take it
+        hours.
+        """
+        field = (
+            b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n'
+            + b"a" * 500_000
+            + b"\r\n--x--\r\n"
+        )
         headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
         refused = await client.post(URL, content=field, headers=headers)
         assert problems(refused, 415, "unsupported_media_type") == {}
@@ -276,7 +341,9 @@ class TestSizes:
     @pytest.fixture
     async def small(self, settings: Settings) -> AsyncIterator[AsyncClient]:
         """A gateway with limits that a test can exceed quickly."""
-        async with gateway(settings.model_copy(update={"max_image": 20_000, "max_body": 100_000})) as client:
+        async with gateway(
+            settings.model_copy(update={"max_image": 20_000, "max_body": 100_000})
+        ) as client:
             yield client
 
     async def test_too_large_image(self, small: AsyncClient) -> None:
@@ -287,13 +354,17 @@ class TestSizes:
         assert problems(form, 413, "image_too_large") == {}
         keyframes = [{"image": {"data": data_uri(data)}} for data in (png(), image)]
         fields = await small.post(URL, json={"keyframes": keyframes})
-        assert problems(fields, 422, "invalid_request") == {"/keyframes/1/image": "unreadable_image"}
+        assert problems(fields, 422, "invalid_request") == {
+            "/keyframes/1/image": "unreadable_image"
+        }
 
     async def test_too_many_pixels(self, settings: Settings) -> None:
         """The operator's limit, counted before anything is decoded."""
         async with gateway(settings.model_copy(update={"max_image_pixels": 1000})) as client:
             response = await client.post(URL, files=files(png(40, 40), png(20, 20)))
-        assert problems(response, 422, "invalid_request") == {"/keyframes/0/image": "unreadable_image"}
+        assert problems(response, 422, "invalid_request") == {
+            "/keyframes/0/image": "unreadable_image"
+        }
 
     async def test_too_large_body_by_its_announced_length(self, small: AsyncClient) -> None:
         """Before a byte of it is read: the stream behind it would raise."""
@@ -307,7 +378,9 @@ class TestSizes:
         assert problems(response, 413, "body_too_large") == {}
 
     @pytest.mark.parametrize("content_type", ["application/json", BOUNDARY["Content-Type"]])
-    async def test_too_large_body_without_a_length(self, small: AsyncClient, content_type: str) -> None:
+    async def test_too_large_body_without_a_length(
+        self, small: AsyncClient, content_type: str
+    ) -> None:
         """A stream without end is cut where the limit is."""
         sent = 0
 
@@ -324,7 +397,11 @@ class TestSizes:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -332,26 +409,50 @@ FIELDS = ["keyframes", "steps", "prompt", "width", "height", "outputs", "metadat
 
 
 class TestAnything:
-    @limits(max_examples=80, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(value=JSON_VALUES | st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON_VALUES, max_size=4))
+    @limits(
+        max_examples=80,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        value=JSON_VALUES
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON_VALUES, max_size=4)
+    )
     def test_json_is_refused_in_order(self, settings: Settings, value: object) -> None:
-        """Whatever JSON comes, the answer is a problem document that says so and never a failure of ours."""
+        """Whatever JSON comes, the answer is a problem document that says so and never a failure of
+        ours.
+        """
 
         async def send() -> None:
             async with gateway(settings) as client:
                 text = json.dumps(value).encode()
-                response = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
+                response = await client.post(
+                    URL, content=text, headers={"Content-Type": "application/json"}
+                )
                 problems(response, 422, "invalid_request")
 
         asyncio.run(send())
 
     @pytest.mark.parametrize(
         "text",
-        ['{"\\ud800": 1}', '{"metadata": {"\\udfff": 1}}', '{"prompt": "\\ud800"}', '{"steps": 1e999}']
-        + [f'{{"steps": {"[" * depth}{"]" * depth}}}' for depth in (100, 400, 700, 800, 850, 900, 940)],
+        [
+            '{"\\ud800": 1}',
+            '{"metadata": {"\\udfff": 1}}',
+            '{"prompt": "\\ud800"}',
+            '{"steps": 1e999}',
+        ]
+        + [
+            f'{{"steps": {"[" * depth}{"]" * depth}}}'
+            for depth in (100, 400, 700, 800, 850, 900, 940)
+        ],
     )
-    async def test_json_that_python_reads_but_cannot_always_write(self, client: AsyncClient, text: str) -> None:
+    async def test_json_that_python_reads_but_cannot_always_write(
+        self, client: AsyncClient, text: str
+    ) -> None:
         """Half characters, infinity, deep nesting."""
-        response = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
+        response = await client.post(
+            URL, content=text, headers={"Content-Type": "application/json"}
+        )
         assert response.status_code in (400, 422), response.text
         problems(response, response.status_code, response.json()["code"])

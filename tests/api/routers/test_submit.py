@@ -32,19 +32,30 @@ class TestForms:
     async def test_two_files_alone_are_a_complete_request(
         self, any_client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
     ) -> None:
-        """What the README shows with curl; the job, its place and its images are there when the answer is."""
+        """What the README shows with curl; the job, its place and its images are there when the
+        answer is.
+        """
         response = await any_client.post(URL, files=files())
         assert response.status_code == 202, response.text
         job = response.json()
         assert re.match(ID_PATTERN, job["id"])
         assert response.headers["location"] == f"{URL}/{job['id']}"
         assert int(response.headers["retry-after"]) >= 1
-        assert (job["object"], job["status"], job["version"], job["attempts"]) == ("interpolation", "queued", 1, 0)
+        assert (job["object"], job["status"], job["version"], job["attempts"]) == (
+            "interpolation",
+            "queued",
+            1,
+            0,
+        )
         stored = store.get(job["id"])
         assert stored is not None
-        assert stored_keys() == {input_key(job["id"], keyframe.image) for keyframe in stored.request.keyframes}
+        assert stored_keys() == {
+            input_key(job["id"], keyframe.image) for keyframe in stored.request.keyframes
+        }
 
-    async def test_json_with_data_uris(self, client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+    async def test_json_with_data_uris(
+        self, client: AsyncClient, stored_keys: Callable[[], set[str]]
+    ) -> None:
         """The other form of the same request."""
         response = await client.post(URL, json=body(prompt="a fox jumps", seed=5))
         assert response.status_code == 202, response.text
@@ -53,7 +64,9 @@ class TestForms:
         assert len(stored_keys()) == 2
 
     async def test_large_images_are_few_values(self, client: AsyncClient) -> None:
-        """What bounds the values of a body never counts the bytes of its images, nor the commas of a person."""
+        """What bounds the values of a body never counts the bytes of its images, nor the commas of
+        a person.
+        """
         keyframes = [{"image": {"data": data_uri(noise_png(500, 500))}}] * 2
         response = await client.post(URL, json={"keyframes": keyframes, "prompt": "," * 1000})
         assert response.status_code == 202, response.text
@@ -67,11 +80,16 @@ class TestForms:
         ):
             response = await client.post(URL, **form)
             assert response.status_code == 202, response.text
-            assert (response.json()["request"]["steps"], response.json()["metadata"]) == (12, {"shot": "12a"})
+            assert (response.json()["request"]["steps"], response.json()["metadata"]) == (
+                12,
+                {"shot": "12a"},
+            )
 
     async def test_form_that_names_its_charset(self, client: AsyncClient) -> None:
         """Some clients do; it is the only one anyway."""
-        request = client.build_request("POST", URL, files=files(), data={"request": '{"prompt": "日本"}'})
+        request = client.build_request(
+            "POST", URL, files=files(), data={"request": '{"prompt": "日本"}'}
+        )
         request.headers["Content-Type"] += "; charset=UTF-8"
         response = await client.send(request)
         assert (response.status_code, response.json()["request"]["prompt"]) == (202, "日本")
@@ -81,18 +99,26 @@ class TestForms:
         keyframes = [{"image": {"part": "last"}}, {"image": {"part": "first"}}]
         first, last = png(color="red"), png(color="blue")
         parts = [("first", ("a.png", first)), ("last", ("b.png", last))]
-        response = await client.post(URL, files=parts, data={"request": json.dumps({"keyframes": keyframes})})
+        response = await client.post(
+            URL, files=parts, data={"request": json.dumps({"keyframes": keyframes})}
+        )
         assert response.status_code == 202, response.text
-        digests = [keyframe["image"]["sha256"] for keyframe in response.json()["request"]["keyframes"]]
+        digests = [
+            keyframe["image"]["sha256"] for keyframe in response.json()["request"]["keyframes"]
+        ]
         assert digests == [hashlib.sha256(image).hexdigest() for image in (last, first)]
 
-    async def test_one_drawing_as_both_keys(self, client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+    async def test_one_drawing_as_both_keys(
+        self, client: AsyncClient, stored_keys: Callable[[], set[str]]
+    ) -> None:
         """A loop; the image is stored once."""
         response = await client.post(URL, files=files(png(), png()))
         assert response.status_code == 202, response.text
         assert len(stored_keys()) == 1
 
-    async def test_image_of_several_megabytes(self, client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+    async def test_image_of_several_megabytes(
+        self, client: AsyncClient, stored_keys: Callable[[], set[str]]
+    ) -> None:
         """Larger than what a form keeps in memory; its temporary files are closed again."""
         response = await client.post(URL, files=files(noise_png(900, 700), noise_png(700, 900)))
         assert response.status_code == 202, response.text
@@ -143,7 +169,9 @@ class TestUnderstood:
             {"outputs": [{"format": "mp4"}]},
         ],
     )
-    async def test_value_at_the_edge_is_taken(self, client: AsyncClient, field: dict[str, object]) -> None:
+    async def test_value_at_the_edge_is_taken(
+        self, client: AsyncClient, field: dict[str, object]
+    ) -> None:
         """Both ends of every range."""
         response = await client.post(URL, json=body(**field))
         assert response.status_code == 202, response.text
@@ -151,11 +179,15 @@ class TestUnderstood:
 
     async def test_seed_is_another_each_time(self, client: AsyncClient) -> None:
         """Left out means random, and what it was can be read."""
-        seeds = [(await client.post(URL, files=files())).json()["request"]["seed"] for _ in range(3)]
+        seeds = [
+            (await client.post(URL, files=files())).json()["request"]["seed"] for _ in range(3)
+        ]
         assert len(set(seeds)) == 3
 
     async def test_images_as_seen(self, client: AsyncClient) -> None:
-        """A photo that lies on its side in the file is described upright; its bytes are kept as sent."""
+        """A photo that lies on its side in the file is described upright; its bytes are kept as
+        sent.
+        """
         exif = Image.Exif()
         exif[0x0112] = 6
         sideways = encoded(drawing(40, 64), "JPEG", exif=exif)
@@ -168,12 +200,17 @@ class TestUnderstood:
             "bytes": len(sideways),
         }
 
-    async def test_time_to_live(self, client: AsyncClient, settings: Settings, store: JobStore) -> None:
+    async def test_time_to_live(
+        self, client: AsyncClient, settings: Settings, store: JobStore
+    ) -> None:
         """As asked, else as the operator allows at most."""
         brief = (await client.post(URL, json=body(expires_in=3600))).json()["id"]
         usual = (await client.post(URL, json=body())).json()["id"]
         lives = [job.expires_at - job.created_at for job in map(store.get, (brief, usual)) if job]
-        assert [life.total_seconds() for life in lives] == [3600, settings.result_ttl.total_seconds()]
+        assert [life.total_seconds() for life in lives] == [
+            3600,
+            settings.result_ttl.total_seconds(),
+        ]
 
     async def test_request_id_reaches_the_job(self, client: AsyncClient, store: JobStore) -> None:
         """Its worker logs it with every line."""
@@ -192,7 +229,8 @@ class TestRead:
         assert [job["request"] for job in read] == [job["request"] for job in jobs]
 
     @pytest.mark.parametrize(
-        "job_id", ["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W", "itp_", "..", "%00", "ü", "tc:jobs", "x" * 3000]
+        "job_id",
+        ["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W", "itp_", "..", "%00", "ü", "tc:jobs", "x" * 3000],
     )
     async def test_unknown_job(self, client: AsyncClient, job_id: str) -> None:
         """An id of the wrong form is simply not there."""
@@ -200,7 +238,9 @@ class TestRead:
         assert response.status_code in (404, 405)
         assert response.headers["content-type"] == "application/problem+json"
 
-    async def test_another_gateway_sees_the_job(self, client: AsyncClient, settings: Settings) -> None:
+    async def test_another_gateway_sees_the_job(
+        self, client: AsyncClient, settings: Settings
+    ) -> None:
         """Nothing is kept in the process."""
         job_id = (await client.post(URL, files=files())).json()["id"]
         async with gateway(settings) as other:

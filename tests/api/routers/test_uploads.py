@@ -76,14 +76,31 @@ class TestCreate:
         [
             ({"json": {"sha256": "0"}}, 422, "invalid_request", {"/sha256": "unknown_field"}),
             ({"json": []}, 422, "invalid_request", {"": "wrong_type"}),
-            ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "malformed_body", {}),
-            ({"content": b"x", "headers": {"Content-Type": "image/png"}}, 415, "unsupported_media_type", {}),
+            (
+                {"content": b"{", "headers": {"Content-Type": "application/json"}},
+                400,
+                "malformed_body",
+                {},
+            ),
+            (
+                {"content": b"x", "headers": {"Content-Type": "image/png"}},
+                415,
+                "unsupported_media_type",
+                {},
+            ),
         ],
     )
     async def test_body_that_means_nothing(
-        self, client: AsyncClient, options: dict[str, object], status: int, code: str, pointers: dict[str, str]
+        self,
+        client: AsyncClient,
+        options: dict[str, object],
+        status: int,
+        code: str,
+        pointers: dict[str, str],
     ) -> None:
-        """Who sends the image here hears where it belongs, instead of an upload that stays empty."""
+        """Who sends the image here hears where it belongs, instead of an upload that stays
+        empty.
+        """
         assert problems(await client.post(UPLOADS, **options), status, code) == pointers
 
 
@@ -100,9 +117,13 @@ class TestUse:
         assert response.json()["request"] == sent.json()["request"]
         job = store.get(response.json()["id"])
         assert job is not None
-        assert [storage.get(job.input_key(key.image)) for key in job.request.keyframes] == list(images)
+        assert [storage.get(job.input_key(key.image)) for key in job.request.keyframes] == list(
+            images
+        )
 
-    async def test_one_upload_in_many_jobs(self, any_client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+    async def test_one_upload_in_many_jobs(
+        self, any_client: AsyncClient, stored_keys: Callable[[], set[str]]
+    ) -> None:
         """It is stored once, whatever refers to it."""
         image = png()
         upload_id = await uploaded(any_client, image)
@@ -111,7 +132,9 @@ class TestUse:
             assert response.status_code == 202, response.text
         assert stored_keys() == {f"uploads/{upload_id}/{hashlib.sha256(image).hexdigest()}"}
 
-    async def test_uploaded_beside_sent(self, any_client: AsyncClient, stored_keys: Callable[[], set[str]]) -> None:
+    async def test_uploaded_beside_sent(
+        self, any_client: AsyncClient, stored_keys: Callable[[], set[str]]
+    ) -> None:
         """The forms of an image may be mixed; the same drawing is not stored twice."""
         image = png(color="teal")
         upload_id = await uploaded(any_client, image)
@@ -122,7 +145,9 @@ class TestUse:
         job = (await any_client.post(URL, json={"keyframes": keyframes})).json()
         assert {key.split("/")[1] for key in stored_keys()} == {upload_id, job["id"]}
 
-    async def test_the_way_of_an_image_makes_no_other_request(self, any_client: AsyncClient) -> None:
+    async def test_the_way_of_an_image_makes_no_other_request(
+        self, any_client: AsyncClient
+    ) -> None:
         """A retry that uploads first is still a retry."""
         key = {"Idempotency-Key": "shot-12a"}
         first = await any_client.post(URL, json=body(), headers=key)
@@ -135,19 +160,29 @@ class TestUse:
         """Once judged, an upload is known by its record: the bucket may be slow, or away."""
         async with gateway(s3_settings) as client:
             upload_id = await uploaded(client, png())
-            assert (await client.post(URL, json=by_reference(upload_id, upload_id))).status_code == 202
+            assert (
+                await client.post(URL, json=by_reference(upload_id, upload_id))
+            ).status_code == 202
         away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
         async with gateway(away) as client:
-            assert (await client.post(URL, json=by_reference(upload_id, upload_id))).status_code == 202
+            assert (
+                await client.post(URL, json=by_reference(upload_id, upload_id))
+            ).status_code == 202
 
 
 class TestRefused:
-    @pytest.mark.parametrize("upload_id", [UNKNOWN, "", "upl_", "itp_1", "../../etc", "ü", "x" * 3000])
-    async def test_unknown_upload(self, client: AsyncClient, nothing_left: Callable[[], None], upload_id: str) -> None:
+    @pytest.mark.parametrize(
+        "upload_id", [UNKNOWN, "", "upl_", "itp_1", "../../etc", "ü", "x" * 3000]
+    )
+    async def test_unknown_upload(
+        self, client: AsyncClient, nothing_left: Callable[[], None], upload_id: str
+    ) -> None:
         """An id of the wrong form is simply not there."""
         response = await client.post(URL, json=by_reference(upload_id, upload_id))
         pointers = [f"/keyframes/{index}/image/upload" for index in range(2)]
-        assert problems(response, 422, "invalid_request") == dict.fromkeys(pointers, "upload_not_found")
+        assert problems(response, 422, "invalid_request") == dict.fromkeys(
+            pointers, "upload_not_found"
+        )
         nothing_left()
 
     async def test_bytes_that_have_not_arrived(self, any_client: AsyncClient) -> None:
@@ -175,7 +210,9 @@ class TestRefused:
         image = {"upload": UNKNOWN, "data": data_uri(png())}
         response = await client.post(URL, json={"keyframes": [{"image": image}, {"image": {}}]})
         pointers = [f"/keyframes/{index}/image" for index in range(2)]
-        assert problems(response, 422, "invalid_request") == dict.fromkeys(pointers, "invalid_value")
+        assert problems(response, 422, "invalid_request") == dict.fromkeys(
+            pointers, "invalid_value"
+        )
 
 
 class TestBytesThroughTheGateway:
@@ -184,7 +221,9 @@ class TestBytesThroughTheGateway:
         upload: dict[str, str] = (await client.post(UPLOADS)).json()
         return upload
 
-    async def test_they_are_judged_at_once(self, client: AsyncClient, upload: dict[str, str]) -> None:
+    async def test_they_are_judged_at_once(
+        self, client: AsyncClient, upload: dict[str, str]
+    ) -> None:
         """The sender hears what arrived."""
         image = png(64, 40)
         response = await client.put(upload["upload_url"], content=image)
@@ -210,7 +249,9 @@ class TestBytesThroughTheGateway:
     ) -> None:
         """What a job may use already never changes; the same bytes again are a retry."""
         for status in (201, 201):
-            assert (await client.put(upload["upload_url"], content=png(color="teal"))).status_code == status
+            assert (
+                await client.put(upload["upload_url"], content=png(color="teal"))
+            ).status_code == status
         response = await client.put(upload["upload_url"], content=png(color="gold"))
         assert problems(response, 409, "already_uploaded") == {}
         job = (await client.post(URL, json=by_reference(upload["id"], upload["id"]))).json()
@@ -238,7 +279,9 @@ class TestBytesThroughTheGateway:
     ) -> None:
         """The link would live, but what it is for does not."""
         redis_server.client.delete(keys.UPLOAD + upload["id"])
-        assert problems(await client.put(upload["upload_url"], content=png()), 404, "not_found") == {}
+        assert (
+            problems(await client.put(upload["upload_url"], content=png()), 404, "not_found") == {}
+        )
 
     async def test_only_one_of_many_at_the_same_moment_counts(
         self, client: AsyncClient, upload: dict[str, str]
@@ -272,7 +315,9 @@ class TestBytesPastTheGateway:
         assert stored == png(color="teal")
 
     @pytest.mark.parametrize("too_large", [True, False])
-    async def test_verdict_about_bad_bytes_is_kept(self, s3_settings: Settings, too_large: bool) -> None:
+    async def test_verdict_about_bad_bytes_is_kept(
+        self, s3_settings: Settings, too_large: bool
+    ) -> None:
         """It is as final as a good one: what a job was told stays true."""
         small = Settings(**s3_settings.model_dump(exclude={"max_image"}), max_image=1000)
         async with gateway(small) as client:
@@ -280,18 +325,24 @@ class TestBytesPastTheGateway:
             for _ in range(2):
                 response = await client.post(URL, json=by_reference(upload_id, upload_id))
                 pointers = [f"/keyframes/{index}/image/upload" for index in range(2)]
-                assert problems(response, 422, "invalid_request") == dict.fromkeys(pointers, "unreadable_image")
+                assert problems(response, 422, "invalid_request") == dict.fromkeys(
+                    pointers, "unreadable_image"
+                )
                 assert ("1000 bytes" in response.json()["errors"][0]["detail"]) == too_large
 
     async def test_storage_that_is_away_when_they_are_judged(self, s3_settings: Settings) -> None:
         """503, and no verdict; with the storage back it goes on."""
         async with gateway(s3_settings) as client:
             upload_id = await uploaded(client, png())
-            away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
+            away = s3_settings.model_copy(
+                update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"}
+            )
             async with gateway(away) as other:
                 response = await other.post(URL, json=by_reference(upload_id, upload_id))
                 assert problems(response, 503, "unavailable") == {}
-            assert (await client.post(URL, json=by_reference(upload_id, upload_id))).status_code == 202
+            assert (
+                await client.post(URL, json=by_reference(upload_id, upload_id))
+            ).status_code == 202
 
 
 class TestVanishing:
@@ -325,7 +376,10 @@ class TestVanishing:
     ) -> None:
         """Until the last job that uses it is gone, and its time after that."""
         upload_id = await uploaded(any_client, png())
-        jobs = [(await any_client.post(URL, json=by_reference(upload_id, upload_id))).json()["id"] for _ in range(2)]
+        jobs = [
+            (await any_client.post(URL, json=by_reference(upload_id, upload_id))).json()["id"]
+            for _ in range(2)
+        ]
         for job_id in jobs:
             let_time_pass(redis_server, upload_id)
             sweep()
@@ -341,7 +395,12 @@ class TestVanishing:
         assert stored_keys() == set()
 
     async def test_job_that_expires_lets_go_too(
-        self, client: AsyncClient, redis_server: RedisServer, store: JobStore, settings: Settings, upkeep: UpkeepStore
+        self,
+        client: AsyncClient,
+        redis_server: RedisServer,
+        store: JobStore,
+        settings: Settings,
+        upkeep: UpkeepStore,
     ) -> None:
         """Both ways of a job's end do the same."""
         upload_id = await uploaded(client, png())
@@ -357,7 +416,9 @@ class TestVanishing:
     async def test_vanishing_between_judgement_and_job(
         self, client: AsyncClient, redis_server: RedisServer, upkeep: UpkeepStore
     ) -> None:
-        """Either the job holds it or the caller hears of it: no job ever waits for an image that is gone."""
+        """Either the job holds it or the caller hears of it: no job ever waits for an image that is
+        gone.
+        """
         upload_id = await uploaded(client, png())
         answers = []
         for _ in range(20):
@@ -370,16 +431,25 @@ class TestVanishing:
             answers.append((again, await task))
         for again, answer in answers:
             assert answer.status_code in (202, 422), answer.text
-            assert (answer.status_code == 202) == bool(redis_server.client.exists(keys.UPLOAD + again))
+            assert (answer.status_code == 202) == bool(
+                redis_server.client.exists(keys.UPLOAD + again)
+            )
 
-    async def test_vanishing_after_a_job_had_used_it(self, client: AsyncClient, redis_server: RedisServer) -> None:
-        """The gateway remembers what it was; that it is gone it hears from Redis, and says of which image."""
+    async def test_vanishing_after_a_job_had_used_it(
+        self, client: AsyncClient, redis_server: RedisServer
+    ) -> None:
+        """The gateway remembers what it was; that it is gone it hears from Redis, and says of which
+        image.
+        """
         kept, gone = await uploaded(client, png()), await uploaded(client, png(color="gold"))
         body = by_reference(kept, gone)
         assert (await client.post(URL, json=body)).status_code == 202
         redis_server.client.delete(keys.UPLOAD + gone)
         wrong = {"/keyframes/1/image/upload": "upload_not_found"}
-        assert problems(await client.post(f"{URL}/estimate", json=body), 422, "invalid_request") == wrong
+        assert (
+            problems(await client.post(f"{URL}/estimate", json=body), 422, "invalid_request")
+            == wrong
+        )
         assert problems(await client.post(URL, json=body), 422, "invalid_request") == wrong
 
     async def test_storage_that_is_away_when_it_vanishes(

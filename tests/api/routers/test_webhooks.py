@@ -60,7 +60,9 @@ async def submit(client: AsyncClient, webhook: object, **options: object) -> Res
 
 
 class TestSubmission:
-    async def test_a_job_shows_events_and_host_but_never_the_url(self, studio: Studio, secret: WebhookSecret) -> None:
+    async def test_a_job_shows_events_and_host_but_never_the_url(
+        self, studio: Studio, secret: WebhookSecret
+    ) -> None:
         async with studio() as (client, server):
             accepted = await submit(client, {"url": f"{server.url}/hook?key=hunter2"})
             assert accepted.status_code == 202, accepted.text
@@ -82,7 +84,11 @@ class TestSubmission:
         ],
     )
     async def test_a_url_that_leads_inside_is_refused(
-        self, client: AsyncClient, secret: WebhookSecret, url: str, stored_keys: Callable[[], set[str]]
+        self,
+        client: AsyncClient,
+        secret: WebhookSecret,
+        url: str,
+        stored_keys: Callable[[], set[str]],
     ) -> None:
         refused = await submit(client, {"url": url})
         assert problems(refused, 422, "invalid_request") == {"/webhook/url": "forbidden_url"}
@@ -95,23 +101,36 @@ class TestSubmission:
                 ("/webhook", await submit(client, {"url": server.url})),
                 ("/url", await client.post(TEST_URL, json={"url": server.url})),
             ):
-                assert problems(answer, 422, "invalid_request") == {pointer: "webhook_secret_missing"}
+                assert problems(answer, 422, "invalid_request") == {
+                    pointer: "webhook_secret_missing"
+                }
                 assert "webhook-secret create --tenant default" in answer.text
         assert server.visits == []
 
-    async def test_an_estimate_judges_it_too(self, client: AsyncClient, secret: WebhookSecret) -> None:
-        request = ("request", (None, b'{"webhook": {"url": "https://10.0.0.1/"}}', "application/json"))
+    async def test_an_estimate_judges_it_too(
+        self, client: AsyncClient, secret: WebhookSecret
+    ) -> None:
+        request = (
+            "request",
+            (None, b'{"webhook": {"url": "https://10.0.0.1/"}}', "application/json"),
+        )
         refused = await client.post(f"{URL}/estimate", files=[*files(), request])
         assert problems(refused, 422, "invalid_request") == {"/webhook/url": "forbidden_url"}
 
-    async def test_unknown_events_are_refused(self, client: AsyncClient, secret: WebhookSecret) -> None:
+    async def test_unknown_events_are_refused(
+        self, client: AsyncClient, secret: WebhookSecret
+    ) -> None:
         refused = await submit(client, {"url": "https://127.0.0.1/", "events": ["finished"]})
         assert "/webhook/events/0" in problems(refused, 422, "invalid_request")
 
-    async def test_a_repeated_key_makes_one_job_with_one_webhook(self, studio: Studio, secret: WebhookSecret) -> None:
+    async def test_a_repeated_key_makes_one_job_with_one_webhook(
+        self, studio: Studio, secret: WebhookSecret
+    ) -> None:
         async with studio() as (client, server):
             header = {"Idempotency-Key": "shot-12"}
-            first, again = [await submit(client, {"url": server.url}, headers=header) for _ in range(2)]
+            first, again = [
+                await submit(client, {"url": server.url}, headers=header) for _ in range(2)
+            ]
             other = await submit(client, {"url": f"{server.url}/other"}, headers=header)
         assert first.json()["id"] == again.json()["id"]
         problems(other, 422, "idempotency_key_reused")
@@ -125,11 +144,17 @@ class TestLog:
             ended = (await client.post(f"{URL}/{job_id}/cancel")).json()
             log = await client.get(f"{URL}/{job_id}/deliveries")
         (delivery,) = log.json()["data"]
-        assert (delivery["n"], delivery["event"], delivery["status"]) == (ended["version"], "canceled", "pending")
+        assert (delivery["n"], delivery["event"], delivery["status"]) == (
+            ended["version"],
+            "canceled",
+            "pending",
+        )
         assert (delivery["attempts"], delivery["created_at"]) == ([], ended["finished_at"])
         assert "hunter2" not in log.text
 
-    async def test_it_goes_with_the_job(self, studio: Studio, secret: WebhookSecret, redis_server: RedisServer) -> None:
+    async def test_it_goes_with_the_job(
+        self, studio: Studio, secret: WebhookSecret, redis_server: RedisServer
+    ) -> None:
         """What was not delivered by then never is: its data are gone."""
         async with studio() as (client, server):
             job_id = (await submit(client, {"url": server.url})).json()["id"]
@@ -140,17 +165,23 @@ class TestLog:
         left = set(redis_server.client.keys("*deliver*"))
         assert left <= {keys.DUE_RECEIVERS, keys.WAKE_DELIVERER}
 
-    async def test_an_event_can_be_delivered_anew(self, studio: Studio, secret: WebhookSecret) -> None:
+    async def test_an_event_can_be_delivered_anew(
+        self, studio: Studio, secret: WebhookSecret
+    ) -> None:
         async with studio() as (client, server):
             job_id = (await submit(client, {"url": server.url})).json()["id"]
             n = (await client.post(f"{URL}/{job_id}/cancel")).json()["version"]
             answer = await client.post(f"{URL}/{job_id}/deliveries/{n}/redeliver")
             assert (answer.status_code, answer.json()["data"][0]["status"]) == (202, "pending")
-            problems(await client.post(f"{URL}/{job_id}/deliveries/{n + 1}/redeliver"), 404, "not_found")
+            problems(
+                await client.post(f"{URL}/{job_id}/deliveries/{n + 1}/redeliver"), 404, "not_found"
+            )
 
 
 class TestTestEvent:
-    async def test_it_is_signed_and_says_what_came_of_it(self, studio: Studio, secret: WebhookSecret) -> None:
+    async def test_it_is_signed_and_says_what_came_of_it(
+        self, studio: Studio, secret: WebhookSecret
+    ) -> None:
         async with studio() as (client, server):
             outcome = (await client.post(TEST_URL, json={"url": server.url})).json()
         (visit,) = server.visits
@@ -159,7 +190,9 @@ class TestTestEvent:
         assert (outcome["delivered"], outcome["status_code"], outcome["error"]) == (True, 200, None)
         assert outcome["id"] == visit.headers["webhook-id"]
 
-    async def test_a_receiver_that_fails_is_tried_once(self, studio: Studio, secret: WebhookSecret) -> None:
+    async def test_a_receiver_that_fails_is_tried_once(
+        self, studio: Studio, secret: WebhookSecret
+    ) -> None:
         async with studio(BROKEN) as (client, server):
             outcome = (await client.post(TEST_URL, json={"url": server.url})).json()
         assert (outcome["delivered"], outcome["status_code"], len(server.visits)) == (False, 500, 1)
@@ -181,8 +214,12 @@ class TestTestEvent:
             webhooks = Webhooks(store, outbound)
             for tenant in ("slow", "other"):
                 secrets.create(tenant)
-            hanging = [asyncio.create_task(webhooks.test(f"{server.url}/hangs", "slow")) for _ in range(4)]
-            await asyncio.to_thread(wait_until, lambda: len(server.visits) == 4, "all are under way")
+            hanging = [
+                asyncio.create_task(webhooks.test(f"{server.url}/hangs", "slow")) for _ in range(4)
+            ]
+            await asyncio.to_thread(
+                wait_until, lambda: len(server.visits) == 4, "all are under way"
+            )
             with pytest.raises(RateLimited, match="4 test events are under way"):
                 await webhooks.test(f"{server.url}/fine", "slow")
             assert (await webhooks.test(f"{server.url}/fine", "other")).attempt.delivered
@@ -192,7 +229,9 @@ class TestTestEvent:
             await store.close()
             await outbound.close()
 
-    async def test_it_leads_nowhere_inside(self, client: AsyncClient, secret: WebhookSecret) -> None:
+    async def test_it_leads_nowhere_inside(
+        self, client: AsyncClient, secret: WebhookSecret
+    ) -> None:
         refused = await client.post(TEST_URL, json={"url": "https://127.0.0.1/"})
         assert problems(refused, 422, "invalid_request") == {"/url": "forbidden_url"}
         missing = await client.post(TEST_URL, json={})
@@ -204,7 +243,9 @@ class TestTestEvent:
         async with studio() as (client, server):
             webhook = {"url": server.url}
             job_id = (await submit(client, webhook)).json()["id"]
-            digest = json.loads(redis_server.client.hget(keys.JOB + job_id, "webhook") or "")["digest"]
+            digest = json.loads(redis_server.client.hget(keys.JOB + job_id, "webhook") or "")[
+                "digest"
+            ]
             redis_server.client.hset(
                 f"{keys.RECEIVER}default:{digest}", mapping={"off": 1, "because": "it answered 410"}
             )

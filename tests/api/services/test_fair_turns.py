@@ -13,7 +13,9 @@ async def use(turns: FairTurns, tenant: str, used: list[str]) -> None:
 
 
 async def test_flood_of_one_delays_another_by_what_is_under_way() -> None:
-    """A hundred wait; before the one that comes last go those that had a place, and one that is next."""
+    """A hundred wait; before the one that comes last go those that had a place, and one that is
+    next.
+    """
     turns, used = FairTurns(1), list[str]()
     crowd = [asyncio.create_task(use(turns, "crowd", used)) for _ in range(100)]
     await asyncio.sleep(0)

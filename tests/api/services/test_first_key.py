@@ -50,7 +50,9 @@ def test_no_address_of_others_without_a_key(settings: Settings) -> None:
 
 
 def test_first_key_of_a_file(settings: Settings, key_file: Path, tmp_path: Path) -> None:
-    """A gateway that others reach takes it over, also where Redis comes later; revoked, it does not come back."""
+    """A gateway that others reach takes it over, also where Redis comes later; revoked, it does not
+    come back.
+    """
     own = environment(settings, host="0.0.0.0", initial_key_file=str(key_file))
     url = f"http://127.0.0.1:{own['TOONCRAFTER_PORT']}/v1/queue"
     with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", own):
@@ -73,7 +75,9 @@ def test_first_key_of_a_file(settings: Settings, key_file: Path, tmp_path: Path)
     keys.close()
 
 
-def test_redis_that_comes_later(mortal_redis: RedisServer, settings: Settings, key_file: Path) -> None:
+def test_redis_that_comes_later(
+    mortal_redis: RedisServer, settings: Settings, key_file: Path
+) -> None:
     """Until then nobody is let in; then the key is taken over."""
     mortal_redis.kill()
     prepare_keys(
@@ -85,7 +89,9 @@ def test_redis_that_comes_later(mortal_redis: RedisServer, settings: Settings, k
     wait_until(lambda: mortal_redis.client.hlen("tc:api_keys") == 1, "the key is taken over")
 
 
-@pytest.mark.parametrize(("text", "told"), [("", "32 to 256 characters"), ("short", "32"), ("a b" * 20, "characters")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "32 to 256 characters"), ("short", "32"), ("a b" * 20, "characters")]
+)
 def test_files_without_a_key(settings: Settings, key_file: Path, text: str, told: str) -> None:
     key_file.write_text(text)
     with pytest.raises(SystemExit, match=told):
@@ -100,7 +106,9 @@ def test_no_file(settings: Settings, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("proxies", "scheme"), [("[]", "http"), ('["127.0.0.0/8"]', "https"), ('["10.0.0.1"]', "http")]
 )
-def test_only_trusted_proxies_are_believed(settings: Settings, tmp_path: Path, proxies: str, scheme: str) -> None:
+def test_only_trusted_proxies_are_believed(
+    settings: Settings, tmp_path: Path, proxies: str, scheme: str
+) -> None:
     """What callers say of their scheme shows in the links of an upload."""
     own = environment(settings, trusted_proxies=proxies)
     url = f"http://127.0.0.1:{own['TOONCRAFTER_PORT']}"

@@ -1,4 +1,6 @@
-"""Images of submissions that make no job: refused, repeated, or cut by a crash. None of them is left behind."""
+"""Images of submissions that make no job: refused, repeated, or cut by a crash. None of them is
+left behind.
+"""
 
 import asyncio
 import threading
@@ -61,7 +63,11 @@ class TestReservation:
 
     @pytest.mark.parametrize("swept", [False, True])
     async def test_gateway_that_was_away_too_long_makes_no_job(
-        self, async_store: AsyncJobStore, redis_server: RedisServer, upkeep: UpkeepStore, swept: bool
+        self,
+        async_store: AsyncJobStore,
+        redis_server: RedisServer,
+        upkeep: UpkeepStore,
+        swept: bool,
     ) -> None:
         """Its images may be gone, or about to go: a worker would look for them in vain."""
         job_id = new_job_id()
@@ -75,11 +81,15 @@ class TestReservation:
         assert (late.outcome, late.view) == (Outcome.LATE, None)
         assert upkeep.count_ready() == 0
 
-    async def test_known_key_reserves_nothing(self, async_store: AsyncJobStore, redis_server: RedisServer) -> None:
+    async def test_known_key_reserves_nothing(
+        self, async_store: AsyncJobStore, redis_server: RedisServer
+    ) -> None:
         """What the key came to is known before an image is stored."""
         key = IdempotencyKey("digest", "fingerprint")
         first = new_job_id()
-        await async_store.submit(first, generation_request(), metadata={}, ttl=TTL, request_id="", idempotency=key)
+        await async_store.submit(
+            first, generation_request(), metadata={}, ttl=TTL, request_id="", idempotency=key
+        )
         again = await async_store.reserve(new_job_id(), key)
         assert again.outcome is Outcome.REPLAYED
         assert again.view is not None
@@ -121,5 +131,8 @@ async def test_each_image_of_many_requests_is_described_as_itself(client: AsyncC
     widths = [64 + 8 * number for number in range(6)]
     requests = (client.post(URL, files=files(png(width), png(width + 1))) for width in widths)
     answers = await asyncio.gather(*requests)
-    described = [[key["image"]["width"] for key in answer.json()["request"]["keyframes"]] for answer in answers]
+    described = [
+        [key["image"]["width"] for key in answer.json()["request"]["keyframes"]]
+        for answer in answers
+    ]
     assert described == [[width, width + 1] for width in widths]

@@ -1,4 +1,6 @@
-"""Images that end the process that decodes them, as callers meet them: one image is refused, all else goes on."""
+"""Images that end the process that decodes them, as callers meet them: one image is refused, all
+else goes on.
+"""
 
 import asyncio
 import os
@@ -28,7 +30,8 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Images may say what their decoder dies of."""
     monkeypatch.setattr(judging, "Decoders", partial(Decoders, module=DYING))
     yield
-    wait_until(lambda: children() == [], "the decoders have ended")  # one may have been about to start
+    # one may have been about to start
+    wait_until(lambda: children() == [], "the decoders have ended")
 
 
 @pytest.fixture
@@ -58,18 +61,25 @@ async def test_deadly_image_is_refused(
 async def test_good_images_beside_deadly_ones(any_deadly_client: AsyncClient) -> None:
     """Whatever dies beside them, those of other requests are judged as they are."""
     requests = [files(png(), b"abort") if number % 2 else files() for number in range(12)]
-    answers = await asyncio.gather(*(any_deadly_client.post(URL, files=request) for request in requests))
+    answers = await asyncio.gather(
+        *(any_deadly_client.post(URL, files=request) for request in requests)
+    )
     assert [answer.status_code for answer in answers] == [202, 422] * 6
 
 
 async def test_deadly_upload(any_deadly_client: AsyncClient) -> None:
-    """Refused when its bytes come, or where they came past the gateway at its first use, and each time again."""
+    """Refused when its bytes come, or where they came past the gateway at its first use, and each
+    time again.
+    """
     upload = (await any_deadly_client.post(UPLOADS)).json()
     sent = await send(any_deadly_client, upload["upload_url"], b"segfault")
     if sent.is_success:  # a bucket takes what comes
         for _ in range(2):
             response = await any_deadly_client.post(URL, json=by_reference(upload["id"]))
-            assert problems(response, 422, "invalid_request")["/keyframes/0/image/upload"] == "unreadable_image"
+            assert (
+                problems(response, 422, "invalid_request")["/keyframes/0/image/upload"]
+                == "unreadable_image"
+            )
     else:
         assert problems(sent, 422, "invalid_request") == {"": "unreadable_image"}
         assert (await send(any_deadly_client, upload["upload_url"], png())).status_code == 201
@@ -87,7 +97,9 @@ async def test_machine_without_processes(
 
 
 async def test_flood_of_costly_images(deadly: None, settings: Settings) -> None:
-    """Each takes a second of CPU time; another tenant's job is accepted before most of them were looked at."""
+    """Each takes a second of CPU time; another tenant's job is accepted before most of them were
+    looked at.
+    """
     brief = settings.model_copy(update={"decode_timeout": timedelta(seconds=1), "decoders": 1})
     async with running_app(brief) as app, AsyncExitStack() as clients:
 
@@ -98,7 +110,9 @@ async def test_flood_of_costly_images(deadly: None, settings: Settings) -> None:
             )
 
         flood, other = await client_of("flood"), await client_of("other")
-        costly = [asyncio.create_task(flood.post(URL, files=files(b"compute", png()))) for _ in range(8)]
+        costly = [
+            asyncio.create_task(flood.post(URL, files=files(b"compute", png()))) for _ in range(8)
+        ]
         await asyncio.sleep(0.5)
         assert (await other.post(URL, files=files())).status_code == 202
         assert sum(task.done() for task in costly) < 5
@@ -108,7 +122,9 @@ async def test_flood_of_costly_images(deadly: None, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_no_decoder_outlives_its_gateway(server: tuple[Process, str], number: signal.Signals) -> None:
+async def test_no_decoder_outlives_its_gateway(
+    server: tuple[Process, str], number: signal.Signals
+) -> None:
     """However that ended."""
     process, address = server
     async with AsyncClient(base_url=address, timeout=60) as client:

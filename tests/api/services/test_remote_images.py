@@ -1,4 +1,6 @@
-"""Keyframes by URL: fetched from a host of the operator's own, and from nowhere else that is private."""
+"""Keyframes by URL: fetched from a host of the operator's own, and from nowhere else that is
+private.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +20,11 @@ from tests.api.routers.test_idempotency import KEY, replayed
 from tests.api.routers.test_submit import URL, data_uri
 
 TEAL, GOLD = png(color="teal"), png(color="gold")
-DRAWINGS = {"/teal.png?sig=hunter2": http(TEAL), "/gold.png": http(GOLD), "/gold-again.png": http(GOLD)}
+DRAWINGS = {
+    "/teal.png?sig=hunter2": http(TEAL),
+    "/gold.png": http(GOLD),
+    "/gold-again.png": http(GOLD),
+}
 
 Studio = Callable[..., AbstractAsyncContextManager[tuple[AsyncClient, WebServer]]]
 
@@ -28,7 +34,9 @@ def studio(settings: Settings) -> Studio:
     """A gateway, and a web server inside the studio that it may fetch from."""
 
     @asynccontextmanager
-    async def studio(answer: Answer, **changes: object) -> AsyncIterator[tuple[AsyncClient, WebServer]]:
+    async def studio(
+        answer: Answer, **changes: object
+    ) -> AsyncIterator[tuple[AsyncClient, WebServer]]:
         async with web_server(answer) as server:
             own = Settings(
                 **settings.model_dump(exclude={"allowed_hosts", *changes}),
@@ -59,12 +67,17 @@ class TestSubmission:
         assert fetched == sent
         job = store.get(response.json()["id"])
         assert job is not None
-        assert stored_keys() >= {input_key(job.id, keyframe.image) for keyframe in job.request.keyframes}
+        assert stored_keys() >= {
+            input_key(job.id, keyframe.image) for keyframe in job.request.keyframes
+        }
 
     async def test_url_beside_another_form(self, studio: Studio) -> None:
         """Each image may come its own way; the order of the keyframes is kept."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
-            keyframes = [{"image": {"data": data_uri(TEAL)}}, {"image": {"url": f"{server.url}/gold.png"}}]
+            keyframes = [
+                {"image": {"data": data_uri(TEAL)}},
+                {"image": {"url": f"{server.url}/gold.png"}},
+            ]
             response = await client.post(URL, json={"keyframes": keyframes})
             inline = await client.post(URL, files=files(TEAL, GOLD))
         assert response.json()["request"]["keyframes"] == inline.json()["request"]["keyframes"]
@@ -115,9 +128,13 @@ class TestSubmission:
             urls = f"{server.url}/teal.png?sig=hunter2", f"{server.url}/gold.png"
             accepted = await client.post(URL, json=request(*urls), headers=KEY)
             read = await client.get(accepted.headers["location"])
-            refused = await client.post(URL, json=request(urls[0], f"{server.url}/absent.png?sig=hunter2"))
+            refused = await client.post(
+                URL, json=request(urls[0], f"{server.url}/absent.png?sig=hunter2")
+            )
         assert (accepted.status_code, refused.status_code) == (202, 422)
-        hashes = [redis_server.client.hgetall(key) for key in redis_server.client.scan_iter(_type="hash")]
+        hashes = [
+            redis_server.client.hgetall(key) for key in redis_server.client.scan_iter(_type="hash")
+        ]
         texts = [accepted.text, read.text, refused.text, caplog.text, str(hashes)]
         assert not [text for text in texts if "hunter2" in text]
 
@@ -131,9 +148,23 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "url",
         [
-            *("https://127.0.0.1/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/"),
-            *("https://[::ffff:127.0.0.1]/", "https://2130706433/", "https://0x7f.1/", "https://localhost/"),
-            *("http://images.example.com/a.png", "https://u:p@images.example.com/", "https://images.example.com:22/"),
+            *(
+                "https://127.0.0.1/",
+                "https://10.0.0.1/",
+                "https://169.254.169.254/latest/meta-data/",
+                "https://[::1]/",
+            ),
+            *(
+                "https://[::ffff:127.0.0.1]/",
+                "https://2130706433/",
+                "https://0x7f.1/",
+                "https://localhost/",
+            ),
+            *(
+                "http://images.example.com/a.png",
+                "https://u:p@images.example.com/",
+                "https://images.example.com:22/",
+            ),
             *("file:///etc/passwd", "gopher://127.0.0.1:6379/_FLUSHALL", "", "/a.png"),
         ],
     )
@@ -141,14 +172,20 @@ class TestRefusals:
         """Told at its own pointer; a host of the operator's own opens no other."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
             response = await client.post(URL, json=request(f"{server.url}/gold.png", url))
-        assert problems(response, 422, "invalid_request") == {"/keyframes/1/image/url": "forbidden_url"}
+        assert problems(response, 422, "invalid_request") == {
+            "/keyframes/1/image/url": "forbidden_url"
+        }
 
     async def test_everything_at_once(self, studio: Studio) -> None:
         """What is wrong with URLs, with what lies there, and with other fields."""
         odd = {"/page.html": http(b"<html>"), "/large.png": http(noise_png(100, 80))}
         async with studio(by_resource(odd), max_image=20_000) as (client, server):
-            first = await client.post(URL, json=request("https://10.0.0.1/", f"{server.url}/absent.png", steps=200))
-            second = await client.post(URL, json=request(f"{server.url}/page.html", f"{server.url}/large.png"))
+            first = await client.post(
+                URL, json=request("https://10.0.0.1/", f"{server.url}/absent.png", steps=200)
+            )
+            second = await client.post(
+                URL, json=request(f"{server.url}/page.html", f"{server.url}/large.png")
+            )
         assert problems(first, 422, "invalid_request") == {
             "/keyframes/0/image/url": "forbidden_url",
             "/keyframes/1/image/url": "unreachable_url",
@@ -168,7 +205,9 @@ class TestRefusals:
             yield b""
 
         async with studio(silent, fetch_timeout="0.2") as (client, server):
-            response = await client.post(URL, json=request(f"{server.url}/a.png", f"{server.url}/b.png"))
+            response = await client.post(
+                URL, json=request(f"{server.url}/a.png", f"{server.url}/b.png")
+            )
         assert problems(response, 422, "invalid_request") == {
             "/keyframes/0/image/url": "unreachable_url",
             "/keyframes/1/image/url": "unreachable_url",
@@ -178,7 +217,9 @@ class TestRefusals:
         """One of them; neither is guessed to be meant."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
             image = {"url": f"{server.url}/gold.png", "data": data_uri(GOLD)}
-            response = await client.post(URL, json={"keyframes": [{"image": image}, {"image": image}]})
+            response = await client.post(
+                URL, json={"keyframes": [{"image": image}, {"image": image}]}
+            )
             assert set(problems(response, 422, "invalid_request").values()) == {"invalid_value"}
             assert server.visits == []
 
@@ -202,16 +243,21 @@ class TestIdempotency:
         async with studio(by_resource(DRAWINGS)) as (client, server):
             names = ("gold.png", "gold-again.png")
             answers = [
-                await client.post(URL, json=request(*[f"{server.url}/{name}"] * 2), headers=KEY) for name in names
+                await client.post(URL, json=request(*[f"{server.url}/{name}"] * 2), headers=KEY)
+                for name in names
             ]
         assert answers[0].status_code == 202
         assert problems(answers[1], 422, "idempotency_key_reused") == {}
 
-    async def test_ten_at_the_same_moment_make_one_job(self, studio: Studio, store: JobStore) -> None:
+    async def test_ten_at_the_same_moment_make_one_job(
+        self, studio: Studio, store: JobStore
+    ) -> None:
         """However often the images are fetched meanwhile."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
             fields = request(f"{server.url}/gold.png", f"{server.url}/gold-again.png")
-            answers = await asyncio.gather(*(client.post(URL, json=fields, headers=KEY) for _ in range(10)))
+            answers = await asyncio.gather(
+                *(client.post(URL, json=fields, headers=KEY) for _ in range(10))
+            )
         assert sorted(answer.status_code for answer in answers) == [200] * 9 + [202]
         assert store.count_ready() == 1
 

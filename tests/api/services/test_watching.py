@@ -25,7 +25,9 @@ TTL = timedelta(hours=1)
 NEWS = Progress(stage=Stage.DENOISING, step=1, steps=4, percent=20, eta_seconds=None)
 
 
-async def begun(client: AsyncClient, store: JobStore, method: str, path: str, **arguments: object) -> asyncio.Task:
+async def begun(
+    client: AsyncClient, store: JobStore, method: str, path: str, **arguments: object
+) -> asyncio.Task:
     """A request that waits: it has reached the gateway, and its answer is still to come."""
     task = asyncio.create_task(client.request(method, path, **arguments))
     await asyncio.sleep(0.3)
@@ -36,7 +38,9 @@ async def begun(client: AsyncClient, store: JobStore, method: str, path: str, **
 
 
 class TestETag:
-    async def test_unchanged_job_is_not_sent_again(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_unchanged_job_is_not_sent_again(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """304 until something changes; the tag is the version."""
         job_id = await queued(client)
         first = await client.get(f"{URL}/{job_id}")
@@ -59,11 +63,17 @@ class TestETag:
     async def test_tag_that_is_none_of_ours(self, client: AsyncClient, tag: str) -> None:
         """It matches nothing."""
         job_id = await queued(client)
-        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tag})).status_code == 200
+        assert (
+            await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tag})
+        ).status_code == 200
 
-    @pytest.mark.parametrize("tags", ['W/"1"', '"0", W/"1"', '"1","9"', '"abc",\t"1" , "2"', "*", " * "])
+    @pytest.mark.parametrize(
+        "tags", ['W/"1"', '"0", W/"1"', '"1","9"', '"abc",\t"1" , "2"', "*", " * "]
+    )
     async def test_other_forms_that_name_the_state(self, client: AsyncClient, tags: str) -> None:
-        """Weak, as a proxy that compresses makes it; in a list, as a cache keeps several; or any state."""
+        """Weak, as a proxy that compresses makes it; in a list, as a cache keeps several; or any
+        state.
+        """
         job_id = await queued(client)
         answer = await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
@@ -72,7 +82,9 @@ class TestETag:
     async def test_other_forms_that_name_other_states(self, client: AsyncClient, tags: str) -> None:
         """Then it is sent."""
         job_id = await queued(client)
-        assert (await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})).status_code == 200
+        assert (
+            await client.get(f"{URL}/{job_id}", headers={"If-None-Match": tags})
+        ).status_code == 200
 
     async def test_tags_in_several_headers(self, client: AsyncClient) -> None:
         """They are one list."""
@@ -87,8 +99,12 @@ class TestETag:
 
 
 class TestUnchangedJob:
-    async def test_place_in_the_queue_moves_without_a_new_version(self, client: AsyncClient, store: JobStore) -> None:
-        """What the gateway rendered before is not told again where somebody else began to run meanwhile."""
+    async def test_place_in_the_queue_moves_without_a_new_version(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
+        """What the gateway rendered before is not told again where somebody else began to run
+        meanwhile.
+        """
         _, second = await queued(client), await queued(client)
         before = [(await client.get(f"{URL}/{second}")).json() for _ in range(2)]
         claimed(store)
@@ -107,7 +123,9 @@ class TestUnchangedJob:
 
 class TestLongPoll:
     async def test_it_returns_at_the_change(self, client: AsyncClient, store: JobStore) -> None:
-        """And not at the next look: the bound lies far below the time that the caller would wait."""
+        """And not at the next look: the bound lies far below the time that the caller would
+        wait.
+        """
         job_id = await queued(client)
         headers = {"Prefer": "wait=50", "If-None-Match": '"1"'}
         started = time.monotonic()
@@ -128,7 +146,9 @@ class TestLongPoll:
         response = await asyncio.wait_for(client.get(f"{URL}/{job_id}", headers=headers), 10)
         assert response.json()["status"] == "running"
 
-    async def test_with_any_state_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_with_any_state_it_waits_for_the_next_change(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """Whatever the caller has, it is not more than what is there now."""
         job_id = await queued(client)
         headers = {"Prefer": "wait=30", "If-None-Match": "*"}
@@ -137,16 +157,22 @@ class TestLongPoll:
         answer: Response = await asyncio.wait_for(waiting, 10)
         assert (answer.status_code, answer.json()["status"]) == (200, "running")
 
-    async def test_without_a_tag_it_waits_for_the_next_change(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_without_a_tag_it_waits_for_the_next_change(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """From the state at which the request arrives."""
         job_id = await queued(client)
         claim = claimed(store)
-        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"})
+        waiting = await begun(
+            client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"}
+        )
         store.renew(claim, NEWS)
         assert (await waiting).json()["progress"]["step"] == 1
 
     @pytest.mark.parametrize(("tag", "status"), [({"If-None-Match": '"2"'}, 304), ({}, 200)])
-    async def test_ended_job_is_not_waited_for(self, client: AsyncClient, tag: dict[str, str], status: int) -> None:
+    async def test_ended_job_is_not_waited_for(
+        self, client: AsyncClient, tag: dict[str, str], status: int
+    ) -> None:
         """It never changes again."""
         job_id = await queued(client)
         await client.post(f"{URL}/{job_id}/cancel")
@@ -182,16 +208,22 @@ class TestLongPoll:
     ) -> None:
         """RFC 7240; the state named here is an old one, so nobody really waits."""
         job_id = await queued(client)
-        response = await client.get(f"{URL}/{job_id}", headers={"Prefer": prefer, "If-None-Match": '"0"'})
+        response = await client.get(
+            f"{URL}/{job_id}", headers={"Prefer": prefer, "If-None-Match": '"0"'}
+        )
         assert response.status_code == 200
         assert response.headers.get("preference-applied") == applied
 
     async def test_job_that_ended_and_was_deleted_meanwhile(
         self, client: AsyncClient, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """Told at once, not after the wait; both in one step, as another gateway may be faster than the news."""
+        """Told at once, not after the wait; both in one step, as another gateway may be faster than
+        the news.
+        """
         job_id = await queued(client)
-        waiting = await begun(client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"})
+        waiting = await begun(
+            client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"}
+        )
         with redis_server.client.pipeline(transaction=True) as both:
             both.eval(CANCEL, 0, job_id, DEFAULT_TENANT)
             both.eval(DELETE, 0, job_id, DEFAULT_TENANT)
@@ -206,9 +238,13 @@ class TestLongPoll:
 
 
 class TestSubmitAndWait:
-    async def test_job_that_ends_in_time_is_the_answer(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_job_that_ends_in_time_is_the_answer(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """One request from drawings to video; steps on the way do not end the wait."""
-        waiting = await begun(client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"})
+        waiting = await begun(
+            client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"}
+        )
         claim = claimed(store)
         store.renew(claim, NEWS)
         store.succeed(claim, [stored_output()], Timing(), MODEL)
@@ -224,28 +260,44 @@ class TestSubmitAndWait:
         assert response.headers["location"]
         assert response.headers["retry-after"]
 
-    async def test_retry_under_the_same_key_waits_as_well(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_retry_under_the_same_key_waits_as_well(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """The first answer was lost; the second gives the same service."""
         key = {"Idempotency-Key": "take-3"}
         await client.post(URL, files=files(), headers=key)
-        waiting = await begun(client, store, "POST", URL, files=files(), headers=key | {"Prefer": "wait=50"})
+        waiting = await begun(
+            client, store, "POST", URL, files=files(), headers=key | {"Prefer": "wait=50"}
+        )
         store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
         response: Response = await waiting
-        assert (response.json()["status"], response.headers["idempotent-replayed"]) == ("succeeded", "true")
+        assert (response.json()["status"], response.headers["idempotent-replayed"]) == (
+            "succeeded",
+            "true",
+        )
 
-    async def test_job_canceled_and_deleted_meanwhile(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_job_canceled_and_deleted_meanwhile(
+        self, client: AsyncClient, store: JobStore
+    ) -> None:
         """Whoever did it, the waiting caller hears that it is gone."""
-        waiting = await begun(client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"})
+        waiting = await begun(
+            client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"}
+        )
         (job,) = (await client.get(URL)).json()["data"]
         await client.post(f"{URL}/{job['id']}/cancel")
         await client.delete(f"{URL}/{job['id']}")
         response: Response = await asyncio.wait_for(waiting, 10)
-        assert (response.status_code, response.json().get("status")) in ((200, "canceled"), (404, 404))
+        assert (response.status_code, response.json().get("status")) in (
+            (200, "canceled"),
+            (404, 404),
+        )
 
 
 class TestFollow:
     async def test_redis_that_is_away_is_waited_for(self, mortal_redis: RedisServer) -> None:
-        """A reader that is woken meanwhile finds no Redis; its stream goes on when there is one again."""
+        """A reader that is woken meanwhile finds no Redis; its stream goes on when there is one
+        again.
+        """
         store, feed = AsyncJobStore(mortal_redis.url), ChangeFeed(mortal_redis.url)
         watch, worker = JobWatch(store, feed), JobStore(mortal_redis.url)
         feed.start()

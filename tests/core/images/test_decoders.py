@@ -1,4 +1,6 @@
-"""Processes that decode: what they answer, what they may take, and what is left when one of them dies."""
+"""Processes that decode: what they answer, what they may take, and what is left when one of them
+dies.
+"""
 
 import json
 import os
@@ -36,7 +38,11 @@ GOOD = ImageFacts("image/png", 64, 40)
 
 def children(parent: int | None = None) -> list[psutil.Process]:
     """The decoders of this process, or of another one."""
-    return [one for one in psutil.Process(parent).children() if any("decoder" in word for word in one.cmdline())]
+    return [
+        one
+        for one in psutil.Process(parent).children()
+        if any("decoder" in word for word in one.cmdline())
+    ]
 
 
 @pytest.fixture
@@ -73,7 +79,9 @@ class TestVerdicts:
         assert real.inspect(data) == inspect_image(data, max_pixels=MAX_PIXELS)
         width, height, pixels = real.draw(data)
         expected = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
-        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8).reshape(height, width, 3), expected)
+        np.testing.assert_array_equal(
+            np.frombuffer(pixels, np.uint8).reshape(height, width, 3), expected
+        )
 
     def test_refusals_have_the_same_words(self, real: Decoders) -> None:
         """The caller reads them; the process that refused goes on."""
@@ -96,10 +104,18 @@ class TestVerdicts:
             ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
         ],
     )
-    def test_largest_image_fits_the_memory(self, mode: str, file_format: str, options: dict) -> None:
+    def test_largest_image_fits_the_memory(
+        self, mode: str, file_format: str, options: dict
+    ) -> None:
         """Of each format what takes most; a limit that refuses good images would be none."""
-        data = encoded(Image.effect_noise((3000, 3000), 10).convert("RGB").convert(mode), file_format, **options)
-        limits = DecoderLimits(max_pixels=9_000_000, max_bytes=len(data), cpu_time=timedelta(seconds=60))
+        data = encoded(
+            Image.effect_noise((3000, 3000), 10).convert("RGB").convert(mode),
+            file_format,
+            **options,
+        )
+        limits = DecoderLimits(
+            max_pixels=9_000_000, max_bytes=len(data), cpu_time=timedelta(seconds=60)
+        )
         decoders = Decoders(limits)
         try:
             assert decoders.inspect(data).width == 3000
@@ -123,7 +139,10 @@ class TestDeaths:
             (b"answer " + b" " * 2000, "answer nonsense"),
             (b'answer {"content_type": "text/html", "width": 1, "height": 1}', "answer nonsense"),
             (b'answer {"content_type": "image/png", "width": 1e3, "height": 1}', "answer nonsense"),
-            (b'answer {"content_type": "image/png", "width": 1000001, "height": 1}', "answer nonsense"),
+            (
+                b'answer {"content_type": "image/png", "width": 1000001, "height": 1}',
+                "answer nonsense",
+            ),
         ],
     )
     def test_cost_one_image(self, dying: Decoders, order: bytes, reason: str) -> None:
@@ -139,7 +158,9 @@ class TestDeaths:
         decoders = Decoders(HURRIED, DYING)
         try:
             for _ in range(2):
-                with pytest.raises(UnreadableImage, match="within 1 s of CPU time but takes longer"):
+                with pytest.raises(
+                    UnreadableImage, match="within 1 s of CPU time but takes longer"
+                ):
                     decoders.inspect(b"compute")
                 assert decoders.inspect(png()) == GOOD
         finally:
@@ -160,7 +181,9 @@ class TestDeaths:
         assert real.inspect(png()) == GOOD
 
     def test_killed_again_and_again(self, dying: Decoders) -> None:
-        """Then it is a matter of the machine, and may be tried later; no verdict about the image."""
+        """Then it is a matter of the machine, and may be tried later; no verdict about the
+        image.
+        """
         with pytest.raises(Unavailable, match="was killed; try again"):
             dying.inspect(b"killed")
         assert dying.inspect(png()) == GOOD
@@ -183,7 +206,9 @@ class TestConfinement:
     def test_process_has_nothing_of_its_parent(
         self, dying: Decoders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """No variable, no open file, no module that it does not need; it is small, and dumps no memory."""
+        """No variable, no open file, no module that it does not need; it is small, and dumps no
+        memory.
+        """
         monkeypatch.setenv("TOONCRAFTER_S3_SECRET_ACCESS_KEY", "secret")
         with (tmp_path / "secret").open("w") as file:
             os.set_inheritable(file.fileno(), True)
@@ -204,7 +229,9 @@ class TestConfinement:
         assert len(outcomes) == 9
         assert set(outcomes.values()) <= {"EACCES", "EPERM"}, outcomes
 
-    def test_what_a_decoder_prints_is_in_no_log(self, dying: Decoders, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_what_a_decoder_prints_is_in_no_log(
+        self, dying: Decoders, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         """Some print what they do not understand."""
         dying.inspect(b"print drawing")
         assert "drawing" not in "".join(capfd.readouterr())
@@ -219,17 +246,23 @@ class TestLife:
             assert list(threads.map(dying.inspect, [png()] * 30)) == [GOOD] * 30
         assert len(children()) <= 3
 
-    def test_replaced_after_so_many_images(self, dying: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_replaced_after_so_many_images(
+        self, dying: Decoders, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What a decoder leaks does not add up."""
         monkeypatch.setattr(decoders, "IMAGES_OF_ONE_PROCESS", 2)
         pids = [state(dying)["pid"] for _ in range(4)]
         assert pids[0] == pids[1] != pids[2] == pids[3]
 
-    @pytest.mark.parametrize("program", ["no such module", "no such interpreter", "not one that decodes"])
+    @pytest.mark.parametrize(
+        "program", ["no such module", "no such interpreter", "not one that decodes"]
+    )
     def test_none_can_be_made(self, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
         """That says nothing about the image: it may be sent again."""
         if program != "no such module":
-            monkeypatch.setattr(sys, "executable", {"no such interpreter": "/nowhere"}.get(program, "/bin/false"))
+            monkeypatch.setattr(
+                sys, "executable", {"no such interpreter": "/nowhere"}.get(program, "/bin/false")
+            )
         decoders = Decoders(LIMITS, "core.nothing")
         with pytest.raises(Unavailable, match="no process can be made that decodes images"):
             decoders.inspect(png())
@@ -247,7 +280,9 @@ class TestLife:
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        wait_until(lambda: any("sleep" in one.status() for one in children()), "a process has begun")
+        wait_until(
+            lambda: any("sleep" in one.status() for one in children()), "a process has begun"
+        )
         dying.close()
         waiting.join(20)
         assert [type(error) for error in heard] == [Unavailable]
@@ -255,14 +290,20 @@ class TestLife:
 
     @pytest.mark.parametrize("order", [b"good", b"compute"])
     def test_none_outlives_its_parent(self, order: bytes) -> None:
-        """A parent that is killed can end nobody: an idle process ends with its orders, a busy one with its time."""
+        """A parent that is killed can end nobody: an idle process ends with its orders, a busy one
+        with its time.
+        """
         program = (
-            "import sys; from datetime import timedelta; from core.images.decoder import DecoderLimits;"
+            "import sys; from datetime import timedelta; from core.images.decoder import "
+            "DecoderLimits;"
             "from core.images.pool import Decoders;"
-            f"Decoders(DecoderLimits({MAX_PIXELS}, 2**20, timedelta(seconds=1)), {DYING!r}).inspect({order!r})"
+            f"Decoders(DecoderLimits({MAX_PIXELS}, 2**20, timedelta(seconds=1)), "
+            f"{DYING!r}).inspect({order!r})"
         )
         keeps = f"try:\n {program}\nexcept Exception as error: print(error, flush=True)\nimport time; time.sleep(600)"
-        with subprocess.Popen([sys.executable, "-c", keeps], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        with subprocess.Popen(
+            [sys.executable, "-c", keeps], cwd=ROOT, stdout=subprocess.PIPE
+        ) as parent:
             wait_until(lambda: children(parent.pid), "it has a decoder")
             (process,) = children(parent.pid)
             if order == b"good":

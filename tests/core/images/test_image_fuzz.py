@@ -1,4 +1,6 @@
-"""Images that chance has bent: read with the right size or refused in words, by a process that lives through it."""
+"""Images that chance has bent: read with the right size or refused in words, by a process that
+lives through it.
+"""
 
 import re
 import struct
@@ -30,7 +32,9 @@ REFUSALS = re.compile(
     r"|has to be decodable within \d+ MiB but takes more"
 )
 # Where readers count: nothing, one, the edges of 8, 16 and 32 bits with and without a sign
-NUMBERS = st.sampled_from([0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+NUMBERS = st.sampled_from(
+    [0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +46,16 @@ def decoders() -> Iterator[Decoders]:
 
 @st.composite
 def bent(draw: st.DrawFn) -> bytes:
-    """A good image, changed in up to four places; the checksums of a PNG are put right in half of the cases."""
+    """A good image, changed in up to four places; the checksums of a PNG are put right in half of
+    the cases.
+    """
     data = bytearray(draw(st.sampled_from(SEEDS)))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, max(0, len(data) - 1)))
         length = draw(st.sampled_from([1, 2, 4, 16]))
-        match draw(st.sampled_from(["bit", "number", "little number", "cut", "remove", "repeat", "splice"])):
+        match draw(
+            st.sampled_from(["bit", "number", "little number", "cut", "remove", "repeat", "splice"])
+        ):
             case "bit" if data:
                 data[place] ^= 1 << draw(st.integers(0, 7))
             case "number":
@@ -79,14 +87,18 @@ def checked(data: bytes) -> bytes:
 
 
 ENTRIES = st.tuples(
-    st.one_of(st.integers(254, 347), st.sampled_from([0x0112, 0x8769, 0x8825, 0xA005, 700, 33_723, 34_675, 37_724])),
+    st.one_of(
+        st.integers(254, 347),
+        st.sampled_from([0x0112, 0x8769, 0x8825, 0xA005, 700, 33_723, 34_675, 37_724]),
+    ),
     st.integers(0, 18),
     st.one_of(st.integers(0, 40), NUMBERS),
     st.one_of(st.integers(0, 300), NUMBERS),
 )
 TIFFS = st.builds(
     lambda entries, pixels, following: tiff(
-        {256: 16, 257: 16} | {number: (kind, count, value) for number, kind, count, value in entries},
+        {256: 16, 257: 16}
+        | {number: (kind, count, value) for number, kind, count, value in entries},
         pixels,
         next_directory=following,
     ),
@@ -100,7 +112,20 @@ JPEGS_OF_CAMERAS = st.builds(
     NUMBERS,
 )
 CHUNKS = st.sampled_from(
-    [b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"acTL", b"fcTL"]
+    [
+        b"PLTE",
+        b"tRNS",
+        b"gAMA",
+        b"cHRM",
+        b"iCCP",
+        b"eXIf",
+        b"tEXt",
+        b"zTXt",
+        b"iTXt",
+        b"pHYs",
+        b"acTL",
+        b"fcTL",
+    ]
 )
 PNGS = st.builds(
     png_of,
@@ -135,7 +160,9 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_
 
 
 def test_bent_images(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same ones in each run, so that a run says something of the code; one process lives through all of them."""
+    """The same ones in each run, so that a run says something of the code; one process lives
+    through all of them.
+    """
     monkeypatch.setattr("core.images.pool.IMAGES_OF_ONE_PROCESS", 10**9)
 
     @runs(max_examples=2_500, derandomize=True, deadline=None, suppress_health_check=QUIET)

@@ -1,6 +1,7 @@
 """What attackers make of images, by hand: bombs, loops, lies about sizes, two formats in one file.
 
-Each goes through a process that decodes, as in the gateway, and leaves it alive unless its limits had to end it.
+Each goes through a process that decodes, as in the gateway, and leaves it alive unless its limits
+had to end it.
 """
 
 import os
@@ -17,7 +18,17 @@ from core.images.decoder import DecoderLimits
 from core.images.formats import UnreadableImage
 from core.images.pool import Decoders
 from testkit import image_corpus as corpus
-from testkit.image_corpus import EXIF_IFD, LONG, ORIENTATION, SIZE, exif_of, jpeg_with_exif, png_of, tiff, zeros
+from testkit.image_corpus import (
+    EXIF_IFD,
+    LONG,
+    ORIENTATION,
+    SIZE,
+    exif_of,
+    jpeg_with_exif,
+    png_of,
+    tiff,
+    zeros,
+)
 from testkit.jobs import drawing, encoded
 from tests.core.images.test_decoders import children
 
@@ -103,14 +114,20 @@ class TestGoodOnes:
             (EXIF_IFD, 4, 1, 0xFFFFFFFF),
         ],
     )
-    def test_nonsense_of_a_camera(self, decoders: Decoders, entry: tuple[int, int, int, int]) -> None:
-        """A directory that leads to itself, a size without end, an orientation that is none: shown upright."""
+    def test_nonsense_of_a_camera(
+        self, decoders: Decoders, entry: tuple[int, int, int, int]
+    ) -> None:
+        """A directory that leads to itself, a size without end, an orientation that is none: shown
+        upright.
+        """
         data = jpeg_with_exif(exif_of([entry], next_directory=8))
         assert accepted(decoders, data) == ("image/jpeg", *SIZE)
 
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
     @pytest.mark.parametrize("profile", [b"", b"x", b"\xff" * 128, os.urandom(300_000)], ids=len)
-    def test_colour_profile_that_is_none(self, decoders: Decoders, file_format: str, profile: bytes) -> None:
+    def test_colour_profile_that_is_none(
+        self, decoders: Decoders, file_format: str, profile: bytes
+    ) -> None:
         """We convert no colours, so it is never looked at."""
         assert accepted(decoders, encoded(RGB, file_format, icc_profile=profile))[1:] == SIZE
 
@@ -121,7 +138,18 @@ class TestOtherFormats:
         [
             *(
                 encoded(RGB, name)
-                for name in ("GIF", "BMP", "ICO", "PPM", "TGA", "JPEG2000", "AVIF", "DDS", "PDF", "EPS")
+                for name in (
+                    "GIF",
+                    "BMP",
+                    "ICO",
+                    "PPM",
+                    "TGA",
+                    "JPEG2000",
+                    "AVIF",
+                    "DDS",
+                    "PDF",
+                    "EPS",
+                )
             ),
             b"8BPS\0\1" + bytes(100),
             b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
@@ -135,7 +163,9 @@ class TestOtherFormats:
         ],
     )
     def test_are_refused_whatever_their_name(self, decoders: Decoders, data: bytes) -> None:
-        """No name is ever looked at, and no reader beyond the four, which start no program, is tried."""
+        """No name is ever looked at, and no reader beyond the four, which start no program, is
+        tried.
+        """
         assert refused(decoders, data) == NONE_OF_THEM
 
 
@@ -152,7 +182,10 @@ class TestBombs:
 
     def test_more_pixels_than_the_picture_has(self, decoders: Decoders) -> None:
         """What is past its end is not unpacked."""
-        assert accepted(decoders, png_of(pixels=(b"\0" + bytes(72)) * 16 + bytes(100 * 2**20)))[1:] == SIZE
+        assert (
+            accepted(decoders, png_of(pixels=(b"\0" + bytes(72)) * 16 + bytes(100 * 2**20)))[1:]
+            == SIZE
+        )
         assert accepted(decoders, tiff(GRAY | {259: 8}, BOMB)) == ("image/tiff", 16, 16)
 
     @pytest.mark.parametrize(
@@ -171,7 +204,9 @@ class TestBombs:
         assert refused(decoders, data).startswith("has to ")
 
     @pytest.mark.parametrize("size", [(900, 900), (16_384, 16_384)])
-    def test_canvas_larger_than_its_picture(self, decoders: Decoders, size: tuple[int, int]) -> None:
+    def test_canvas_larger_than_its_picture(
+        self, decoders: Decoders, size: tuple[int, int]
+    ) -> None:
         """WebP says its size twice."""
         assert refused(decoders, corpus.webp_with_size(*size)).startswith(BROKEN)
 
@@ -202,7 +237,10 @@ class TestLies:
             tiff(GRAY | {277: 65_535}, bytes(256)),
             tiff(GRAY | {258: 64}, bytes(2560)),
             tiff(GRAY | {322: 65_535, 323: 65_535, 324: ..., 325: 256}, bytes(256)),
-            tiff(GRAY | {322: 65_535, 323: 65_535, 324: ..., 325: 256, 259: 8}, zlib.compress(bytes(256))),
+            tiff(
+                GRAY | {322: 65_535, 323: 65_535, 324: ..., 325: 256, 259: 8},
+                zlib.compress(bytes(256)),
+            ),
             tiff(GRAY | {322: 16_384, 323: 16_384, 324: ..., 325: len(BOMB), 259: 8}, BOMB),
             *(
                 tiff(GRAY | {259: number}, bytes(range(256)))
@@ -211,7 +249,9 @@ class TestLies:
         ],
     )
     def test_of_sizes_places_and_packing(self, decoders: Decoders, data: bytes) -> None:
-        """Refused as broken, not as an image of another format, which would send its author astray."""
+        """Refused as broken, not as an image of another format, which would send its author
+        astray.
+        """
         assert refused(decoders, data).startswith(BROKEN)
 
     @pytest.mark.parametrize(
@@ -226,16 +266,24 @@ class TestLies:
     )
     def test_that_harm_nobody(self, decoders: Decoders, tags: dict[int, object]) -> None:
         """Loops and sizes in what nobody reads; the picture is whole."""
-        assert accepted(decoders, tiff(GRAY | tags, bytes(256), next_directory=8)) == ("image/tiff", 16, 16)
+        assert accepted(decoders, tiff(GRAY | tags, bytes(256), next_directory=8)) == (
+            "image/tiff",
+            16,
+            16,
+        )
 
     @pytest.mark.parametrize("mode", ["LAB", "F", "I"])
     def test_levels_without_a_meaning(self, decoders: Decoders, mode: str) -> None:
         """Nobody knows which value is white, so nobody guesses."""
         assert refused(decoders, encoded(Image.new(mode, SIZE), "TIFF")).startswith("has to ")
 
-    @pytest.mark.parametrize("name", ["png, rgb", "jpeg, progressive", "webp, lossy", "tiff, tiff_lzw"])
+    @pytest.mark.parametrize(
+        "name", ["png, rgb", "jpeg, progressive", "webp, lossy", "tiff, tiff_lzw"]
+    )
     def test_file_that_ends_anywhere(self, decoders: Decoders, name: str) -> None:
-        """Wherever it broke off, it is refused or, where nothing but an end mark is missing, whole."""
+        """Wherever it broke off, it is refused or, where nothing but an end mark is missing,
+        whole.
+        """
         whole = corpus.seeds()[name]
         expected = decoders.draw(whole)
         for kept in range(len(whole)):
@@ -246,4 +294,7 @@ class TestLies:
 
 def test_image_larger_than_its_limit(decoders: Decoders) -> None:
     """Whoever forgot to count its bytes: it is not sent to a process."""
-    assert refused(decoders, bytes(LIMITS.max_bytes + 1)) == "has to have at most 2097152 bytes but has 2097153"
+    assert (
+        refused(decoders, bytes(LIMITS.max_bytes + 1))
+        == "has to have at most 2097152 bytes but has 2097153"
+    )

@@ -26,7 +26,9 @@ class TestFormats:
             ("TIFF", {"compression": "tiff_lzw"}, "image/tiff"),
         ],
     )
-    def test_lossless_formats_keep_every_pixel(self, file_format: str, options: dict, content_type: str) -> None:
+    def test_lossless_formats_keep_every_pixel(
+        self, file_format: str, options: dict, content_type: str
+    ) -> None:
         """The array is the drawing, whatever it came in."""
         data = encoded(drawing(), file_format, **options)
         facts = inspect_image(data, max_pixels=MAX_PIXELS)
@@ -36,12 +38,16 @@ class TestFormats:
     @pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
     def test_jpeg_in_every_colour_model(self, mode: str) -> None:
         """CMYK comes from print work; its white stays white and its gray gray."""
-        data = encoded(Image.new("RGB", (32, 32), (200, 200, 200)).convert(mode), "JPEG", quality=95)
+        data = encoded(
+            Image.new("RGB", (32, 32), (200, 200, 200)).convert(mode), "JPEG", quality=95
+        )
         assert inspect_image(data, max_pixels=MAX_PIXELS).content_type == "image/jpeg"
         np.testing.assert_allclose(rgb(data).astype(int), 200, atol=3)
 
     def test_jpeg_of_a_phone_is_a_jpeg(self) -> None:
-        """Phones append further pictures (a depth or gain map) to the first, the multi-picture format."""
+        """Phones append further pictures (a depth or gain map) to the first, the multi-picture
+        format.
+        """
         data = encoded(drawing(), "MPO", save_all=True, append_images=[drawing(32, 20)])
         assert inspect_image(data, max_pixels=MAX_PIXELS).content_type == "image/jpeg"
         assert rgb(data).shape == (40, 64, 3)
@@ -54,7 +60,9 @@ class TestFormats:
 
     def test_first_picture_of_an_animation(self) -> None:
         """A still is wanted; what follows is left out."""
-        data = encoded(drawing(color="red"), "PNG", save_all=True, append_images=[drawing(color="blue")])
+        data = encoded(
+            drawing(color="red"), "PNG", save_all=True, append_images=[drawing(color="blue")]
+        )
         np.testing.assert_array_equal(rgb(data), np.asarray(drawing(color="red")))
 
 
@@ -70,21 +78,26 @@ class TestLevels:
         """Fully, half and not at all; what colour hides below full transparency does not matter."""
         pixels = np.array([[[255, 0, 0, 0], [0, 0, 0, 128], [0, 0, 255, 255]]], dtype=np.uint8)
         np.testing.assert_allclose(
-            rgb(encoded(Image.fromarray(pixels))).astype(int), [[[255] * 3, [127] * 3, [0, 0, 255]]], atol=1
+            rgb(encoded(Image.fromarray(pixels))).astype(int),
+            [[[255] * 3, [127] * 3, [0, 0, 255]]],
+            atol=1,
         )
 
     def test_transparent_palette_and_gray(self) -> None:
         """Both say in different ways which colour is none."""
         palette = drawing(color="red").quantize(4)
         ground = palette.getpixel((63, 0))
-        np.testing.assert_array_equal(rgb(encoded(palette, transparency=ground))[0, 63], [255, 255, 255])
+        np.testing.assert_array_equal(
+            rgb(encoded(palette, transparency=ground))[0, 63], [255, 255, 255]
+        )
         gray_alpha = Image.new("LA", (4, 4), (0, 0))
         np.testing.assert_array_equal(rgb(encoded(gray_alpha)), 255)
 
 
 class TestOrientation:
     UPRIGHT = drawing()
-    # how a camera stores the upright picture for each EXIF orientation: the inverse of what a viewer has to do
+    # how a camera stores the upright picture for each EXIF orientation: the inverse of what a
+    # viewer has to do
     STORED = {  # noqa: RUF012  # a table that nobody changes
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -102,11 +115,15 @@ class TestOrientation:
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = self.UPRIGHT.transpose(self.STORED[orientation])
-        options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(file_format, {})
+        options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(
+            file_format, {}
+        )
         data = encoded(stored, file_format, exif=exif, **options)
         facts = inspect_image(data, max_pixels=MAX_PIXELS)
         assert (facts.width, facts.height) == self.UPRIGHT.size
-        np.testing.assert_allclose(rgb(data).astype(int), np.asarray(self.UPRIGHT).astype(int), atol=8)
+        np.testing.assert_allclose(
+            rgb(data).astype(int), np.asarray(self.UPRIGHT).astype(int), atol=8
+        )
 
 
 class TestRefused:
@@ -136,13 +153,17 @@ class TestRefused:
 
     def test_50000_pixels_wide(self) -> None:
         """The sides have their own limit: a strip of one pixel's height has few pixels."""
-        with pytest.raises(UnreadableImage, match=f"at most {MAX_SIDE} pixels wide and high but is 50000x1"):
+        with pytest.raises(
+            UnreadableImage, match=f"at most {MAX_SIDE} pixels wide and high but is 50000x1"
+        ):
             inspect_image(png(50_000, 1), max_pixels=MAX_PIXELS)
 
     @pytest.mark.parametrize("size", [(513, 64), (64, 513)])
     def test_strip_is_refused(self, size: tuple[int, int]) -> None:
         """Its short side would be scaled to the canvas, and its long side to gigabytes."""
-        with pytest.raises(UnreadableImage, match=f"at most {MAX_ASPECT} times as long on one side but is"):
+        with pytest.raises(
+            UnreadableImage, match=f"at most {MAX_ASPECT} times as long on one side but is"
+        ):
             inspect_image(png(*size), max_pixels=MAX_PIXELS)
 
     @pytest.mark.parametrize("dtype", [np.float32, np.int32])
@@ -153,7 +174,9 @@ class TestRefused:
             inspect_image(encoded(picture, "TIFF"), max_pixels=MAX_PIXELS)
 
     def test_too_many_pixels_are_refused_before_they_are_decoded(self) -> None:
-        """The header alone is enough: of a bomb that claims 16000x16000 there is not even a pixel."""
+        """The header alone is enough: of a bomb that claims 16000x16000 there is not even a
+        pixel.
+        """
         whole = png(8, 8)
         size = (16_000).to_bytes(4, "big") * 2
         header = whole[:16] + size + whole[24:29]

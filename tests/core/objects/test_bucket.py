@@ -22,9 +22,13 @@ def test_bucket_is_made_once(new_bucket: Settings) -> None:
 
 
 def test_refusal_is_told(new_bucket: Settings) -> None:
-    """A bucket name that no server takes never becomes right by waiting, so the patience has an end."""
+    """A bucket name that no server takes never becomes right by waiting, so the patience has an
+    end.
+    """
     with pytest.raises(Exception, match=r"(?i)bucket"):
-        make_bucket(new_bucket.model_copy(update={"s3_bucket": "Not_A_Bucket!"}), patience_seconds=0)
+        make_bucket(
+            new_bucket.model_copy(update={"s3_bucket": "Not_A_Bucket!"}), patience_seconds=0
+        )
 
 
 def test_bucket_has_to_be_named(settings: Settings) -> None:

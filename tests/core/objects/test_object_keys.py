@@ -45,7 +45,8 @@ NASTY = [
     "a" * 5000 + "/..",
 ]
 PARTS = st.one_of(
-    st.sampled_from(["..", ".", "", "jobs", "inputs", "%2e%2e", "\0", "~", "a" * 300, *NASTY]), st.text(max_size=8)
+    st.sampled_from(["..", ".", "", "jobs", "inputs", "%2e%2e", "\0", "~", "a" * 300, *NASTY]),
+    st.text(max_size=8),
 )
 PATHS = st.lists(PARTS, max_size=6).map("/".join)
 

@@ -23,7 +23,9 @@ def links(tmp_path: Path) -> SignedLinks:
 def parts(link: str) -> tuple[str, dict[str, str]]:
     """Key and query of a link."""
     address = urlsplit(link)
-    return address.path.removeprefix(PATH), {name: values[0] for name, values in parse_qs(address.query).items()}
+    return address.path.removeprefix(PATH), {
+        name: values[0] for name, values in parse_qs(address.query).items()
+    }
 
 
 def test_it_permits_what_it_was_made_for(links: SignedLinks) -> None:
@@ -53,7 +55,8 @@ def test_it_cannot_be_bent(links: SignedLinks, change: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "key"), [("PUT", KEY), ("GET", "jobs/itp_2/outputs/1/video.mp4"), ("GET", f"{KEY}/../a")]
+    ("method", "key"),
+    [("PUT", KEY), ("GET", "jobs/itp_2/outputs/1/video.mp4"), ("GET", f"{KEY}/../a")],
 )
 def test_it_permits_nothing_else(links: SignedLinks, method: str, key: str) -> None:
     """No other object, and no writing where reading was meant."""
@@ -74,7 +77,10 @@ def test_processes_on_one_folder_share_the_secret(tmp_path: Path) -> None:
     secret = tmp_path / "links.secret"
     gateways = [SignedLinks(secret) for _ in range(8)]
     signed: list[str] = []
-    starts = [threading.Thread(target=lambda one=one: signed.append(one.sign("GET", KEY, HOUR))) for one in gateways]
+    starts = [
+        threading.Thread(target=lambda one=one: signed.append(one.sign("GET", KEY, HOUR)))
+        for one in gateways
+    ]
     for start in starts:
         start.start()
     for start in starts:

@@ -39,7 +39,12 @@ class TestObjects:
         self, storage: ObjectStorage, stored_keys: Callable[[], set[str]]
     ) -> None:
         """Also one whose name begins alike."""
-        for key in ("jobs/itp_1/inputs/a", "jobs/itp_1/outputs/1/b", "jobs/itp_10/inputs/a", "jobs/itp_2/inputs/a"):
+        for key in (
+            "jobs/itp_1/inputs/a",
+            "jobs/itp_1/outputs/1/b",
+            "jobs/itp_10/inputs/a",
+            "jobs/itp_2/inputs/a",
+        ):
             storage.put(key, b"x", "image/png")
         storage.delete_prefix("jobs/itp_1/")
         assert stored_keys() == {"jobs/itp_10/inputs/a", "jobs/itp_2/inputs/a"}
@@ -47,7 +52,17 @@ class TestObjects:
 
     @pytest.mark.parametrize(
         "key",
-        ["", "/etc/passwd", "../secret", "jobs/../../secret", "jobs//a", "jobs/.hidden", "jobs/a\n", "jobs/a/", "a\0"],
+        [
+            "",
+            "/etc/passwd",
+            "../secret",
+            "jobs/../../secret",
+            "jobs//a",
+            "jobs/.hidden",
+            "jobs/a\n",
+            "jobs/a/",
+            "a\0",
+        ],
     )
     def test_keys_that_try_to_leave_are_refused(self, storage: ObjectStorage, key: str) -> None:
         """Before anything is touched, by every call that takes one."""
@@ -172,7 +187,10 @@ class TestBucket:
     @pytest.mark.parametrize("missing", ["server", "bucket"])
     def test_storage_that_is_not_there(self, s3_settings: Settings, missing: str) -> None:
         """Every call says so in our words, without address or key."""
-        change = {"server": {"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"}, "bucket": {"s3_bucket": "gone"}}
+        change = {
+            "server": {"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"},
+            "bucket": {"s3_bucket": "gone"},
+        }
         storage = open_storage(s3_settings.model_copy(update=change[missing]))
         for call in (
             storage.ping,

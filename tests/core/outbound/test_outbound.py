@@ -1,4 +1,6 @@
-"""Fetching from strangers, over real sockets and real TLS; only the way to public addresses leads back here."""
+"""Fetching from strangers, over real sockets and real TLS; only the way to public addresses leads
+back here.
+"""
 
 import asyncio
 import gzip
@@ -16,12 +18,30 @@ import trustme
 from core.outbound.fetch import Outbound, TooLarge
 from core.outbound.urls import ForbiddenUrl, UnreachableUrl
 from core.telemetry.logging import configure_logging
-from testkit.web import Answer, Internet, NameServer, Visit, WebServer, always, by_resource, http, web_server
+from testkit.web import (
+    Answer,
+    Internet,
+    NameServer,
+    Visit,
+    WebServer,
+    always,
+    by_resource,
+    http,
+    web_server,
+)
 
 PUBLIC, OTHER = "93.184.215.14", "2606:4700::1111"
 URL = "https://images.example.com/a.png"
 SOON = timedelta(seconds=20)  # only ends a hang
-PRIVATE = ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "fd00:ec2::254", "::ffff:10.0.0.1"]
+PRIVATE = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "::1",
+    "fd00:ec2::254",
+    "::ffff:10.0.0.1",
+]
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +69,14 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 class World:
     """A server on the public Internet, the names of its hosts, and a client with the guard."""
 
-    def __init__(self, server: WebServer, names: NameServer, internet: Internet, outbound: Outbound) -> None:
+    def __init__(
+        self, server: WebServer, names: NameServer, internet: Internet, outbound: Outbound
+    ) -> None:
         self.server, self.names, self.internet, self._outbound = server, names, internet, outbound
 
-    async def fetch(self, url: str = URL, *, max_bytes: int = 1000, patience: timedelta = SOON) -> bytes:
+    async def fetch(
+        self, url: str = URL, *, max_bytes: int = 1000, patience: timedelta = SOON
+    ) -> bytes:
         return await self._outbound.fetch(url, max_bytes=max_bytes, patience=patience)
 
     async def check(self, url: str) -> None:
@@ -66,7 +90,11 @@ Worlds = Callable[..., AbstractAsyncContextManager[World]]
 def world(tls: ssl.SSLContext, trusted: None) -> Worlds:
     @asynccontextmanager
     async def world(
-        answer: Answer, names: NameServer | None = None, *, dead: tuple[str, ...] = (), honest: bool = False
+        answer: Answer,
+        names: NameServer | None = None,
+        *,
+        dead: tuple[str, ...] = (),
+        honest: bool = False,
     ) -> AsyncIterator[World]:
         names = names or NameServer(images=[PUBLIC], cdn=[OTHER], private=["10.0.0.1"])
         async with web_server(answer, tls) as server:
@@ -99,7 +127,9 @@ class TestFetch:
 
     async def test_next_address_where_the_first_is_dead(self, world: Worlds) -> None:
         """A host whose IPv6 is broken is reached by its IPv4 address."""
-        async with world(always(http(b"drawing")), NameServer(images=[OTHER, PUBLIC]), dead=(OTHER,)) as web:
+        async with world(
+            always(http(b"drawing")), NameServer(images=[OTHER, PUBLIC]), dead=(OTHER,)
+        ) as web:
             assert await web.fetch() == b"drawing"
             assert web.internet.reached == [(OTHER, 443), (PUBLIC, 443)]
 
@@ -115,7 +145,9 @@ class TestFetch:
             assert await web.fetch(f"https://{PUBLIC}/a.png") == b"drawing"
             assert web.names.asked == []
 
-    async def test_environment_has_no_say(self, world: Worlds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def test_environment_has_no_say(
+        self, world: Worlds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Neither a proxy, which would resolve the name itself, nor a password file."""
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -148,7 +180,9 @@ class TestAddresses:
                     await call(f"https://{host}/latest/meta-data/")
             assert web.internet.reached == []
 
-    @pytest.mark.parametrize("answers", [[PUBLIC, "10.0.0.1"], ["10.0.0.1", PUBLIC], [OTHER, PUBLIC, "::1"]])
+    @pytest.mark.parametrize(
+        "answers", [[PUBLIC, "10.0.0.1"], ["10.0.0.1", PUBLIC], [OTHER, PUBLIC, "::1"]]
+    )
     async def test_mixed_answers(self, world: Worlds, answers: list[str]) -> None:
         """One private address among public ones spoils them all."""
         async with world(always(http()), NameServer(images=answers)) as web:
@@ -166,7 +200,9 @@ class TestAddresses:
 
     async def test_answer_that_changes_before_the_connection(self, world: Worlds) -> None:
         """There is one answer: what was judged is what is connected to."""
-        async with world(always(http(b"drawing")), NameServer(images=[[PUBLIC], ["127.0.0.1"]])) as web:
+        async with world(
+            always(http(b"drawing")), NameServer(images=[[PUBLIC], ["127.0.0.1"]])
+        ) as web:
             assert await web.fetch() == b"drawing"
             assert web.internet.reached == [(PUBLIC, 443)]
 
@@ -230,20 +266,32 @@ def redirect(to: str, status: str = "302 Found") -> bytes:
 
 
 class TestRedirects:
-    @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+    @pytest.mark.parametrize(
+        "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+    )
     async def test_is_followed_to_another_host(self, world: Worlds, status: str) -> None:
         """With its own name server answer, and without what the first host set."""
-        answers = {"/a.png": redirect("https://cdn.example.com/b.png?x=1", status), "/b.png?x=1": http(b"drawing")}
+        answers = {
+            "/a.png": redirect("https://cdn.example.com/b.png?x=1", status),
+            "/b.png?x=1": http(b"drawing"),
+        }
         async with world(by_resource(answers)) as web:
             assert await web.fetch() == b"drawing"
             assert web.internet.reached == [(PUBLIC, 443), (OTHER, 443)]
             first, last = web.server.visits
-            assert (last.server_name, last.headers["host"]) == ("cdn.example.com", "cdn.example.com")
+            assert (last.server_name, last.headers["host"]) == (
+                "cdn.example.com",
+                "cdn.example.com",
+            )
             assert first.headers.keys() == last.headers.keys()
 
     async def test_relative_ones_up_to_three(self, world: Worlds) -> None:
         """The fourth is one too many."""
-        answers = {"/a.png": redirect("/1"), "/1": redirect("2"), "/2": redirect("//cdn.example.com/3")}
+        answers = {
+            "/a.png": redirect("/1"),
+            "/1": redirect("2"),
+            "/2": redirect("//cdn.example.com/3"),
+        }
         async with world(by_resource(answers | {"/3": http(b"drawing")})) as web:
             assert await web.fetch() == b"drawing"
         async with world(by_resource(answers | {"/3": redirect("/4")})) as web:
@@ -254,9 +302,23 @@ class TestRedirects:
     @pytest.mark.parametrize(
         "location",
         [
-            *("https://private.example.com/", "https://127.0.0.1/", "https://[::ffff:7f00:1]/", "https://localhost/"),
-            *("http://images.example.com/", "https://images.example.com:8443/", "https://u:p@images.example.com/"),
-            *("file:///etc/passwd", "//169.254.169.254/latest", "https://2130706433/", "https://x\\@127.0.0.1/"),
+            *(
+                "https://private.example.com/",
+                "https://127.0.0.1/",
+                "https://[::ffff:7f00:1]/",
+                "https://localhost/",
+            ),
+            *(
+                "http://images.example.com/",
+                "https://images.example.com:8443/",
+                "https://u:p@images.example.com/",
+            ),
+            *(
+                "file:///etc/passwd",
+                "//169.254.169.254/latest",
+                "https://2130706433/",
+                "https://x\\@127.0.0.1/",
+            ),
         ],
     )
     async def test_to_where_no_request_may_go(self, world: Worlds, location: str) -> None:
@@ -313,7 +375,11 @@ class TestBodies:
                 await web.fetch(max_bytes=1000)
 
     @pytest.mark.parametrize(
-        "head", [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3e9\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]
+        "head",
+        [
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3e9\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+        ],
     )
     async def test_too_large_unannounced(self, world: Worlds, head: bytes) -> None:
         """Counted while it arrives."""
@@ -322,7 +388,9 @@ class TestBodies:
                 await web.fetch(max_bytes=1000)
 
     async def test_endless(self, world: Worlds) -> None:
-        """The connection is closed soon after the limit; what came further lay in the buffers of the machine."""
+        """The connection is closed soon after the limit; what came further lay in the buffers of
+        the machine.
+        """
         async with world(endless) as web:
             with pytest.raises(TooLarge):
                 await web.fetch(max_bytes=1000)
@@ -335,7 +403,9 @@ class TestBodies:
             with pytest.raises(UnreachableUrl, match=r"did not end within 0\.3 s"):
                 await web.fetch(max_bytes=10**6, patience=timedelta(seconds=0.3))
 
-    @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "gzip, identity", "GZIP"])
+    @pytest.mark.parametrize(
+        "encoding", ["gzip", "br", "zstd", "deflate", "gzip, identity", "GZIP"]
+    )
     async def test_compressed(self, world: Worlds, encoding: str) -> None:
         """A kilobyte that would unpack to a megabyte is not unpacked."""
         bomb = gzip.compress(bytes(10**6))
@@ -343,7 +413,9 @@ class TestBodies:
             with pytest.raises(UnreachableUrl, match="compressed"):
                 await web.fetch(max_bytes=10_000)
 
-    @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "500 Oops", "204 No Content", "206 Partial"])
+    @pytest.mark.parametrize(
+        "status", ["404 Not Found", "403 Forbidden", "500 Oops", "204 No Content", "206 Partial"]
+    )
     async def test_other_status(self, world: Worlds, status: str) -> None:
         """The page that says so is no drawing."""
         async with world(always(http(b"", status))) as web:
@@ -374,16 +446,24 @@ class TestAllowedHosts:
         async with web_server(always(http(b"drawing"))) as server:
             outbound = Outbound([f"127.0.0.1:{server.port}"])
             await outbound.check(f"{server.url}/a.png")
-            assert await outbound.fetch(f"{server.url}/a.png", max_bytes=1000, patience=SOON) == b"drawing"
+            assert (
+                await outbound.fetch(f"{server.url}/a.png", max_bytes=1000, patience=SOON)
+                == b"drawing"
+            )
             assert server.visits[0].headers["host"] == f"127.0.0.1:{server.port}"
             await outbound.close()
 
-    async def test_name_with_tls_and_an_authority_of_its_own(self, tls: ssl.SSLContext, trusted: None) -> None:
+    async def test_name_with_tls_and_an_authority_of_its_own(
+        self, tls: ssl.SSLContext, trusted: None
+    ) -> None:
         """Addresses are free, certificates are not."""
         async with web_server(always(http(b"drawing")), tls) as server:
             host = f"studio.example.com:{server.port}"
             outbound = Outbound([host], resolve=NameServer(studio=["127.0.0.1"]))
-            assert await outbound.fetch(f"https://{host}/a.png", max_bytes=1000, patience=SOON) == b"drawing"
+            assert (
+                await outbound.fetch(f"https://{host}/a.png", max_bytes=1000, patience=SOON)
+                == b"drawing"
+            )
             (visit,) = server.visits
             assert (visit.server_name, visit.headers["host"]) == ("studio.example.com", host)
             await outbound.close()
@@ -411,7 +491,9 @@ def debug_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-async def test_secrets_of_urls_are_in_no_log(world: Worlds, debug_log: pytest.LogCaptureFixture) -> None:
+async def test_secrets_of_urls_are_in_no_log(
+    world: Worlds, debug_log: pytest.LogCaptureFixture
+) -> None:
     """Not at the most talkative level, not for a redirect, not when it fails."""
     answers = {"/a.png?sig=hunter2": redirect("https://cdn.example.com/b.png?token=hunter2")}
     async with world(by_resource(answers)) as web:

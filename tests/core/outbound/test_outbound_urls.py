@@ -1,11 +1,17 @@
-"""URLs of strangers: every known way to make two readers see two hosts is refused before anybody is asked."""
+"""URLs of strangers: every known way to make two readers see two hosts is refused before anybody is
+asked.
+"""
 
 import pytest
 
 from core.outbound.urls import Endpoint, ForbiddenUrl, parse_endpoint, parse_url
 
 SCHEME, PORT = "begin with `https://`", "port has to be 443"
-HOST, CHARACTERS, USER = "public name or a plain IP address", "RFC 3986", "without user and password"
+HOST, CHARACTERS, USER = (
+    "public name or a plain IP address",
+    "RFC 3986",
+    "without user and password",
+)
 AUTHORITY = "has to have one host"
 
 
@@ -93,7 +99,11 @@ def test_url_that_breaks_a_rule(url: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("url", "host", "resource"),
     [
-        ("https://images.example.com/a.png?sig=a%2Fb&x=1", "images.example.com", "/a.png?sig=a%2Fb&x=1"),
+        (
+            "https://images.example.com/a.png?sig=a%2Fb&x=1",
+            "images.example.com",
+            "/a.png?sig=a%2Fb&x=1",
+        ),
         ("HTTPS://Images.Example.COM", "images.example.com", "/"),
         ("https://images.example.com:443/a.png#part", "images.example.com", "/a.png"),
         ("https://images.example.com:/a.png", "images.example.com", "/a.png"),
@@ -138,8 +148,17 @@ class TestAllowedHosts:
     @pytest.mark.parametrize(
         "url",
         [
-            *("http://127.0.0.1:9001/", "http://127.0.0.1/", "http://127.0.0.2:9000/", "https://minio/"),
-            *("http://minio.example.com/", "http://127.0.0.1:9000@images.example.com/", "ftp://127.0.0.1:9000/"),
+            *(
+                "http://127.0.0.1:9001/",
+                "http://127.0.0.1/",
+                "http://127.0.0.2:9000/",
+                "https://minio/",
+            ),
+            *(
+                "http://minio.example.com/",
+                "http://127.0.0.1:9000@images.example.com/",
+                "ftp://127.0.0.1:9000/",
+            ),
             *("http://user@127.0.0.1:9000/", "http://127.1:9000/", "http://localhost:9000/"),
         ],
     )
@@ -148,7 +167,9 @@ class TestAllowedHosts:
         with pytest.raises(ForbiddenUrl):
             parse_url(url, self.ALLOWED)
 
-    @pytest.mark.parametrize("text", ["127.0.0.1", "minio:", "minio:0", "http://minio:80", "a@b:80", "minio:80/x", ""])
+    @pytest.mark.parametrize(
+        "text", ["127.0.0.1", "minio:", "minio:0", "http://minio:80", "a@b:80", "minio:80/x", ""]
+    )
     def test_entry_that_is_no_host_and_port(self, text: str) -> None:
         """Found at the start and not at the first request."""
         with pytest.raises(ValueError, match=r"has to be `host:port`|Port"):
@@ -156,7 +177,11 @@ class TestAllowedHosts:
 
     @pytest.mark.parametrize(
         ("text", "endpoint"),
-        [("MinIO:9000", ("minio", 9000)), ("[::1]:9000", ("::1", 9000)), ("127.0.0.1:80", ("127.0.0.1", 80))],
+        [
+            ("MinIO:9000", ("minio", 9000)),
+            ("[::1]:9000", ("::1", 9000)),
+            ("127.0.0.1:80", ("127.0.0.1", 80)),
+        ],
     )
     def test_entry(self, text: str, endpoint: tuple[str, int]) -> None:
         """As an operator writes it."""

@@ -34,18 +34,26 @@ ALLOWED = {
 class TestStates:
     @pytest.mark.parametrize("before", JobState)
     @pytest.mark.parametrize("after", JobState)
-    def test_transitions_are_those_that_the_contract_draws(self, before: JobState, after: JobState) -> None:
+    def test_transitions_are_those_that_the_contract_draws(
+        self, before: JobState, after: JobState
+    ) -> None:
         """The table in the code against the picture in the API's description."""
         assert (after in TRANSITIONS[before]) == ((before.value, after.value) in ALLOWED)
 
     def test_three_states_are_final(self) -> None:
         """An ended job never changes again."""
-        assert {state.value for state in JobState if state.is_final} == {"succeeded", "failed", "canceled"}
+        assert {state.value for state in JobState if state.is_final} == {
+            "succeeded",
+            "failed",
+            "canceled",
+        }
 
 
 class TestIds:
     def test_ids_fit_their_pattern_and_sort_by_age(self) -> None:
-        """Listing newest first needs no index beside the id; within a millisecond the order is free."""
+        """Listing newest first needs no index beside the id; within a millisecond the order is
+        free.
+        """
         ids = [new_job_id() for _ in range(200)]
         assert all(re.match(ID_PATTERN, job_id) for job_id in ids)
         assert len(set(ids)) == len(ids)
@@ -65,7 +73,11 @@ class TestIds:
         assert output_key(job_id, 1, "video.mp4") != output_key(job_id, 2, "video.mp4")
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants naive bounds and adds the zone
+@given(
+    st.datetimes(
+        min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)
+    )
+)  # noqa: DTZ001  # hypothesis wants naive bounds and adds the zone
 def test_times_survive_redis(moment: datetime) -> None:
     """Redis holds milliseconds; what is finer is rounded away."""
     assert abs(from_milliseconds(as_milliseconds(moment)) - moment) <= timedelta(microseconds=500)

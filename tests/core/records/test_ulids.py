@@ -19,7 +19,9 @@ def made_at(milliseconds: int, nanoseconds: int, chance: bytes = bytes(8)) -> st
 
 
 @given(MILLISECONDS, NANOSECONDS, st.binary(min_size=8, max_size=8))
-def test_time_and_chance_are_where_they_belong(milliseconds: int, nanoseconds: int, chance: bytes) -> None:
+def test_time_and_chance_are_where_they_belong(
+    milliseconds: int, nanoseconds: int, chance: bytes
+) -> None:
     """Whoever reads an id as the specification says finds both."""
     read = ULID.from_str(made_at(milliseconds, nanoseconds, chance))
     assert read.milliseconds == milliseconds

@@ -47,13 +47,17 @@ class TestNextVersion:
     async def test_its_jobs_are_shown(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """An old gateway answers for them, in the words it knows; it may also cancel and delete them."""
+        """An old gateway answers for them, in the words it knows; it may also cancel and delete
+        them.
+        """
         job = await submit(of_version(async_store, NEXT))
         add_what_only_the_next_version_knows(redis_server, job.id)
         view = await async_store.read(job.id)
         assert view is not None
         assert (view.job, view.queue_position) == (job, 0)
-        assert [listed.job.id for listed in await async_store.page(status=None, after=None, limit=5)] == [job.id]
+        assert [
+            listed.job.id for listed in await async_store.page(status=None, after=None, limit=5)
+        ] == [job.id]
         canceled = await async_store.cancel(job.id)
         assert canceled is not None
         assert canceled.job.status is JobState.CANCELED
@@ -70,7 +74,11 @@ class TestNextVersion:
         assert next_worker.count_ready(schema=NEXT) == 1
 
     async def test_what_it_added_is_kept(
-        self, async_store: AsyncJobStore, next_worker: JobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        next_worker: JobStore,
+        upkeep: UpkeepStore,
+        redis_server: RedisServer,
     ) -> None:
         """No old process writes a part of the record anew that it did not make."""
         job = await submit(of_version(async_store, NEXT))
@@ -85,10 +93,20 @@ class TestNextVersion:
         assert {name: stored[name] for name in added} == added
         assert stored["status"] == "succeeded"
 
-    async def test_words_that_only_it_knows(self, async_store: AsyncJobStore, redis_server: RedisServer) -> None:
-        """Such a job cannot be shown in truth; the caller is told to ask again and meets a new gateway."""
+    async def test_words_that_only_it_knows(
+        self, async_store: AsyncJobStore, redis_server: RedisServer
+    ) -> None:
+        """Such a job cannot be shown in truth; the caller is told to ask again and meets a new
+        gateway.
+        """
         job = await submit(of_version(async_store, NEXT))
-        progress = {"stage": "upscaling", "step": 1, "steps": 4, "percent": 50.0, "eta_seconds": None}
+        progress = {
+            "stage": "upscaling",
+            "step": 1,
+            "steps": 4,
+            "percent": 50.0,
+            "eta_seconds": None,
+        }
         redis_server.client.hset(keys.JOB + job.id, "progress", json.dumps(progress))
         with pytest.raises(Unavailable, match="newer gateway"):
             await async_store.read(job.id)
@@ -111,7 +129,9 @@ class TestPreviousVersion:
 
 class TestFartherVersions:
     async def test_neither_run_nor_shown(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """Who skips a version at an update is told so, and the job waits for somebody who knows it."""
+        """Who skips a version at an update is told so, and the job waits for somebody who knows
+        it.
+        """
         job = await submit(of_version(async_store, NEXT + 1))
         with pytest.raises(Unavailable, match=f"has schema {NEXT + 1} but this process reads"):
             await async_store.read(job.id)

@@ -13,7 +13,9 @@ from testkit.servers import RedisServer
 SMALL, LARGE = 256 * 256, 512 * 320
 
 
-async def submit(store: AsyncJobStore, width: int, height: int, priority: Priority = Priority.INTERACTIVE) -> str:
+async def submit(
+    store: AsyncJobStore, width: int, height: int, priority: Priority = Priority.INTERACTIVE
+) -> str:
     job_id = new_job_id()
     request = generation_request(priority, width=width, height=height)
     await store.submit(job_id, request, metadata={}, ttl=timedelta(hours=1), request_id="")
@@ -35,13 +37,17 @@ class TestCanvas:
         assert [claimed(store, SMALL) for _ in range(3)] == [first, second, None]
         assert claimed(store, None) == large
 
-    async def test_limit_is_the_largest_that_fits(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_limit_is_the_largest_that_fits(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """Portrait or landscape: memory asks for the area."""
         job_id = await submit(async_store, 320, 512)
         assert claimed(store, LARGE - 1) is None
         assert claimed(store, LARGE) == job_id
 
-    async def test_oldest_comes_first_among_several_sizes(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_oldest_comes_first_among_several_sizes(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """A size is no lane of its own."""
         ids = [await submit(async_store, side, side) for side in (256, 128, 256, 192)]
         assert [claimed(store, SMALL) for _ in ids] == ids
@@ -57,7 +63,9 @@ class TestCanvas:
     async def test_thousands_that_do_not_fit_cost_no_more_than_one(
         self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """The script looks at each kind of demand once; the calls that it makes are counted by Redis."""
+        """The script looks at each kind of demand once; the calls that it makes are counted by
+        Redis.
+        """
 
         def calls() -> int:
             stats = redis_server.client.info("commandstats")
@@ -81,7 +89,9 @@ class TestSchema:
     async def test_job_of_a_newer_version_is_left_to_newer_workers(
         self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """While gateways and workers are updated one after the other, an old worker runs what it understands."""
+        """While gateways and workers are updated one after the other, an old worker runs what it
+        understands.
+        """
         newer = await submit(async_store, 128, 128)
         as_next_version_enqueues(redis_server, newer)
         older = await submit(async_store, 128, 128)

@@ -8,7 +8,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.images.formats import MAX_ASPECT
-from core.shots.canvas import CANVASES, MAX_SIDE, MIN_SIDE, Box, Size, boxes_on_canvas, canvas_for, content_box
+from core.shots.canvas import (
+    CANVASES,
+    MAX_SIDE,
+    MIN_SIDE,
+    Box,
+    Size,
+    boxes_on_canvas,
+    canvas_for,
+    content_box,
+)
 
 sides = st.integers(1, 16_384)
 canvas_sides = st.integers(MIN_SIDE // 64, MAX_SIDE // 64).map(lambda count: 64 * count)
@@ -51,7 +60,12 @@ class TestCanvas:
         def distance(width: int, height: int) -> float:
             return abs(math.log(width / height) - math.log(drawing.width / drawing.height))
 
-        others = [(w, h) for w in range(64, 2561, 64) for h in range(64, 2561, 64) if 122_880 <= w * h <= 163_840]
+        others = [
+            (w, h)
+            for w in range(64, 2561, 64)
+            for h in range(64, 2561, 64)
+            if 122_880 <= w * h <= 163_840
+        ]
         assert all(distance(*chosen) <= distance(*other) + 1e-8 for other in others)
 
     @given(drawings())
@@ -71,12 +85,14 @@ class TestContentBox:
         [
             ((1920, 1080), (512, 320), (0, 16, 512, 288)),  # bars above and below
             ((1080, 1920), (320, 512), (16, 0, 288, 512)),  # left and right
-            ((1600, 1200), (448, 320), (11, 0, 426, 320)),  # 426.7 becomes 426, the nearest even number
+            # 426.7 becomes 426, the nearest even number
+            ((1600, 1200), (448, 320), (11, 0, 426, 320)),
             ((1000, 1000), (384, 384), (0, 0, 384, 384)),
             ((1998, 1080), (512, 256), (19, 0, 474, 256)),
             ((4096, 2560), (512, 320), (0, 0, 512, 320)),
             ((16, 10), (512, 320), (0, 0, 512, 320)),  # smaller than the canvas
-            ((800, 100), (128, 1024), (0, 504, 128, 16)),  # the flattest picture that can be asked for
+            # the flattest picture that can be asked for
+            ((800, 100), (128, 1024), (0, 504, 128, 16)),
             ((1366, 854), (512, 320), (0, 0, 512, 320)),  # less than a pixel off: no bar
         ],
     )
@@ -85,7 +101,9 @@ class TestContentBox:
         assert content_box(Size(*drawing), Size(*canvas)) == box
 
     @given(drawings(), canvases)
-    def test_picture_lies_inside_the_canvas_and_keeps_its_shape(self, drawing: Size, canvas: Size) -> None:
+    def test_picture_lies_inside_the_canvas_and_keeps_its_shape(
+        self, drawing: Size, canvas: Size
+    ) -> None:
         """As large as it fits, centred, even, and at most one pixel off the exact aspect ratio."""
         box = content_box(drawing, canvas)
         assert box.left >= 0

@@ -39,7 +39,9 @@ async def mortal_way(mortal_redis: RedisServer) -> AsyncIterator[AsyncRedis]:
 
 
 async def comes_back(ask: Script) -> None:
-    """Return once a question is answered again; within the time that is promised, threefold on a slow machine."""
+    """Return once a question is answered again; within the time that is promised, threefold on a
+    slow machine.
+    """
     async with asyncio.timeout(3 * BACK_SECONDS):
         while True:
             with suppress(Unavailable):
@@ -52,28 +54,41 @@ class TestManyCallers:
     """Whoever asks gets the answer to its own question."""
 
     async def test_all_at_once(self, way: AsyncRedis) -> None:
-        """Hundreds of clients that come back at the same moment are served, not told that Redis is away."""
+        """Hundreds of clients that come back at the same moment are served, not told that Redis is
+        away.
+        """
         echo, callers = way.script(ECHO), [str(number) for number in range(MOST_WAITING // 2)]
         assert await asyncio.gather(*(echo(caller) for caller in callers)) == callers
 
-    async def test_one_connection_carries_them(self, way: AsyncRedis, redis_server: RedisServer) -> None:
+    async def test_one_connection_carries_them(
+        self, way: AsyncRedis, redis_server: RedisServer
+    ) -> None:
         """However many ask at the same moment, also before it is open."""
         before = int(redis_server.client.info("stats")["total_connections_received"])
         echo = way.script(ECHO)
         await asyncio.gather(*(echo(str(number)) for number in range(100)))
         assert int(redis_server.client.info("stats")["total_connections_received"]) == before + 1
 
-    async def test_too_many_hear_so_at_once(self, way: AsyncRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_too_many_hear_so_at_once(
+        self, way: AsyncRedis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Rather than after a while; those who had come before are served."""
         monkeypatch.setattr(async_redis, "MOST_WAITING", 10)
         echo = way.script(ECHO)
         await echo("the connection is open")
-        answers = await asyncio.gather(*(echo(str(number)) for number in range(15)), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(echo(str(number)) for number in range(15)), return_exceptions=True
+        )
         assert answers[:10] == [str(number) for number in range(10)]
-        assert all(isinstance(answer, Unavailable) and "more requests" in answer.detail for answer in answers[10:])
+        assert all(
+            isinstance(answer, Unavailable) and "more requests" in answer.detail
+            for answer in answers[10:]
+        )
 
     async def test_caller_who_gives_up_leaves_no_foreign_answer(self, way: AsyncRedis) -> None:
-        """A client went away while Redis worked: the next who asks gets the answer to its own question."""
+        """A client went away while Redis worked: the next who asks gets the answer to its own
+        question.
+        """
         echo = way.script(ECHO)
         for number in range(50):
             task = asyncio.create_task(echo("mine"))
@@ -82,7 +97,9 @@ class TestManyCallers:
             task.cancel()
             assert await echo(str(number)) == str(number)
 
-    async def test_first_caller_who_gives_up_leaves_the_others_their_connection(self, way: AsyncRedis) -> None:
+    async def test_first_caller_who_gives_up_leaves_the_others_their_connection(
+        self, way: AsyncRedis
+    ) -> None:
         """They wait for the connection that it began to open."""
         echo = way.script(ECHO)
         first, second = asyncio.create_task(echo("first")), asyncio.create_task(echo("second"))
@@ -115,14 +132,20 @@ class TestRedisAway:
         mortal_redis.freeze()
         try:
             begun = time.monotonic()
-            answers = await asyncio.gather(*(echo(str(number)) for number in range(20)), return_exceptions=True)
+            answers = await asyncio.gather(
+                *(echo(str(number)) for number in range(20)), return_exceptions=True
+            )
             assert time.monotonic() - begun < 3 * async_redis.PATIENCE_SECONDS
-            assert all(isinstance(answer, Unavailable) and "Timeout" in answer.detail for answer in answers)
+            assert all(
+                isinstance(answer, Unavailable) and "Timeout" in answer.detail for answer in answers
+            )
         finally:
             mortal_redis.thaw()
         await comes_back(echo)
 
-    async def test_frozen_before_the_first_call(self, mortal_way: AsyncRedis, mortal_redis: RedisServer) -> None:
+    async def test_frozen_before_the_first_call(
+        self, mortal_way: AsyncRedis, mortal_redis: RedisServer
+    ) -> None:
         """The system accepts connections for a process that does not answer."""
         mortal_redis.freeze()
         try:
@@ -150,7 +173,9 @@ class TestRedisAway:
             mortal_redis.thaw()
         assert await late == "late"
 
-    async def test_killed_and_started_again(self, mortal_way: AsyncRedis, mortal_redis: RedisServer) -> None:
+    async def test_killed_and_started_again(
+        self, mortal_way: AsyncRedis, mortal_redis: RedisServer
+    ) -> None:
         """Who waits hears at once that the connection broke."""
         echo = mortal_way.script(ECHO)
         await echo("the connection is open")

@@ -39,7 +39,9 @@ class TestCancel:
         assert store.recover_expired_leases()[:2] == ([], [])
         self._ended_as_canceled(unwanted.job.id, store, redis_server)
 
-    def test_given_back_it_ends(self, unwanted: Claim, store: JobStore, redis_server: RedisServer) -> None:
+    def test_given_back_it_ends(
+        self, unwanted: Claim, store: JobStore, redis_server: RedisServer
+    ) -> None:
         """A worker that stops need not know what its caller wished."""
         store.give_back(unwanted)
         self._ended_as_canceled(unwanted.job.id, store, redis_server)

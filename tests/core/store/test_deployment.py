@@ -1,4 +1,6 @@
-"""What a job has to expect: from the workers, the lanes, the running jobs and the last runs, in a real Redis."""
+"""What a job has to expect: from the workers, the lanes, the running jobs and the last runs, in a
+real Redis.
+"""
 
 import asyncio
 import heapq
@@ -12,7 +14,14 @@ from hypothesis import strategies as st
 from core.records.job import ModelInfo, Priority, Progress, Stage, Timing, new_job_id
 from core.records.worker import WorkerRecord, WorkerState
 from core.store import keys
-from core.store.deployment import LARGE_FLEET, AsyncDeployment, Deployment, Lane, Unknown, wait_behind
+from core.store.deployment import (
+    LARGE_FLEET,
+    AsyncDeployment,
+    Deployment,
+    Lane,
+    Unknown,
+    wait_behind,
+)
 from core.store.forecast import RecentRun
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
@@ -24,7 +33,9 @@ OTHER_CARD = MODEL.model_copy(update={"device": "NVIDIA H200"})
 
 
 def worker(
-    state: WorkerState = WorkerState.IDLE, model: ModelInfo = MODEL, max_canvas_pixels: int | None = None
+    state: WorkerState = WorkerState.IDLE,
+    model: ModelInfo = MODEL,
+    max_canvas_pixels: int | None = None,
 ) -> WorkerRecord:
     return WorkerRecord("gpu-1:7", state, 1, model, max_canvas_pixels)
 
@@ -56,8 +67,14 @@ class TestWait:
     def test_busy_worker_ends_its_job_first(self) -> None:
         """As soon as its own job says what is left, else as long as a typical one."""
         busy = worker(WorkerState.BUSY)
-        assert deployment(busy, running=(4.0,), runs=(run(),)).expected_wait(Priority.INTERACTIVE) == 4.0
-        assert deployment(busy, running=(None,), runs=(run(),)).expected_wait(Priority.INTERACTIVE) == 10.0
+        assert (
+            deployment(busy, running=(4.0,), runs=(run(),)).expected_wait(Priority.INTERACTIVE)
+            == 4.0
+        )
+        assert (
+            deployment(busy, running=(None,), runs=(run(),)).expected_wait(Priority.INTERACTIVE)
+            == 10.0
+        )
 
     def test_work_ahead_is_shared_by_the_workers(self) -> None:
         """Six jobs of 10 s before two workers."""
@@ -79,7 +96,11 @@ class TestWait:
     def test_worker_that_cannot_take_the_canvas_does_not_count(self) -> None:
         """A small card beside a large one that is busy."""
         seen = deployment(
-            worker(max_canvas_pixels=100_000), worker(WorkerState.BUSY), running=(), runs=(run(),), interactive=0
+            worker(max_canvas_pixels=100_000),
+            worker(WorkerState.BUSY),
+            running=(),
+            runs=(run(),),
+            interactive=0,
         )
         assert seen.expected_wait(Priority.INTERACTIVE, pixels=50_000) == 0.0
         small = deployment(worker(max_canvas_pixels=100_000))
@@ -90,20 +111,28 @@ class TestWait:
         seen = deployment(worker(WorkerState.BUSY), interactive=3, running=(None,))
         assert seen.expected_wait(Priority.INTERACTIVE) is Unknown.NO_RECENT_RUN
 
-    @given(st.lists(st.floats(0, 100), min_size=1, max_size=8), st.integers(0, 50), st.floats(0.1, 60))
-    def test_it_is_what_a_queue_would_do_within_one_job(self, free_in: list[float], jobs: int, seconds: float) -> None:
+    @given(
+        st.lists(st.floats(0, 100), min_size=1, max_size=8), st.integers(0, 50), st.floats(0.1, 60)
+    )
+    def test_it_is_what_a_queue_would_do_within_one_job(
+        self, free_in: list[float], jobs: int, seconds: float
+    ) -> None:
         """Played through job by job: each goes to the worker that is free first."""
         workers = sorted(free_in)
         heapq.heapify(workers)
         for _ in range(jobs):
             heapq.heapreplace(workers, workers[0] + seconds)
-        assert wait_behind(sorted(free_in), jobs * seconds) == pytest.approx(workers[0], abs=seconds)
+        assert wait_behind(sorted(free_in), jobs * seconds) == pytest.approx(
+            workers[0], abs=seconds
+        )
 
 
 class TestRelevantRuns:
     def test_only_those_of_a_live_worker_count(self) -> None:
         """The card was exchanged: what the old one took tells nothing."""
-        seen = deployment(worker(model=OTHER_CARD), runs=(run(60.0), run(8.0, OTHER_CARD), run(60.0)))
+        seen = deployment(
+            worker(model=OTHER_CARD), runs=(run(60.0), run(8.0, OTHER_CARD), run(60.0))
+        )
         assert [found.seconds for found in seen.runs] == [8.0]
         assert deployment(worker(model=OTHER_CARD), runs=(run(60.0),)).runs == []
 
@@ -133,12 +162,25 @@ class TestLook:
         assert await reader.look() == deployment()
 
     async def test_everything_is_seen_at_once(
-        self, reader: AsyncDeployment, redis_server: RedisServer, store: JobStore, async_store: AsyncJobStore
+        self,
+        reader: AsyncDeployment,
+        redis_server: RedisServer,
+        store: JobStore,
+        async_store: AsyncJobStore,
     ) -> None:
-        """Workers with their limit, lanes with their age, what is left of running jobs, and the last run."""
-        for priority in (Priority.INTERACTIVE, Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH):
+        """Workers with their limit, lanes with their age, what is left of running jobs, and the
+        last run.
+        """
+        for priority in (
+            Priority.INTERACTIVE,
+            Priority.INTERACTIVE,
+            Priority.BATCH,
+            Priority.BATCH,
+        ):
             request = generation_request(priority=priority)
-            await async_store.submit(new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id="")
+            await async_store.submit(
+                new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id=""
+            )
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report("gpu-1:7", state=WorkerState.BUSY, max_canvas_pixels=163_840)
         store.report("gpu-2:8", state=WorkerState.LOADING)
@@ -147,14 +189,20 @@ class TestLook:
         assert claims[0]
         assert claims[1]
         store.succeed(claims[0], [], Timing(run_seconds=10.0, denoise_seconds=10.0), MODEL)
-        store.renew(claims[1], Progress(stage=Stage.DENOISING, step=2, steps=4, percent=50.0, eta_seconds=7.5))
+        store.renew(
+            claims[1],
+            Progress(stage=Stage.DENOISING, step=2, steps=4, percent=50.0, eta_seconds=7.5),
+        )
 
         seen = await reader.look()
         assert {(w.name, w.state, w.max_canvas_pixels, w.model) for w in seen.workers} == {
             ("gpu-1:7", "busy", 163_840, MODEL),
             ("gpu-2:8", "loading", None, None),
         }
-        assert [(lane.priority, lane.waiting) for lane in seen.lanes] == [("interactive", 0), ("batch", 1)]
+        assert [(lane.priority, lane.waiting) for lane in seen.lanes] == [
+            ("interactive", 0),
+            ("batch", 1),
+        ]
         assert seen.lanes[0].oldest_seconds is None
         assert seen.lanes[1].oldest_seconds is not None
         assert sorted(seen.remaining_seconds, key=str) == [7.5, None]
@@ -168,10 +216,16 @@ class TestLook:
         async_store: AsyncJobStore,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """A look at each holds Redis up; what waits is told fresh nevertheless, and the workers again in a moment."""
+        """A look at each holds Redis up; what waits is told fresh nevertheless, and the workers
+        again in a moment.
+        """
 
         def looks() -> int:
-            return int(redis_server.client.info("commandstats").get("cmdstat_lrange", {"calls": 0})["calls"])
+            return int(
+                redis_server.client.info("commandstats").get("cmdstat_lrange", {"calls": 0})[
+                    "calls"
+                ]
+            )
 
         monkeypatch.setattr(
             "core.store.deployment.KEPT_SECONDS_FOR_EACH", 1.0

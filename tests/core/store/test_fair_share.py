@@ -57,7 +57,9 @@ def let_wait(server: RedisServer, job_id: str, duration: timedelta) -> None:
 
 
 class TestTurns:
-    async def test_flood_delays_nobody_else(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_flood_delays_nobody_else(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Another tenant's first job is next, once the job that runs has ended."""
         flooder, other = async_store.of("flooder"), async_store.of("other")
         await flood(flooder, FLOOD)
@@ -69,7 +71,9 @@ class TestTurns:
     async def test_flood_of_interactive_work_delays_batch_by_a_bounded_time(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """Once a tenant's batch job has waited for `BATCH_PATIENCE`, one goes first; then others again."""
+        """Once a tenant's batch job has waited for `BATCH_PATIENCE`, one goes first; then others
+        again.
+        """
         await flood(async_store.of("flooder"), 5)
         waiting = [await submit(async_store.of("renderer"), Priority.BATCH) for _ in range(2)]
         assert serve(store, redis_server, 2) == ["flooder"] * 2
@@ -97,7 +101,9 @@ class TestTurns:
     async def test_tenants_take_turns(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """Jobs of the same length: one of each in every round, whoever came first and with however many."""
+        """Jobs of the same length: one of each in every round, whoever came first and with however
+        many.
+        """
         for tenant, jobs in (("a", 6), ("b", 3), ("c", 3)):
             await flood(async_store.of(tenant), jobs)
         served = serve(store, redis_server, 12)
@@ -126,7 +132,9 @@ class TestTurns:
     async def test_who_pauses_saves_nothing_up(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """A tenant that comes back after an hour takes turns at once, and does not take the hour back."""
+        """A tenant that comes back after an hour takes turns at once, and does not take the hour
+        back.
+        """
         await flood(async_store.of("idle"), 1)
         end(store, claim(store))
         await flood(async_store.of("busy"), 6)
@@ -145,7 +153,9 @@ class TestTurns:
     async def test_use_that_nobody_minded_is_no_debt(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """Hours on a deployment where nobody else waited delay no later job behind another tenant's flood."""
+        """Hours on a deployment where nobody else waited delay no later job behind another tenant's
+        flood.
+        """
         alone, flooder = async_store.of("alone"), async_store.of("flooder")
         await flood(alone, 1)
         held = claim(store)
@@ -173,13 +183,17 @@ class TestTurns:
 
 class TestPlace:
     async def test_place_counts_turns(self, async_store: AsyncJobStore) -> None:
-        """Not the thousand jobs of somebody else, of which only one comes before each of one's own."""
+        """Not the thousand jobs of somebody else, of which only one comes before each of one's
+        own.
+        """
         await flood(async_store.of("flooder"), 10)
         other = async_store.of("other")
         jobs = [await submit(other) for _ in range(3)]
         assert [await place(other, job) for job in jobs] == [1, 3, 5]
 
-    async def test_batch_waits_for_everybodys_interactive_work(self, async_store: AsyncJobStore) -> None:
+    async def test_batch_waits_for_everybodys_interactive_work(
+        self, async_store: AsyncJobStore
+    ) -> None:
         """The better lane of all tenants comes first."""
         await flood(async_store.of("studio"), 4)
         assert await place(async_store, await submit(async_store, Priority.BATCH)) == 4
@@ -197,22 +211,35 @@ class TestCost:
         redis_server.client.config_resetstat()
         claim(store)
         calls = redis_server.client.info("commandstats")
-        assert sum(entry["calls"] for name, entry in calls.items() if name != "cmdstat_config|resetstat") <= 45
+        assert (
+            sum(
+                entry["calls"]
+                for name, entry in calls.items()
+                if name != "cmdstat_config|resetstat"
+            )
+            <= 45
+        )
 
 
 class TestLimits:
     async def test_waiting_jobs(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """One too many is refused, before its images are stored too; another tenant has its own room."""
+        """One too many is refused, before its images are stored too; another tenant has its own
+        room.
+        """
         small = async_store.of("small", limits(max_queued=2))
         await flood(small, 2)
-        refused = await small.submit(new_job_id(), generation_request(), metadata={}, ttl=timedelta(1), request_id="")
+        refused = await small.submit(
+            new_job_id(), generation_request(), metadata={}, ttl=timedelta(1), request_id=""
+        )
         assert refused.outcome is (await small.reserve(new_job_id())).outcome is Outcome.TOO_MANY
         await submit(async_store.of("large", limits(max_queued=2)))
         claim(store)
         await submit(small)
 
     async def test_running_jobs(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """A worker stays free for others, and the dispatcher sends no message for what may not start."""
+        """A worker stays free for others, and the dispatcher sends no message for what may not
+        start.
+        """
         await flood(async_store.of("small", limits(max_running=1)), 3)
         held = claim(store)
         assert (store.claim("worker-2"), store.count_ready()) == (None, 0)
@@ -234,13 +261,21 @@ class TestUsage:
     async def test_each_end_of_an_attempt_counts(
         self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
     ) -> None:
-        """Ended, given back, lost: the worker was held all the same. Nothing counts twice, waiting counts nothing."""
+        """Ended, given back, lost: the worker was held all the same. Nothing counts twice, waiting
+        counts nothing.
+        """
         usage, tenant = UsageStore(redis_server.url), async_store.of("acme")
         await flood(tenant, 3)
         expected = 0
         for seconds, finish in (
             (10, lambda held: store.give_back(held)),
-            (20, lambda held: (expire_lease(redis_server, held.job.id), store.recover_expired_leases())),
+            (
+                20,
+                lambda held: (
+                    expire_lease(redis_server, held.job.id),
+                    store.recover_expired_leases(),
+                ),
+            ),
             (40, lambda held: end(store, held)),
             (80, lambda held: end(store, held)),
         ):

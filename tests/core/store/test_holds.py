@@ -51,7 +51,9 @@ class TestDrain:
         assert states(store)[FIRST] == "idle"
         assert claim(store, FIRST).job.id == job.id
 
-    async def test_running_job_is_finished(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_running_job_is_finished(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """The worker is shown as busy until then."""
         load(store, FIRST)
         await submit(async_store)
@@ -61,7 +63,9 @@ class TestDrain:
         assert [worker.state for worker in store.workers()] == ["busy"]
         store.renew(held)
 
-    async def test_free_slot_wakes_the_dispatcher(self, store: JobStore, redis_server: RedisServer) -> None:
+    async def test_free_slot_wakes_the_dispatcher(
+        self, store: JobStore, redis_server: RedisServer
+    ) -> None:
         """A resumed worker waits for no sweep."""
         load(store, FIRST)
         store.drain(FIRST)
@@ -90,7 +94,9 @@ class TestPausedQueue:
 
 
 class TestPurge:
-    async def test_waiting_jobs_are_canceled(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_waiting_jobs_are_canceled(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """And only those: a running one goes on."""
         running = await submit(async_store)
         held = claim(store)
@@ -116,7 +122,9 @@ class TestSickDevice:
         assert store.workers()[0].reason == "illegal memory access"
         assert claim(store, SECOND).job.id == job.id
 
-    async def test_operator_trusts_the_worker_again(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_operator_trusts_the_worker_again(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """`drain` meanwhile does not lift the quarantine."""
         load(store, FIRST, SECOND)
         await submit(async_store)
@@ -164,7 +172,9 @@ class TestSickDevice:
         assert read(store, job.id) == (JobState.FAILED, 0)
         assert store.claim("gpu-1:2") is None
 
-    async def test_job_that_is_to_be_canceled_ends_so(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_job_that_is_to_be_canceled_ends_so(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """Its caller was told."""
         job = await submit(async_store)
         held = claim(store, FIRST)
@@ -174,7 +184,11 @@ class TestSickDevice:
 
     @pytest.mark.parametrize("given_to_another", [True, False])
     async def test_worker_that_lost_its_job_is_quarantined_all_the_same(
-        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer, given_to_another: bool
+        self,
+        store: JobStore,
+        async_store: AsyncJobStore,
+        redis_server: RedisServer,
+        given_to_another: bool,
     ) -> None:
         """The job is somebody else's by then, and stays it."""
         job = await submit(async_store)
@@ -190,11 +204,15 @@ class TestSickDevice:
 
 
 class TestStopping:
-    async def test_stopping_worker_claims_nothing(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_stopping_worker_claims_nothing(
+        self, store: JobStore, async_store: AsyncJobStore
+    ) -> None:
         """It would only give the job back."""
         load(store, FIRST)
         job_id = new_job_id()
-        await async_store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="")
+        await async_store.submit(
+            job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
+        )
         store.ask_to_stop(FIRST, timedelta(seconds=30))
         assert store.claim(FIRST) is None
         assert read(store, job_id)[0] is JobState.QUEUED

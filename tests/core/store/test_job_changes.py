@@ -32,15 +32,21 @@ async def arrives(news: asyncio.Event) -> None:
     news.clear()
 
 
-async def test_every_change_of_a_job_is_news(feed: ChangeFeed, async_store: AsyncJobStore, store: JobStore) -> None:
+async def test_every_change_of_a_job_is_news(
+    feed: ChangeFeed, async_store: AsyncJobStore, store: JobStore
+) -> None:
     """From its submission to its deletion."""
     job_id = new_job_id()
-    await async_store.submit(job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="")
+    await async_store.submit(
+        job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
+    )
     with feed.watch(job_id) as news:
         claim = store.claim("worker-1")
         assert claim is not None
         await arrives(news)
-        store.renew(claim, Progress(stage=Stage.LOADING, step=0, steps=4, percent=0, eta_seconds=None))
+        store.renew(
+            claim, Progress(stage=Stage.LOADING, step=0, steps=4, percent=0, eta_seconds=None)
+        )
         await arrives(news)
         store.give_back(claim)
         await arrives(news)
@@ -53,7 +59,9 @@ async def test_every_change_of_a_job_is_news(feed: ChangeFeed, async_store: Asyn
         await arrives(news)
 
 
-async def test_only_those_who_watch_the_job_are_woken(feed: ChangeFeed, redis_server: RedisServer) -> None:
+async def test_only_those_who_watch_the_job_are_woken(
+    feed: ChangeFeed, redis_server: RedisServer
+) -> None:
     """All of them, and nobody else; who stopped watching is forgotten."""
     with feed.watch("a") as left:
         pass

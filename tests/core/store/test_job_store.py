@@ -17,7 +17,9 @@ from testkit.steps import TTL, claim, place, submit
 
 
 class TestLife:
-    async def test_job_from_submission_to_result(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_job_from_submission_to_result(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """The way that nearly every job takes; each station stands in the record."""
         job = await submit(async_store)
         assert (job.status, job.version, job.attempts) == (JobState.QUEUED, 1, 0)
@@ -40,19 +42,27 @@ class TestLife:
         view = await async_store.read(job.id)
         assert view is not None
         ended = view.job
-        assert (ended.status, ended.outputs, ended.model) == (JobState.SUCCEEDED, [stored_output()], MODEL)
+        assert (ended.status, ended.outputs, ended.model) == (
+            JobState.SUCCEEDED,
+            [stored_output()],
+            MODEL,
+        )
         assert ended.timing.run_seconds == 1.5
         assert ended.progress is None
         assert ended.finished_at is not None
 
-    async def test_both_stores_read_the_same_record(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_both_stores_read_the_same_record(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Gateway and worker speak of one job."""
         job = await submit(async_store)
         view = await async_store.read(job.id)
         assert view is not None
         assert store.get(job.id) == view.job == job
 
-    async def test_version_grows_with_every_change(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_version_grows_with_every_change(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """The ETag is made of it, so two different records never share one."""
         job = await submit(async_store)
         versions = [job.version]
@@ -64,7 +74,9 @@ class TestLife:
 
         held = claim(store)
         note()
-        store.renew(held, Progress(stage=Stage.LOADING, step=0, steps=4, percent=0, eta_seconds=None))
+        store.renew(
+            held, Progress(stage=Stage.LOADING, step=0, steps=4, percent=0, eta_seconds=None)
+        )
         note()
         store.give_back(held)
         note()
@@ -72,7 +84,9 @@ class TestLife:
         note()
         assert versions == sorted(set(versions))
 
-    async def test_lease_without_news_is_no_change(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_lease_without_news_is_no_change(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """A heartbeat must not wake everybody who waits for a change."""
         await submit(async_store)
         held = claim(store)
@@ -92,7 +106,9 @@ class TestLife:
 
 
 class TestOrder:
-    async def test_first_come_first_served(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_first_come_first_served(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Within a lane nobody overtakes."""
         jobs = []
         for _ in range(3):
@@ -100,14 +116,18 @@ class TestOrder:
             await asyncio.sleep(0.002)  # the order within a millisecond is free
         assert [claim(store).job.id for _ in jobs] == [job.id for job in jobs]
 
-    async def test_interactive_before_batch(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_interactive_before_batch(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Batch work waits until no interactive job is waiting, however old it is."""
         batch = await submit(async_store, Priority.BATCH)
         interactive = await submit(async_store)
         assert [claim(store).job.id for _ in range(2)] == [interactive.id, batch.id]
 
     async def test_place_in_the_queue(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """It counts the jobs that are served first, the better lane included, and ends with the waiting."""
+        """It counts the jobs that are served first, the better lane included, and ends with the
+        waiting.
+        """
         batch = await submit(async_store, Priority.BATCH)
         first = await submit(async_store)
         assert await place(async_store, first) == 0
@@ -117,8 +137,12 @@ class TestOrder:
         assert await place(async_store, first) is None
         assert await place(async_store, batch) == 0
 
-    async def test_job_given_back_keeps_its_place(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """A worker that is updated costs a job nothing: neither its turn nor one of its three lives."""
+    async def test_job_given_back_keeps_its_place(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
+        """A worker that is updated costs a job nothing: neither its turn nor one of its three
+        lives.
+        """
         first = await submit(async_store)
         await asyncio.sleep(0.002)
         await submit(async_store)
@@ -135,8 +159,12 @@ class TestRedisAway:
     """A request is refused within about a second; the bound here is generous."""
 
     @pytest.mark.parametrize("away", ["frozen", "killed"])
-    async def test_every_call_raises_unavailable(self, mortal_redis: RedisServer, away: str) -> None:
-        """Whether Redis is gone or only does not answer, and also on a connection that worked before."""
+    async def test_every_call_raises_unavailable(
+        self, mortal_redis: RedisServer, away: str
+    ) -> None:
+        """Whether Redis is gone or only does not answer, and also on a connection that worked
+        before.
+        """
         store = AsyncJobStore(mortal_redis.url)
         job = await submit(store)
         mortal_redis.freeze() if away == "frozen" else mortal_redis.kill()
@@ -182,7 +210,9 @@ class TestNews:
             metadata={"shot": "12a"},
             ttl=timedelta(hours=1),
             request_id="request",
-            webhook=Webhook(url="https://a.example/hook", host="a.example", digest="d", events=FINAL_EVENTS),
+            webhook=Webhook(
+                url="https://a.example/hook", host="a.example", digest="d", events=FINAL_EVENTS
+            ),
             warnings=[Caution(code="webhook_disabled", detail="it is off")],
         )
         assert told.view is not None
@@ -202,7 +232,9 @@ class TestNews:
         for job, known in ((first, Known(1, 0)), (second, Known(1, 1))):
             assert await async_store.read_news(job.id, known) == await async_store.read(job.id)
 
-    async def test_place_that_does_not_matter(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_place_that_does_not_matter(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Who names a version alone hears of another one."""
         _, second = await submit(async_store), await submit(async_store)
         known = Known(1, any_position=True)
@@ -215,5 +247,7 @@ class TestNews:
         """Deleted, or another tenant's: knowing its version proves nothing."""
         job = await submit(async_store)
         assert await async_store.of("another").read_news(job.id, Known(1, 0)) is None
-        assert await async_store.of("another").read_news(job.id, Known(1, any_position=True)) is None
+        assert (
+            await async_store.of("another").read_news(job.id, Known(1, any_position=True)) is None
+        )
         assert await async_store.read_news(new_job_id(), Known(1, 0)) is None

@@ -1,4 +1,6 @@
-"""Any order of events at the job store leaves every job in exactly the places that its state demands."""
+"""Any order of events at the job store leaves every job in exactly the places that its state
+demands.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +22,16 @@ from hypothesis.stateful import (
 )
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.records.job import MAX_LOST_LEASES, SCHEMA_VERSION, TRANSITIONS, Job, JobState, Priority, Timing, new_job_id
+from core.records.job import (
+    MAX_LOST_LEASES,
+    SCHEMA_VERSION,
+    TRANSITIONS,
+    Job,
+    JobState,
+    Priority,
+    Timing,
+    new_job_id,
+)
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore, Deletion, Outcome, Submission
@@ -36,7 +47,9 @@ TENANTS = {
 
 
 class JobStoreMachine(RuleBasedStateMachine):
-    """Clients of three tenants, workers and a dispatcher take turns; a worker may hold a claim after it lost it."""
+    """Clients of three tenants, workers and a dispatcher take turns; a worker may hold a claim
+    after it lost it.
+    """
 
     server: RedisServer
     claims: Bundle[Claim] = Bundle("claims")
@@ -55,7 +68,9 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.store = JobStore(self.server.url)
         self.loop = asyncio.new_event_loop()
         self.connection = AsyncJobStore(self.server.url)
-        self.gateways = {tenant: self.connection.of(tenant, limits) for tenant, limits in TENANTS.items()}
+        self.gateways = {
+            tenant: self.connection.of(tenant, limits) for tenant, limits in TENANTS.items()
+        }
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.connection.close())
@@ -70,7 +85,9 @@ class JobStoreMachine(RuleBasedStateMachine):
     def submit(self, tenant: str, priority: Priority, side: int) -> None:
         request = generation_request(priority, width=side, height=side)
         submission = self.loop.run_until_complete(
-            self.gateways[tenant].submit(new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id="")
+            self.gateways[tenant].submit(
+                new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id=""
+            )
         )
         limits = TENANTS[tenant]
         if limits and len(self._jobs(tenant, JobState.QUEUED)) == limits.max_queued:
@@ -113,9 +130,17 @@ class JobStoreMachine(RuleBasedStateMachine):
         del self.jobs[job.id]
         self.deleted.add(job.id)
 
-    @rule(target=claims, worker=st.sampled_from(["a", "b"]), largest=st.sampled_from([None, 192**2, 64**2]))
+    @rule(
+        target=claims,
+        worker=st.sampled_from(["a", "b"]),
+        largest=st.sampled_from([None, 192**2, 64**2]),
+    )
     def claim(self, worker: str, largest: int | None) -> Claim | object:
-        waiting = [job for job in self.jobs.values() if job.status is JobState.QUEUED and self._may_start(job.tenant)]
+        waiting = [
+            job
+            for job in self.jobs.values()
+            if job.status is JobState.QUEUED and self._may_start(job.tenant)
+        ]
         waiting = [job for job in waiting if largest is None or canvas_pixels(job) <= largest]
         assert (self.store.count_ready(largest) > 0) == bool(waiting)
         held = self.store.claim(worker, largest)
@@ -144,7 +169,9 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(claim=consumes(claims))
     def fail(self, claim: Claim) -> None:
-        self._finish(claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL))
+        self._finish(
+            claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL)
+        )
 
     @rule(claim=consumes(claims))
     def end_canceled(self, claim: Claim) -> None:
@@ -167,7 +194,9 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
             self.lost[job_id] += 1
-            assert (job_id in failed) == (self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted)
+            assert (job_id in failed) == (
+                self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted
+            )
             self._let_go(self.valid[job_id])
 
     @rule(data=st.data(), tenant=st.sampled_from(sorted(TENANTS)))
@@ -189,7 +218,9 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     def _may_start(self, tenant: str) -> bool:
         limits = TENANTS[tenant]
-        return not limits or limits.max_running is None or self._running(tenant) < limits.max_running
+        return (
+            not limits or limits.max_running is None or self._running(tenant) < limits.max_running
+        )
 
     def _is_valid(self, claim: Claim) -> bool:
         return self.valid.get(claim.job.id) is claim
@@ -203,7 +234,9 @@ class JobStoreMachine(RuleBasedStateMachine):
                 write()
 
     def _finish(self, claim: Claim, write: Callable[[], None]) -> None:
-        """As `_write`; but where this attempt's job was canceled, every end of it counts as told before."""
+        """As `_write`; but where this attempt's job was canceled, every end of it counts as told
+        before.
+        """
         job = self.jobs.get(claim.job.id)
         if job and (job.status, job.fence) == (JobState.CANCELED, claim.job.fence):
             write()
@@ -267,7 +300,11 @@ class JobStoreMachine(RuleBasedStateMachine):
             own = [job for job in self.jobs.values() if job.tenant == tenant]
             assert {view.job.id: view.job for view in page} == {job.id: job for job in own}
             limits = TENANTS[tenant]
-            assert not limits or limits.max_running is None or self._running(tenant) <= limits.max_running
+            assert (
+                not limits
+                or limits.max_running is None
+                or self._running(tenant) <= limits.max_running
+            )
             # how many are served before it: no less than of its own, no more than wait at all
             places = [view.queue_position for view in page if view.queue_position is not None]
             assert len(places) == len(self._jobs(tenant, JobState.QUEUED))
@@ -288,6 +325,10 @@ def machine(redis_server: RedisServer) -> type[JobStoreMachine]:
 def test_any_order_of_events(machine: type[JobStoreMachine]) -> None:
     """Submit, cancel, delete, claim, renew, end, give back and lose in any order."""
     limits = settings(
-        max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=60,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     run_state_machine_as_test(machine, settings=limits)

@@ -1,4 +1,6 @@
-"""Who may write to a job: fences, leases that end, and what becomes of jobs whose workers vanish."""
+"""Who may write to a job: fences, leases that end, and what becomes of jobs whose workers
+vanish.
+"""
 
 from datetime import timedelta
 
@@ -19,7 +21,9 @@ class TestFence:
     """A worker that was thought dead comes back to life and goes on writing."""
 
     @pytest.fixture
-    async def stale(self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer) -> Claim:
+    async def stale(
+        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    ) -> Claim:
         await submit(async_store)
         held = claim(store)
         expire_lease(redis_server, held.job.id)
@@ -27,7 +31,9 @@ class TestFence:
         return held
 
     @pytest.mark.parametrize("taken_over", [False, True])
-    def test_nothing_that_it_writes_counts(self, stale: Claim, store: JobStore, taken_over: bool) -> None:
+    def test_nothing_that_it_writes_counts(
+        self, stale: Claim, store: JobStore, taken_over: bool
+    ) -> None:
         """Not while the job waits again, and not once another worker has it."""
         if taken_over:
             claim(store, "worker-2")
@@ -53,7 +59,9 @@ class TestFence:
         assert ended is not None
         assert ended.outputs == [stored_output()]
 
-    async def test_end_told_twice_is_one_end(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_end_told_twice_is_one_end(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Where the answer to a commit is lost, the worker commits again and has to hear yes."""
         await submit(async_store)
         held = claim(store)
@@ -62,7 +70,9 @@ class TestFence:
         store.succeed(held, [stored_output()], Timing(), MODEL)
         assert store.get(held.job.id) == once
 
-    async def test_ended_job_cannot_end_otherwise(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_ended_job_cannot_end_otherwise(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """Nor wait again."""
         await submit(async_store)
         held = claim(store)
@@ -74,7 +84,9 @@ class TestFence:
 
 
 class TestLostWorkers:
-    async def test_lease_that_runs_is_left_alone(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_lease_that_runs_is_left_alone(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         """A sweep in the middle of a job changes nothing."""
         await submit(async_store)
         held = claim(store)
@@ -87,11 +99,18 @@ class TestLostWorkers:
         """By Redis's own clock, within the five seconds that callers are promised and the sweep."""
         job = await submit(async_store)
         claim(store)
-        wait_until(lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)), "the lease ends")
+        wait_until(
+            lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)),
+            "the lease ends",
+        )
         assert store.recover_expired_leases()[:2] == ([job.id], [])
 
-    async def test_lease_of_a_dead_process_ends_at_once(self, async_store: AsyncJobStore, store: JobStore) -> None:
-        """Its parent saw it die; that counts as a loss all the same, so that no job kills workers for ever."""
+    async def test_lease_of_a_dead_process_ends_at_once(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
+        """Its parent saw it die; that counts as a loss all the same, so that no job kills workers
+        for ever.
+        """
         job = await submit(async_store)
         store.end_lease(claim(store))
         assert store.recover_expired_leases()[:2] == ([job.id], [])
@@ -99,7 +118,9 @@ class TestLostWorkers:
         assert again is not None
         assert (again.status, again.lost_leases) == (JobState.QUEUED, 1)
 
-    async def test_nobody_ends_the_lease_of_another_attempt(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_nobody_ends_the_lease_of_another_attempt(
+        self, async_store: AsyncJobStore, store: JobStore
+    ) -> None:
         await submit(async_store)
         dead = claim(store)
         store.end_lease(dead)
@@ -110,7 +131,11 @@ class TestLostWorkers:
         assert store.recover_expired_leases()[:2] == ([], [])
 
     async def test_dispatcher_wakes_when_a_lease_ends(
-        self, async_store: AsyncJobStore, store: JobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        store: JobStore,
+        upkeep: UpkeepStore,
+        redis_server: RedisServer,
     ) -> None:
         """It need not wait for its next sweep, which here would come in a minute."""
         job = await submit(async_store)
@@ -129,7 +154,9 @@ class TestLostWorkers:
             claim(store, f"worker-{loss}")
             expire_lease(redis_server, job.id)
             requeued, failed, _ = store.recover_expired_leases()
-            assert (requeued, failed) == (([job.id], []) if loss < MAX_LOST_LEASES else ([], [job.id]))
+            assert (requeued, failed) == (
+                ([job.id], []) if loss < MAX_LOST_LEASES else ([], [job.id])
+            )
         ended = store.get(job.id)
         assert ended is not None
         assert ended.status is JobState.FAILED

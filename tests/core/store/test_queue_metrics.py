@@ -26,20 +26,31 @@ def registry(redis_server: RedisServer) -> CollectorRegistry:
 
 
 def names(families: Iterable[Metric]) -> set[str]:
-    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in families
+    }
 
 
 def test_all_that_is_declared_is_told(registry: CollectorRegistry) -> None:
-    """By the collector that asks Redis: everything that is made anew at a scrape, but for the card's."""
+    """By the collector that asks Redis: everything that is made anew at a scrape, but for the
+    card's.
+    """
     declared = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
-    assert names(registry.collect()) == {name for name in declared if not name.startswith("tooncrafter_gpu_")}
+    assert names(registry.collect()) == {
+        name for name in declared if not name.startswith("tooncrafter_gpu_")
+    }
 
 
 async def test_however_many_gateways_and_dispatchers_there_are(
     redis_server: RedisServer, async_store: AsyncJobStore, store: JobStore
 ) -> None:
-    """Each dispatcher tells of all jobs, whichever gateway took them; none has to be told of another."""
-    other_gateway, dispatchers = AsyncJobStore(redis_server.url), [CollectorRegistry() for _ in range(3)]
+    """Each dispatcher tells of all jobs, whichever gateway took them; none has to be told of
+    another.
+    """
+    other_gateway, dispatchers = (
+        AsyncJobStore(redis_server.url),
+        [CollectorRegistry() for _ in range(3)],
+    )
     for dispatcher in dispatchers:
         dispatcher.register(QueueMetrics(redis_server.url))
     for gateway in (async_store, other_gateway, other_gateway):
@@ -53,7 +64,12 @@ async def test_however_many_gateways_and_dispatchers_there_are(
         assert dispatcher.get_sample_value("tooncrafter_jobs_accepted_total", lane) == 4
         assert dispatcher.get_sample_value("tooncrafter_queue_ready_jobs", lane) == 2
         for status in ("succeeded", "canceled"):
-            assert dispatcher.get_sample_value("tooncrafter_jobs_ended_total", {"status": status, "code": ""}) == 1
+            assert (
+                dispatcher.get_sample_value(
+                    "tooncrafter_jobs_ended_total", {"status": status, "code": ""}
+                )
+                == 1
+            )
 
 
 class TestQueue:
@@ -63,10 +79,13 @@ class TestQueue:
         for priority in (Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH):
             await submit(async_store, priority)
         waiting = {
-            name: registry.get_sample_value("tooncrafter_queue_ready_jobs", {"priority": name}) for name in Priority
+            name: registry.get_sample_value("tooncrafter_queue_ready_jobs", {"priority": name})
+            for name in Priority
         }
         assert waiting == {"interactive": 1, "batch": 2}
-        assert registry.get_sample_value("tooncrafter_jobs_accepted_total", {"priority": "batch"}) == 2
+        assert (
+            registry.get_sample_value("tooncrafter_jobs_accepted_total", {"priority": "batch"}) == 2
+        )
 
     async def test_age_is_of_the_job_that_waits_longest(
         self, async_store: AsyncJobStore, registry: CollectorRegistry, redis_server: RedisServer
@@ -74,13 +93,22 @@ class TestQueue:
         job = await submit(async_store)
         await submit(async_store)
         redis_server.client.zincrby("tc:ready:interactive", -90_000, job.id)  # as if it were older
-        age = registry.get_sample_value("tooncrafter_queue_oldest_age_seconds", {"priority": "interactive"})
+        age = registry.get_sample_value(
+            "tooncrafter_queue_oldest_age_seconds", {"priority": "interactive"}
+        )
         assert age is not None
         assert 90 <= age < 120
-        assert registry.get_sample_value("tooncrafter_queue_oldest_age_seconds", {"priority": "batch"}) == 0
+        assert (
+            registry.get_sample_value("tooncrafter_queue_oldest_age_seconds", {"priority": "batch"})
+            == 0
+        )
 
     async def test_lease_that_ended_stands_apart(
-        self, async_store: AsyncJobStore, store: JobStore, registry: CollectorRegistry, redis_server: RedisServer
+        self,
+        async_store: AsyncJobStore,
+        store: JobStore,
+        registry: CollectorRegistry,
+        redis_server: RedisServer,
     ) -> None:
         """A worker that is not heard of is seen before the sweep has taken its job back."""
         await submit(async_store)
@@ -95,7 +123,10 @@ class TestQueue:
         store.report("worker-1", state=WorkerState.IDLE)
         store.report("worker-2", state=WorkerState.BUSY)
         store.report("worker-3", state=WorkerState.BUSY)
-        found = {state: registry.get_sample_value("tooncrafter_workers", {"state": state}) for state in WorkerState}
+        found = {
+            state: registry.get_sample_value("tooncrafter_workers", {"state": state})
+            for state in WorkerState
+        }
         assert found == {state: {"idle": 1, "busy": 2}.get(state, 0) for state in WorkerState}
 
 
@@ -106,7 +137,9 @@ class TestTotals:
         """By the scripts that end jobs, whoever called them: a worker, a caller, the dispatcher."""
 
         def ended(status: str, code: str = "") -> float | None:
-            return registry.get_sample_value("tooncrafter_jobs_ended_total", {"status": status, "code": code})
+            return registry.get_sample_value(
+                "tooncrafter_jobs_ended_total", {"status": status, "code": code}
+            )
 
         assert ended("succeeded") is None
         for _ in range(3):
@@ -117,17 +150,28 @@ class TestTotals:
         store.fail(claim(store), OutOfMemory("too large"), Timing(), MODEL)
         canceled = await async_store.cancel((await submit(async_store)).id)
         assert canceled
-        assert (ended("succeeded"), ended("failed", "out_of_memory"), ended("canceled")) == (1, 1, 1)
+        assert (ended("succeeded"), ended("failed", "out_of_memory"), ended("canceled")) == (
+            1,
+            1,
+            1,
+        )
 
     async def test_submission_that_is_repeated_counts_once(
         self, async_store: AsyncJobStore, registry: CollectorRegistry
     ) -> None:
         await submit(async_store)
-        assert registry.get_sample_value("tooncrafter_jobs_accepted_total", {"priority": "interactive"}) == 1
+        assert (
+            registry.get_sample_value(
+                "tooncrafter_jobs_accepted_total", {"priority": "interactive"}
+            )
+            == 1
+        )
 
 
 class TestRedis:
-    def test_settings_that_lose_jobs_are_seen(self, redis_server: RedisServer, registry: CollectorRegistry) -> None:
+    def test_settings_that_lose_jobs_are_seen(
+        self, redis_server: RedisServer, registry: CollectorRegistry
+    ) -> None:
         """An alert finds them, not only the log of a process that started long ago."""
         assert registry.get_sample_value("tooncrafter_redis_durable") == 1
         redis_server.client.config_set("maxmemory-policy", "allkeys-lru")
@@ -141,4 +185,6 @@ class TestRedis:
         registry = CollectorRegistry()
         registry.register(QueueMetrics("redis://127.0.0.1:1/0"))
         assert registry.get_sample_value("tooncrafter_redis_up") == 0
-        assert registry.get_sample_value("tooncrafter_queue_ready_jobs", {"priority": "batch"}) is None
+        assert (
+            registry.get_sample_value("tooncrafter_queue_ready_jobs", {"priority": "batch"}) is None
+        )

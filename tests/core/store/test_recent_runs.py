@@ -16,14 +16,24 @@ from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
 
 TTL = timedelta(hours=1)
-TIMING = Timing(run_seconds=12.0, denoise_seconds=9.0, decode_seconds=2.0, encode_seconds=0.4, upload_seconds=0.6)
+TIMING = Timing(
+    run_seconds=12.0,
+    denoise_seconds=9.0,
+    decode_seconds=2.0,
+    encode_seconds=0.4,
+    upload_seconds=0.6,
+)
 
 
 def run(steps: int = 10, width: int = 512, height: int = 320, slowness: float = 1.0) -> RecentRun:
-    """On a device that needs 1 s for a pass over 512x320, 5 s to decode it, and 2 s for the rest."""
+    """On a device that needs 1 s for a pass over 512x320, 5 s to decode it, and 2 s for the
+    rest.
+    """
     share = width * height / (512 * 320)
     denoise, decode = 2 * steps * share * slowness, 5 * share * slowness
-    timing = Timing(run_seconds=denoise + decode + 2 * slowness, denoise_seconds=denoise, decode_seconds=decode)
+    timing = Timing(
+        run_seconds=denoise + decode + 2 * slowness, denoise_seconds=denoise, decode_seconds=decode
+    )
     return RecentRun.of(generation_request(steps=steps, width=width, height=height), timing, MODEL)
 
 
@@ -43,10 +53,16 @@ class TestExpectation:
         assert expected_seconds(runs, passes=20, pixels=512 * 320) == pytest.approx(27.0)
 
     def test_runs_of_the_same_canvas_count_alone(self) -> None:
-        """Attention grows faster than the pixels: a large canvas is slower than small ones would have it."""
+        """Attention grows faster than the pixels: a large canvas is slower than small ones would
+        have it.
+        """
         small, large = [run(width=256)] * 9, [run(slowness=3.0)] * 3
-        assert expected_seconds([*small, *large], passes=20, pixels=512 * 320) == pytest.approx(81.0)
-        assert expected_seconds([*small, *large[:2]], passes=20, pixels=512 * 320) == pytest.approx(27.0)
+        assert expected_seconds([*small, *large], passes=20, pixels=512 * 320) == pytest.approx(
+            81.0
+        )
+        assert expected_seconds([*small, *large[:2]], passes=20, pixels=512 * 320) == pytest.approx(
+            27.0
+        )
 
     def test_nothing_is_known_before_the_first_run(self) -> None:
         """And no number is made up."""
@@ -65,13 +81,18 @@ class TestExpectation:
 
 class TestNote:
     async def submit_and_claim(self, store: JobStore, gateway: AsyncJobStore) -> Claim:
-        await gateway.submit(new_job_id(), generation_request(), metadata={}, ttl=TTL, request_id="")
+        await gateway.submit(
+            new_job_id(), generation_request(), metadata={}, ttl=TTL, request_id=""
+        )
         claim = store.claim("gpu-1:7")
         assert claim is not None
         return claim
 
     def noted(self, redis_server: RedisServer) -> list[RecentRun]:
-        return [RecentRun.model_validate_json(entry) for entry in redis_server.client.lrange(keys.RUNS, 0, -1)]
+        return [
+            RecentRun.model_validate_json(entry)
+            for entry in redis_server.client.lrange(keys.RUNS, 0, -1)
+        ]
 
     async def test_commit_of_a_job_notes_what_it_took(
         self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
@@ -89,7 +110,9 @@ class TestNote:
         self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
         """They ended somewhere on the way."""
-        store.fail(await self.submit_and_claim(store, async_store), NumericalFailure("NaN"), TIMING, MODEL)
+        store.fail(
+            await self.submit_and_claim(store, async_store), NumericalFailure("NaN"), TIMING, MODEL
+        )
         store.end_canceled(await self.submit_and_claim(store, async_store), TIMING, MODEL)
         assert self.noted(redis_server) == []
 

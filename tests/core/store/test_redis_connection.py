@@ -21,8 +21,12 @@ async def answer(connection: PipelinedConnection, *words: str, seconds: float = 
 
 
 @asynccontextmanager
-async def relay(to: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """A port that leads to a unix socket, and an event: once set, what comes is swallowed without a word."""
+async def relay(
+    to: Path, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A port that leads to a unix socket, and an event: once set, what comes is swallowed without a
+    word.
+    """
     gone, serving = asyncio.Event(), set[asyncio.Task[None]]()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +37,9 @@ async def relay(to: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[tu
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_redis, to_redis = await asyncio.open_unix_connection(to)
-        serving.update(map(asyncio.create_task, (pass_on(reader, to_redis), pass_on(from_redis, writer))))
+        serving.update(
+            map(asyncio.create_task, (pass_on(reader, to_redis), pass_on(from_redis, writer)))
+        )
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as listener:
         yield listener.sockets[0].getsockname()[1], gone
@@ -55,9 +61,13 @@ class TestAddress:
 
     async def test_database_and_password(self, mortal_redis: RedisServer, password: str) -> None:
         """Other databases do not see what is written."""
-        with closing(await open_connection(f"unix://:{password}@{mortal_redis.socket}?db=3", PATIENCE)) as third:
+        with closing(
+            await open_connection(f"unix://:{password}@{mortal_redis.socket}?db=3", PATIENCE)
+        ) as third:
             assert await answer(third, "SET", "key", "of the third") == "OK"
-        with closing(await open_connection(f"unix://default:{password}@{mortal_redis.socket}", PATIENCE)) as usual:
+        with closing(
+            await open_connection(f"unix://default:{password}@{mortal_redis.socket}", PATIENCE)
+        ) as usual:
             assert await answer(usual, "GET", "key") is None
             assert await answer(usual, "SELECT", "3") == "OK"
             assert await answer(usual, "GET", "key") == "of the third"
@@ -71,7 +81,9 @@ class TestAddress:
     async def test_tcp(self, redis_server: RedisServer) -> None:
         """By host and port."""
         async with relay(redis_server.socket) as (port, _):
-            with closing(await open_connection(f"redis://127.0.0.1:{port}/0", PATIENCE)) as connection:
+            with closing(
+                await open_connection(f"redis://127.0.0.1:{port}/0", PATIENCE)
+            ) as connection:
                 assert await answer(connection, "PING") == "PONG"
 
     async def test_tls(self, redis_server: RedisServer, tmp_path: Path) -> None:
@@ -91,7 +103,9 @@ class TestOtherEndGone:
     """Nobody waits for it without end."""
 
     async def test_network_that_swallows_everything(self, redis_server: RedisServer) -> None:
-        """A machine that vanished closes nothing: a silent connection is given up, so that another one is made."""
+        """A machine that vanished closes nothing: a silent connection is given up, so that another
+        one is made.
+        """
         async with relay(redis_server.socket) as (port, gone):
             connection = await open_connection(f"redis://127.0.0.1:{port}", patience_seconds=0.2)
             gone.set()
@@ -102,7 +116,9 @@ class TestOtherEndGone:
             assert not connection.is_open
 
     async def test_answer_that_is_none(self) -> None:
-        """Whatever listens there is no Redis: the connection is closed and who waits hears of it."""
+        """Whatever listens there is no Redis: the connection is closed and who waits hears of
+        it.
+        """
 
         async def speak_http(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with closing(writer):

@@ -1,4 +1,6 @@
-"""Free slots as the dispatcher counts them: right, and at the same cost however many workers there are."""
+"""Free slots as the dispatcher counts them: right, and at the same cost however many workers there
+are.
+"""
 
 from datetime import timedelta
 
@@ -37,7 +39,9 @@ class TestCost:
     async def test_is_the_same_for_any_number_of_idle_workers(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """A look comes with every job; one that read each worker's record would be the first limit of a fleet."""
+        """A look comes with every job; one that read each worker's record would be the first limit
+        of a fleet.
+        """
 
         def cost() -> int:
             before = calls(redis_server)
@@ -56,7 +60,9 @@ class TestCost:
     async def test_stops_at_as_many_jobs_as_there_are_slots(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """Where hundreds of tenants wait for the one worker that is free, the first of them are enough to know."""
+        """Where hundreds of tenants wait for the one worker that is free, the first of them are
+        enough to know.
+        """
 
         async def cost(tenants: range) -> int:
             for number in tenants:
@@ -72,14 +78,18 @@ class TestCost:
     async def test_of_a_claim_hardly_grows_with_tenants_that_cannot_be_first(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """Those with more running jobs than another, or more GPU time, are not asked for their oldest job."""
+        """Those with more running jobs than another, or more GPU time, are not asked for their
+        oldest job.
+        """
         for number in range(40):
             await submit(async_store.of(f"busy-{number}"))
         for _ in range(40):
             assert upkeep.claim("gpu-0")
         for number in range(40):
             await submit(async_store.of(f"busy-{number}"))
-        redis_server.client.hset(keys.METERS, mapping={f"busy-{number}": number for number in range(40)})
+        redis_server.client.hset(
+            keys.METERS, mapping={f"busy-{number}": number for number in range(40)}
+        )
         first = await submit(async_store.of("new"))
         redis_server.client.config_resetstat()
         held = upkeep.claim("gpu-0")
@@ -92,7 +102,9 @@ class TestKinds:
     async def test_each_slot_needs_a_job_that_its_worker_runs(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore
     ) -> None:
-        """Two small workers and a large one: the large job deserves one message, two small jobs two more."""
+        """Two small workers and a large one: the large job deserves one message, two small jobs two
+        more.
+        """
         for name, limit in (("small-1", SMALL), ("small-2", SMALL), ("large", LARGE)):
             upkeep.report(name, state="idle", schema=SCHEMA_VERSION, max_canvas_pixels=limit)
         await submit_canvas(async_store, 256)
@@ -159,7 +171,9 @@ class TestSlots:
     async def test_worker_of_a_version_before_is_counted_by_its_record(
         self, upkeep: UpkeepStore, async_store: AsyncJobStore, redis_server: RedisServer
     ) -> None:
-        """It knows of no place for free slots; the dispatcher's look at all workers puts it there."""
+        """It knows of no place for free slots; the dispatcher's look at all workers puts it
+        there.
+        """
         await submit(async_store)
         upkeep.report("gpu-1", state="idle", schema=SCHEMA_VERSION, max_canvas_pixels=LARGE)
         redis_server.client.delete(keys.IDLE_KINDS, f"{keys.IDLE}{SCHEMA_VERSION}:{LARGE}")

@@ -1,4 +1,6 @@
-"""What the dispatcher keeps in order: it is woken, forgets what is over, and puts right what no step leaves wrong."""
+"""What the dispatcher keeps in order: it is woken, forgets what is over, and puts right what no
+step leaves wrong.
+"""
 
 import asyncio
 import itertools
@@ -31,12 +33,19 @@ def sets(server: RedisServer) -> dict[str, dict[str, float]]:
     found = {}
     for key in server.client.scan_iter(match=f"{keys.PREFIX}*", _type="zset"):
         found[key] = dict(server.client.zrange(key, 0, -1, withscores=True))
-    return {key: dict.fromkeys(scores) if key == keys.LEASES else scores for key, scores in found.items()}
+    return {
+        key: dict.fromkeys(scores) if key == keys.LEASES else scores
+        for key, scores in found.items()
+    }
 
 
 class TestWaking:
-    async def test_new_work_wakes_the_dispatcher(self, async_store: AsyncJobStore, upkeep: UpkeepStore) -> None:
-        """It is seen at once and not by the next sweep; the wait returns long before its time is over."""
+    async def test_new_work_wakes_the_dispatcher(
+        self, async_store: AsyncJobStore, upkeep: UpkeepStore
+    ) -> None:
+        """It is seen at once and not by the next sweep; the wait returns long before its time is
+        over.
+        """
         begun = time.monotonic()
         await submit(async_store)
         upkeep.wait_for_work(timedelta(seconds=1.9))
@@ -49,7 +58,9 @@ class TestExpiry:
     ) -> None:
         """A job that still runs is not deleted under its worker, whatever its time to live says."""
         for _ in range(2):
-            await async_store.submit(new_job_id(), generation_request(), metadata={}, ttl=MOMENT, request_id="")
+            await async_store.submit(
+                new_job_id(), generation_request(), metadata={}, ttl=MOMENT, request_id=""
+            )
         running, ended = claim(upkeep), claim(upkeep)
         upkeep.succeed(ended, [stored_output()], Timing(), MODEL)
         fresh = await submit(async_store)
@@ -64,7 +75,9 @@ class TestExpiry:
         assert upkeep.sweep_expired() == []
         assert members(redis_server)[keys.TRASH] == set()
 
-    async def test_what_resists_comes_later(self, upkeep: UpkeepStore, redis_server: RedisServer) -> None:
+    async def test_what_resists_comes_later(
+        self, upkeep: UpkeepStore, redis_server: RedisServer
+    ) -> None:
         """And keeps no other waiting."""
         redis_server.client.zadd(keys.TRASH, {"itp_a": 1, "itp_b": 2})
         assert upkeep.sweep_expired(limit=1) == ["itp_a"]
@@ -74,7 +87,9 @@ class TestExpiry:
 
 
 class TestReconcile:
-    async def jobs_in_every_state(self, async_store: AsyncJobStore, upkeep: UpkeepStore) -> dict[JobState, str]:
+    async def jobs_in_every_state(
+        self, async_store: AsyncJobStore, upkeep: UpkeepStore
+    ) -> dict[JobState, str]:
         succeeded, running, queued, canceled = [(await submit(async_store)).id for _ in range(4)]
         await async_store.cancel(canceled)
         upkeep.succeed(claim(upkeep), [stored_output()], Timing(), MODEL)
@@ -98,7 +113,9 @@ class TestReconcile:
     async def test_whatever_is_missing_or_too_many(
         self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
     ) -> None:
-        """Take each job out of each of its sets, and put it into each other one: one walk restores all."""
+        """Take each job out of each of its sets, and put it into each other one: one walk restores
+        all.
+        """
         jobs = await self.jobs_in_every_state(async_store, upkeep)
         right = sets(redis_server)
         client = redis_server.client
@@ -113,7 +130,9 @@ class TestReconcile:
     async def test_everything_at_once(
         self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
     ) -> None:
-        """All sets are lost, the records are there: the next walk rebuilds them, and work goes on."""
+        """All sets are lost, the records are there: the next walk rebuilds them, and work goes
+        on.
+        """
         jobs = await self.jobs_in_every_state(async_store, upkeep)
         right = sets(redis_server)
         redis_server.client.delete(*right, *redis_server.client.keys(f"{keys.DEMANDED}*"))
@@ -141,7 +160,9 @@ class TestReconcile:
         assert audit(upkeep) == {}
         assert sets(redis_server) == before
 
-    async def test_more_jobs_than_one_batch(self, upkeep: UpkeepStore, redis_server: RedisServer) -> None:
+    async def test_more_jobs_than_one_batch(
+        self, upkeep: UpkeepStore, redis_server: RedisServer
+    ) -> None:
         """The walk sees all of them."""
         ids = {new_job_id() for _ in range(3 * BATCH)}
         redis_server.client.zadd(JOBS, dict.fromkeys(ids, 0))
@@ -152,7 +173,9 @@ class TestCondemn:
     async def test_only_what_has_no_record(
         self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
     ) -> None:
-        """What waits in the trash already, such as a submission that is just stored, keeps its time."""
+        """What waits in the trash already, such as a submission that is just stored, keeps its
+        time.
+        """
         job, unknown, reserved = await submit(async_store), new_job_id(), new_job_id()
         redis_server.client.zadd(keys.TRASH, {reserved: 1e15})
         assert upkeep.condemn(keys.JOB, [job.id, unknown, reserved]) == [unknown]

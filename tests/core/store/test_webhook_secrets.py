@@ -58,7 +58,11 @@ class TestRotation:
         valid = await webhook_store.secrets(TENANT)
         assert [secret.secret for secret in valid] == [new.secret, old.secret]
         assert valid[1].expires_at is not None
-        assert timedelta() <= valid[1].expires_at - new.created_at - timedelta(hours=24) < timedelta(seconds=1)
+        assert (
+            timedelta()
+            <= valid[1].expires_at - new.created_at - timedelta(hours=24)
+            < timedelta(seconds=1)
+        )
 
     def test_a_second_one_drops_what_the_first_one_kept(self, secrets: WebhookSecrets) -> None:
         secrets.create(TENANT)

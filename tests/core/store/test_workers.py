@@ -15,7 +15,12 @@ class TestWorkers:
         store.report_load("gpu-1:7", MODEL, load_seconds=2.0)
         store.report_load("gpu-1:7", MODEL, load_seconds=2.0)
         (worker,) = store.workers()
-        assert (worker.name, worker.state, worker.model, worker.model_loads) == ("gpu-1:7", "idle", MODEL, 2)
+        assert (worker.name, worker.state, worker.model, worker.model_loads) == (
+            "gpu-1:7",
+            "idle",
+            MODEL,
+            2,
+        )
 
     def test_silent_worker_vanishes(self, store: JobStore, redis_server: RedisServer) -> None:
         """Its record dies by itself; no dispatcher waits for it."""

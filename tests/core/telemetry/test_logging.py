@@ -22,8 +22,17 @@ def test_line_holds_the_event_and_what_was_bound(capsys: pytest.CaptureFixture[s
         structlog.get_logger("worker").info("model loaded", seconds=2.5)
         logging.getLogger("botocore").warning("slow %s", "bucket")
     ours, theirs = lines(capsys)
-    assert (ours["event"], ours["seconds"], ours["job_id"], ours["level"]) == ("model loaded", 2.5, "itp_1", "info")
-    assert (theirs["event"], theirs["job_id"], theirs["logger"]) == ("slow bucket", "itp_1", "botocore")
+    assert (ours["event"], ours["seconds"], ours["job_id"], ours["level"]) == (
+        "model loaded",
+        2.5,
+        "itp_1",
+        "info",
+    )
+    assert (theirs["event"], theirs["job_id"], theirs["logger"]) == (
+        "slow bucket",
+        "itp_1",
+        "botocore",
+    )
     assert str(ours["timestamp"]).endswith("Z")
 
 
@@ -50,10 +59,16 @@ def test_warning_of_a_library_is_a_line(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_what_a_caller_sent_forges_no_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
-    """Line ends of all kinds, and what moves the cursor of a terminal or turns its writing around."""
+def test_what_a_caller_sent_forges_no_line(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    """Line ends of all kinds, and what moves the cursor of a terminal or turns its writing
+    around.
+    """
     configure_logging("info", log_format)
-    structlog.get_logger("api").info("request", path="/v1\n2026 [info] forged\r\x1b[2J\u202e\x85\u2028\x9b31m")
+    structlog.get_logger("api").info(
+        "request", path="/v1\n2026 [info] forged\r\x1b[2J\u202e\x85\u2028\x9b31m"
+    )
     told = capsys.readouterr().err
     assert told.endswith("\n")
     assert told[:-1].isprintable()

@@ -30,7 +30,9 @@ def test_scrape_shows_the_registry(on_a_free_port: Settings, registry: Collector
     server.server_close()
 
 
-def test_readiness_is_told_apart_from_life(on_a_free_port: Settings, registry: CollectorRegistry) -> None:
+def test_readiness_is_told_apart_from_life(
+    on_a_free_port: Settings, registry: CollectorRegistry
+) -> None:
     """A worker that loads its model lives, but takes no job yet."""
     server = serve_metrics(on_a_free_port, registry, lambda: False)
     assert server
@@ -43,5 +45,7 @@ def test_readiness_is_told_apart_from_life(on_a_free_port: Settings, registry: C
     server.server_close()
 
 
-def test_nothing_listens_where_no_port_is_set(settings: Settings, registry: CollectorRegistry) -> None:
+def test_nothing_listens_where_no_port_is_set(
+    settings: Settings, registry: CollectorRegistry
+) -> None:
     assert serve_metrics(settings, registry, lambda: True) is None

@@ -43,20 +43,35 @@ class TestSpans:
     def test_child_link_and_times(self, traces: Settings, collector: Collector) -> None:
         """A span that is known only afterwards keeps the times that it had."""
         begin_tracing(traces, "worker")
-        begun, ended = datetime(2026, 1, 2, 3, 4, 5, 250_000, UTC), datetime(2026, 1, 2, 3, 4, 9, tzinfo=UTC)
+        begun, ended = (
+            datetime(2026, 1, 2, 3, 4, 5, 250_000, UTC),
+            datetime(2026, 1, 2, 3, 4, 9, tzinfo=UTC),
+        )
         attempt = tracer().start("process", Kind.CONSUMER, parent=CALLER, link=CALLER, begun=begun)
-        with tracer().start("denoising", parent=attempt.traceparent, attributes={"tooncrafter.steps": 4}):
+        with tracer().start(
+            "denoising", parent=attempt.traceparent, attributes={"tooncrafter.steps": 4}
+        ):
             pass
         attempt.end(ended)
         end_tracing()
         above, below = collector.of(TRACE)
-        assert (above.service, above.name, above.kind) == ("tooncrafter-worker", "process", "consumer")
+        assert (above.service, above.name, above.kind) == (
+            "tooncrafter-worker",
+            "process",
+            "consumer",
+        )
         assert (above.parent_id, above.links) == (SPAN, [(TRACE, SPAN)])
         assert (above.begun, above.ended) == (begun.timestamp(), ended.timestamp())
-        assert (below.parent_id, below.kind, below.attributes) == (above.span_id, "internal", {"tooncrafter.steps": 4})
+        assert (below.parent_id, below.kind, below.attributes) == (
+            above.span_id,
+            "internal",
+            {"tooncrafter.steps": 4},
+        )
         assert not above.failed
 
-    def test_failure_names_its_kind_and_no_words(self, traces: Settings, collector: Collector) -> None:
+    def test_failure_names_its_kind_and_no_words(
+        self, traces: Settings, collector: Collector
+    ) -> None:
         """An error's message may hold a path or a link."""
         begin_tracing(traces, "worker")
         with pytest.raises(ValueError, match="secret"), tracer().start("loading", parent=CALLER):
@@ -66,7 +81,9 @@ class TestSpans:
         assert (span.failed, span.attributes) == (True, {"error.type": "ValueError"})
         assert not any(b"secret" in body for body in collector.bodies)
 
-    def test_caller_that_does_not_sample_is_heard(self, traces: Settings, collector: Collector) -> None:
+    def test_caller_that_does_not_sample_is_heard(
+        self, traces: Settings, collector: Collector
+    ) -> None:
         """Nothing is sent, and whoever comes after is told the same."""
         begin_tracing(traces, "gateway")
         span = tracer().start("GET", Kind.SERVER, parent=CALLER[:-2] + "00")
@@ -86,12 +103,16 @@ class TestSpans:
         tracer().start("new").end()
         tracer().start("continued", parent=CALLER).end()
         end_tracing()
-        assert [(span.name, span.service) for span in collector.spans] == [("continued", "in-betweens")]
+        assert [(span.name, span.service) for span in collector.spans] == [
+            ("continued", "in-betweens")
+        ]
 
 
 class TestCollectorThatIsAway:
     @pytest.fixture(params=["silent", "absent"])
-    def away(self, request: pytest.FixtureRequest, traces: Settings, collector: Collector) -> Settings:
+    def away(
+        self, request: pytest.FixtureRequest, traces: Settings, collector: Collector
+    ) -> Settings:
         """It takes requests and never answers, or there is none."""
         collector.hang()
         if request.param == "absent":
@@ -101,8 +122,8 @@ class TestCollectorThatIsAway:
         return traces
 
     def test_nobody_waits_for_it(self, away: Settings) -> None:
-        """Neither who makes spans, far more than are kept, nor who ends the process. The bound is only far below what
-        the exporter itself would wait: 10 s for an answer.
+        """Neither who makes spans, far more than are kept, nor who ends the process. The bound is
+        only far below what the exporter itself would wait: 10 s for an answer.
         """
         begin_tracing(away, "worker")
         begun = time.monotonic()
@@ -114,19 +135,25 @@ class TestCollectorThatIsAway:
 
 
 class TestOff:
-    @pytest.mark.parametrize("module", ["api.main", "dispatcher.__main__", "dispatcher.webhooks", "worker.bootstrap"])
+    @pytest.mark.parametrize(
+        "module", ["api.main", "dispatcher.__main__", "dispatcher.webhooks", "worker.bootstrap"]
+    )
     def test_sdk_is_not_even_imported(self, module: str) -> None:
-        """FastAPI and redis-py import OpenTelemetry's API and metrics by themselves, where they find them; what makes
-        spans and sends them is not there.
+        """FastAPI and redis-py import OpenTelemetry's API and metrics by themselves, where they
+        find them; what makes spans and sends them is not there.
         """
         script = (
             f"import sys, {module}\n"
-            "from core.settings import Settings\nfrom core.telemetry.tracing import begin_tracing, end_tracing\n"
+            "from core.settings import Settings\nfrom core.telemetry.tracing import begin_tracing, "
+            "end_tracing\n"
             "begin_tracing(Settings(), 'x'); end_tracing()\n"
-            "sender = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'google.protobuf', 'core.telemetry.tracing_sdk')\n"
+            "sender = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'google.protobuf', "
+            "'core.telemetry.tracing_sdk')\n"
             "print([name for name in sys.modules if name.startswith(sender)])"
         )
-        shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+        shown = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert shown.stdout.strip() == "[]"
 
     def test_a_span_is_one_shared_object(self) -> None:
@@ -140,7 +167,9 @@ class TestRefusal:
     def test_missing_packages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It says what to install."""
         monkeypatch.delitem(sys.modules, "core.telemetry.tracing_sdk", raising=False)
-        monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+        monkeypatch.setitem(
+            sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None
+        )
         with pytest.raises(SystemExit, match="install the extra `traces`"):
             begin_tracing(Settings(traces=True), "gateway")
         assert type(tracer()) is tracing.Tracer
@@ -148,5 +177,7 @@ class TestRefusal:
     def test_protocol_that_we_do_not_speak(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A gRPC port would answer every batch with an error that nobody reads."""
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-        with pytest.raises(SystemExit, match=r"http/protobuf, but OTEL_EXPORTER_OTLP_PROTOCOL is grpc"):
+        with pytest.raises(
+            SystemExit, match=r"http/protobuf, but OTEL_EXPORTER_OTLP_PROTOCOL is grpc"
+        ):
             begin_tracing(Settings(traces=True), "gateway")

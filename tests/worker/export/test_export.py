@@ -14,7 +14,9 @@ COLOURS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 200, 170), (128, 1
 
 def flat_frames(count: int, height: int, width: int) -> NDArray[np.uint8]:
     """Stripes of flat colour, as in a cartoon, with a line that moves."""
-    stripes = np.repeat(np.array(COLOURS, dtype=np.uint8), -(-width // len(COLOURS)), axis=0)[:width]
+    stripes = np.repeat(np.array(COLOURS, dtype=np.uint8), -(-width // len(COLOURS)), axis=0)[
+        :width
+    ]
     frames = np.broadcast_to(stripes, (count, height, width, 3)).copy()
     for index, frame in enumerate(frames):
         frame[2 * index : 2 * index + 2] = 0
@@ -39,7 +41,9 @@ def boxes(video: bytes) -> list[str]:
 class TestMp4:
     @pytest.mark.parametrize(("width", "height"), [(512, 320), (320, 512), (128, 128)])
     def test_plays_everywhere(self, width: int, height: int) -> None:
-        """H.264 in the one pixel format that every browser decodes, of the size and length that the record tells."""
+        """H.264 in the one pixel format that every browser decodes, of the size and length that the
+        record tells.
+        """
         video = encode_mp4(flat_frames(16, height, width), fps=8)
         codec, frames = decode(video)
         assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
@@ -59,7 +63,9 @@ class TestMp4:
         assert names.index("moov") < names.index("mdat")
 
     def test_colours_are_kept(self) -> None:
-        """Within a few levels in the middle of each flat area; the wrong matrix would be off by far more."""
+        """Within a few levels in the middle of each flat area; the wrong matrix would be off by far
+        more.
+        """
         _, frames = decode(encode_mp4(flat_frames(16, 128, 320), fps=8))
         for index, colour in enumerate(COLOURS):
             seen = frames[:, 100, index * 64 + 32].astype(int)
@@ -76,7 +82,9 @@ class TestMp4:
         """Encoders reorder frames inside; the decoder has to put them back."""
         frames = flat_frames(16, 64, 64)
         _, decoded = decode(encode_mp4(frames, fps=8))
-        nearest = [np.abs(frames.astype(int) - frame).mean(axis=(1, 2, 3)).argmin() for frame in decoded]
+        nearest = [
+            np.abs(frames.astype(int) - frame).mean(axis=(1, 2, 3)).argmin() for frame in decoded
+        ]
         assert nearest == list(range(16))
 
     def test_same_frames_same_file(self) -> None:

@@ -55,7 +55,9 @@ def test_pipeline_does_not_resample_again(canvas: Size) -> None:
 
 
 def test_thin_lines_survive_shrinking() -> None:
-    """To a tenth of their width: every line leaves its share of ink; sampling without a filter would lose most."""
+    """To a tenth of their width: every line leaves its share of ink; sampling without a filter
+    would lose most.
+    """
     sheet = Image.new("RGB", (5120, 3200), "white")
     for x in range(5, 5120, 80):
         sheet.paste((0, 0, 0), (x, 0, x + 1, 3200))

@@ -1,4 +1,6 @@
-"""A device whose memory is too small: the real tiny pipeline, in which one part cannot allocate at times."""
+"""A device whose memory is too small: the real tiny pipeline, in which one part cannot allocate at
+times.
+"""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -22,7 +24,9 @@ from worker.gpu.memory import LOW_MEMORY_CHUNK, DeviceMemory, canvas_that_fits, 
 from worker.gpu.placement import place
 
 CANVAS = Size(128, 128)
-NO_ROOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of …")
+NO_ROOM = torch.OutOfMemoryError(
+    "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of …"
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,9 @@ def worker(store: JobStore, settings: Settings, tiny: ToonCrafterPipeline) -> It
 
 @pytest.fixture
 def cramped(tiny: ToonCrafterPipeline) -> Iterator[Callable[..., list[str]]]:
-    """Lets a part of the pipeline run out of memory whenever a condition holds; answers what it did, in order."""
+    """Lets a part of the pipeline run out of memory whenever a condition holds; answers what it
+    did, in order.
+    """
     handles = []
 
     def make(part: str, while_: Callable[[], bool]) -> list[str]:
@@ -71,7 +77,9 @@ class TestJob:
         cramped: Callable[..., list[str]],
         part: str,
     ) -> None:
-        """Once more from the start, with decoding in small pieces; the next job has the whole device again."""
+        """Once more from the start, with decoding in small pieces; the next job has the whole
+        device again.
+        """
         done = cramped(part, lambda: tiny.vae.chunk_elements != LOW_MEMORY_CHUNK)
         job_id = await submit(async_store, worker.storage, steps=2)
         worker.run()
@@ -92,7 +100,10 @@ class TestJob:
         job = read(worker.store, job_id)
         assert job.error is not None
         assert job.error.code == "out_of_memory"
-        assert job.error.detail == "a canvas of 256x256 does not fit into the device's memory; 128x192 may"
+        assert (
+            job.error.detail
+            == "a canvas of 256x256 does not fit into the device's memory; 128x192 may"
+        )
         assert done == ["refused", "refused"]
 
         following = await submit(async_store, worker.storage, steps=1)
@@ -110,7 +121,13 @@ def test_low_memory_mode_draws_the_same_frames_and_leaves_no_trace(offload: Offl
     def draw() -> np.ndarray:
         drawing = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
         generator = torch.Generator().manual_seed(1)
-        clip = pipeline([drawing, drawing[::-1]], height=64, width=64, num_inference_steps=1, generator=generator)
+        clip = pipeline(
+            [drawing, drawing[::-1]],
+            height=64,
+            width=64,
+            num_inference_steps=1,
+            generator=generator,
+        )
         return clip.frames
 
     expected = draw()
@@ -126,8 +143,12 @@ class TestRecognised:
         [
             NO_ROOM,
             MemoryError(),
-            torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
-            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            torch.AcceleratorError(
+                "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"
+            ),
+            RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            ),
             RuntimeError("MPS backend out of memory (MPS allocated: 5.00 GB, …)"),
         ],
     )
@@ -141,7 +162,9 @@ class TestRecognised:
             torch.empty(2**60, dtype=torch.uint8)
         assert is_out_of_memory(error.value)
 
-    @pytest.mark.parametrize("error", [RuntimeError("CUDA error: device-side assert triggered"), ValueError("memory")])
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("CUDA error: device-side assert triggered"), ValueError("memory")]
+    )
     def test_others(self, error: Exception) -> None:
         """They mean something else."""
         assert not is_out_of_memory(error)
@@ -165,12 +188,17 @@ class TestCanvasThatFits:
 
     @given(width=st.integers(2, 16), height=st.integers(2, 16), share=st.floats(0, 2))
     def test_any_case(self, width: int, height: int, share: float) -> None:
-        """What is named is a canvas that the service takes, smaller than the one that failed, and within the share."""
+        """What is named is a canvas that the service takes, smaller than the one that failed, and
+        within the share.
+        """
         canvas = Size(width * CANVAS_MULTIPLE, height * CANVAS_MULTIPLE)
         fits = canvas_that_fits(canvas, share)
         if fits is None:
             smallest = MIN_SIDE * MIN_SIDE
-            assert canvas.width * canvas.height * Fraction(share) < smallest or canvas.width * canvas.height == smallest
+            assert (
+                canvas.width * canvas.height * Fraction(share) < smallest
+                or canvas.width * canvas.height == smallest
+            )
             return
         assert all(side % CANVAS_MULTIPLE == 0 and MIN_SIDE <= side <= MAX_SIDE for side in fits)
         assert fits.width * fits.height < canvas.width * canvas.height

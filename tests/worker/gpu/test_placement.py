@@ -1,4 +1,6 @@
-"""Where the model's parts lie and whether they are compiled changes speed and memory, never the drawings."""
+"""Where the model's parts lie and whether they are compiled changes speed and memory, never the
+drawings.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -24,12 +26,16 @@ def pipeline() -> Iterator[ToonCrafterPipeline]:
 def frames_of(pipeline: ToonCrafterPipeline) -> np.ndarray:
     first = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     generator = torch.Generator().manual_seed(1)
-    clip = pipeline([first, first[::-1]], height=HEIGHT, width=WIDTH, num_inference_steps=2, generator=generator)
+    clip = pipeline(
+        [first, first[::-1]], height=HEIGHT, width=WIDTH, num_inference_steps=2, generator=generator
+    )
     return clip.frames
 
 
 @pytest.mark.parametrize("offload", [mode for mode in get_args(Offload) if mode != "none"])
-def test_offloaded_parts_draw_the_same_frames_job_after_job(pipeline: ToonCrafterPipeline, offload: Offload) -> None:
+def test_offloaded_parts_draw_the_same_frames_job_after_job(
+    pipeline: ToonCrafterPipeline, offload: Offload
+) -> None:
     expected = frames_of(pipeline)
     place(pipeline, "cpu", offload)
     assert np.array_equal(frames_of(pipeline), expected)
@@ -43,7 +49,9 @@ def test_weights_wait_in_main_memory_where_only_parts_visit_the_device() -> None
 
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++, which is not here")
-def test_compiled_layers_draw_the_same_frames_and_no_job_waits_for_the_compiler(pipeline: ToonCrafterPipeline) -> None:
+def test_compiled_layers_draw_the_same_frames_and_no_job_waits_for_the_compiler(
+    pipeline: ToonCrafterPipeline,
+) -> None:
     """Fused kernels round differently, by less than one level of 255."""
     expected = frames_of(pipeline).astype(int)
     compile_and_warm_up(pipeline, [(WIDTH, HEIGHT)])

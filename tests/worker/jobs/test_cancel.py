@@ -18,7 +18,9 @@ from tests.worker.conftest import StandInPipeline, Worker, read, submit
 
 
 def cancel(server: RedisServer, job_id: str) -> None:
-    """A caller's wish, from a thread of its own: the worker keeps the event loop of the test busy."""
+    """A caller's wish, from a thread of its own: the worker keeps the event loop of the test
+    busy.
+    """
 
     async def ask() -> None:
         gateway = AsyncJobStore(server.url)
@@ -38,14 +40,23 @@ class TestCancel:
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:
-        """The caller gave up in the third of ten steps; no result is stored, and the worker takes the next job."""
+        """The caller gave up in the third of ten steps; no result is stored, and the worker takes
+        the next job.
+        """
         job_id = await submit(async_store, folder_worker.storage, steps=10)
         before = stored_keys()
-        folder_worker.pipeline.at_step = lambda index: cancel(redis_server, job_id) if index == 2 else None
+        folder_worker.pipeline.at_step = lambda index: (
+            cancel(redis_server, job_id) if index == 2 else None
+        )
         assert folder_worker.run() == job_id
         assert folder_worker.pipeline.steps_done == 3
         job = read(folder_worker.store, job_id)
-        assert (job.status, job.error, job.outputs, job.progress) == (JobState.CANCELED, None, [], None)
+        assert (job.status, job.error, job.outputs, job.progress) == (
+            JobState.CANCELED,
+            None,
+            [],
+            None,
+        )
         assert job.finished_at is not None
         assert job.timing.run_seconds > 0
         assert stored_keys() == before
@@ -55,7 +66,9 @@ class TestCancel:
         folder_worker.run()
         assert read(folder_worker.store, following).status is JobState.SUCCEEDED
 
-    async def test_queued_job_is_never_claimed(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_queued_job_is_never_claimed(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
         """Its message is still on the way, and finds nothing."""
         job_id = await submit(async_store, folder_worker.storage)
         await async_store.cancel(job_id)
@@ -71,7 +84,10 @@ class TestCancel:
         def cancel_and_beat(_: int) -> None:
             cancel(redis_server, job_id)
             before = redis_server.client.zscore(keys.LEASES, job_id)
-            wait_until(lambda: redis_server.client.zscore(keys.LEASES, job_id) > before, "the lease is renewed")
+            wait_until(
+                lambda: redis_server.client.zscore(keys.LEASES, job_id) > before,
+                "the lease is renewed",
+            )
 
         folder_worker.pipeline.at_step = cancel_and_beat
         folder_worker.run()
@@ -86,7 +102,9 @@ class TestCancel:
         settings: Settings,
         pipeline: StandInPipeline,
     ) -> None:
-        """The caller was told that the job is being canceled, so no result may appear afterwards."""
+        """The caller was told that the job is being canceled, so no result may appear
+        afterwards.
+        """
 
         class CancelsDuringUpload(LocalStorage):
             def put(self, key: str, data: bytes, content_type: str) -> None:
@@ -96,7 +114,9 @@ class TestCancel:
 
         worker = Worker(
             store,
-            CancelsDuringUpload(settings.state_dir / "objects", SignedLinks(settings.state_dir / "secret")),
+            CancelsDuringUpload(
+                settings.state_dir / "objects", SignedLinks(settings.state_dir / "secret")
+            ),
             pipeline,
         )
         job_id = await submit(async_store, worker.storage)
@@ -128,7 +148,10 @@ class TestCancel:
 
         def stop_and_cancel(_: int) -> None:
             folder_worker.store.ask_to_stop(folder_worker.name, timedelta(0))
-            wait_until(lambda: folder_worker.heartbeat.seconds_to_stop is not None, "the heartbeat hears of it")
+            wait_until(
+                lambda: folder_worker.heartbeat.seconds_to_stop is not None,
+                "the heartbeat hears of it",
+            )
             cancel(redis_server, job_id)
 
         folder_worker.pipeline.at_step = stop_and_cancel

@@ -24,7 +24,11 @@ from worker.jobs.interruptions import DeviceBroken
 
 class TestSuccess:
     async def test_video_is_stored_and_visible(
-        self, worker: Worker, async_store: AsyncJobStore, stored_keys: Callable[[], set[str]], any_settings: Settings
+        self,
+        worker: Worker,
+        async_store: AsyncJobStore,
+        stored_keys: Callable[[], set[str]],
+        any_settings: Settings,
     ) -> None:
         """Under the attempt's own key, described as it is."""
         job_id = await submit(async_store, worker.storage, fps=12)
@@ -39,43 +43,68 @@ class TestSuccess:
         assert job.model is not None
         assert job.model.trained is False
 
-    async def test_pipeline_gets_the_request(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_pipeline_gets_the_request(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
         """Every field that the caller set, and the keyframes as pixels."""
-        await submit(async_store, folder_worker.storage, steps=3, prompt="a fox", seed=11, guidance_scale=4.0)
+        await submit(
+            async_store, folder_worker.storage, steps=3, prompt="a fox", seed=11, guidance_scale=4.0
+        )
         folder_worker.run()
         (arguments,) = folder_worker.pipeline.seen
         assert [keyframe.shape for keyframe in arguments["keyframes"]] == [(128, 128, 3)] * 2
-        assert (arguments["prompt"], arguments["num_inference_steps"], arguments["guidance_scale"]) == ("a fox", 3, 4.0)
+        assert (
+            arguments["prompt"],
+            arguments["num_inference_steps"],
+            arguments["guidance_scale"],
+        ) == ("a fox", 3, 4.0)
         assert arguments["generator"].initial_seed() == 11
 
     async def test_video_has_the_shape_of_the_first_drawing(
         self, folder_worker: Worker, async_store: AsyncJobStore
     ) -> None:
-        """What fills the canvas around it is cut away: drawings of 64x40 on a square canvas are no square video."""
+        """What fills the canvas around it is cut away: drawings of 64x40 on a square canvas are no
+        square video.
+        """
         job_id = await submit(async_store, folder_worker.storage, width=256, height=256)
         folder_worker.run()
         (output,) = read(folder_worker.store, job_id).outputs
-        with av.open(io.BytesIO(folder_worker.storage.get(output_key(job_id, 1, output.name)))) as video:
+        with av.open(
+            io.BytesIO(folder_worker.storage.get(output_key(job_id, 1, output.name)))
+        ) as video:
             frame = next(video.decode(video=0))
         assert (output.width, output.height) == (frame.width, frame.height) == (256, 160)
 
-    async def test_progress_grows_to_the_end(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_progress_grows_to_the_end(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
         """Each step is seen, with the time that is left once it can be told."""
         job_id = await submit(async_store, folder_worker.storage, steps=4)
         seen = []
-        folder_worker.pipeline.at_step = lambda _: seen.append(read(folder_worker.store, job_id).progress)
+        folder_worker.pipeline.at_step = lambda _: seen.append(
+            read(folder_worker.store, job_id).progress
+        )
         folder_worker.run()
         assert [progress.step for progress in seen if progress] == [0, 1, 2, 3]
         percents = [progress.percent for progress in seen if progress]
         assert percents == sorted(set(percents))
-        assert [progress.eta_seconds is not None for progress in seen if progress] == [False, True, True, True]
+        assert [progress.eta_seconds is not None for progress in seen if progress] == [
+            False,
+            True,
+            True,
+            True,
+        ]
 
-    async def test_load_time_stands_in_the_first_job(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_load_time_stands_in_the_first_job(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
         """The model is loaded once, so only one job waited for it."""
         ids = [await submit(async_store, folder_worker.storage) for _ in range(2)]
         for _ in ids:
             folder_worker.run()
-        loads = sorted(read(folder_worker.store, job_id).timing.model_load_seconds for job_id in ids)
+        loads = sorted(
+            read(folder_worker.store, job_id).timing.model_load_seconds for job_id in ids
+        )
         assert loads == [0.0, 2.5]
 
     def test_nothing_to_do(self, folder_worker: Worker) -> None:
@@ -124,8 +153,12 @@ class TestFailure:
         assert job.error.code == "storage_failed"
         assert worker.pipeline.seen == []
 
-    async def test_keyframe_that_was_exchanged(self, worker: Worker, async_store: AsyncJobStore) -> None:
-        """Who writes into the storage past the gateway brings no bytes here that nobody has judged."""
+    async def test_keyframe_that_was_exchanged(
+        self, worker: Worker, async_store: AsyncJobStore
+    ) -> None:
+        """Who writes into the storage past the gateway brings no bytes here that nobody has
+        judged.
+        """
         job_id = await submit(async_store, worker.storage)
         worker.storage.put(input_key(job_id, IMAGE), png(color="red"), IMAGE.content_type)
         worker.run()
@@ -134,7 +167,11 @@ class TestFailure:
         assert (job.error.code, worker.pipeline.seen) == ("storage_failed", [])
 
     async def test_result_that_cannot_be_written(
-        self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
+        self,
+        store: JobStore,
+        async_store: AsyncJobStore,
+        settings: Settings,
+        pipeline: StandInPipeline,
     ) -> None:
         """A file stands where the folder of the results should be, which stops even root."""
         storage = open_storage(settings)
@@ -173,11 +210,19 @@ class TestLostLease:
         assert stored_keys() == before
 
     async def test_second_attempt_succeeds_beside_the_first(
-        self, folder_worker: Worker, async_store: AsyncJobStore, redis_server: RedisServer, settings: Settings
+        self,
+        folder_worker: Worker,
+        async_store: AsyncJobStore,
+        redis_server: RedisServer,
+        settings: Settings,
     ) -> None:
-        """A worker that slept through its lease finds its job done by another one, whose result stays."""
+        """A worker that slept through its lease finds its job done by another one, whose result
+        stays.
+        """
         job_id = await submit(async_store, folder_worker.storage, steps=3)
-        other = Worker(JobStore(redis_server.url), open_storage(settings), StandInPipeline(), "gpu-2:8")
+        other = Worker(
+            JobStore(redis_server.url), open_storage(settings), StandInPipeline(), "gpu-2:8"
+        )
 
         def sleep_through(index: int) -> None:
             if index == 1:
@@ -190,7 +235,12 @@ class TestLostLease:
         other.heartbeat.end()
         other.store._redis.close()
         job = read(folder_worker.store, job_id)
-        assert (job.status, job.attempts, job.fence, len(job.outputs)) == (JobState.SUCCEEDED, 2, 2, 1)
+        assert (job.status, job.attempts, job.fence, len(job.outputs)) == (
+            JobState.SUCCEEDED,
+            2,
+            2,
+            1,
+        )
 
     async def test_heartbeat_holds_the_lease_of_a_slow_step(
         self, folder_worker: Worker, async_store: AsyncJobStore
@@ -206,7 +256,9 @@ class TestLostLease:
     async def test_heartbeat_renews_no_lease_that_progress_renewed(
         self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Steps of a fifth of a second for three seconds: each is told once, and a beat in between asks Redis less."""
+        """Steps of a fifth of a second for three seconds: each is told once, and a beat in between
+        asks Redis less.
+        """
         renewed, renew = [], folder_worker.store.renew
 
         def note(claim: Claim, progress: Progress | None = None) -> None:
@@ -217,7 +269,8 @@ class TestLostLease:
         await submit(async_store, folder_worker.storage, steps=15)
         folder_worker.pipeline.at_step = lambda _: time.sleep(0.2)
         folder_worker.run()
-        assert renewed.count(None) < 3  # a busy machine may lie still between two steps for as long as a beat
+        # a busy machine may lie still between two steps for as long as a beat
+        assert renewed.count(None) < 3
         assert len(renewed) > 15
 
 
@@ -231,7 +284,10 @@ class TestStop:
         def stop(index: int) -> None:
             if index == 1:
                 folder_worker.store.ask_to_stop(folder_worker.name, timedelta(0))
-                wait_until(lambda: folder_worker.heartbeat.seconds_to_stop is not None, "the heartbeat hears of it")
+                wait_until(
+                    lambda: folder_worker.heartbeat.seconds_to_stop is not None,
+                    "the heartbeat hears of it",
+                )
 
         folder_worker.pipeline.at_step = stop
         folder_worker.run()
@@ -240,14 +296,19 @@ class TestStop:
         assert (job.status, job.lost_leases, job.progress) == (JobState.QUEUED, 0, None)
         assert redis_server.client.zcard(keys.LEASES) == 0
 
-    async def test_job_that_fits_ends_first(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_job_that_fits_ends_first(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
         """A minute of grace is enough for a job that is nearly done."""
         job_id = await submit(async_store, folder_worker.storage, steps=3)
 
         def stop(index: int) -> None:
             if index == 1:
                 folder_worker.store.ask_to_stop(folder_worker.name, timedelta(seconds=60))
-                wait_until(lambda: folder_worker.heartbeat.seconds_to_stop is not None, "the heartbeat hears of it")
+                wait_until(
+                    lambda: folder_worker.heartbeat.seconds_to_stop is not None,
+                    "the heartbeat hears of it",
+                )
 
         folder_worker.pipeline.at_step = stop
         folder_worker.run()
@@ -258,7 +319,9 @@ class TestRedisAway:
     async def test_finished_video_outlives_a_restart_of_redis(
         self, mortal_redis: RedisServer, settings: Settings, pipeline: StandInPipeline
     ) -> None:
-        """It goes away in the last step and is back some seconds later; a GPU minute is not thrown away."""
+        """It goes away in the last step and is back some seconds later; a GPU minute is not thrown
+        away.
+        """
         worker = Worker(JobStore(mortal_redis.url), open_storage(settings), pipeline)
         gateway = AsyncJobStore(mortal_redis.url)
         job_id = await submit(gateway, worker.storage, steps=2)
@@ -301,15 +364,26 @@ class TestHeartbeat:
     def test_live_worker_is_seen_and_goes_in_order(self, folder_worker: Worker) -> None:
         """From the load of its model to its end."""
         (record,) = folder_worker.store.workers()
-        assert (record.name, record.state, record.model_loads, record.model) == ("gpu-1:7", "idle", 1, MODEL)
+        assert (record.name, record.state, record.model_loads, record.model) == (
+            "gpu-1:7",
+            "idle",
+            1,
+            MODEL,
+        )
         folder_worker.heartbeat.end()
         assert folder_worker.store.workers() == []
 
-    async def test_busy_while_it_computes(self, folder_worker: Worker, async_store: AsyncJobStore) -> None:
-        """The dispatcher sends nothing to it meanwhile, and the next message as soon as it is free."""
+    async def test_busy_while_it_computes(
+        self, folder_worker: Worker, async_store: AsyncJobStore
+    ) -> None:
+        """The dispatcher sends nothing to it meanwhile, and the next message as soon as it is
+        free.
+        """
         await submit(async_store, folder_worker.storage, steps=1)
         states = []
-        folder_worker.pipeline.at_step = lambda _: states.append(folder_worker.store.workers()[0].state)
+        folder_worker.pipeline.at_step = lambda _: states.append(
+            folder_worker.store.workers()[0].state
+        )
         folder_worker.run()
         states.append(folder_worker.store.workers()[0].state)
         assert states == ["busy", "idle"]
@@ -317,7 +391,11 @@ class TestHeartbeat:
 
 class TestDeadline:
     async def test_attempt_ends_at_the_first_step_past_it(
-        self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
+        self,
+        store: JobStore,
+        async_store: AsyncJobStore,
+        settings: Settings,
+        pipeline: StandInPipeline,
     ) -> None:
         """The clock starts with the attempt; the job fails and the worker takes the next one."""
         worker = Worker(store, open_storage(settings), pipeline, job_timeout=timedelta(seconds=1))
@@ -326,7 +404,11 @@ class TestDeadline:
         worker.run()
         job = read(store, job_id)
         assert job.error is not None
-        assert (job.status, job.error.code, job.outputs) == (JobState.FAILED, "deadline_exceeded", [])
+        assert (job.status, job.error.code, job.outputs) == (
+            JobState.FAILED,
+            "deadline_exceeded",
+            [],
+        )
         assert "1 s" in job.error.detail
         assert pipeline.steps_done == 2
 
@@ -339,7 +421,11 @@ class TestDeadline:
 
 class TestLimits:
     async def test_larger_canvas_is_left_to_others(
-        self, store: JobStore, async_store: AsyncJobStore, settings: Settings, pipeline: StandInPipeline
+        self,
+        store: JobStore,
+        async_store: AsyncJobStore,
+        settings: Settings,
+        pipeline: StandInPipeline,
     ) -> None:
         """It keeps its place, whatever else this worker runs."""
         worker = Worker(store, open_storage(settings), pipeline, max_canvas_pixels=128 * 128)
@@ -354,13 +440,17 @@ class TestBrokenDevice:
     async def test_job_is_given_back_and_the_process_has_to_end(
         self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """An error without another explanation is followed by a question to the device, which does not answer."""
+        """An error without another explanation is followed by a question to the device, which does
+        not answer.
+        """
 
         def no_answer(device: str) -> None:
             raise RuntimeError(f"{device} does not answer")
 
         def break_down(_: int) -> None:
-            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`")
+            raise RuntimeError(
+                "CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`"
+            )
 
         monkeypatch.setattr("worker.jobs.runner.require_working_device", no_answer)
         folder_worker.pipeline.at_step = break_down

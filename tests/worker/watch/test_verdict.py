@@ -41,7 +41,9 @@ def test_device_that_finishes_no_step_has_stalled(judge: Judge) -> None:
 def test_each_step_renews_the_patience(judge: Judge) -> None:
     """However slow they are together."""
     for step in range(10):
-        judge.hear(Facts(10, "cuda:0", "", "itp_1", 1, Stage.DENOISING, step), step * (PATIENCE - 1))
+        judge.hear(
+            Facts(10, "cuda:0", "", "itp_1", 1, Stage.DENOISING, step), step * (PATIENCE - 1)
+        )
         assert judge.verdict(step * (PATIENCE - 1)) is None
 
 
@@ -57,7 +59,9 @@ def test_idle_child_is_left_alone(judge: Judge) -> None:
     assert judge.verdict(2 * LONGEST) is None
 
 
-@pytest.mark.parametrize(("facts", "is_sick"), [(IDLE, False), (DENOISING, True), (UPLOADING, False)])
+@pytest.mark.parametrize(
+    ("facts", "is_sick"), [(IDLE, False), (DENOISING, True), (UPLOADING, False)]
+)
 def test_silent_child_has_to_go(judge: Judge, facts: Facts, is_sick: bool) -> None:
     """Even its heartbeat stands still; the device is suspected only where it was at work."""
     judge.hear(facts, 0)

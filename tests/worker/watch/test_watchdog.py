@@ -48,9 +48,17 @@ def patient(redis_server: RedisServer, child: subprocess.Popen[bytes]) -> Iterat
 class Watch:
     """A watchdog, and what the child would tell it."""
 
-    def __init__(self, server: RedisServer, child: subprocess.Popen[bytes], patience: timedelta, longest: timedelta):
+    def __init__(
+        self,
+        server: RedisServer,
+        child: subprocess.Popen[bytes],
+        patience: timedelta,
+        longest: timedelta,
+    ):
         self.child = child
-        self.watchdog = Watchdog(lambda: JobStore(server.url), WORKER, Judge(patience, longest), timedelta(seconds=9))
+        self.watchdog = Watchdog(
+            lambda: JobStore(server.url), WORKER, Judge(patience, longest), timedelta(seconds=9)
+        )
         self.watchdog.start()
         self.sender = FactsSender()
         self.idle = Facts(child.pid, "cuda:0")
@@ -120,28 +128,41 @@ async def test_attempt_of_a_killed_child_is_told_like_others(
     job_id = await start_job(store, async_store, impatient, Stage.DENOISING)
     impatient.end()  # it has written all that it knows
     end_tracing()
-    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"child ended"' in line]
-    assert (line["job_id"], line["request_id"], line["tenant"], line["attempt"]) == (job_id, "req-1", "default", 1)
+    (line,) = [
+        json.loads(line) for line in capsys.readouterr().err.splitlines() if '"child ended"' in line
+    ]
+    assert (line["job_id"], line["request_id"], line["tenant"], line["attempt"]) == (
+        job_id,
+        "req-1",
+        "default",
+        1,
+    )
     (span,) = collector.spans
     assert span.attributes["tooncrafter.job.id"] == job_id
     assert span.attributes["error.type"] in ("stalled", "silent")  # it is not heard of either
     assert span.ended > span.begun
 
 
-async def test_process_that_hangs_elsewhere(impatient: Watch, store: JobStore, async_store: AsyncJobStore) -> None:
+async def test_process_that_hangs_elsewhere(
+    impatient: Watch, store: JobStore, async_store: AsyncJobStore
+) -> None:
     """No word against the device: the next child goes on with the same job."""
     job_id = await start_job(store, async_store, impatient, Stage.EXPORTING)
     assert job_of(store, job_id) == (JobState.QUEUED, 0, None)
     assert claim(store, WORKER).job.id == job_id
 
 
-async def test_attempt_without_end(strict: Watch, store: JobStore, async_store: AsyncJobStore) -> None:
+async def test_attempt_without_end(
+    strict: Watch, store: JobStore, async_store: AsyncJobStore
+) -> None:
     """The deadline holds also where no step looks at it."""
     job_id = await start_job(store, async_store, strict, Stage.UPLOADING)
     assert job_of(store, job_id) == (JobState.FAILED, 0, "deadline_exceeded")
 
 
-async def test_idle_child_that_hangs_is_replaced(impatient: Watch, store: JobStore, async_store: AsyncJobStore) -> None:
+async def test_idle_child_that_hangs_is_replaced(
+    impatient: Watch, store: JobStore, async_store: AsyncJobStore
+) -> None:
     """Its worker stays."""
     impatient.tell(impatient.idle)
     impatient.wait_until_killed()
@@ -149,7 +170,9 @@ async def test_idle_child_that_hangs_is_replaced(impatient: Watch, store: JobSto
     assert claim(store, WORKER)
 
 
-async def test_redis_that_is_away_is_told_later(mortal_redis: RedisServer, child: subprocess.Popen[bytes]) -> None:
+async def test_redis_that_is_away_is_told_later(
+    mortal_redis: RedisServer, child: subprocess.Popen[bytes]
+) -> None:
     """Where its lease outlives the absence; the child is killed at once."""
     watch = Watch(mortal_redis, child, SHORT, LONG)
     store, gateway = JobStore(mortal_redis.url), AsyncJobStore(mortal_redis.url)
@@ -170,18 +193,26 @@ async def test_child_that_dies_gives_up_its_job(
     """Killed from outside, or for memory: nobody waits until the lease runs out."""
     job = await submit(async_store)
     held = claim(store, WORKER)
-    redis_server.client.zadd(LEASES, {job.id: now_ms(redis_server) + 3_600_000})  # it would run for an hour
+    # it would run for an hour
+    redis_server.client.zadd(LEASES, {job.id: now_ms(redis_server) + 3_600_000})
     patient.tell(replace(patient.idle, job=job.id, fence=held.job.fence, stage=Stage.DENOISING))
     patient.child.kill()
     patient.child.wait()
-    wait_until(lambda: store.recover_expired_leases()[:2] == ([job.id], []), "the job is taken back")
+    wait_until(
+        lambda: store.recover_expired_leases()[:2] == ([job.id], []), "the job is taken back"
+    )
     assert not store.workers()  # nobody is quarantined for it
 
 
 def test_stranger_is_left_alone(impatient: Watch) -> None:
     """The child ended by itself, and its id may be somebody else's by now."""
-    with subprocess.Popen([sys.executable, "-c", "import os, time; os.fork(); time.sleep(3600)"]) as stranger_parent:
-        wait_until(lambda: psutil.Process(stranger_parent.pid).children(), "there is a process that is not our child")
+    with subprocess.Popen(
+        [sys.executable, "-c", "import os, time; os.fork(); time.sleep(3600)"]
+    ) as stranger_parent:
+        wait_until(
+            lambda: psutil.Process(stranger_parent.pid).children(),
+            "there is a process that is not our child",
+        )
         (stranger,) = psutil.Process(stranger_parent.pid).children()
         impatient.tell(Facts(stranger.pid, "cuda:0"))
         wait_until(lambda: impatient.watchdog.facts is not None, "the watchdog has heard of it")

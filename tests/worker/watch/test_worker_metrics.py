@@ -35,7 +35,11 @@ class Scrape:
 
     def _all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         families = self._registry.collect()
-        return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+        return {
+            (s.name, tuple(sorted(s.labels.items()))): s.value
+            for family in families
+            for s in family.samples
+        }
 
 
 @pytest.fixture
@@ -57,7 +61,10 @@ class TestNews:
         metrics = WorkerMetrics()
         metrics.show(RUNNING)
         metrics.forget()
-        assert (scrape.value("tooncrafter_model_loaded"), scrape.value("tooncrafter_worker_busy")) == (0, 0)
+        assert (
+            scrape.value("tooncrafter_model_loaded"),
+            scrape.value("tooncrafter_worker_busy"),
+        ) == (0, 0)
 
     def test_steps_are_counted_whatever_news_are_lost(self, scrape: Scrape) -> None:
         """Each tells where the job is; the next job begins anew."""
@@ -81,8 +88,10 @@ class TestNews:
         assert scrape("tooncrafter_attempts_total", outcome="succeeded") == 1
         assert scrape("tooncrafter_job_seconds_sum") == 13
         assert scrape("tooncrafter_job_stage_seconds_sum", stage="denoise") == 8
-        assert scrape("tooncrafter_job_stage_seconds_count", stage="encode") == 0  # it never came so far
-        assert scrape("tooncrafter_job_stage_seconds_sum", stage="download") == 1  # what no other stage took
+        # it never came so far
+        assert scrape("tooncrafter_job_stage_seconds_count", stage="encode") == 0
+        # what no other stage took
+        assert scrape("tooncrafter_job_stage_seconds_sum", stage="download") == 1
         assert scrape.value("tooncrafter_model_peak_memory_bytes") == 7 * 2**30
 
     def test_message_without_a_job_is_no_attempt(self, scrape: Scrape) -> None:
@@ -92,7 +101,9 @@ class TestNews:
 
 
 class TestGpu:
-    """NVML is replaced at its own boundary, the module `pynvml`: no machine that runs these tests has a card."""
+    """NVML is replaced at its own boundary, the module `pynvml`: no machine that runs these tests
+    has a card.
+    """
 
     @pytest.fixture
     def card(self, monkeypatch: pytest.MonkeyPatch) -> None:
