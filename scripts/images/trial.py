@@ -11,7 +11,7 @@ from pathlib import Path
 
 from model.presets import TINY
 from scripts.images.buildah import ROOT, CheckFailed, command_in, files_of, run, say
-from testkit.published_layout import layout, recipe, save_state_dict
+from testkit.model.published_layout import layout, recipe, save_state_dict
 from testkit.servers import Process, RedisServer, free_port
 
 START_SECONDS = 120.0

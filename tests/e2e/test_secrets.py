@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from scripts.stack import Stack
-from testkit.image_corpus import png_of
+from testkit.images.corpus import png_of
 from testkit.jobs import drawing, encoded
 from testkit.servers import S3Server, free_port, wait_until
 from testkit.web import Visit, WebServer, http, web_server

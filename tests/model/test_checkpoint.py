@@ -19,7 +19,7 @@ from model.conversion import convert
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.presets import TINY, TOONCRAFTER_512
 from model.published_file import CheckpointError
-from testkit.published_layout import (
+from testkit.model.published_layout import (
     Tensors,
     expected_state,
     layout,

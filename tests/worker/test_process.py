@@ -19,7 +19,7 @@ from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_option
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.servers import Process, RedisServer, wait_until
-from testkit.stand_in_worker import TROUBLE
+from testkit.worker.stand_in import TROUBLE
 from tests.worker.conftest import read, submit
 
 # of a child; importing torch takes half a minute where others keep both cores busy
@@ -51,7 +51,7 @@ class Stack:
 
     def start(self, **settings: str) -> Process:
         own = {f"TOONCRAFTER_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "worker", "--include=testkit.stand_in_worker"]
+        command = [sys.executable, "-m", "worker", "--include=testkit.worker.stand_in"]
         return Process(command, self._folder / "worker.log", self.environment | own)
 
     def cause(self, trouble: str) -> None:

@@ -15,7 +15,7 @@ from core.records.job import Progress, Stage, Timing, new_job_id
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import JobStore
-from testkit.caller import stable
+from testkit.api.caller import stable
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import Process, RedisServer, wait_until
 from tests.api.conftest import files, gateway_process, problems

@@ -38,7 +38,7 @@ from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import Claim, JobStore
 from core.telemetry.logging import configure_logging
-from testkit.caller import Caller, View, follows, is_consistent, stable
+from testkit.api.caller import Caller, View, follows, is_consistent, stable
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from tests.api.conftest import problems, running_app

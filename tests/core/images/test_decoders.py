@@ -32,7 +32,7 @@ from testkit.servers import ROOT, wait_until
 MAX_PIXELS = 1_000_000
 LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
 HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=1))
-DYING = "testkit.dying_decoder"
+DYING = "testkit.images.dying_decoder"
 GOOD = ImageFacts("image/png", 64, 40)
 
 

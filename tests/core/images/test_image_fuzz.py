@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.images.decoder import DecoderLimits
 from core.images.formats import CONTENT_TYPES, ImageFacts, UnreadableImage
 from core.images.pool import Decoders
-from testkit.image_corpus import PNG_SIGNATURE, chunk, exif_of, jpeg_with_exif, png_of, seeds, tiff
+from testkit.images.corpus import PNG_SIGNATURE, chunk, exif_of, jpeg_with_exif, png_of, seeds, tiff
 from tests.core.images.test_decoders import children
 
 SEEDS = list(seeds().values())

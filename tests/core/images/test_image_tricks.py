@@ -17,8 +17,8 @@ from PIL import Image
 from core.images.decoder import DecoderLimits
 from core.images.formats import UnreadableImage
 from core.images.pool import Decoders
-from testkit import image_corpus as corpus
-from testkit.image_corpus import (
+from testkit.images import corpus
+from testkit.images.corpus import (
     EXIF_IFD,
     LONG,
     ORIENTATION,

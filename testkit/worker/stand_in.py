@@ -1,4 +1,4 @@
-"""What `python -m worker --include=testkit.stand_in_worker` computes with, in its real child
+"""What `python -m worker --include=testkit.worker.stand_in` computes with, in its real child
 process.
 
 Its pipeline draws flat frames at once; a file that the test writes tells it to get into trouble
