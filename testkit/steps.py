@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from core.records.job import Job, Priority, new_job_id
+from core.records.job import SCHEMA_VERSION, Job, Priority, new_job_id
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
@@ -52,3 +52,14 @@ def members(server: RedisServer) -> dict[str, set[str]]:
     """Which job stands in which set."""
     sets = [JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
     return {key: set(server.client.zrange(key, 0, -1)) for key in sets}
+
+
+def as_next_version_enqueues(server: RedisServer, job_id: str) -> None:
+    """Move a waiting job to the demand that the next version of the service would have written."""
+    pixels = server.client.hget(keys.JOB + job_id, "canvas_pixels")
+    lane, schema = keys.READY + Priority.INTERACTIVE, SCHEMA_VERSION + 1
+    server.client.hset(keys.JOB + job_id, "schema", schema)
+    demand = f"{DEFAULT_TENANT}:{schema}:{pixels}"
+    server.client.zadd(f"{lane}:{demand}", {job_id: server.client.zscore(lane, job_id)})
+    server.client.sadd(keys.DEMANDED + Priority.INTERACTIVE, demand)
+    server.client.zrem(f"{lane}:{DEFAULT_TENANT}:{SCHEMA_VERSION}:{pixels}", job_id)

@@ -10,8 +10,8 @@ import httpx
 from starlette.types import ASGIApp, Message
 
 from core.records.job import TRANSITIONS, JobState
-from tests.api.conftest import BASE_URL
-from tests.api.routers.test_submit import URL
+from testkit.api.calls import URL
+from testkit.api.gateway import BASE_URL
 
 View = dict[str, Any]
 

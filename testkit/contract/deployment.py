@@ -17,10 +17,10 @@ from core.records.job import Progress, Stage, Timing, output_key
 from core.settings import Settings
 from core.store.roles.worker import Claim, JobStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
+from testkit.api.gateway import gateway_process, make_key
 from testkit.jobs import MODEL, png, stored_output
 from testkit.servers import Process, RedisServer
 from testkit.web import answering
-from tests.api.conftest import gateway_process, make_key
 
 TENANTS = ("studio-a", "studio-b")
 VIDEO = b"video"

@@ -2,6 +2,7 @@
 weights.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from model.assembly import build_modules
 from model.conversion import NAMES, SKETCH_ENCODER
-from model.presets import Preset
+from model.presets import TINY, Preset
 from model.published_names import from_published, never_read, published_shapes
 from scripts import golden_recipe
 
@@ -62,3 +63,6 @@ def expected_state(name: str, part: Any, tensors: Tensors) -> Tensors:
     """What a part has to hold after conversion, in float32."""
     state = from_published(part, NAMES[name](part), lambda published, shape: tensors[published])
     return {ours: tensor.half().float() for ours, tensor in state.items()}
+
+
+LARGER = replace(TINY, unet={**TINY.unet, "block_out_channels": (64, 192, 384, 384)})

@@ -18,9 +18,10 @@ from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from core.store.tenants.api_keys import ApiKeys
+from testkit.api.calls import problems
+from testkit.api.gateway import gateway
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer, free_port
-from tests.api.conftest import gateway, problems
 
 Ask = Callable[..., Any]
 

@@ -14,9 +14,9 @@ from core.records.job import new_job_id
 from core.settings import Settings
 from core.store.keys import JOB
 from core.telemetry.logging import configure_logging
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 from testkit.servers import RedisServer, S3Server, free_port
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
 
 
 class TestForm:

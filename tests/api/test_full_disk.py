@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from core.settings import Settings
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway_process
 from testkit.jobs import noise_png, png
 from testkit.servers import RedisServer
-from tests.api.conftest import files, gateway_process, problems
-from tests.api.routers.test_submit import URL
 
 LARGE = noise_png(700, 600)  # 1.3 MB: a part of a form so large is written to the temporary folder
 

@@ -11,9 +11,9 @@ from core.records.job import Timing, new_job_id
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from core.store.uploads import new_upload_id
+from testkit.api.calls import files
 from testkit.jobs import MODEL, png, stored_output
 from testkit.steps import claim
-from tests.api.conftest import files
 
 URL = "/v1/interpolations"
 

@@ -5,35 +5,20 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
-import pytest
 import yaml
 from httpx import AsyncClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from api.main import create_app
 from api.schemas.jobs import InterpolationBody, ProblemView
 from core.records.view import JobView
-from core.settings import Settings
+from testkit.api.calls import URL, files, operations
 from testkit.jobs import png
 from testkit.servers import ROOT
-from tests.api.conftest import files
-from tests.api.routers.test_submit import URL
-
-
-def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (path, operation) for path, item in document["paths"].items() for operation in item.values()
-    ]
 
 
 def resolved(document: dict[str, Any], node: dict[str, Any]) -> Any:
     return reduce(getitem, node["$ref"].split("/")[1:], document) if "$ref" in node else node
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return create_app(Settings()).openapi()
 
 
 def walk(node: object) -> Iterator[tuple[str, object]]:

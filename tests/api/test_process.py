@@ -14,9 +14,8 @@ import httpx
 import pytest
 
 from core.settings import Settings
+from testkit.api.calls import URL, files, problems
 from testkit.servers import Process, free_port, wait_until
-from tests.api.conftest import files, problems
-from tests.api.routers.test_submit import URL
 
 # two are promised; less than the ten after which uvicorn would cut connections, on a slow machine
 STOP_SECONDS = 8.0

@@ -20,14 +20,11 @@ from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
+from testkit.api.calls import URL, files, operations, problems
+from testkit.api.gateway import bearer, gateway_process, make_key
+from testkit.api.jobs import finished_job
 from testkit.jobs import png
 from testkit.servers import RedisServer
-from tests.api.conftest import bearer, files, gateway_process, make_key, problems
-from tests.api.routers.test_outputs import finished_job
-from tests.api.routers.test_submit import URL
-from tests.api.test_openapi import document, operations
-
-__all__ = ["document"]
 
 PATIENCE_SECONDS = 20.0  # only ends a wait that would never end; callers are promised a second
 NEEDS_NO_REDIS = {"alive": 200, "read_file": 200}  # a link to a file bears its own proof

@@ -2,16 +2,20 @@
 others.
 """
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts import export_env
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+SERVICE = ("admin", "api", "core", "dispatcher", "model", "worker")
+TOOLS = ("benchmarks", "scripts", "testkit", "tests")
 
 
 def test_imports_follow_the_contracts() -> None:
@@ -22,6 +26,32 @@ def test_imports_follow_the_contracts() -> None:
         [BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def imported_by(path: Path) -> set[str]:
+    """Names of the packages that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names}
+
+
+def importers(folders: Iterable[str], packages: set[str]) -> dict[str, set[str]]:
+    """Files under these folders that import one of these packages."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert files
+    found = {str(path.relative_to(ROOT)): imported_by(path) & packages for path in files}
+    return {path: names for path, names in found.items() if names}
+
+
+def test_nothing_imports_tests() -> None:
+    """What tests share is in `testkit`, so any test file can be moved or deleted."""
+    assert importers([*SERVICE, *TOOLS], {"tests", "conftest"}) == {}
+
+
+def test_service_imports_no_tools() -> None:
+    """A package installed from a wheel has neither testkit nor scripts."""
+    assert importers(SERVICE, set(TOOLS)) == {}
 
 
 def test_gateway_is_small_and_knows_no_model() -> None:

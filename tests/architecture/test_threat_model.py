@@ -1,14 +1,13 @@
 """docs/security.md promises a test for each of its guards; this one looks whether it is there."""
 
-import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+from testkit.named_tests import TESTS, find, is_test
+
 DOCUMENT = TESTS.parent / "docs" / "security.md"
 HEADINGS = ["asset", "attacker and way in", "guard", "test"]
 
@@ -39,27 +38,6 @@ def _rows() -> Iterator[Row]:
             inside = False
         elif inside and set(cells) != {"---"}:
             yield Row(number, cells)
-
-
-def is_test(node: ast.AST) -> bool:
-    """Whether pytest would run it, or something in it."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return node.name.startswith("test_")
-    return isinstance(node, ast.Module | ast.ClassDef) and any(map(is_test, node.body))
-
-
-def find(name: str) -> ast.AST | None:
-    """What `folder/test_file.py::Class::test_function` names; None where it names nothing."""
-    path, *inner = name.split("::")
-    if not re.fullmatch(r"[a-z0-9_]+/test_[a-z0-9_]+\.py", path) or not (TESTS / path).exists():
-        return None
-    found: ast.AST | None = ast.parse((TESTS / path).read_text())
-    for part in inner:
-        found = next(
-            (node for node in getattr(found, "body", []) if getattr(node, "name", None) == part),
-            None,
-        )
-    return found
 
 
 def test_the_tables_are_read() -> None:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,38 +17,17 @@ from core.records.worker import WorkerState
 from core.settings import Settings
 from core.store.queue_metrics import QueueMetrics
 from dispatcher.__main__ import FAREWELL_SECONDS
-from testkit.servers import RedisServer
-
-FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
-VALIDATE = (
-    Path(__file__).resolve().parents[2] / ".venv" / "checkers" / "bin" / "kubernetes-validate"
+from testkit.kubernetes import (
+    DEPLOYMENTS,
+    FOLDER,
+    FOREIGN,
+    VALIDATE,
+    manifests,
+    pod,
+    settings_of_the_cluster,
+    the,
 )
-# of KEDA and the Prometheus operator: no schema here
-FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}
-DEPLOYMENTS = ("gateway", "dispatcher", "webhooks", "worker")
-
-
-def manifests() -> list[dict[str, Any]]:
-    names = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
-    return [part for name in names for part in yaml.safe_load_all((FOLDER / name).read_text())]
-
-
-def the(kind: str, name: str) -> dict[str, Any]:
-    found = [
-        part for part in manifests() if (part["kind"], part["metadata"]["name"]) == (kind, name)
-    ]
-    assert len(found) == 1, f"{len(found)} of {kind} {name}"
-    return found[0]
-
-
-def pod(name: str) -> dict[str, Any]:
-    spec: dict[str, Any] = the("Deployment", name)["spec"]["template"]["spec"]
-    return spec
-
-
-def settings_of_the_cluster() -> dict[str, str]:
-    generators = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["configMapGenerator"]
-    return dict(literal.split("=", 1) for literal in generators[0]["literals"])
+from testkit.servers import RedisServer
 
 
 @pytest.mark.skipif(

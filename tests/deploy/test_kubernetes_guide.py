@@ -11,14 +11,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
-from tests.deploy.test_kubernetes import (
-    DEPLOYMENTS,
-    FOLDER,
-    VALIDATE,
-    pod,
-    settings_of_the_cluster,
-    the,
-)
+from testkit.kubernetes import DEPLOYMENTS, FOLDER, VALIDATE, pod, settings_of_the_cluster, the
 
 ROOT = FOLDER.parents[1]
 GUIDE = (ROOT / "docs" / "kubernetes.md").read_text()

@@ -3,12 +3,10 @@ end.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -17,22 +15,21 @@ from core.outbound.fetch import Outbound
 from core.outbound.webhooks import WebhookSender
 from core.records.job import new_job_id
 from core.records.view import output_link
-from core.records.webhook import FINAL_EVENTS, RETRY_WAITS, TIME_LIMIT, Webhook, WebhookEvent
+from core.records.webhook import FINAL_EVENTS, TIME_LIMIT, Webhook, WebhookEvent
 from core.settings import Settings
-from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
 from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
 from core.store.webhooks import WebhookStore
 from dispatcher.deliverer import Deliverer
+from testkit.deliveries import (
+    AT_ONCE,
+    GATEWAY,
+    Delivering,
+    Submit,
+)
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
-from testkit.web import Visit, WebServer
-
-AT_ONCE = [timedelta()] * len(RETRY_WAITS)  # the whole schedule without its waits
-GATEWAY = "http://gateway.studio:8000"
-
-Submit = Callable[..., Awaitable[str]]
-Delivering = Callable[..., AbstractAsyncContextManager[Deliverer]]
+from testkit.web import WebServer
 
 
 @pytest.fixture
@@ -106,38 +103,3 @@ def delivering(settings: Settings, webhook_store: WebhookStore) -> Delivering:
         await way_out.close()
 
     return delivering
-
-
-async def eventually(condition: Callable[[], Awaitable[object] | object], what: str) -> None:
-    """Return once the condition holds; the bound only ends a hang."""
-    async with asyncio.timeout(60):
-        while True:
-            met = condition()
-            if await met if isinstance(met, Awaitable) else met:
-                return
-            await asyncio.sleep(0.02)
-    raise AssertionError(what)
-
-
-async def settled(store: WebhookStore, job_id: str) -> list[Any]:
-    """The deliveries of a job once nothing is to be done for any of them."""
-
-    async def all_done() -> bool:
-        found = await store.deliveries(job_id)
-        return bool(found) and all(delivery.status != "pending" for delivery in found)
-
-    await eventually(all_done, f"the events of {job_id} are settled")
-    return await store.deliveries(job_id)
-
-
-def let_time_pass(server: RedisServer) -> None:
-    """Every wait ends now, and so does every lease."""
-    for pattern in (f"{keys.DUE_EVENTS}*", f"{keys.FLYING}*", keys.DUE_RECEIVERS):
-        for key in server.client.keys(pattern):
-            for member in server.client.zrange(key, 0, -1):
-                server.client.zadd(key, {member: 1})
-
-
-def message(visit: Visit) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(visit.body)
-    return parsed

@@ -17,13 +17,13 @@ from core.store.webhooks import WebhookStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.recovery import recover_lost_jobs
+from testkit.deliveries import Delivering, Submit, settled
 from testkit.jobs import MODEL, stored_output
 from testkit.otlp import Collector
 from testkit.servers import RedisServer
 from testkit.steps import claim, expire_lease
 from testkit.steps import submit as submit_job
 from testkit.web import Visit, http, web_server
-from tests.dispatcher.conftest import Delivering, Submit, settled
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, SPAN = CALLER[3:35], CALLER[36:52]

@@ -11,10 +11,10 @@ from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from core.store.webhooks import WebhookStore
+from testkit.deliveries import Submit
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.steps import claim, expire_lease
-from tests.dispatcher.conftest import Submit
 
 URL = "https://hooks.example.com/"
 

@@ -14,9 +14,9 @@ import pytest
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
 from core.store.webhooks import WebhookStore
+from testkit.deliveries import Submit, eventually, let_time_pass, settled
 from testkit.servers import Process, RedisServer
 from testkit.web import Answer, Visit, http, web_server
-from tests.dispatcher.conftest import Submit, eventually, let_time_pass, settled
 
 Start = Callable[[int], Process]
 

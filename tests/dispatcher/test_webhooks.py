@@ -22,10 +22,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
 from core.store.webhooks import WebhookStore
-from testkit.jobs import MODEL, stored_output
-from testkit.servers import RedisServer
-from testkit.web import Answer, Internet, NameServer, Visit, always, by_resource, http, web_server
-from tests.dispatcher.conftest import (
+from testkit.deliveries import (
     GATEWAY,
     Delivering,
     Submit,
@@ -34,6 +31,9 @@ from tests.dispatcher.conftest import (
     message,
     settled,
 )
+from testkit.jobs import MODEL, stored_output
+from testkit.servers import RedisServer
+from testkit.web import Answer, Internet, NameServer, Visit, always, by_resource, http, web_server
 
 FINE, BROKEN = (
     always(http(status="204 No Content")),

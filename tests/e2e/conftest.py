@@ -3,21 +3,17 @@ patched.
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from scripts.setup import DEBIAN_TOOLS
 from scripts.stack import Stack
 from testkit.client import Client
-
-CHROMIUM = next(filter(None, map(shutil.which, DEBIAN_TOOLS["chromium"])), None)
+from testkit.stacks import CHROMIUM, end_all_of
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -74,23 +70,3 @@ def client_of() -> Iterator[Callable[[Stack], Client]]:
 @pytest.fixture
 def client(stack: Stack, client_of: Callable[[Stack], Client]) -> Client:
     return client_of(stack)
-
-
-def processes_of(stack: Stack) -> list[psutil.Process]:
-    """All processes, whoever started them, whose environment names the stack's folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TOONCRAFTER_STATE_DIR") == str(stack.state):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
-
-
-def end_all_of(stack: Stack) -> None:
-    """Leave nothing of a stack, whatever a test did to it."""
-    for process in processes_of(stack):
-        process.kill()
-    if stack.was_started:
-        stack.process.wait()

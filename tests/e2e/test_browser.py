@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES, Client
-from tests.e2e.test_jobs import CHROMIUM_ARGUMENTS
+from testkit.stacks import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
 

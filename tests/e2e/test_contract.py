@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from testkit.api.calls import data_uri, problems
 from testkit.client import KEYFRAMES, Client
-from tests.api.conftest import problems
-from tests.api.routers.test_submit import data_uri
 
 URL = "/v1/interpolations"
 SMALL = {"steps": 1, "width": 128, "height": 128}

@@ -10,13 +10,9 @@ from playwright.sync_api import sync_playwright
 
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES, Client
+from testkit.stacks import CHROMIUM_ARGUMENTS
 
 README = Path(__file__).parents[2] / "README.md"
-# No sandbox, since tests may run as root; no network of its own, since there may be none.
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 WATCH = """async () => {
   const video = document.querySelector('video');

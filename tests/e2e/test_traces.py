@@ -15,7 +15,7 @@ from scripts.stack import Stack
 from testkit.client import Client
 from testkit.otlp import Collector, Span
 from testkit.servers import wait_until
-from tests.e2e.conftest import end_all_of, processes_of
+from testkit.stacks import end_all_of, processes_of
 
 STAGES = ["loading", "encoding", "denoising", "decoding", "exporting", "uploading"]
 SENT, QUEUED, RUN = "send interpolations", "queued", "process interpolations"

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.stack import UP, Stack, StackFailed
 from testkit.client import Client
-from tests.e2e.conftest import processes_of
+from testkit.stacks import processes_of
 
 MANY_STEPS = 60  # still running when the test looks
 

@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.presets import TINY, TOONCRAFTER_512
 from model.published_file import CheckpointError
 from testkit.model.published_layout import (
+    LARGER,
     Tensors,
     expected_state,
     layout,
@@ -268,7 +268,7 @@ CONVERT_AND_MEASURE = """
 from pathlib import Path
 from model.conversion import convert
 from model.presets import TINY
-from tests.model.test_checkpoint import LARGER
+from testkit.model.published_layout import LARGER
 
 def memory(key):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -280,7 +280,6 @@ before = memory("VmRSS:")
 convert(Path("published"), Path("folder"), sizes=LARGER)
 print(memory("VmHWM:") - before)
 """
-LARGER = replace(TINY, unet={**TINY.unet, "block_out_channels": (64, 192, 384, 384)})
 
 
 class TestMemory:

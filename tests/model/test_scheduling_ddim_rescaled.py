@@ -7,7 +7,9 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file
 
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
-from tests.model.test_goldens import FOLDER
+from testkit.servers import ROOT
+
+FOLDER = ROOT / "tests" / "data" / "goldens"
 
 
 def laid_out(steps: int, **config: str) -> DDIMRescaledScheduler:

@@ -19,7 +19,7 @@ from scripts.dashboards.panels import Panel
 from scripts.dashboards.pictures import MARGIN, draw, pages
 from testkit.monitoring.prometheus import MONITORING, PROGRAM, SCRAPE_SECONDS, Prometheus, promtool
 from testkit.monitoring.scene import scene_in_background
-from tests.e2e.conftest import CHROMIUM
+from testkit.stacks import CHROMIUM
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"

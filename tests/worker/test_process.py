@@ -19,8 +19,8 @@ from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_option
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.servers import Process, RedisServer, wait_until
+from testkit.worker.in_process import read, submit
 from testkit.worker.stand_in import TROUBLE
-from tests.worker.conftest import read, submit
 
 # of a child; importing torch takes half a minute where others keep both cores busy
 LOADING_SECONDS = 150.0

@@ -20,8 +20,9 @@ from core.errors import Unauthorized
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys, AsyncApiKeys, KeyInfo, Scope
 from core.telemetry.logging import configure_logging
+from testkit.api.calls import files, problems
+from testkit.api.gateway import BASE_URL, bearer, gateway, make_key, running_app
 from testkit.servers import RedisServer
-from tests.api.conftest import BASE_URL, bearer, files, gateway, make_key, problems, running_app
 
 URL = "/v1/interpolations"
 SCOPES = {

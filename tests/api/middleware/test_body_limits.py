@@ -7,8 +7,8 @@ from datetime import timedelta
 from pydantic import ByteSize
 
 from core.settings import Settings
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 
 JSON = {"Content-Type": "application/json"}
 

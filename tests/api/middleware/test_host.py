@@ -4,8 +4,8 @@ import pytest
 from httpx import AsyncClient
 
 from core.settings import Settings
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 
 ELSEWHERE = "https://elsewhere.example"
 

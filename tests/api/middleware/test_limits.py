@@ -12,12 +12,12 @@ from core.outbound.urls import UnreachableUrl
 from core.settings import Settings
 from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.worker import JobStore
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
+from testkit.api.uploads import UPLOADS, let_time_pass
 from testkit.jobs import png
 from testkit.servers import RedisServer
 from testkit.web import Visit, http, web_server
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
-from tests.api.routers.test_uploads import UPLOADS, let_time_pass
 
 MAX_IMAGE = 100_000
 

@@ -8,8 +8,9 @@ from httpx import AsyncClient, Response
 
 from core.settings import Settings
 from core.store import keys
+from testkit.api.calls import files, problems
+from testkit.api.gateway import bearer, gateway, make_key
 from testkit.servers import RedisServer
-from tests.api.conftest import bearer, files, gateway, make_key, problems
 
 URL = "/v1/interpolations"
 

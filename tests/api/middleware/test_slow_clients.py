@@ -17,9 +17,9 @@ from api.http.connections import MAX_HEAD_BYTES
 from benchmarks.load import resident_bytes
 from core.objects.storage import open_storage
 from core.settings import Settings
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway_process
 from testkit.servers import Process, RedisServer, wait_until
-from tests.api.conftest import files, gateway_process, problems
-from tests.api.routers.test_submit import URL
 
 SOON = 20.0  # seconds: of limits of one, on a slow machine
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"

@@ -10,9 +10,10 @@ from core.settings import Settings
 from core.store.roles.worker import JobStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.tracing import begin_tracing, end_tracing
+from testkit.api.calls import files
+from testkit.api.gateway import gateway
 from testkit.otlp import Collector
 from testkit.servers import RedisServer
-from tests.api.conftest import files, gateway
 
 URL = "/v1/interpolations"
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -11,29 +11,13 @@ from core.objects.storage import open_storage
 from core.records.job import JobState, Timing, new_job_id, output_key
 from core.settings import Settings
 from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import JobStore
 from dispatcher.expiry import Expiry
-from testkit.jobs import MODEL, stored_output
+from testkit.api.calls import URL, problems
+from testkit.api.gateway import gateway
+from testkit.api.jobs import claimed, ended, queued
+from testkit.jobs import MODEL
 from testkit.servers import RedisServer, free_port
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
-
-
-async def queued(client: AsyncClient) -> str:
-    job_id: str = (await client.post(URL, files=files())).json()["id"]
-    return job_id
-
-
-def claimed(store: JobStore) -> Claim:
-    claim = store.claim("worker-1")
-    assert claim is not None
-    return claim
-
-
-async def ended(client: AsyncClient, store: JobStore) -> str:
-    job_id = await queued(client)
-    store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
-    return job_id
 
 
 class TestCancel:

@@ -13,10 +13,10 @@ from core.records.worker import WorkerState
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
+from testkit.api.calls import URL, body, files, problems
+from testkit.api.gateway import gateway
 from testkit.jobs import MODEL, generation_request, png
 from testkit.servers import RedisServer
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL, body
 
 ESTIMATE, MODELS, QUEUE = f"{URL}/estimate", "/v1/models", "/v1/queue"
 LARGE_CARD = MODEL.model_copy(update={"device": "NVIDIA H200"})

@@ -16,11 +16,11 @@ from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import JobStore
 from testkit.api.caller import stable
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway_process
+from testkit.api.jobs import claimed, ended, queued
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import Process, RedisServer, wait_until
-from tests.api.conftest import files, gateway_process, problems
-from tests.api.routers.test_cancel import claimed, ended, queued
-from tests.api.routers.test_submit import URL
 
 PATIENCE_SECONDS = 20.0  # only ends a wait that would never end
 

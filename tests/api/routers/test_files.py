@@ -11,9 +11,9 @@ from core.objects.storage import open_storage
 from core.records.job import job_prefix
 from core.settings import Settings
 from core.store.roles.worker import JobStore
-from tests.api.conftest import gateway, problems
-from tests.api.routers.test_outputs import VIDEO, finished_job
-from tests.api.routers.test_submit import URL
+from testkit.api.calls import URL, problems
+from testkit.api.gateway import gateway
+from testkit.api.jobs import VIDEO, finished_job
 
 UPLOADS = "/v1/uploads"
 

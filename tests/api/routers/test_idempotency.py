@@ -5,22 +5,15 @@ import json
 from collections.abc import Callable
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 
 from core.records.job import Timing, input_key
 from core.store import keys
 from core.store.roles.gateway import IDEMPOTENCY_LIFE
 from core.store.roles.worker import JobStore
+from testkit.api.calls import KEY, URL, body, data_uri, files, problems, replayed
 from testkit.jobs import MODEL, png, stored_output
 from testkit.servers import RedisServer
-from tests.api.conftest import files, problems
-from tests.api.routers.test_submit import URL, body, data_uri
-
-KEY = {"Idempotency-Key": "shot-12a/take-3"}
-
-
-def replayed(response: Response) -> bool:
-    return response.headers.get("idempotent-replayed") == "true"
 
 
 async def test_same_key_and_body_answer_the_first_job(

@@ -39,10 +39,10 @@ from core.store import keys
 from core.store.roles.worker import Claim, JobStore
 from core.telemetry.logging import configure_logging
 from testkit.api.caller import Caller, View, follows, is_consistent, stable
+from testkit.api.calls import URL, body, problems
+from testkit.api.gateway import running_app
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
-from tests.api.conftest import problems, running_app
-from tests.api.routers.test_submit import URL, body
 
 VIDEO = b"video"
 IDEMPOTENCY_KEYS = ("a", "b")

@@ -1,5 +1,7 @@
 """Jobs in pages, the newest first."""
 
+from datetime import timedelta
+
 import pytest
 from httpx import AsyncClient
 
@@ -7,11 +9,12 @@ from core.records.job import Timing, new_job_id
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import BASE_URL, gateway
+from testkit.api.jobs import claimed, queued
 from testkit.jobs import MODEL, generation_request, stored_output
-from tests.api.conftest import BASE_URL, files, gateway, problems
-from tests.api.routers.test_cancel import claimed, queued
-from tests.api.routers.test_submit import URL
-from tests.api.services.test_watching import TTL
+
+TTL = timedelta(hours=1)
 
 
 async def submit(store: AsyncJobStore, count: int) -> list[str]:

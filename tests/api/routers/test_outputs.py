@@ -9,26 +9,14 @@ from httpx import AsyncClient
 
 from core.errors import OutOfMemory
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import Timing, job_prefix, output_key
+from core.records.job import Timing, job_prefix
 from core.settings import Settings
 from core.store.roles.worker import JobStore
-from testkit.jobs import MODEL, stored_output
-from tests.api.conftest import BASE_URL, files, gateway, problems
-from tests.api.routers.test_submit import URL
-from tests.core.objects.test_object_keys import NASTY
-
-VIDEO = bytes(range(256)) * 40
-
-
-async def finished_job(client: AsyncClient, storage: ObjectStorage, store: JobStore) -> str:
-    """Submit through the gateway, then do what a worker does."""
-    job_id: str = (await client.post(URL, files=files())).json()["id"]
-    claim = store.claim("worker-1")
-    assert claim is not None
-    output = stored_output(VIDEO).model_copy(update={"sha256": hashlib.sha256(VIDEO).hexdigest()})
-    storage.put(output_key(job_id, claim.job.fence, output.name), VIDEO, output.content_type)
-    store.succeed(claim, [output], Timing(run_seconds=1.0), MODEL)
-    return job_id
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import BASE_URL, gateway
+from testkit.api.jobs import VIDEO, finished_job
+from testkit.jobs import MODEL
+from testkit.object_keys import NASTY
 
 
 async def read_past_the_gateway(url: str) -> bytes | None:

@@ -8,8 +8,8 @@ from httpx import AsyncClient
 
 from core.settings import Settings
 from core.store.roles.worker import JobStore
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 
 MAX_QUEUED = 2
 

@@ -11,9 +11,9 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from core.settings import Settings
+from testkit.api.calls import URL, body, data_uri, files, problems
+from testkit.api.gateway import gateway
 from testkit.jobs import noise_png, png
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL, body, data_uri
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
 

@@ -1,6 +1,5 @@
 """Both forms of a submission, and how the request is understood."""
 
-import base64
 import hashlib
 import json
 import re
@@ -13,19 +12,9 @@ from PIL import Image
 from core.records.job import ID_PATTERN, input_key
 from core.settings import Settings
 from core.store.roles.worker import JobStore
+from testkit.api.calls import URL, body, data_uri, files
+from testkit.api.gateway import gateway
 from testkit.jobs import drawing, encoded, noise_png, png
-from tests.api.conftest import files, gateway
-
-URL = "/v1/interpolations"
-
-
-def data_uri(image: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(image).decode()
-
-
-def body(**fields: object) -> dict[str, object]:
-    keyframes = [{"image": {"data": data_uri(png(color=color))}} for color in ("teal", "gold")]
-    return {"keyframes": keyframes} | fields
 
 
 class TestForms:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 
 from core.objects.storage import ObjectStorage, open_storage
 from core.records.job import Timing, upload_prefix
@@ -16,21 +16,13 @@ from core.store import keys
 from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.worker import JobStore
 from dispatcher.expiry import Expiry
+from testkit.api.calls import URL, body, data_uri, problems
+from testkit.api.gateway import gateway
+from testkit.api.uploads import UPLOADS, by_reference, let_time_pass, send
 from testkit.jobs import MODEL, png, stored_output
 from testkit.servers import RedisServer, free_port
-from tests.api.conftest import BASE_URL, gateway, problems
-from tests.api.routers.test_submit import URL, body, data_uri
 
-UPLOADS = "/v1/uploads"
 UNKNOWN = "upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"
-
-
-async def send(client: AsyncClient, link: str, data: bytes) -> Response:
-    """As any HTTP client does, without a key: to the gateway, or past it to the bucket."""
-    if link.startswith(BASE_URL):
-        return await client.put(link, content=data)
-    async with AsyncClient() as anybody:
-        return await anybody.put(link, content=data)
 
 
 async def uploaded(client: AsyncClient, data: bytes) -> str:
@@ -41,20 +33,10 @@ async def uploaded(client: AsyncClient, data: bytes) -> str:
     return upload_id
 
 
-def by_reference(*upload_ids: str, **fields: object) -> dict[str, object]:
-    return {"keyframes": [{"image": {"upload": upload_id}} for upload_id in upload_ids]} | fields
-
-
 @pytest.fixture
 def sweep(storage: ObjectStorage, upkeep: UpkeepStore) -> Callable[[], None]:
     """What the dispatcher does each second."""
     return Expiry(upkeep, storage, threading.Event()).run
-
-
-def let_time_pass(server: RedisServer, *members: str) -> None:
-    """Let uploads and what is in the trash be due now."""
-    for key in (keys.UPLOADS, keys.TRASH):
-        server.client.zadd(key, dict.fromkeys(members, 0), xx=True)
 
 
 class TestCreate:

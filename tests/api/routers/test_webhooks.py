@@ -16,10 +16,10 @@ from core.settings import Settings
 from core.store import keys
 from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
 from core.store.webhooks import WebhookStore
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 from testkit.servers import RedisServer, wait_until
 from testkit.web import Answer, Visit, WebServer, always, http, web_server
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
 
 TEST_URL = "/v1/webhooks/test"
 FINE, BROKEN = always(http()), always(http(status="500 Internal Server Error"))

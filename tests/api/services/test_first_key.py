@@ -11,8 +11,8 @@ import pytest
 from api.first_key import prepare_keys
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys
+from testkit.api.gateway import bearer
 from testkit.servers import Process, RedisServer, free_port, wait_until
-from tests.api.conftest import bearer
 
 KEY = "0123456789abcdef" * 4
 

@@ -16,11 +16,11 @@ from core.store import keys
 from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.gateway import STORING_PATIENCE, AsyncJobStore, IdempotencyKey, Outcome
 from dispatcher.expiry import Expiry
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import gateway
 from testkit.jobs import generation_request, png
 from testkit.servers import RedisServer
 from testkit.steps import TTL, now_ms, submit
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_submit import URL
 
 KEY = {"Idempotency-Key": "shot-12a"}
 IMAGE = generation_request().keyframes[0].image

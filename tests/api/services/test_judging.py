@@ -17,12 +17,12 @@ from httpx import ASGITransport, AsyncClient
 from api.services import judging
 from core.images.pool import Decoders
 from core.settings import Settings
+from testkit.api.calls import URL, files, problems
+from testkit.api.gateway import BASE_URL, bearer, gateway, make_key, running_app
+from testkit.api.uploads import UPLOADS, by_reference, send
+from testkit.images.decoders import DYING, children
 from testkit.jobs import png
 from testkit.servers import Process, wait_until
-from tests.api.conftest import BASE_URL, bearer, files, gateway, make_key, problems, running_app
-from tests.api.routers.test_submit import URL
-from tests.api.routers.test_uploads import UPLOADS, by_reference, send
-from tests.core.images.test_decoders import DYING, children
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ from httpx import AsyncClient
 from core.records.job import input_key
 from core.settings import Settings
 from core.store.roles.worker import JobStore
+from testkit.api.calls import KEY, URL, data_uri, files, problems, replayed
+from testkit.api.gateway import gateway
 from testkit.jobs import noise_png, png
 from testkit.servers import RedisServer
 from testkit.web import Answer, Visit, WebServer, by_resource, http, web_server
-from tests.api.conftest import files, gateway, problems
-from tests.api.routers.test_idempotency import KEY, replayed
-from tests.api.routers.test_submit import URL, data_uri
 
 TEAL, GOLD = png(color="teal"), png(color="gold")
 DRAWINGS = {

@@ -15,11 +15,10 @@ from core.store.changes import ChangeFeed
 from core.store.lua.jobs import CANCEL, DELETE
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
+from testkit.api.calls import URL, files, problems
+from testkit.api.jobs import claimed, queued
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
-from tests.api.conftest import files, problems
-from tests.api.routers.test_cancel import claimed, queued
-from tests.api.routers.test_submit import URL
 
 TTL = timedelta(hours=1)
 NEWS = Progress(stage=Stage.DENOISING, step=1, steps=4, percent=20, eta_seconds=None)

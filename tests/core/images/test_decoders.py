@@ -26,23 +26,14 @@ from core.images.confinement import landlock_version
 from core.images.decoder import DecoderLimits
 from core.images.formats import ImageFacts, UnreadableImage, inspect_image, read_drawing
 from core.images.pool import Decoders
+from testkit.images.decoders import DYING, children
 from testkit.jobs import drawing, encoded, png
 from testkit.servers import ROOT, wait_until
 
 MAX_PIXELS = 1_000_000
 LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
 HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=1))
-DYING = "testkit.images.dying_decoder"
 GOOD = ImageFacts("image/png", 64, 40)
-
-
-def children(parent: int | None = None) -> list[psutil.Process]:
-    """The decoders of this process, or of another one."""
-    return [
-        one
-        for one in psutil.Process(parent).children()
-        if any("decoder" in word for word in one.cmdline())
-    ]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from core.images.decoder import DecoderLimits
 from core.images.formats import CONTENT_TYPES, ImageFacts, UnreadableImage
 from core.images.pool import Decoders
 from testkit.images.corpus import PNG_SIGNATURE, chunk, exif_of, jpeg_with_exif, png_of, seeds, tiff
-from tests.core.images.test_decoders import children
+from testkit.images.decoders import children
 
 SEEDS = list(seeds().values())
 LIMITS = DecoderLimits(max_pixels=1_000_000, max_bytes=2**20, cpu_time=timedelta(seconds=10))

@@ -29,8 +29,8 @@ from testkit.images.corpus import (
     tiff,
     zeros,
 )
+from testkit.images.decoders import children
 from testkit.jobs import drawing, encoded
-from tests.core.images.test_decoders import children
 
 LIMITS = DecoderLimits(max_pixels=1_000_000, max_bytes=2 * 2**20, cpu_time=timedelta(seconds=1))
 BOMB = zeros(200 * 2**20)

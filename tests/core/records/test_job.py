@@ -74,10 +74,12 @@ class TestIds:
 
 
 @given(
-    st.datetimes(
-        min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)
+    st.datetimes(  # hypothesis wants naive bounds and adds the zone
+        min_value=datetime(1970, 1, 2),  # noqa: DTZ001
+        max_value=datetime(2200, 1, 1),  # noqa: DTZ001
+        timezones=st.just(UTC),
     )
-)  # noqa: DTZ001  # hypothesis wants naive bounds and adds the zone
+)
 def test_times_survive_redis(moment: datetime) -> None:
     """Redis holds milliseconds; what is finer is rounded away."""
     assert abs(from_milliseconds(as_milliseconds(moment)) - moment) <= timedelta(microseconds=500)

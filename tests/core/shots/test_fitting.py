@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from core.records.job import SCHEMA_VERSION, Priority, new_job_id
-from core.records.tenant import DEFAULT_TENANT
+from core.records.job import Priority, new_job_id
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
+from testkit.steps import as_next_version_enqueues
 
 SMALL, LARGE = 256 * 256, 512 * 320
 
@@ -106,14 +106,3 @@ class TestCount:
             await submit(async_store, side, side)
         counts = [store.count_ready(limit) for limit in (None, LARGE, SMALL, 128 * 128, 1)]
         assert counts == [3, 2, 2, 1, 0]
-
-
-def as_next_version_enqueues(server: RedisServer, job_id: str) -> None:
-    """Move a waiting job to the demand that the next version of the service would have written."""
-    pixels = server.client.hget(keys.JOB + job_id, "canvas_pixels")
-    lane, schema = keys.READY + Priority.INTERACTIVE, SCHEMA_VERSION + 1
-    server.client.hset(keys.JOB + job_id, "schema", schema)
-    demand = f"{DEFAULT_TENANT}:{schema}:{pixels}"
-    server.client.zadd(f"{lane}:{demand}", {job_id: server.client.zscore(lane, job_id)})
-    server.client.sadd(keys.DEMANDED + Priority.INTERACTIVE, demand)
-    server.client.zrem(f"{lane}:{DEFAULT_TENANT}:{SCHEMA_VERSION}:{pixels}", job_id)

@@ -19,7 +19,7 @@ from core.shots.canvas import CANVAS_MULTIPLE, MAX_SIDE, MIN_SIDE, Size
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from model.pipeline_tooncrafter import ToonCrafterPipeline
-from tests.worker.conftest import Worker, read, submit
+from testkit.worker.in_process import Worker, read, submit
 from worker.gpu.memory import LOW_MEMORY_CHUNK, DeviceMemory, canvas_that_fits, is_out_of_memory
 from worker.gpu.placement import place
 

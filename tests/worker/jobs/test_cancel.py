@@ -14,7 +14,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.servers import RedisServer, wait_until
-from tests.worker.conftest import StandInPipeline, Worker, read, submit
+from testkit.worker.in_process import StandInPipeline, Worker, read, submit
 
 
 def cancel(server: RedisServer, job_id: str) -> None:

@@ -18,7 +18,7 @@ from core.store.roles.worker import Claim, JobStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.jobs import MODEL, png
 from testkit.servers import RedisServer, wait_until
-from tests.worker.conftest import IMAGE, StandInPipeline, Worker, read, submit
+from testkit.worker.in_process import IMAGE, StandInPipeline, Worker, read, submit
 from worker.jobs.interruptions import DeviceBroken
 
 

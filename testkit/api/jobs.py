@@ -1,0 +1,41 @@
+"""Jobs of a gateway in each state, brought there by calls and by a worker's store."""
+
+import hashlib
+
+from httpx import AsyncClient
+
+from core.objects.storage import ObjectStorage
+from core.records.job import Timing, output_key
+from core.store.roles.worker import Claim, JobStore
+from testkit.api.calls import URL, files
+from testkit.jobs import MODEL, stored_output
+
+VIDEO = bytes(range(256)) * 40
+
+
+async def queued(client: AsyncClient) -> str:
+    job_id: str = (await client.post(URL, files=files())).json()["id"]
+    return job_id
+
+
+def claimed(store: JobStore) -> Claim:
+    claim = store.claim("worker-1")
+    assert claim is not None
+    return claim
+
+
+async def ended(client: AsyncClient, store: JobStore) -> str:
+    job_id = await queued(client)
+    store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
+    return job_id
+
+
+async def finished_job(client: AsyncClient, storage: ObjectStorage, store: JobStore) -> str:
+    """Submit through the gateway, then do what a worker does."""
+    job_id: str = (await client.post(URL, files=files())).json()["id"]
+    claim = store.claim("worker-1")
+    assert claim is not None
+    output = stored_output(VIDEO).model_copy(update={"sha256": hashlib.sha256(VIDEO).hexdigest()})
+    storage.put(output_key(job_id, claim.job.fence, output.name), VIDEO, output.content_type)
+    store.succeed(claim, [output], Timing(run_seconds=1.0), MODEL)
+    return job_id
