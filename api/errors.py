@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.http.validation import problems_of_parameters
+from api.schemas.validation import problems_of_parameters
 from core import errors
 from core.errors import ServiceError
 

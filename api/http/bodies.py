@@ -7,7 +7,6 @@ import binascii
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
@@ -19,8 +18,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from api.http.raw_headers import header
-from api.http.validation import pointer_of, problems_of
 from api.schemas.jobs import ImageSource, InterpolationBody, UploadBody
+from api.schemas.submission import RemoteImage, Source, Submission, UploadedImage
+from api.schemas.validation import pointer_of, problems_of
 from core.errors import (
     ImageTooLarge,
     InvalidRequest,
@@ -37,35 +37,6 @@ MAX_VALUES = 20_000
 
 
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class UploadedImage:
-    """An image that was sent before."""
-
-    upload_id: str
-
-
-@dataclass(frozen=True)
-class RemoteImage:
-    """An image that lies with somebody else. Its URL may hold a key, so it is shown nowhere."""
-
-    url: str = field(repr=False)
-
-
-# where an image comes from: the request itself, or elsewhere
-Source = bytes | UploadedImage | RemoteImage
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A request as far as it could be read; nobody has looked into its images yet, which stand by
-    pointer.
-    """
-
-    body: InterpolationBody | None  # None where a field is wrong; `problems` then says which
-    images: dict[str, Source]
-    problems: list[Problem]
 
 
 async def read_submission(request: Request, *, max_image: int) -> Submission:

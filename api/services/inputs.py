@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from anyio import to_thread
 
-from api.http.bodies import RemoteImage, Source, UploadedImage
+from api.schemas.submission import RemoteImage, Source, UploadedImage
 from api.services.judging import ImageJudge
 from api.services.remote_images import Fetched, RemoteImages, problem_of
 from api.services.uploads import Unusable, Uploads

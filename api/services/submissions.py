@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import NamedTuple, Self
 
 from api.caller import Caller
-from api.http.bodies import RemoteImage, Submission
-from api.http.validation import shown
 from api.middleware.tracing import start_sending
 from api.schemas.jobs import InterpolationBody
+from api.schemas.submission import RemoteImage, Submission
+from api.schemas.validation import shown
 from api.services.inputs import Input, Inputs, unstored, uploads_of
 from api.services.objects import discard
 from api.services.webhooks import JudgedWebhook, Webhooks
