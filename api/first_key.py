@@ -35,7 +35,7 @@ def prepare_keys(settings: Settings) -> None:
                 raise SystemExit(
                     f"TOONCRAFTER_HOST is {settings.host}, which others reach, and there is no API "
                     "key. Make one with "
-                    "`python -m admin.keys create --tenant T`, name a file that holds one in "
+                    "`python -m admin keys create --tenant T`, name a file that holds one in "
                     "TOONCRAFTER_INITIAL_KEY_FILE, or listen on 127.0.0.1"
                 )
         except RedisError as error:

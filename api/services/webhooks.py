@@ -31,7 +31,7 @@ CHECKS_OF_A_TENANT = 4
 
 _UNSIGNED = (
     "webhooks are signed, and this tenant has no secret to sign with; the operator makes one with "
-    "`python -m admin.keys webhook-secret create --tenant {tenant}`"
+    "`python -m admin secrets create --tenant {tenant}`"
 )
 
 

@@ -34,7 +34,7 @@ async def running_app(settings: Settings) -> AsyncIterator[ASGIApp]:
 
 
 def make_key(settings: Settings, tenant: str, **options: Any) -> str:
-    """What `python -m admin.keys create` prints."""
+    """What `python -m admin keys create` prints."""
     with closing(ApiKeys(settings.find_redis())) as keys:
         return keys.create(tenant, **options).key
 

@@ -281,8 +281,8 @@ class TestDockerfiles:
     @pytest.mark.parametrize(
         ("name", "packages"),
         [
-            ("Dockerfile.api", {"api", "core", "dispatcher"}),
-            ("Dockerfile.gpu", {"core", "model", "worker"}),
+            ("Dockerfile.api", {"admin", "api", "core", "dispatcher"}),
+            ("Dockerfile.gpu", {"admin", "core", "model", "worker"}),
         ],
     )
     def test_image_holds_its_packages_and_no_others(self, name: str, packages: set[str]) -> None:

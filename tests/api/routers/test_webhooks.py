@@ -104,7 +104,7 @@ class TestSubmission:
                 assert problems(answer, 422, "invalid_request") == {
                     pointer: "webhook_secret_missing"
                 }
-                assert "webhook-secret create --tenant default" in answer.text
+                assert "secrets create --tenant default" in answer.text
         assert server.visits == []
 
     async def test_an_estimate_judges_it_too(

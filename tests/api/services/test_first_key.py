@@ -44,7 +44,7 @@ def test_no_address_of_others_without_a_key(settings: Settings) -> None:
         timeout=60,
     )
     assert ended.returncode == 1
-    for word in ("0.0.0.0", "admin.keys create", "TOONCRAFTER_INITIAL_KEY_FILE", "127.0.0.1"):
+    for word in ("0.0.0.0", "admin keys create", "TOONCRAFTER_INITIAL_KEY_FILE", "127.0.0.1"):
         assert word in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -1,0 +1,29 @@
+"""Report the GPU time that a tenant used."""
+
+from contextlib import closing
+from typing import Any
+
+from admin.command import Options, Result, add_command, add_tenant
+from core.store.lua.common import USAGE_DAYS
+from core.store.tenants.usage import UsageStore
+
+
+def add_commands(commands: Any) -> None:
+    """Add `usage`."""
+    usage = add_command(commands, "usage", _usage, "GPU seconds of a tenant by day, in UTC")
+    add_tenant(usage)
+    usage.add_argument(
+        "--days",
+        type=int,
+        choices=range(1, USAGE_DAYS + 1),
+        default=30,
+        metavar=f"1-{USAGE_DAYS}",
+        help="how many days back; default: 30",
+    )
+
+
+def _usage(redis_url: str, options: Options) -> Result:
+    with closing(UsageStore(redis_url)) as usage:
+        days = usage.gpu_seconds(options.tenant, days=options.days)
+    by_day = {day.isoformat(): seconds for day, seconds in days.items()}
+    return {"tenant": options.tenant, "gpu_seconds": round(sum(by_day.values()), 3), "days": by_day}

@@ -1,0 +1,34 @@
+"""`python -m admin usage`."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.records.job import new_job_id
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
+from testkit.commands import Ask, run_command
+from testkit.jobs import generation_request
+from testkit.servers import RedisServer
+
+
+async def test_gpu_time_by_day(
+    ask: Ask, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+) -> None:
+    """What a tenant's attempts held workers for, whatever came of them; a person is not told to
+    keep it secret.
+    """
+    await async_store.of("studio").submit(
+        new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
+    )
+    claim = store.claim("worker")
+    assert claim
+    store.give_back(claim)
+    used = ask("usage", "--tenant", "studio", "--days", "2")
+    assert used["tenant"] == "studio"
+    assert used["gpu_seconds"] == pytest.approx(sum(used["days"].values()))
+    assert used["gpu_seconds"] > 0
+    assert ask("usage") == {"tenant": "default", "gpu_seconds": 0, "days": {}}
+    told = run_command("usage", "--tenant", "studio", TOONCRAFTER_REDIS_URL=redis_server.url).stdout
+    assert f"days: {next(iter(used['days']))}=" in told
+    assert "only once" not in told
