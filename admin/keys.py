@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
 def _create(redis_url: str, options: Options) -> Result:
     limits = dict(options.limit or [])
     try:
-        Settings().tenant_limits.but_for(limits)
+        TenantLimits.from_settings(Settings()).with_overrides(limits)
     except ValidationError as error:
         wrong = error.errors()[0]
         raise AdminError(f"--limit {wrong['loc'][0]}: {wrong['msg']}") from None

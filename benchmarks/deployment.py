@@ -14,8 +14,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from core.objects.keys import input_key
 from core.objects.storage import open_storage
-from core.records.job import Job, JobState, Keyframe, StoredImage, input_key, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Job, JobState
+from core.records.request import Keyframe, StoredImage
 from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import WorkerState
 from core.settings import Settings

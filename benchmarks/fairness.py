@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.chart import GREEN, RED, Axis, Line, line_chart
 from benchmarks.figures import Figure
-from core.records.job import Job, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Job, Timing
 from core.records.tenant import DEFAULT_TENANT
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore

@@ -29,7 +29,7 @@ from benchmarks.queue import quantile
 from benchmarks.redis_load import RedisLoad
 from benchmarks.servers import gateway_server
 from benchmarks.tables import head, row
-from core.records.job import new_job_id
+from core.records.ids import new_job_id
 from core.store.keys import LEASES, WORKERS
 from core.store.roles.gateway import AsyncJobStore
 from testkit.jobs import generation_request

@@ -30,7 +30,7 @@ from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request,
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
 from benchmarks.tables import head, row
 from benchmarks.waiting_clients import measure_memory, measure_news
-from core.records.job import new_job_id
+from core.records.ids import new_job_id
 from core.store.roles.gateway import AsyncJobStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.jobs import generation_request

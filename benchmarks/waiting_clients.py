@@ -8,7 +8,8 @@ import time
 from datetime import timedelta
 
 from benchmarks.load import resident_bytes
-from core.records.job import Progress, Stage, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.jobs import generation_request

@@ -5,15 +5,22 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ByteSize, Field, HttpUrl, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.outbound.urls import parse_endpoint
-from core.records.tenant import TenantLimits
+from core.endpoints import parse_endpoint
+
+
+def _read_seconds(value: object) -> object:
+    """Read a bare number in the environment as seconds."""
+    is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
+    return float(str(value)) if is_number else value
+
 
 Offload = Literal["none", "encoders", "model", "group"]
 OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port
 Proxy = Annotated[str, AfterValidator(lambda text: str(ip_network(text)) and text)]
+Seconds = Annotated[timedelta, BeforeValidator(_read_seconds)]
 Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height in pixels
 
 
@@ -47,14 +54,12 @@ class Settings(BaseSettings):
     initial_key_file: Path | None = Field(
         default=None,
         description="File with a first API key, taken over when a gateway starts unless it was "
-        "revoked: a secret that "
-        "the container's keeper mounts.",
+        "revoked: a secret that the container's keeper mounts.",
     )
     trusted_proxies: list[Proxy] = Field(
         default=[],
         description="Addresses or networks of proxies before the gateway, a JSON list such as "
-        '`["10.0.0.0/8"]`. Only '
-        "what they say in `X-Forwarded-For` and `X-Forwarded-Proto` counts.",
+        '`["10.0.0.0/8"]`. Only what they say in `X-Forwarded-For` and `X-Forwarded-Proto` counts.',
     )
     public_url: HttpUrl | None = Field(
         default=None,
@@ -68,26 +73,24 @@ class Settings(BaseSettings):
         default=ByteSize(512 * 2**20),
         description="Request bodies held at one time, in bytes or as `512MiB`.",
     )
-    body_timeout: timedelta = Field(
+    body_timeout: Seconds = Field(
         default=timedelta(minutes=2),
         description="How long a request body may take to arrive, in seconds.",
     )
-    head_timeout: timedelta = Field(
+    head_timeout: Seconds = Field(
         default=timedelta(seconds=10),
         gt=timedelta(0),
         description="How long request line and headers may take to arrive, in seconds: from the "
-        "opening of a "
-        "connection, or from the first byte of a later request.",
+        "opening of a connection, or from the first byte of a later request.",
     )
-    keep_alive_timeout: timedelta = Field(
+    keep_alive_timeout: Seconds = Field(
         default=timedelta(seconds=5),
         gt=timedelta(0),
         description="How long a connection may be idle after an answer, in seconds. Behind a proxy "
-        "that keeps "
-        "connections, longer than it keeps them: else it sends requests into connections that are "
-        "being closed.",
+        "that keeps connections, longer than it keeps them: else it sends requests into "
+        "connections that are being closed.",
     )
-    send_timeout: timedelta = Field(
+    send_timeout: Seconds = Field(
         default=timedelta(seconds=60),
         gt=timedelta(0),
         description="How long an answer may wait for a caller who does not read it, in seconds.",
@@ -96,13 +99,12 @@ class Settings(BaseSettings):
         default=2_000,
         gt=0,
         description="Connections of a gateway at the same time; an open event stream takes about "
-        "70 kB. Requests on "
-        "further ones are refused with 503.",
+        "70 kB. Requests on further ones are refused with 503.",
     )
     gateway_names: list[str] = Field(
         default=[],
-        description="Names without port under which the gateway may be called, a JSON list; "
-        "those of the loopback interface and of the public address may always be.",
+        description="Names without port under which the gateway may be called, a JSON list; those "
+        "of the loopback interface and of the public address may always be.",
     )
     cors_origins: list[str] = Field(
         default=[],
@@ -119,10 +121,10 @@ class Settings(BaseSettings):
         default=2,
         gt=0,
         description="Images that a gateway decodes at the same time, each in a process of its own; "
-        "others wait. Such a "
-        "process takes 20 MB, and up to 20 bytes more for each pixel while it decodes.",
+        "others wait. Such a process takes 20 MB, and up to 20 bytes more for each pixel while it "
+        "decodes.",
     )
-    decode_timeout: timedelta = Field(
+    decode_timeout: Seconds = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         description="CPU time that the decoding of one image may take, in whole seconds; more is "
@@ -131,12 +133,10 @@ class Settings(BaseSettings):
     allowed_hosts: list[OwnHost] = Field(
         default=[],
         description="Hosts of your own that URLs in requests may name though they are private, a "
-        "JSON list such as "
-        '`["127.0.0.1:9000"]`. For exactly that host and port, http and any address are fine; else '
-        "a URL has to be "
-        "https on port 443 of a public host.",
+        'JSON list such as `["127.0.0.1:9000"]`. For exactly that host and port, http and any '
+        "address are fine; else a URL has to be https on port 443 of a public host.",
     )
-    fetch_timeout: timedelta = Field(
+    fetch_timeout: Seconds = Field(
         default=timedelta(seconds=20),
         description="By when all images that a request names by URL have to be there, in seconds.",
     )
@@ -145,12 +145,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Images that a gateway fetches at the same time; others wait for their turn.",
     )
-    result_ttl: timedelta = Field(
+    result_ttl: Seconds = Field(
         default=timedelta(days=7),
         description="How long a job and its objects are kept, in seconds.",
     )
 
-    upload_ttl: timedelta = Field(
+    upload_ttl: Seconds = Field(
         default=timedelta(hours=1),
         description="How long an upload is kept that no job uses, in seconds.",
     )
@@ -189,20 +189,19 @@ class Settings(BaseSettings):
         default=ByteSize(10 * 2**30),
         description="Uploads of one tenant that are kept at the same time, in bytes or as `10GiB`.",
     )
-    tenant_max_retention: timedelta | None = Field(
+    tenant_max_retention: Seconds | None = Field(
         default=None,
         gt=timedelta(0),
         description="Largest `expires_in` of a job, in seconds. Unset: how long jobs are kept "
         "anyway.",
     )
 
-    orphan_age: timedelta = Field(
+    orphan_age: Seconds = Field(
         default=timedelta(hours=1),
         description="Stored objects without a record are deleted once they are so old, in seconds. "
-        "Longer than any "
-        "submission takes.",
+        "Longer than any submission takes.",
     )
-    audit_interval: timedelta = Field(
+    audit_interval: Seconds = Field(
         default=timedelta(minutes=10),
         description="How often the dispatcher compares records, sets and stored objects, in "
         "seconds.",
@@ -231,15 +230,14 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = Field(
         default=None, description="Belongs to the access key."
     )
-    presigned_ttl: timedelta = Field(
+    presigned_ttl: Seconds = Field(
         default=timedelta(hours=1), description="Life of a link to an output, in seconds."
     )
 
     model: str | None = Field(
         default=None,
         description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint "
-        "file. "
-        "Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
+        "file. Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
     )
     model_cache: Path | None = Field(
         default=None,
@@ -250,8 +248,7 @@ class Settings(BaseSettings):
     devices: list[str] = Field(
         default=[],
         description='One worker for each, a JSON list such as `["cuda:0", "cuda:1"]`. Empty: one '
-        "worker, on the device "
-        "above.",
+        "worker, on the device above.",
     )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         default="auto",
@@ -263,9 +260,8 @@ class Settings(BaseSettings):
     offload: Offload = Field(
         default="none",
         description="What leaves the device while it is idle. `encoders`: text and image towers "
-        "after encoding. "
-        "`model`: all but the part that works. `group`: all but the layer that works; smallest and "
-        "slowest.",
+        "after encoding. `model`: all but the part that works. `group`: all but the layer that "
+        "works; smallest and slowest.",
     )
     compile: bool = Field(
         default=False,
@@ -280,22 +276,21 @@ class Settings(BaseSettings):
         default=None,
         gt=0,
         description="Largest canvas that a worker takes, width times height; larger jobs wait for "
-        "a worker that takes "
-        "them. Unset: any.",
+        "a worker that takes them. Unset: any.",
     )
-    job_timeout: timedelta = Field(
+    job_timeout: Seconds = Field(
         default=timedelta(hours=1),
         gt=timedelta(0),
         description="How long one attempt at a job may compute before the job fails, in seconds.",
     )
-    watchdog_timeout: timedelta = Field(
+    watchdog_timeout: Seconds = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),
         description="How long a device may compute without finishing a step, in seconds. Then its "
-        "process is ended "
-        "and its worker quarantined; more than the slowest step and the whole decoding take.",
+        "process is ended and its worker quarantined; more than the slowest step and the whole "
+        "decoding take.",
     )
-    shutdown_grace: timedelta = Field(
+    shutdown_grace: Seconds = Field(
         default=timedelta(seconds=30),
         description="How long a worker that stops may finish its job, in seconds.",
     )
@@ -309,17 +304,15 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port for them, never the public one. Processes that share a host need a port "
-        "each: `make up` and "
-        "the workers of one command count on from it. Unset: `make up` chooses free ones, other "
-        "commands serve none.",
+        "each: `make up` and the workers of one command count on from it. Unset: `make up` "
+        "chooses free ones, other commands serve none.",
     )
 
     traces: bool = Field(
         default=False,
         description="Send traces, by OTLP over HTTP. Where to and how many, say the usual "
-        "variables of OpenTelemetry, "
-        "which have to stand in the environment: `OTEL_EXPORTER_OTLP_ENDPOINT`, "
-        "`OTEL_TRACES_SAMPLER` and others.",
+        "variables of OpenTelemetry, which have to stand in the environment: "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and others.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -328,45 +321,6 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = Field(
         default="json", description="`json`: one object per line. `text`: for people."
     )
-
-    @field_validator(
-        "body_timeout",
-        "decode_timeout",
-        "head_timeout",
-        "keep_alive_timeout",
-        "send_timeout",
-        "fetch_timeout",
-        "result_ttl",
-        "presigned_ttl",
-        "orphan_age",
-        "audit_interval",
-        "job_timeout",
-        "watchdog_timeout",
-        "shutdown_grace",
-        "upload_ttl",
-        "tenant_max_retention",
-        mode="before",
-    )
-    @classmethod
-    def _seconds(cls, value: object) -> object:
-        """A bare number in the environment counts seconds."""
-        return (
-            float(value)
-            if isinstance(value, str) and value.replace(".", "", 1).isdigit()
-            else value
-        )
-
-    @property
-    def tenant_limits(self) -> TenantLimits:
-        """What a tenant may take whose key says nothing else."""
-        return TenantLimits(
-            submissions_per_minute=self.tenant_submissions_per_minute,
-            reads_per_minute=self.tenant_reads_per_minute,
-            max_queued=self.tenant_max_queued,
-            max_running=self.tenant_max_running,
-            max_upload_bytes=self.tenant_max_upload_bytes,
-            max_retention=self.tenant_max_retention or self.result_ttl,
-        )
 
     @property
     def gateway_url(self) -> str:

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from core.objects.keys import StoredObject
+from core.objects.keys import JOBS_PREFIX, UPLOADS_PREFIX, StoredObject, outputs_prefix
 from core.objects.storage import ObjectStorage
-from core.records.job import JOBS_PREFIX, UPLOADS_PREFIX, outputs_prefix
 from core.store import keys
 from core.store.roles.dispatcher import Attempts, UpkeepStore
 from core.telemetry.metrics import REPAIRS

@@ -13,9 +13,9 @@ from anyio import to_thread
 
 from core.errors import Unavailable
 from core.outbound.webhooks import WebhookSender
+from core.records.job import QueuedView
 from core.records.view import OutputLink, job_view
-from core.records.webhook import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, Verdict, compose
-from core.store.encoding import QueuedView
+from core.records.webhook import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, AttemptOutcome, compose
 from core.store.webhooks import ClaimedEvent, WebhookStore
 from core.telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
 from core.telemetry.tracing import Kind, Span, trace_of, tracer
@@ -141,22 +141,22 @@ class Deliverer:
             f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json")
         )
 
-    def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[Verdict, timedelta]:
+    def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[AttemptOutcome, timedelta]:
         """What the attempt means, and how long to wait for the next one."""
         if attempt.delivered:
-            return Verdict.DELIVERED, timedelta()
+            return AttemptOutcome.DELIVERED, timedelta()
         if attempt.status_code == GONE:
-            return Verdict.GONE, timedelta()
+            return AttemptOutcome.GONE, timedelta()
         if event.tries >= len(self._waits):
-            return Verdict.FAILED, timedelta()
+            return AttemptOutcome.FAILED, timedelta()
         spread = 1 + JITTER * random.random()  # noqa: S311  # spreads load, guards nothing
-        return Verdict.RETRY, self._waits[event.tries] * spread
+        return AttemptOutcome.RETRY, self._waits[event.tries] * spread
 
     async def _settle(
         self,
         event: ClaimedEvent,
         attempt: Attempt,
-        verdict: Verdict,
+        verdict: AttemptOutcome,
         wait: timedelta,
         lease_end: float,
     ) -> None:

@@ -9,9 +9,9 @@ from datetime import timedelta
 import structlog
 
 from core.errors import Unavailable
+from core.objects.keys import prefix_of
 from core.objects.storage import ObjectStorage
 from core.store.roles.dispatcher import BATCH, UpkeepStore
-from core.store.uploads import prefix_of
 
 # until objects are tried again
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)

@@ -7,8 +7,10 @@ from typing import Any
 
 import structlog
 
-from core.records.job import JobState, ModelInfo, Timing, from_milliseconds
+from core.records.base import from_milliseconds
+from core.records.job import JobState, Timing
 from core.records.tenant import DEFAULT_TENANT
+from core.records.worker import ModelInfo
 from core.store.roles.dispatcher import BATCH, UpkeepStore
 from core.telemetry.tracing import trace_of
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from core.records.job import from_milliseconds
+from core.records.base import from_milliseconds
 from core.store.roles.dispatcher import UpkeepStore
 from core.telemetry.lost_attempts import trace_lost_attempt
 from core.telemetry.metrics import LEASES_RECOVERED

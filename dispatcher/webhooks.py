@@ -6,10 +6,10 @@ import asyncio
 import signal
 from functools import partial
 
+from core.objects.links import output_link
 from core.objects.storage import open_storage
 from core.outbound.fetch import Outbound, SystemResolver
 from core.outbound.webhooks import WebhookSender
-from core.records.view import output_link
 from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.store.webhooks import WebhookStore

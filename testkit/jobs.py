@@ -6,16 +6,10 @@ from datetime import timedelta
 import numpy as np
 from PIL import Image
 
-from core.records.job import (
-    GenerationRequest,
-    Keyframe,
-    ModelInfo,
-    Output,
-    OutputFormat,
-    Priority,
-    StoredImage,
-)
+from core.records.job import Output
+from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority, StoredImage
 from core.records.tenant import TenantLimits
+from core.records.worker import ModelInfo
 
 TENANT_LIMITS = TenantLimits(
     submissions_per_minute=600,

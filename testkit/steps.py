@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
-from core.records.job import SCHEMA_VERSION, Job, Priority, new_job_id
+from core.records.base import SCHEMA_VERSION
+from core.records.ids import new_job_id
+from core.records.job import Job
+from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore

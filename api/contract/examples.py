@@ -8,16 +8,10 @@ from typing import Any
 from api.errors import all_errors, problem_document
 from api.schemas.jobs import InterpolationBody, JobPage
 from core.errors import InvalidRequest, Problem, ServiceError
-from core.records.job import (
-    GenerationRequest,
-    Job,
-    JobState,
-    Keyframe,
-    ModelInfo,
-    StoredImage,
-    Timing,
-)
+from core.records.job import Job, JobState, Timing
+from core.records.request import GenerationRequest, Keyframe, StoredImage
 from core.records.view import JobView, OutputView
+from core.records.worker import ModelInfo
 
 JOB_ID = "itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"
 REQUEST_ID = "01K9T3E50C2V8J4W6X7Y8Z9A0B"

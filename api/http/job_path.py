@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
 
-from core.records.job import ID_PATTERN
+from core.records.ids import JOB_ID_PATTERN
 
 
 class _JobIdConvertor(Convertor[str]):
     """Nothing is at an address whose id has another form, and nobody needs to ask Redis for it."""
 
-    regex = ID_PATTERN.removeprefix("^").removesuffix("$")
+    regex = JOB_ID_PATTERN.removeprefix("^").removesuffix("$")
 
     def convert(self, value: str) -> str:
         return value
@@ -27,7 +27,7 @@ JobId = Annotated[
     str,
     Path(
         description="`itp_` and a ULID.",
-        pattern=ID_PATTERN,
+        pattern=JOB_ID_PATTERN,
         examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
     ),
 ]

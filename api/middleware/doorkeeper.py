@@ -14,6 +14,7 @@ from api.caller import Caller
 from api.http.raw_headers import headers
 from api.services.newest import Newest
 from core.errors import RateLimited, Unauthorized, Unavailable
+from core.records.tenant import TenantLimits
 from core.settings import Settings
 from core.store.tenants.api_keys import BEARER_TOKEN, AsyncApiKeys, Found
 
@@ -39,7 +40,7 @@ class Doorkeeper:
     """Remembers for seconds what Redis says of keys."""
 
     def __init__(self, settings: Settings) -> None:
-        self._usual = settings.tenant_limits
+        self._usual = TenantLimits.from_settings(settings)
         self._nobody = Caller.without_key(self._usual)
         self._for_this_machine = is_loopback(settings.host)
         # by SHA-256 of the key: until when

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.raw_headers import header
 from api.middleware.request_metrics import KNOWN_METHODS, template_of
-from core.records.job import GenerationRequest
+from core.records.request import GenerationRequest
 from core.telemetry.tracing import (
     QUEUE,
     Kind,

@@ -13,9 +13,9 @@ from api.http.headers import FileParameters, is_known
 from api.http.stored_file import RANGE_ANSWERS, StoredFile
 from api.schemas.jobs import PROBLEM_RESPONSE
 from core.errors import NotFound
+from core.objects.keys import upload_of
 from core.objects.signed_links import PATH
-from core.records.job import StoredImage
-from core.store.uploads import upload_of
+from core.records.request import StoredImage
 
 router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
 

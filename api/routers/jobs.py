@@ -12,7 +12,8 @@ from api.http.job_path import JOB, JobId
 from api.http.stored_file import RANGE_ANSWERS, StoredFile
 from api.schemas.jobs import PROBLEM_RESPONSE, JobPage
 from api.schemas.views import job_view
-from core.records.job import ID_PATTERN, JobState
+from core.records.ids import JOB_ID_PATTERN
+from core.records.job import JobState
 from core.records.view import JobView
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
@@ -33,7 +34,7 @@ async def list_jobs(
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
     cursor: Annotated[
-        str | None, Query(description="`next_cursor` of the page before.", pattern=ID_PATTERN)
+        str | None, Query(description="`next_cursor` of the page before.", pattern=JOB_ID_PATTERN)
     ] = None,
 ) -> Response:
     """Jobs, the newest first."""

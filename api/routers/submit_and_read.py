@@ -24,8 +24,8 @@ from api.http.headers import (
 from api.http.job_path import JOB, JobId
 from api.middleware.tracing import traceparent_of
 from api.schemas.jobs import PROBLEM_RESPONSE
+from core.records.job import QueuedView
 from core.records.view import JobView
-from core.store.encoding import QueuedView
 from core.store.roles.gateway import Known
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"], route_class=DirectRoute)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from core.records.job import Priority
+from core.records.request import Priority
 from core.store.deployment import Unknown
 
 UNKNOWN_MEANING = (

@@ -15,10 +15,11 @@ from api.schemas.deployment import (
     WorkersView,
 )
 from api.schemas.jobs import MAX_STEPS
-from core.records.job import NUM_FRAMES, GenerationRequest, ModelInfo
-from core.records.worker import WorkerState
+from core.records.request import GenerationRequest
+from core.records.worker import ModelInfo, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
+from core.shots.segments import NUM_FRAMES
 from core.store.deployment import Deployment, Lane, Unknown
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
-from core.records.job import Priority
+from core.records.request import Priority
 from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
 from core.shots import canvas as shot

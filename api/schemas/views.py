@@ -2,7 +2,7 @@
 
 from api.services.jobs import Interpolations
 from core.records import view as views
-from core.store.encoding import QueuedView
+from core.records.job import QueuedView
 
 
 def job_view(view: QueuedView, interpolations: Interpolations, base_url: str) -> views.JobView:

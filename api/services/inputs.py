@@ -15,8 +15,9 @@ from api.services.remote_images import Fetched, RemoteImages, problem_of
 from api.services.uploads import Unusable, Uploads
 from core.errors import Problem
 from core.images.formats import UnreadableImage
+from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
-from core.records.job import StoredImage, input_key
+from core.records.request import StoredImage
 
 Verdicts = Mapping[str, StoredImage | Unusable]  # of uploads, by id
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from api.services.newest import Newest
+from core.records.job import QueuedView
 from core.records.view import OutputLink, job_view
-from core.store.encoding import QueuedView
 from core.store.roles.gateway import Known
 
 MOST_KEPT = 4096  # of about 2 KB

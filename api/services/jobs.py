@@ -11,11 +11,11 @@ from api.caller import Caller
 from api.services.objects import discard
 from api.services.watching import JobWatch
 from core.errors import JobNotFinished, NotFound, ServiceError, Unavailable
+from core.objects.keys import output_key
+from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
-from core.records.job import Job, JobState, Output, output_key
-from core.records.view import output_link
+from core.records.job import Job, JobState, Output, QueuedView
 from core.settings import Settings
-from core.store.encoding import QueuedView
 from core.store.roles.gateway import AsyncJobStore, Deletion, Known
 from core.store.variants import variant
 

@@ -9,7 +9,7 @@ from anyio import CapacityLimiter, to_thread
 from api.services.fair_turns import FairTurns
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
-from core.records.job import StoredImage
+from core.records.request import StoredImage
 from core.settings import Settings
 
 

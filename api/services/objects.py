@@ -4,8 +4,8 @@ import structlog
 from anyio import to_thread
 
 from core.errors import Unavailable
+from core.objects.keys import job_prefix
 from core.objects.storage import ObjectStorage
-from core.records.job import job_prefix
 from core.store.roles.gateway import AsyncJobStore
 
 log = structlog.get_logger("api")

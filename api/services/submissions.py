@@ -26,11 +26,12 @@ from core.errors import (
     Unavailable,
 )
 from core.objects.storage import ObjectStorage
-from core.records.job import GenerationRequest, Keyframe, OutputFormat, Priority, new_job_id
-from core.records.tenant import DEFAULT_TENANT
+from core.records.ids import new_job_id
+from core.records.job import QueuedView
+from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority
+from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.settings import Settings
 from core.shots.canvas import canvas_for
-from core.store.encoding import QueuedView
 from core.store.roles.gateway import AsyncJobStore, IdempotencyKey, Outcome
 from core.store.roles.gateway import Submission as SubmissionResult
 from core.store.variants import variant
@@ -69,7 +70,7 @@ class Submissions:
         settings: Settings,
     ) -> None:
         self._tenant = DEFAULT_TENANT
-        self._limits = settings.tenant_limits
+        self._limits = TenantLimits.from_settings(settings)
         self._store = store
         self._storage = storage
         self._inputs = inputs

@@ -22,18 +22,13 @@ from core.errors import (
     Unavailable,
 )
 from core.images.formats import UnreadableImage
-from core.objects.keys import ObjectTooLarge
+from core.objects.keys import ObjectTooLarge, incoming_key, incoming_prefix, upload_key
 from core.objects.storage import ObjectStorage
-from core.records.job import StoredImage, upload_key
+from core.records.ids import UPLOAD_ID_PATTERN, new_upload_id
+from core.records.request import StoredImage
+from core.records.upload import UploadRecord
 from core.settings import Settings
-from core.store.uploads import (
-    ID_PATTERN,
-    AsyncUploadStore,
-    UploadRecord,
-    incoming_key,
-    incoming_prefix,
-    new_upload_id,
-)
+from core.store.uploads import AsyncUploadStore
 
 MOST_REMEMBERED = 4096  # verdicts
 LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
@@ -137,9 +132,11 @@ class Uploads:
         remembered = {one: image for one in asked if (image := self._seen_good.get((tenant, one)))}
         if not anew and len(remembered) == len(asked):
             return {**remembered}
-        wellformed = [upload_id for upload_id in asked if re.fullmatch(ID_PATTERN, upload_id)]
+        wellformed = [
+            upload_id for upload_id in asked if re.fullmatch(UPLOAD_ID_PATTERN, upload_id)
+        ]
         known = await self._store.read(wellformed, tenant)
-        unseen = [upload_id for upload_id, record in known.items() if not record.judged]
+        unseen = [upload_id for upload_id, record in known.items() if not record.is_checked]
         seen = (
             dict(
                 zip(

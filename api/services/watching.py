@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Self
 
 from core.errors import Unavailable
-from core.records.job import Job
+from core.records.job import Job, QueuedView
 from core.store.changes import ChangeFeed
-from core.store.encoding import QueuedView
 from core.store.roles.gateway import AsyncJobStore
 from core.store.variants import variant
 

@@ -10,7 +10,7 @@ from core.outbound.fetch import Outbound
 from core.outbound.urls import UrlRefused
 from core.outbound.webhooks import WebhookSender
 from core.records.ids import new_ulid
-from core.records.job import Caution
+from core.records.job import JobWarning
 from core.records.webhook import (
     EVENT_PREFIX,
     TEST_EVENT,
@@ -42,7 +42,7 @@ class JudgedWebhook(NamedTuple):
 
     webhook: Webhook | None
     problems: list[Problem]
-    warnings: list[Caution]
+    warnings: list[JobWarning]
 
 
 class TestOutcome(NamedTuple):
@@ -138,17 +138,17 @@ class Webhooks:
         try:
             async with self._checks.of(tenant):
                 await self._outbound.check(url)
-            return Webhook.of(url, self._outbound.parse(url), events)
+            return Webhook.for_url(url, self._outbound.parse(url).host_header, events)
         except UrlRefused as refused:
             return Problem(pointer, refused.code, str(refused))
 
-    async def _warnings(self, tenant: str, webhook: Webhook) -> list[Caution]:
+    async def _warnings(self, tenant: str, webhook: Webhook) -> list[JobWarning]:
         off = await self._store.switched_off(tenant, webhook)
         if off is None:
             return []
         reason = f"nothing is sent to this webhook since {off.since:%Y-%m-%dT%H:%M:%SZ}, because {off.because}"
         return [
-            Caution(
+            JobWarning(
                 code="webhook_switched_off",
                 detail=f"{reason}; a successful test event switches it on again",
             )

@@ -1,10 +1,16 @@
-"""Names of stored objects, and what every kind of storage demands of them."""
+"""Keys of stored objects, and the checks that every kind of storage makes of them."""
 
 import re
 from datetime import datetime
 from typing import NamedTuple
 
 from core.errors import Unavailable
+from core.records.ids import UPLOAD_ID_PREFIX
+from core.records.job import Job
+from core.records.request import StoredImage
+
+JOBS_PREFIX = "jobs/"
+UPLOADS_PREFIX = "uploads/"
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
@@ -55,3 +61,62 @@ def demand_size(size: int, max_bytes: int | None) -> None:
 def storage_unavailable(error: Exception) -> Unavailable:
     """What went wrong with the storage, in words that show no path, address or key."""
     return Unavailable(f"the object storage does not answer ({type(error).__name__})")
+
+
+def job_prefix(job_id: str) -> str:
+    """Return the prefix of all objects of a job; they are deleted with it."""
+    return f"{JOBS_PREFIX}{job_id}/"
+
+
+def image_key(job: Job, image: StoredImage) -> str:
+    """Return the key of one of a job's images, whether sent with the request or uploaded before."""
+    upload_id = job.uploads.get(image.sha256)
+    return upload_key(upload_id, image) if upload_id else input_key(job.id, image)
+
+
+def input_key(job_id: str, image: StoredImage) -> str:
+    """Return the key of an image that came with the request."""
+    return f"{job_prefix(job_id)}inputs/{image.sha256}"
+
+
+def outputs_prefix(job_id: str, fence: int) -> str:
+    """Return the prefix of all results of one attempt."""
+    return f"{job_prefix(job_id)}outputs/{fence}/"
+
+
+def output_key(job_id: str, fence: int, name: str) -> str:
+    """Return the key of a result. Attempts differ by fence, so a late one overwrites nothing."""
+    return f"{outputs_prefix(job_id, fence)}{name}"
+
+
+def upload_prefix(upload_id: str) -> str:
+    """Return the prefix of all objects of an upload; they are deleted with it."""
+    return f"{UPLOADS_PREFIX}{upload_id}/"
+
+
+def upload_key(upload_id: str, image: StoredImage) -> str:
+    """Return the key of an uploaded image that was decoded and accepted."""
+    return f"{upload_prefix(upload_id)}{image.sha256}"
+
+
+def incoming_prefix(upload_id: str) -> str:
+    """Return the prefix of what was sent to an upload and not decoded yet."""
+    return f"{upload_prefix(upload_id)}incoming/"
+
+
+def incoming_key(upload_id: str) -> str:
+    """Return the key that an upload's link writes, possibly more than once."""
+    return f"{incoming_prefix(upload_id)}image"
+
+
+def upload_of(key: str) -> str | None:
+    """Return the upload whose link writes this key; None for any other kind of key."""
+    upload_id = key.removeprefix(UPLOADS_PREFIX).partition("/")[0]
+    return upload_id if key == incoming_key(upload_id) else None
+
+
+def prefix_of(resource_id: str) -> str:
+    """Return the prefix of all objects of a job or an upload, by its id."""
+    if resource_id.startswith(UPLOAD_ID_PREFIX):
+        return upload_prefix(resource_id)
+    return job_prefix(resource_id)

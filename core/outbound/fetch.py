@@ -19,13 +19,12 @@ from ipaddress import ip_address
 import anyio
 import httpcore
 
+from core.endpoints import Endpoint, parse_endpoint
 from core.outbound.addresses import is_public
 from core.outbound.urls import (
-    Endpoint,
     ForbiddenUrl,
     Target,
     UnreachableUrl,
-    parse_endpoint,
     parse_url,
 )
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
+
+from core.endpoints import Endpoint
 
 MAX_URL = 4096  # characters; a presigned link with a session token has about 2,000
 PORTS = {"https": 443, "http": 80}
@@ -56,13 +57,6 @@ class UnreachableUrl(UrlRefused):
     """The URL is allowed, but its host does not answer with what was asked for."""
 
     code = "unreachable_url"
-
-
-class Endpoint(NamedTuple):
-    """A host, as name or literal address, and a port."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -113,20 +107,6 @@ def parse_url(url: str, allowed: Collection[Endpoint] = ()) -> Target:
     if endpoint not in allowed:
         _check_endpoint(scheme, endpoint)
     return Target(scheme, endpoint, resource)
-
-
-def parse_endpoint(text: str) -> Endpoint:
-    """`host:port` as an operator writes it, IPv6 in brackets.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname or not parts.port or parts.netloc != text or "@" in text:
-        raise ValueError(
-            f"has to be `host:port`, such as `127.0.0.1:9000` or `[::1]:9000`, but is {text!r}"
-        )
-    return Endpoint(parts.hostname, parts.port)
 
 
 def _parts(url: str) -> tuple[str, str, str, int | None, str]:

@@ -15,8 +15,7 @@ import httpcore
 
 from core.outbound.fetch import Outbound
 from core.outbound.urls import Target, UrlRefused
-from core.records.webhook import TIME_LIMIT, Attempt
-from core.store.tenants.webhook_secrets import WebhookSecret
+from core.records.webhook import TIME_LIMIT, Attempt, WebhookSecret
 
 MAX_ANSWER = 16 * 2**10  # bytes of an answer that are read, and thrown away; only its status counts
 

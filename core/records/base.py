@@ -1,9 +1,19 @@
 """Base of everything that is stored as JSON."""
 
+from datetime import UTC, datetime
+
 from pydantic import BaseModel, ConfigDict
+
+# Version of a stored job record; docs/decisions/0004 says what neighbouring versions do with it.
+SCHEMA_VERSION = 1
 
 
 class Record(BaseModel):
-    """Never changes once it is made; what a newer version of the service added is left out."""
+    """An immutable record; fields that a newer version of the service added are ignored."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def from_milliseconds(value: int) -> datetime:
+    """Convert milliseconds since the epoch, as Redis holds times, to a moment in UTC."""
+    return datetime.fromtimestamp(value / 1000, UTC)

@@ -1,26 +1,24 @@
 """A job as callers see it: in answers of the gateway and in messages to webhooks."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from core.objects.storage import ObjectStorage
 from core.records.job import (
-    Caution,
     Failure,
-    GenerationRequest,
     Job,
     JobState,
-    ModelInfo,
+    JobWarning,
     Output,
     Progress,
+    QueuedView,
     Timing,
-    output_key,
 )
+from core.records.request import GenerationRequest
 from core.records.webhook import WebhookEvent
-from core.store.encoding import QueuedView
+from core.records.worker import ModelInfo
 
 OutputLink = Callable[[Job, Output], tuple[str, datetime]]
 
@@ -63,7 +61,7 @@ class JobView(BaseModel):
     timing: Timing
     model: ModelInfo | None
     webhook: WebhookView | None = Field(description="What the webhook is told, and at which host.")
-    warnings: list[Caution] = Field(
+    warnings: list[JobWarning] = Field(
         description="What the caller should know though the job was accepted."
     )
     metadata: dict[str, str]
@@ -99,18 +97,6 @@ def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:
             OutputView(**output.model_dump(), url=absolute(address, base_url), url_expires_at=until)
         )
     return JobView.of(job, position, outputs)
-
-
-def output_link(
-    storage: ObjectStorage, life: timedelta, job: Job, output: Output
-) -> tuple[str, datetime]:
-    """A link to the stored result and the end of its life; one that is only a path leads to the
-    gateway.
-    """
-    address = storage.presigned_url(
-        output_key(job.id, job.fence, output.name), life, output.content_type
-    )
-    return address, datetime.now(UTC) + life
 
 
 def absolute(link: str, base_url: str) -> str:

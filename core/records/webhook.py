@@ -2,16 +2,17 @@
 no Redis.
 """
 
+import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field
 
-from core.outbound.urls import Target
-from core.records.base import Record
+from core.records.base import Record, from_milliseconds
 
 # The first attempt is at once; then these waits, of Standard Webhooks 1.0.0: 75 h 35 min in all.
 RETRY_WAITS = (
@@ -37,6 +38,7 @@ PROGRESS_LIFE = timedelta(minutes=1)  # older news of progress are worth nothing
 GONE = 410  # the status with which a receiver says that it wants no more
 EVENT_PREFIX = "evt_"
 TEST_EVENT = "webhook.test"
+MARK = "whsec_"  # prefix of a secret, by Standard Webhooks
 
 
 class WebhookEvent(StrEnum):
@@ -63,9 +65,9 @@ class Webhook(Record):
     events: list[WebhookEvent]
 
     @classmethod
-    def of(cls, url: str, target: Target, events: list[WebhookEvent]) -> Self:
-        """The record of a URL and what `parse_url` made of it."""
-        return cls(url=url, host=target.host_header, digest=url_digest(url), events=events)
+    def for_url(cls, url: str, host: str, events: list[WebhookEvent]) -> Self:
+        """Make the record of a URL; `host` is its host and port."""
+        return cls(url=url, host=host, digest=url_digest(url), events=events)
 
 
 class DeliveryState(StrEnum):
@@ -77,7 +79,7 @@ class DeliveryState(StrEnum):
     SKIPPED = "skipped"  # the receiver is switched off
 
 
-class Verdict(StrEnum):
+class AttemptOutcome(StrEnum):
     """What an attempt means for its event."""
 
     DELIVERED = "delivered"
@@ -115,3 +117,33 @@ def compose(event_type: str, at: datetime, data: object) -> bytes:
     """
     message = {"type": event_type, "timestamp": at.isoformat().replace("+00:00", "Z"), "data": data}
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class SecretInfo(Record):
+    """A secret without what makes it one."""
+
+    id: str
+    created_at: datetime
+    expires_at: datetime | None  # None until it is replaced
+
+
+class WebhookSecret(SecretInfo):
+    """A secret: `whsec_` and 32 bytes in base64."""
+
+    secret: str = Field(repr=False)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
+        """A secret as the scripts answer it."""
+        expires = stored["expires"]
+        return cls(
+            id=stored["id"],
+            secret=stored["secret"],
+            created_at=from_milliseconds(stored["created"]),
+            expires_at=None if expires is None else from_milliseconds(expires),
+        )
+
+    @property
+    def key(self) -> bytes:
+        """What the signature is made with."""
+        return base64.b64decode(self.secret.removeprefix(MARK))

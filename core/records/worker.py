@@ -1,4 +1,4 @@
-"""A live worker as Redis knows it: what it holds and what it does."""
+"""A live worker as Redis knows it: the model it holds and what it does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from core.records.job import SCHEMA_VERSION, ModelInfo, from_milliseconds
+from core.records.base import SCHEMA_VERSION, Record, from_milliseconds
+
+
+class ModelInfo(Record):
+    """The model that computed a result. `trained` is false for random weights, which draw noise."""
+
+    name: str
+    trained: bool
+    weights: str
+    dtype: str
+    device: str
+    peak_memory_bytes: int = 0
 
 
 class WorkerState(StrEnum):
@@ -16,8 +27,8 @@ class WorkerState(StrEnum):
     IDLE = "idle"  # would take a job now
     BUSY = "busy"  # runs one
     STOPPING = "stopping"  # ends in order: takes no other job
-    PAUSED = "paused"  # an operator wants it to take none
-    QUARANTINED = "quarantined"  # its device is not to be trusted
+    PAUSED = "paused"  # drained by an operator
+    QUARANTINED = "quarantined"  # its device failed
 
 
 SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # those that will take another job
@@ -32,7 +43,7 @@ class WorkerRecord:
     model_loads: int
     model: ModelInfo | None  # None until it is loaded
     max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
-    # the newest job record that it runs; beside it, it runs the one before
+    # The newest job record that it runs; it also runs the version before.
     schema: int = SCHEMA_VERSION
     host: str = ""
     device: str = ""  # `cuda:1`, as torch names it on that host
@@ -42,12 +53,10 @@ class WorkerRecord:
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
-        """The record from its Redis hash."""
-        model, limit, started = (
-            fields.get("model"),
-            fields.get("max_canvas_pixels"),
-            fields.get("started"),
-        )
+        """Read the record from its Redis hash."""
+        model = fields.get("model")
+        limit = fields.get("max_canvas_pixels")
+        started = fields.get("started")
         return cls(
             name=name,
             state=WorkerState(fields["state"]),
@@ -63,5 +72,5 @@ class WorkerRecord:
         )
 
     def takes(self, canvas_pixels: int) -> bool:
-        """Whether a canvas of so many pixels fits this worker."""
+        """Whether a canvas of this many pixels fits this worker."""
         return self.max_canvas_pixels is None or canvas_pixels <= self.max_canvas_pixels

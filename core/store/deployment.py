@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from core.records.job import Priority, Progress
+from core.records.job import Progress
+from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import SERVING, WorkerRecord
 from core.store.client import AsyncRedis

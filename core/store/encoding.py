@@ -3,19 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
-from core.records.job import (
-    SCHEMA_VERSION,
-    Caution,
-    Failure,
-    GenerationRequest,
-    Job,
-    from_milliseconds,
-)
+from core.records.base import SCHEMA_VERSION, from_milliseconds
+from core.records.job import Failure, Job, JobWarning, QueuedView
+from core.records.request import GenerationRequest
 from core.records.webhook import Webhook
 
 _JSON_FIELDS = (
@@ -40,13 +35,6 @@ _TIME_FIELDS = {
 
 
 _MILLISECOND = timedelta(milliseconds=1)
-
-
-class QueuedView(NamedTuple):
-    """A record and its place in the queue; None once it no longer waits."""
-
-    job: Job
-    queue_position: int | None
 
 
 def parse_job(fields: Mapping[str, str]) -> Job:
@@ -102,7 +90,7 @@ def submission_fields(
     metadata: Mapping[str, str],
     request_id: str,
     webhook: Webhook | None,
-    warnings: Sequence[Caution],
+    warnings: Sequence[JobWarning],
     traceparent: str,
 ) -> list[str]:
     """What a new record holds beside what the script itself knows."""

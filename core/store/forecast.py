@@ -11,7 +11,9 @@ from statistics import median
 from typing import Self
 
 from core.records.base import Record
-from core.records.job import GenerationRequest, ModelInfo, Timing
+from core.records.job import Timing
+from core.records.request import GenerationRequest
+from core.records.worker import ModelInfo
 from core.shots.canvas import model_passes
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis

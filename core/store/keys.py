@@ -51,7 +51,7 @@
 | `tc:celery…`, `tc:unacked…`, `tc:_kombu…` | | Celery's own, under the same prefix | |
 """
 
-from core.records.job import Priority
+from core.records.request import Priority
 
 PREFIX = "tc:"
 JOB = PREFIX + "job:"

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from core.records.job import Priority
+from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.check import shortcomings
 from core.store.keys import LEASES, PAUSED, TOTALS, WORKER, WORKERS

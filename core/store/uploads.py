@@ -1,4 +1,4 @@
-"""Images that are sent before the jobs that use them: ids, object keys, and their records in Redis.
+"""Records of uploads in Redis: images that are sent before the jobs that use them.
 
 An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict
 stays; the judged bytes lie under a key that the link does not cover, so nobody can exchange them
@@ -6,33 +6,15 @@ afterwards.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.records.ids import new_ulid
-from core.records.job import StoredImage, from_milliseconds, job_prefix, upload_prefix
+from core.records.base import from_milliseconds
+from core.records.request import StoredImage
+from core.records.upload import UploadRecord
 from core.store.client import AsyncRedis
 from core.store.encoding import milliseconds
 from core.store.lua import uploads as scripts
-
-ID_PREFIX = "upl_"
-ID_PATTERN = r"upl_[0-7][0-9A-HJKMNP-TV-Z]{25}"  # a ULID in Crockford's base 32
-
-
-@dataclass(frozen=True)
-class UploadRecord:
-    """What is known of an upload; neither `image` nor `problem` until somebody has looked at its
-    bytes.
-    """
-
-    image: StoredImage | None
-    problem: str | None  # why the bytes are no image that we read, in words that follow "the image"
-
-    @property
-    def judged(self) -> bool:
-        """A verdict stands and never changes."""
-        return self.image is not None or self.problem is not None
 
 
 class AsyncUploadStore:
@@ -90,36 +72,6 @@ class AsyncUploadStore:
     async def close(self) -> None:
         """Close all connections."""
         await self._redis.close()
-
-
-def new_upload_id() -> str:
-    """A fresh id; ids sort by the time at which they were made."""
-    return f"{ID_PREFIX}{new_ulid()}"
-
-
-def incoming_prefix(upload_id: str) -> str:
-    """What was sent and not judged lies under this prefix."""
-    return f"{upload_prefix(upload_id)}incoming/"
-
-
-def incoming_key(upload_id: str) -> str:
-    """Object key to which the bytes are sent; whoever holds the upload's link may write it more
-    than once.
-    """
-    return f"{incoming_prefix(upload_id)}image"
-
-
-def upload_of(key: str) -> str | None:
-    """The upload whose bytes are sent to this object key; None where it is another kind of key."""
-    upload_id = key.removeprefix("uploads/").partition("/")[0]
-    return upload_id if key == incoming_key(upload_id) else None
-
-
-def prefix_of(resource_id: str) -> str:
-    """Where all objects of a job or an upload lie."""
-    return (
-        upload_prefix(resource_id) if resource_id.startswith(ID_PREFIX) else job_prefix(resource_id)
-    )
 
 
 def _parse(answer: list[Any]) -> UploadRecord | None:

@@ -7,15 +7,23 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from core.records.base import Record
-from core.records.job import ID_PREFIX, Job, from_milliseconds
-from core.records.webhook import EVENT_PREFIX, Attempt, DeliveryState, Verdict, Webhook
+from core.records.base import Record, from_milliseconds
+from core.records.ids import JOB_ID_PREFIX
+from core.records.job import Job
+from core.records.webhook import (
+    EVENT_PREFIX,
+    Attempt,
+    AttemptOutcome,
+    DeliveryState,
+    Webhook,
+    WebhookSecret,
+)
 from core.store import keys
 from core.store.client import AsyncRedis
 from core.store.encoding import milliseconds, parse_job
 from core.store.lua import webhooks as scripts
 from core.store.lua.webhook_secrets import VALID_SECRETS
-from core.store.tenants.webhook_secrets import WebhookSecret, parse_secrets
+from core.store.tenants.webhook_secrets import parse_secrets
 
 
 class ClaimedEvent(NamedTuple):
@@ -99,7 +107,7 @@ class WebhookStore:
         return [_claimed(_fields(flat)) for flat in found]
 
     async def settle(
-        self, event: ClaimedEvent, attempt: Attempt, verdict: Verdict, wait: timedelta
+        self, event: ClaimedEvent, attempt: Attempt, verdict: AttemptOutcome, wait: timedelta
     ) -> bool:
         """Log an attempt and end its lease; `wait` is the time to the next one, where the verdict
         is to retry.
@@ -127,7 +135,9 @@ class WebhookStore:
 
     async def redeliver(self, job_id: str, n: int) -> bool:
         """Let an event be delivered anew, with all attempts; False where there is no such event."""
-        return bool(await self._redeliver(f"{EVENT_PREFIX}{job_id.removeprefix(ID_PREFIX)}_{n}"))
+        return bool(
+            await self._redeliver(f"{EVENT_PREFIX}{job_id.removeprefix(JOB_ID_PREFIX)}_{n}")
+        )
 
     async def switched_off(self, tenant: str, webhook: Webhook) -> SwitchedOff | None:
         """Since when the address gets nothing; None where it gets everything."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import redis
 
-from core.records.job import SCHEMA_VERSION, ModelInfo
-from core.records.worker import WorkerRecord, WorkerState
+from core.records.base import SCHEMA_VERSION
+from core.records.worker import ModelInfo, WorkerRecord, WorkerState
 from core.store import keys
 from core.store.encoding import milliseconds
 from core.store.lua import workers as worker_scripts

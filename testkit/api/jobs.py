@@ -4,8 +4,9 @@ import hashlib
 
 from httpx import AsyncClient
 
+from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
-from core.records.job import Timing, output_key
+from core.records.job import Timing
 from core.store.roles.worker import Claim, JobStore
 from testkit.api.calls import URL, files
 from testkit.jobs import MODEL, stored_output

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from core.records.job import MAX_LOST_LEASES, Job, JobState, output_key
+from core.objects.keys import image_key, output_key
+from core.records.job import MAX_LOST_LEASES, Job, JobState
 from testkit.chaos.history import Event, What
 
 OUTPUT = "video.mp4"
@@ -223,7 +224,7 @@ def wanted_objects(jobs: Iterable[Job]) -> set[str]:
     """Keys of the objects that these jobs give a reason to exist."""
     wanted: set[str] = set()
     for job in jobs:
-        wanted |= {job.input_key(keyframe.image) for keyframe in job.request.keyframes}
+        wanted |= {image_key(job, keyframe.image) for keyframe in job.request.keyframes}
         wanted |= {output_key(job.id, job.fence, output.name) for output in job.outputs}
     return wanted
 

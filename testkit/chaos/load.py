@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 
 from core.images.formats import read_drawing
-from core.records.job import NUM_FRAMES, JobState
+from core.records.job import JobState
+from core.shots.segments import NUM_FRAMES
 from testkit.chaos.history import History, What
 from testkit.chaos.injected.stand_in_model import draw
 from testkit.chaos.stories import COLORS, STEPS, Cancel, Delete, Story, Watch

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.records.job import Priority
+from core.records.request import Priority
 
 SEEDS = 64  # of the drawings: so many digests per pair of keyframes have to be known
 COLORS = (("teal", "coral"), ("navy", "gold"))  # of the pairs of keyframes

@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
+from core.objects.keys import output_key
 from core.objects.storage import open_storage
-from core.records.job import Progress, Stage, Timing, output_key
+from core.records.job import Progress, Stage, Timing
 from core.settings import Settings
 from core.store.roles.worker import Claim, JobStore
 from core.store.tenants.webhook_secrets import WebhookSecrets

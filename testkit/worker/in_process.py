@@ -11,8 +11,11 @@ import numpy as np
 
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
+from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
-from core.records.job import Job, Keyframe, StoredImage, input_key, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Job
+from core.records.request import Keyframe, StoredImage
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, generation_request, png

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import new_job_id
+from core.records.ids import new_job_id
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.commands import Ask, run_command

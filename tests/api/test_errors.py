@@ -10,7 +10,7 @@ from httpx import AsyncClient
 
 from core import errors
 from core.errors import ServiceError
-from core.records.job import new_job_id
+from core.records.ids import new_job_id
 from core.settings import Settings
 from core.store.keys import JOB
 from core.telemetry.logging import configure_logging

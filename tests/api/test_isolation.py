@@ -7,10 +7,10 @@ import pytest
 from httpx import AsyncClient, Response
 
 from api.main import create_app
-from core.records.job import Timing, new_job_id
+from core.records.ids import new_job_id, new_upload_id
+from core.records.job import Timing
 from core.settings import Settings
 from core.store.roles.worker import JobStore
-from core.store.uploads import new_upload_id
 from testkit.api.calls import files
 from testkit.jobs import MODEL, png, stored_output
 from testkit.steps import claim

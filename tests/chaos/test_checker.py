@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.records.job import Failure, Job, JobState, output_key
+from core.objects.keys import output_key
+from core.records.job import Failure, Job, JobState
 from testkit.chaos.checker import Final, check, wanted_objects
 from testkit.chaos.history import Event, What
 from testkit.jobs import generation_request, stored_output

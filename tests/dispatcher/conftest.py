@@ -10,15 +10,15 @@ from functools import partial
 
 import pytest
 
+from core.objects.links import output_link
 from core.objects.storage import open_storage
 from core.outbound.fetch import Outbound
 from core.outbound.webhooks import WebhookSender
-from core.records.job import new_job_id
-from core.records.view import output_link
-from core.records.webhook import FINAL_EVENTS, TIME_LIMIT, Webhook, WebhookEvent
+from core.records.ids import new_job_id
+from core.records.webhook import FINAL_EVENTS, TIME_LIMIT, Webhook, WebhookEvent, WebhookSecret
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
-from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from dispatcher.deliverer import Deliverer
 from testkit.deliveries import (
@@ -63,8 +63,10 @@ def submit(async_store: AsyncJobStore, secret: WebhookSecret) -> Submit:
         store: AsyncJobStore = async_store,
     ) -> str:
         with_checked = Outbound([url.split("/")[2]] if url.startswith("http:") else [])
-        webhook = Webhook.of(
-            url, with_checked.parse(url), list(map(WebhookEvent, events)) or FINAL_EVENTS
+        webhook = Webhook.for_url(
+            url,
+            with_checked.parse(url).host_header,
+            list(map(WebhookEvent, events)) or FINAL_EVENTS,
         )
         job_id = new_job_id()
         await store.submit(

@@ -10,8 +10,10 @@ from threading import Event
 import pytest
 
 from core.errors import Unavailable
+from core.objects.keys import job_prefix
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import Timing, job_prefix, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Timing
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.dispatcher import BATCH, UpkeepStore

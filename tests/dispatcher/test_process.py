@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from core.objects.storage import open_storage
-from core.records.job import JobState, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import JobState, Timing
 from core.settings import Settings
 from core.store import keys
 from core.store.broker import QUEUE

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import new_job_id
+from core.records.ids import new_job_id
 from core.store import keys
 from core.store.broker import GENERATE_TASK, QUEUE
 from core.store.roles.dispatcher import UpkeepStore

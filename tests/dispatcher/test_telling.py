@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from core.errors import OutOfMemory
-from core.records.job import MAX_LOST_LEASES, SCHEMA_VERSION, Timing, new_job_id
+from core.records.base import SCHEMA_VERSION
+from core.records.ids import new_job_id
+from core.records.job import MAX_LOST_LEASES, Timing
 from core.store import keys
 from core.store.roles.dispatcher import BATCH, UpkeepStore
 from core.store.roles.gateway import AsyncJobStore

@@ -15,12 +15,19 @@ from standardwebhooks import WebhookVerificationError
 
 from core.outbound.fetch import Outbound
 from core.records.job import Progress, Stage, Timing
-from core.records.webhook import JITTER, RETRY_WAITS, Attempt, DeliveryState, Verdict
+from core.records.webhook import (
+    JITTER,
+    RETRY_WAITS,
+    Attempt,
+    AttemptOutcome,
+    DeliveryState,
+    WebhookSecret,
+)
 from core.store import keys
 from core.store.lua.webhooks import RECEIVERS_PER_CLAIM
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
-from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.deliveries import (
     GATEWAY,
@@ -356,8 +363,8 @@ class TestLease:
         let_time_pass(redis_server)
         (taken_over,) = await webhook_store.claim(10)
         attempt = Attempt(at=frozen.created_at, status_code=500, latency_seconds=0.1)
-        assert not await webhook_store.settle(frozen, attempt, Verdict.RETRY, timedelta())
-        assert await webhook_store.settle(taken_over, attempt, Verdict.FAILED, timedelta())
+        assert not await webhook_store.settle(frozen, attempt, AttemptOutcome.RETRY, timedelta())
+        assert await webhook_store.settle(taken_over, attempt, AttemptOutcome.FAILED, timedelta())
         (delivery,) = await webhook_store.deliveries(job_id)
         assert (delivery.status, len(delivery.attempts)) == ("failed", 1)
 
@@ -373,7 +380,7 @@ class TestLease:
         (event,) = await webhook_store.claim(10)
         await async_store.delete(job_id)
         attempt = Attempt(at=event.created_at, status_code=200, latency_seconds=0.1)
-        assert not await webhook_store.settle(event, attempt, Verdict.DELIVERED, timedelta())
+        assert not await webhook_store.settle(event, attempt, AttemptOutcome.DELIVERED, timedelta())
         let_time_pass(redis_server)
         assert await webhook_store.claim(10) == []
         assert (await webhook_store.backlog())[:3] == (0, 0, 0)

@@ -3,12 +3,15 @@
 import asyncio
 from datetime import timedelta
 
+from core.objects.keys import upload_key
 from core.objects.storage import open_storage
-from core.records.job import Job, Keyframe, new_job_id, upload_key
+from core.records.ids import new_job_id, new_upload_id
+from core.records.job import Job
+from core.records.request import Keyframe
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore, Outcome
 from core.store.roles.worker import JobStore
-from core.store.uploads import AsyncUploadStore, new_upload_id
+from core.store.uploads import AsyncUploadStore
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES, Client
 

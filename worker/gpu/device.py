@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from core.records.job import ModelInfo
+from core.records.worker import ModelInfo
 
 if TYPE_CHECKING:
     from model.checkpoint import LoadedPipeline

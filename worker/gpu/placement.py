@@ -9,8 +9,8 @@ import numpy as np
 import structlog
 import torch
 
-from core.records.job import NUM_FRAMES
 from core.settings import Offload
+from core.shots.segments import NUM_FRAMES
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from core.errors import StorageFailed
 from core.images.pool import Decoders
+from core.objects.keys import image_key
 from core.objects.storage import ObjectStorage
-from core.records.job import Job, StoredImage
+from core.records.job import Job
+from core.records.request import StoredImage
 
 
 def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list[NDArray[np.uint8]]:
@@ -24,7 +26,7 @@ def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list
         UnreadableImage: it was judged by another version.
     """
     return [
-        _read(job.input_key(key.image), key.image, storage, decoders)
+        _read(image_key(job, key.image), key.image, storage, decoders)
         for key in job.request.keyframes
     ]
 

@@ -15,17 +15,13 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, JobFailed, StaleClaim
 from core.images.pool import Decoders
+from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
-from core.records.job import (
-    NUM_FRAMES,
-    GenerationRequest,
-    Job,
-    ModelInfo,
-    Output,
-    Stage,
-    output_key,
-)
+from core.records.job import Job, Output, Stage
+from core.records.request import GenerationRequest
+from core.records.worker import ModelInfo
 from core.shots.canvas import Size
+from core.shots.segments import NUM_FRAMES
 from core.store.roles.worker import Claim, JobStore
 from worker.export.mp4 import encode_mp4
 from worker.frames.framing import cut_out, lay_on_canvas

@@ -15,8 +15,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, StaleClaim
-from core.records.job import SCHEMA_VERSION, ModelInfo, Stage, Timing
-from core.records.worker import WorkerState
+from core.records.base import SCHEMA_VERSION
+from core.records.job import Stage, Timing
+from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, JobStore
 from worker.watch.facts import AttemptEnd, Facts, FactsSender
 

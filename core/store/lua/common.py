@@ -5,7 +5,7 @@ reach the keys of jobs that they find on the way, which a Redis Cluster would re
 runs on one Redis.
 """
 
-from core.records.job import Priority
+from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store.keys import (
     CHANGES,

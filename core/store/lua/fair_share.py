@@ -6,7 +6,7 @@ however many jobs do.
 
 from datetime import timedelta
 
-from core.records.job import Priority
+from core.records.request import Priority
 from core.store.encoding import milliseconds
 from core.store.keys import BATCH_TURN, CLOCK, DEMANDED, MAX_RUNNING, METERS, READY, WAITING
 from core.store.lua.common import PRIORITIES

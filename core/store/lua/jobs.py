@@ -2,7 +2,7 @@
 or not at all.
 """
 
-from core.records.job import SCHEMA_VERSION
+from core.records.base import SCHEMA_VERSION
 from core.records.tenant import DEFAULT_TENANT
 from core.store.keys import CHANGES, EXPIRY, IDEMPOTENCY, JOBS, MAX_RUNNING, TOTALS, TRASH, UPLOADS
 from core.store.lua.common import COMMON, LANES

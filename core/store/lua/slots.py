@@ -2,7 +2,7 @@
 many there are.
 """
 
-from core.records.job import SCHEMA_VERSION
+from core.records.base import SCHEMA_VERSION
 from core.store.keys import IDLE, IDLE_KINDS, WORKER, WORKERS
 from core.store.lua.common import COMMON
 from core.store.lua.fair_share import TURNS

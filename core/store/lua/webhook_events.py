@@ -4,7 +4,7 @@ that it tells of.
 It stands inside `core.store.lua.common`, after the clock, `key_of` and `tenant_of`.
 """
 
-from core.records.job import ID_PREFIX
+from core.records.ids import JOB_ID_PREFIX
 from core.records.webhook import EVENT_PREFIX, PROGRESS_EVERY, PROGRESS_LIFE, WebhookEvent
 from core.store import keys
 from core.store.encoding import milliseconds
@@ -34,7 +34,7 @@ local function emit(id, name)
   for _, event in ipairs(webhook.events) do wanted = wanted or event == name end
   if not wanted or (name == '{WebhookEvent.PROGRESS}' and not may_tell_progress(id, at)) then return end
   local version, tenant = redis.call('HGET', key_of(id), 'version'), tenant_of(id)
-  local event = '{EVENT_PREFIX}' .. string.sub(id, {len(ID_PREFIX) + 1}) .. '_' .. version
+  local event = '{EVENT_PREFIX}' .. string.sub(id, {len(JOB_ID_PREFIX) + 1}) .. '_' .. version
   local receiver = tenant .. ':' .. webhook.host
   local snapshot = cjson.encode(redis.call('HGETALL', key_of(id)))
   redis.call('HSET', '{keys.DELIVERY}' .. event, 'id', event, 'job', id, 'version', version, 'name', name,

@@ -7,11 +7,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from core.records.job import Caution, GenerationRequest, Job, JobState, from_milliseconds
+from core.records.base import from_milliseconds
+from core.records.job import Job, JobState, JobWarning, QueuedView
+from core.records.request import GenerationRequest
 from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.records.webhook import Webhook
 from core.store.client import AsyncRedis
-from core.store.encoding import QueuedView, milliseconds, parse_view, submission_fields
+from core.store.encoding import milliseconds, parse_view, submission_fields
 from core.store.keys import TRASH
 from core.store.lua import jobs as scripts
 from core.store.variants import variant
@@ -144,7 +146,7 @@ class AsyncJobStore:
         reserved: bool = False,
         uploads: Mapping[str, str] | None = None,
         webhook: Webhook | None = None,
-        warnings: Sequence[Caution] = (),
+        warnings: Sequence[JobWarning] = (),
         traceparent: str = "",
     ) -> Submission:
         """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one

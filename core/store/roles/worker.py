@@ -9,16 +9,9 @@ from typing import NamedTuple
 import redis
 
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
-from core.records.job import (
-    MAX_LOST_LEASES,
-    SCHEMA_VERSION,
-    Job,
-    JobState,
-    ModelInfo,
-    Output,
-    Progress,
-    Timing,
-)
+from core.records.base import SCHEMA_VERSION
+from core.records.job import MAX_LOST_LEASES, Job, JobState, Output, Progress, Timing
+from core.records.worker import ModelInfo
 from core.store import keys
 from core.store.encoding import failure_field, milliseconds, parse_flat, parse_job
 from core.store.forecast import RecentRun

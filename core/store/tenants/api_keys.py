@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import redis
 from pydantic import Field
 
-from core.records.base import Record
-from core.records.job import from_milliseconds
+from core.records.base import Record, from_milliseconds
 from core.records.tenant import TenantLimits
 from core.store import keys
 from core.store.client import AsyncRedis
@@ -60,7 +59,7 @@ class KeyInfo(Record):
 
     def limits_over(self, usual: TenantLimits) -> TenantLimits:
         """What this key's calls may take, where all others may take the usual."""
-        return usual.but_for(self.limits)
+        return usual.with_overrides(self.limits)
 
 
 class ApiKey(KeyInfo):

@@ -7,20 +7,15 @@ They cannot be stored as hashes: signing needs them whole.
 import base64
 import json
 import secrets
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Self
+from datetime import timedelta
 
 import redis
-from pydantic import Field
 
-from core.records.base import Record
 from core.records.ids import new_ulid
-from core.records.job import from_milliseconds
+from core.records.webhook import MARK, SecretInfo, WebhookSecret
 from core.store.encoding import milliseconds
 from core.store.lua import webhook_secrets as scripts
 
-MARK = "whsec_"  # what tells a secret of Standard Webhooks from other ones
 SECRET_BYTES = 32
 # so long a replaced secret stays valid: receivers take the new one over meanwhile
 KEEP = timedelta(hours=24)
@@ -28,36 +23,6 @@ KEEP = timedelta(hours=24)
 
 class TooManySecrets(ValueError):
     """As many secrets are valid as may be; `rotate` replaces them."""
-
-
-class SecretInfo(Record):
-    """A secret without what makes it one."""
-
-    id: str
-    created_at: datetime
-    expires_at: datetime | None  # None until it is replaced
-
-
-class WebhookSecret(SecretInfo):
-    """A secret: `whsec_` and 32 bytes in base64."""
-
-    secret: str = Field(repr=False)
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Self:
-        """A secret as the scripts answer it."""
-        expires = stored["expires"]
-        return cls(
-            id=stored["id"],
-            secret=stored["secret"],
-            created_at=from_milliseconds(stored["created"]),
-            expires_at=None if expires is None else from_milliseconds(expires),
-        )
-
-    @property
-    def key(self) -> bytes:
-        """What the signature is made with."""
-        return base64.b64decode(self.secret.removeprefix(MARK))
 
 
 class WebhookSecrets:
@@ -86,13 +51,13 @@ class WebhookSecrets:
             raise TooManySecrets(
                 f"tenant {tenant} has {scripts.MAX_VALID} valid secrets, as many as one may have"
             )
-        return WebhookSecret.of(json.loads(stored))
+        return WebhookSecret.from_stored(json.loads(stored))
 
     def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
         """A secret in place of the tenant's newest, which stays valid beside it for so long; older
         ones end at once.
         """
-        return WebhookSecret.of(
+        return WebhookSecret.from_stored(
             json.loads(self._rotate(args=[tenant, *_fresh(), milliseconds(keep)]))
         )
 
@@ -110,7 +75,7 @@ class WebhookSecrets:
 
 def parse_secrets(text: str) -> list[WebhookSecret]:
     """The answer of `VALID_SECRETS`."""
-    return [WebhookSecret.of(stored) for stored in json.loads(text)]
+    return [WebhookSecret.from_stored(stored) for stored in json.loads(text)]
 
 
 def _fresh() -> tuple[str, str]:

@@ -7,8 +7,10 @@ import pytest
 from httpx import AsyncClient
 
 from core.errors import CancelRequested, OutOfMemory
+from core.objects.keys import output_key
 from core.objects.storage import open_storage
-from core.records.job import JobState, Timing, new_job_id, output_key
+from core.records.ids import new_job_id
+from core.records.job import JobState, Timing
 from core.settings import Settings
 from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.worker import JobStore

@@ -8,7 +8,9 @@ import pytest
 from httpx import AsyncClient
 
 from api.schemas.deployment import WorkersView
-from core.records.job import Priority, Progress, Stage, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage, Timing
+from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore

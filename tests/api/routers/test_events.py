@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from core.records.job import Progress, Stage, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage, Timing
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import JobStore

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
+from core.objects.keys import job_prefix
 from core.objects.storage import open_storage
-from core.records.job import job_prefix
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from testkit.api.calls import URL, problems

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from httpx import AsyncClient
 
-from core.records.job import Timing, input_key
+from core.objects.keys import input_key
+from core.records.job import Timing
 from core.store import keys
 from core.store.roles.gateway import IDEMPOTENCY_LIFE
 from core.store.roles.worker import JobStore

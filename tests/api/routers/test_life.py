@@ -24,16 +24,10 @@ from hypothesis.stateful import (
 from starlette.types import ASGIApp
 
 from core.errors import NumericalFailure, StaleClaim
+from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import (
-    MAX_LOST_LEASES,
-    JobState,
-    Priority,
-    Progress,
-    Stage,
-    Timing,
-    output_key,
-)
+from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
+from core.records.request import Priority
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import Claim, JobStore

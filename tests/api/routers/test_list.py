@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from httpx import AsyncClient
 
-from core.records.job import Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Timing
 from core.settings import Settings
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore

@@ -8,8 +8,9 @@ import pytest
 from httpx import AsyncClient
 
 from core.errors import OutOfMemory
+from core.objects.keys import job_prefix
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import Timing, job_prefix
+from core.records.job import Timing
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from testkit.api.calls import URL, files, problems

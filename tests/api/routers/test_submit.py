@@ -9,7 +9,8 @@ import pytest
 from httpx import AsyncClient
 from PIL import Image
 
-from core.records.job import ID_PATTERN, input_key
+from core.objects.keys import input_key
+from core.records.ids import JOB_ID_PATTERN
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from testkit.api.calls import URL, body, data_uri, files
@@ -27,7 +28,7 @@ class TestForms:
         response = await any_client.post(URL, files=files())
         assert response.status_code == 202, response.text
         job = response.json()
-        assert re.match(ID_PATTERN, job["id"])
+        assert re.match(JOB_ID_PATTERN, job["id"])
         assert response.headers["location"] == f"{URL}/{job['id']}"
         assert int(response.headers["retry-after"]) >= 1
         assert (job["object"], job["status"], job["version"], job["attempts"]) == (

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from httpx import AsyncClient
 
+from core.objects.keys import image_key, upload_prefix
 from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import Timing, upload_prefix
+from core.records.job import Timing
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.dispatcher import UpkeepStore
@@ -99,7 +100,7 @@ class TestUse:
         assert response.json()["request"] == sent.json()["request"]
         job = store.get(response.json()["id"])
         assert job is not None
-        assert [storage.get(job.input_key(key.image)) for key in job.request.keyframes] == list(
+        assert [storage.get(image_key(job, key.image)) for key in job.request.keyframes] == list(
             images
         )
 
@@ -293,7 +294,7 @@ class TestBytesPastTheGateway:
         assert second["request"]["keyframes"] == first["request"]["keyframes"]
         job = store.get(second["id"])
         assert job is not None
-        stored = open_storage(s3_settings).get(job.input_key(job.request.keyframes[0].image))
+        stored = open_storage(s3_settings).get(image_key(job, job.request.keyframes[0].image))
         assert stored == png(color="teal")
 
     @pytest.mark.parametrize("too_large", [True, False])
@@ -367,7 +368,7 @@ class TestVanishing:
             sweep()
             job = store.get(job_id)
             assert job is not None
-            assert storage.get(job.input_key(job.request.keyframes[0].image)) == png()
+            assert storage.get(image_key(job, job.request.keyframes[0].image)) == png()
             await any_client.post(f"{URL}/{job_id}/cancel")
             assert (await any_client.delete(f"{URL}/{job_id}")).status_code == 204
         sweep()

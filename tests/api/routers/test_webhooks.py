@@ -12,9 +12,10 @@ from standardwebhooks import Webhook as StandardWebhook
 from api.services.webhooks import Webhooks
 from core.errors import RateLimited
 from core.outbound.fetch import Outbound
+from core.records.webhook import WebhookSecret
 from core.settings import Settings
 from core.store import keys
-from core.store.tenants.webhook_secrets import WebhookSecret, WebhookSecrets
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from httpx import AsyncClient
 
+from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
-from core.records.job import input_key, new_job_id
+from core.records.ids import new_job_id
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.dispatcher import UpkeepStore

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from httpx import AsyncClient
 
-from core.records.job import input_key
+from core.objects.keys import input_key
 from core.settings import Settings
 from core.store.roles.worker import JobStore
 from testkit.api.calls import KEY, URL, data_uri, files, problems, replayed

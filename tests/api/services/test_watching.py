@@ -9,7 +9,8 @@ import pytest
 from httpx import AsyncClient, Response
 
 from api.services.watching import JobWatch
-from core.records.job import Progress, Stage, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage, Timing
 from core.records.tenant import DEFAULT_TENANT
 from core.store.changes import ChangeFeed
 from core.store.lua.jobs import CANCEL, DELETE

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.objects.keys import checked_key, checked_prefix
+from core.objects.keys import checked_key, checked_prefix, output_key
 from core.objects.local import LocalStorage
 from core.objects.signed_links import SignedLinks
-from core.records.job import output_key
 from testkit.object_keys import NASTY
 
 ROOT = Path("/srv/objects")

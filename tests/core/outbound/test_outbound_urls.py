@@ -4,7 +4,8 @@ asked.
 
 import pytest
 
-from core.outbound.urls import Endpoint, ForbiddenUrl, parse_endpoint, parse_url
+from core.endpoints import Endpoint, parse_endpoint
+from core.outbound.urls import ForbiddenUrl, parse_url
 
 SCHEME, PORT = "begin with `https://`", "port has to be 443"
 HOST, CHARACTERS, USER = (

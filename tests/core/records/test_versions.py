@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.errors import Unavailable
-from core.records.job import SCHEMA_VERSION, JobState, Timing
+from core.records.base import SCHEMA_VERSION
+from core.records.job import JobState, Timing
 from core.store import keys
 from core.store.lua.jobs import SUBMIT
 from core.store.roles.dispatcher import UpkeepStore

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from core.records.job import Priority, new_job_id
+from core.records.ids import new_job_id
+from core.records.request import Priority
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.records.job import ModelInfo, Priority, Progress, Stage, Timing, new_job_id
-from core.records.worker import WorkerRecord, WorkerState
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage, Timing
+from core.records.request import Priority
+from core.records.worker import ModelInfo, WorkerRecord, WorkerState
 from core.store import keys
 from core.store.deployment import (
     LARGE_FLEET,

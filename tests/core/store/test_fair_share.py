@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import Priority, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Timing
+from core.records.request import Priority
 from core.records.tenant import TenantLimits
 from core.store import keys
 from core.store.encoding import milliseconds

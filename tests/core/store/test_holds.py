@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import JobState, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import JobState
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import Progress, Stage, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Progress, Stage, Timing
 from core.store import keys
 from core.store.changes import ChangeFeed
 from core.store.roles.gateway import AsyncJobStore

@@ -22,16 +22,10 @@ from hypothesis.stateful import (
 )
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.records.job import (
-    MAX_LOST_LEASES,
-    SCHEMA_VERSION,
-    TRANSITIONS,
-    Job,
-    JobState,
-    Priority,
-    Timing,
-    new_job_id,
-)
+from core.records.base import SCHEMA_VERSION
+from core.records.ids import new_job_id
+from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
+from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore, Deletion, Outcome, Submission

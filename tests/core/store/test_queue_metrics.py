@@ -7,7 +7,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from core.errors import OutOfMemory
-from core.records.job import Priority, Timing
+from core.records.job import Timing
+from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.queue_metrics import QueueMetrics
 from core.store.roles.gateway import AsyncJobStore

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import NumericalFailure
-from core.records.job import Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import Timing
 from core.store import keys
 from core.store.forecast import KEPT_RUNS, RecentRun, expected_seconds, maker_of, typical_seconds
 from core.store.roles.gateway import AsyncJobStore

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.records.job import SCHEMA_VERSION, new_job_id
+from core.records.base import SCHEMA_VERSION
+from core.records.ids import new_job_id
 from core.store import keys
 from core.store.broker import QUEUE
 from core.store.roles.dispatcher import UpkeepStore

@@ -7,7 +7,8 @@ import itertools
 import time
 from datetime import timedelta
 
-from core.records.job import JobState, Timing, new_job_id
+from core.records.ids import new_job_id
+from core.records.job import JobState, Timing
 from core.store import keys
 from core.store.roles.dispatcher import BATCH, UpkeepStore
 from core.store.roles.gateway import AsyncJobStore

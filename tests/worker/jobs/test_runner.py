@@ -9,8 +9,9 @@ from datetime import timedelta
 import av
 import pytest
 
+from core.objects.keys import input_key, output_key
 from core.objects.storage import open_storage
-from core.records.job import JobState, Progress, input_key, output_key
+from core.records.job import JobState, Progress
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
