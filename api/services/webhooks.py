@@ -10,7 +10,7 @@ from core.outbound.fetch import Outbound
 from core.outbound.urls import UrlRefused
 from core.outbound.webhooks import WebhookSender
 from core.records.ids import new_ulid
-from core.records.job import JobWarning
+from core.records.job import Caution
 from core.records.webhook import (
     EVENT_PREFIX,
     TEST_EVENT,
@@ -42,7 +42,7 @@ class JudgedWebhook(NamedTuple):
 
     webhook: Webhook | None
     problems: list[Problem]
-    warnings: list[JobWarning]
+    warnings: list[Caution]
 
 
 class TestOutcome(NamedTuple):
@@ -142,13 +142,13 @@ class Webhooks:
         except UrlRefused as refused:
             return Problem(pointer, refused.code, str(refused))
 
-    async def _warnings(self, tenant: str, webhook: Webhook) -> list[JobWarning]:
+    async def _warnings(self, tenant: str, webhook: Webhook) -> list[Caution]:
         off = await self._store.switched_off(tenant, webhook)
         if off is None:
             return []
         reason = f"nothing is sent to this webhook since {off.since:%Y-%m-%dT%H:%M:%SZ}, because {off.because}"
         return [
-            JobWarning(
+            Caution(
                 code="webhook_switched_off",
                 detail=f"{reason}; a successful test event switches it on again",
             )

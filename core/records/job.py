@@ -86,7 +86,7 @@ class Failure(Record):
     detail: str
 
 
-class JobWarning(Record):
+class Caution(Record):
     """What the caller of an accepted job should know."""
 
     code: str
@@ -125,7 +125,7 @@ class Job(Record):
     model: ModelInfo | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook: Webhook | None = None
-    warnings: list[JobWarning] = Field(default_factory=list)
+    warnings: list[Caution] = Field(default_factory=list)
     # Digest of an image to the upload under which it is stored.
     uploads: dict[str, str] = Field(default_factory=dict)
     attempts: int = 0

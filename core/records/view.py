@@ -7,10 +7,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from core.records.job import (
+    Caution,
     Failure,
     Job,
     JobState,
-    JobWarning,
     Output,
     Progress,
     QueuedView,
@@ -61,7 +61,7 @@ class JobView(BaseModel):
     timing: Timing
     model: ModelInfo | None
     webhook: WebhookView | None = Field(description="What the webhook is told, and at which host.")
-    warnings: list[JobWarning] = Field(
+    warnings: list[Caution] = Field(
         description="What the caller should know though the job was accepted."
     )
     metadata: dict[str, str]

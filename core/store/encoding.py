@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
 from core.records.base import SCHEMA_VERSION, from_milliseconds
-from core.records.job import Failure, Job, JobWarning, QueuedView
+from core.records.job import Caution, Failure, Job, QueuedView
 from core.records.request import GenerationRequest
 from core.records.webhook import Webhook
 
@@ -90,7 +90,7 @@ def submission_fields(
     metadata: Mapping[str, str],
     request_id: str,
     webhook: Webhook | None,
-    warnings: Sequence[JobWarning],
+    warnings: Sequence[Caution],
     traceparent: str,
 ) -> list[str]:
     """What a new record holds beside what the script itself knows."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from core.records.base import from_milliseconds
-from core.records.job import Job, JobState, JobWarning, QueuedView
+from core.records.job import Caution, Job, JobState, QueuedView
 from core.records.request import GenerationRequest
 from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.records.webhook import Webhook
@@ -146,7 +146,7 @@ class AsyncJobStore:
         reserved: bool = False,
         uploads: Mapping[str, str] | None = None,
         webhook: Webhook | None = None,
-        warnings: Sequence[JobWarning] = (),
+        warnings: Sequence[Caution] = (),
         traceparent: str = "",
     ) -> Submission:
         """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import OutOfMemory, Unavailable
 from core.records.ids import new_job_id
-from core.records.job import JobState, JobWarning, Progress, Stage, Timing
+from core.records.job import Caution, JobState, Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.webhook import FINAL_EVENTS, Webhook
 from core.store.roles.gateway import AsyncJobStore, Known
@@ -215,7 +215,7 @@ class TestNews:
             webhook=Webhook(
                 url="https://a.example/hook", host="a.example", digest="d", events=FINAL_EVENTS
             ),
-            warnings=[JobWarning(code="webhook_disabled", detail="it is off")],
+            warnings=[Caution(code="webhook_disabled", detail="it is off")],
         )
         assert told.view is not None
         assert told.view == await async_store.read(told.view.job.id)
