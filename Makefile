@@ -4,7 +4,7 @@ BIN := .venv/bin
 CHECKED := admin api core dispatcher model worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check audit format env-example openapi dashboards dashboards-look images-check \
+.PHONY: help demo up test test-long check audit format env-example openapi dashboards \
   chaos fuzz bench lock setup setup-tests clean
 
 help:  ## list these commands
@@ -41,12 +41,6 @@ openapi: setup  ## write openapi.yaml from the gateway
 
 dashboards: setup  ## write Grafana's dashboards from scripts/dashboards
 	@$(BIN)/python -m scripts.dashboards
-
-dashboards-look: setup-tests  ## draw them without a Grafana: OPTIONS="--fault slow-storage" or "--prometheus URL"
-	@$(BIN)/python -m scripts.dashboards.look $(OPTIONS)
-
-images-check: setup-tests  ## build the images with buildah and see them work: OPTIONS="--gpu --volume …"
-	@$(BIN)/python -m scripts.images $(OPTIONS)
 
 chaos: setup-tests  ## harm a running service and prove that no job is lost: JOBS=500 FAULTS=30 SEED=1
 	@$(BIN)/python -m testkit.chaos --jobs $(or $(JOBS),500) --faults $(or $(FAULTS),30) --seed $(or $(SEED),1)

@@ -1,6 +1,4 @@
-"""Write Grafana's dashboards from what stands beside this: `make dashboards`. Tests compare
-both.
-"""
+"""Write Grafana's dashboards from the modules of this folder: `make dashboards`."""
 
 from scripts.dashboards.catalogue import DASHBOARDS, file_of
 from scripts.dashboards.grafana import render

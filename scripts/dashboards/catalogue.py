@@ -1,4 +1,4 @@
-"""All dashboards, and where their files lie."""
+"""List all dashboards, and where their files are."""
 
 from pathlib import Path
 
@@ -12,5 +12,5 @@ DASHBOARDS = (SERVICE, JOBS, WORKERS)
 
 
 def file_of(dashboard: Dashboard) -> Path:
-    """Where Grafana finds it."""
+    """Return the path that Grafana reads."""
     return FOLDER / f"{dashboard.uid.removeprefix('tooncrafter-')}.json"

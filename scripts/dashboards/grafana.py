@@ -1,204 +1,172 @@
-"""Dashboards as files for Grafana: fields that its JSON model has had for years (schema version 39,
-10.4 and newer).
-"""
+"""Render a dashboard as Grafana's JSON, with Grafana's own foundation SDK."""
 
-import json
+import itertools
 from typing import Any
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from scripts.dashboards.panels import PLAIN, Dashboard, Panel
 
-SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-WIDTH = 24  # of Grafana's grid
-HEIGHTS = {"timeseries": 8, "stat": 4, "bargauge": 4, "table": 4}
-# more would leave no room for a legend
-MOST_BESIDE = {"timeseries": 3, "stat": 4, "bargauge": 3, "table": 1}
-NOW_ONLY = ("stat", "bargauge", "table")  # of a range, Grafana would show a value that is long gone
+SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+WIDTH = 24  # columns of Grafana's grid
+BUILDERS = {"timeseries": timeseries, "stat": stat, "bargauge": bargauge, "table": table}
+MOST_BESIDE = {"timeseries": 3, "stat": 4, "bargauge": 3, "table": 1}  # more leave no legend room
 
 
-def render(dashboard: Dashboard) -> str:
-    """The file of one dashboard."""
-    panels: list[dict[str, Any]] = []
-    top = 0
-    for question, row in dashboard.rows.items():
-        panels.append(_row(question, top, len(panels) + 1))
-        top += 1
-        for line in _lines(row):
-            width, height = WIDTH // len(line), max(HEIGHTS[panel.kind] for panel in line)
-            for place, panel in enumerate(line):
-                where = {"x": place * width, "y": top, "w": width, "h": height}
-                panels.append(_panel(panel, where, len(panels) + 1))
-            top += height
-    page = {
-        "uid": dashboard.uid,
-        "title": dashboard.title,
-        "tags": ["tooncrafter"],
-        "schemaVersion": 39,
-        "timezone": "browser",
-        "refresh": "10s",
-        "time": {"from": "now-1h", "to": "now"},
-        "graphTooltip": 1,  # one cross hair through all panels: what happened at the same time
-        "links": [
-            {
-                "type": "dashboards",
-                "title": "ToonCrafter",
-                "tags": ["tooncrafter"],
-                "asDropdown": False,
-            }
-        ],
-        "templating": {
-            "list": [_datasource(), *(_variable(*one) for one in dashboard.variables.items())]
-        },
-        "panels": panels,
-    }
-    return json.dumps(page, indent=2, ensure_ascii=False) + "\n"
+def render(page: Dashboard) -> str:
+    """Write the file of one dashboard."""
+    built = (
+        dashboard.Dashboard(page.title)
+        .uid(page.uid)
+        .tags(["tooncrafter"])
+        .refresh("10s")
+        .time("now-1h", "now")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .link(
+            dashboard.DashboardLink("ToonCrafter")
+            .type(models.DashboardLinkType.DASHBOARDS)
+            .tags(["tooncrafter"])
+        )
+        .with_variable(
+            dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
+        )
+    )
+    for name, (metric, label) in page.variables.items():
+        built.with_variable(_variable(name, f"label_values({metric}, {label})"))
+    numbers = itertools.count(1)
+    for question, row in page.rows.items():
+        built.with_row(dashboard.Row(question).id(next(numbers)))
+        for panel, width in _widths(row):
+            built.with_panel(_panel(panel, width).id(next(numbers)))
+    return JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False).encode(built.build()) + "\n"
 
 
-def _lines(row: list[Panel]) -> list[list[Panel]]:
-    """What stands beside each other: as few lines as leave enough room, filled alike; numbers above
-    curves.
-    """
-    small = [panel for panel in row if panel.kind in ("stat", "bargauge")]
-    lines = []
-    for panels in (
-        small,
-        *([one] for one in row if one.kind == "table"),
-        [p for p in row if p.kind == "timeseries"],
-    ):
-        if panels:
-            count = -(-len(panels) // MOST_BESIDE[panels[0].kind])
-            each = -(-len(panels) // count)
-            lines += [panels[start : start + each] for start in range(0, len(panels), each)]
-    return lines
+def _widths(row: list[Panel]) -> list[tuple[Panel, int]]:
+    """Spread panels of one kind that follow each other evenly over as few lines as they need."""
+    placed = []
+    for kind, group in itertools.groupby(row, key=lambda panel: panel.kind):
+        panels = list(group)
+        lines = -(-len(panels) // MOST_BESIDE[kind])
+        each = -(-len(panels) // lines)
+        placed += [
+            (p, WIDTH // min(each, len(panels) - i // each * each)) for i, p in enumerate(panels)
+        ]
+    return placed
 
 
-def _row(title: str, top: int, number: int) -> dict[str, Any]:
-    where = {"x": 0, "y": top, "w": WIDTH, "h": 1}
-    return {
-        "id": number,
-        "type": "row",
-        "title": title,
-        "collapsed": False,
-        "gridPos": where,
-        "panels": [],
-    }
-
-
-def _panel(panel: Panel, where: dict[str, int], number: int) -> dict[str, Any]:
-    now = {"instant": True, "range": False} if panel.kind in NOW_ONLY else {}
-    table = {"format": "table"} if panel.kind == "table" else {}
-    targets = [
-        {
-            "refId": chr(ord("A") + index),
-            "datasource": SOURCE,
-            "expr": query,
-            "legendFormat": legend,
-            **now,
-            **table,
-        }
-        for index, (legend, query) in enumerate(panel.queries.items())
-    ]
-    shown = {
-        "id": number,
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.says,
-        "datasource": SOURCE,
-        "gridPos": where,
-        "fieldConfig": {
-            "defaults": _field(panel),
-            "overrides": [_color(*one) for one in panel.colors.items()],
-        },
-        "options": _options(panel),
-        "targets": targets,
-    }
-    if panel.kind == "table":
-        without = {"excludeByName": {"Time": True, "Value": True}}
-        shown["transformations"] = [{"id": "organize", "options": without}]
-    return shown
-
-
-def _field(panel: Panel) -> dict[str, Any]:
-    """How values look: unit, scale, colours, words."""
-    field: dict[str, Any] = {"unit": panel.unit, "min": 0}
+def _panel(panel: Panel, width: int) -> Any:
+    built = (
+        BUILDERS[panel.kind]
+        .Panel()
+        .title(panel.title)
+        .description(panel.says)
+        .datasource(SOURCE)
+        .span(width)
+        .height(8 if panel.kind == "timeseries" else 4)
+        .unit(panel.unit)
+        .min(0)
+        .thresholds(_thresholds(panel.limits or {0: PLAIN}))
+    )
+    for index, (legend, query) in enumerate(panel.queries.items()):
+        built.with_target(_query(panel, chr(ord("A") + index), legend, query))
+    for pattern, color in panel.colors.items():
+        fixed = models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
+        built.override_by_regexp(f"/{pattern}/", [fixed])
     if panel.most is not None:
-        field["max"] = panel.most
+        built.max(panel.most)
     if panel.unit == "short":
-        field["decimals"] = panel.digits or 0
-    limits = panel.limits or {0: PLAIN}
-    steps = [
-        {"color": color, "value": value if index else None}
-        for index, (value, color) in enumerate(limits.items())
-    ]
-    field["thresholds"] = {"mode": "absolute", "steps": steps}
+        built.decimals(panel.digits or 0)
     if panel.words:
         words = {
-            str(value): {"text": text, "index": index}
+            str(value): models.ValueMappingResult(text=text, index=index)
             for index, (value, text) in enumerate(panel.words.items())
         }
-        field["mappings"] = [{"type": "value", "options": words}]
-    if panel.kind == "timeseries":
-        field["custom"] = {
-            "lineWidth": 1,
-            "fillOpacity": 25 if panel.stacked else 5,
-            "showPoints": "never",
-            **({"axisSoftMax": panel.most_at_least} if panel.most_at_least is not None else {}),
-            "thresholdsStyle": {"mode": "dashed" if panel.limits else "off"},
-            "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
-        }
-    elif panel.kind != "table":
-        field["color"] = {"mode": "thresholds"}
-    return field
+        built.mappings([models.ValueMap(options=words)])
+    return _LOOKS[panel.kind](built, panel)
 
 
-def _color(pattern: str, color: str) -> dict[str, Any]:
-    fixed = {"id": "color", "value": {"mode": "fixed", "fixedColor": color}}
-    return {"matcher": {"id": "byRegexp", "options": f"/{pattern}/"}, "properties": [fixed]}
+def _query(panel: Panel, ref: str, legend: str, expression: str) -> Any:
+    query = prometheus.Dataquery().ref_id(ref).datasource(SOURCE).expr(expression)
+    query.legend_format(legend)
+    if panel.kind == "table":
+        query.format(PromQueryFormat.TABLE)
+    # for a range, Grafana would show a value that is long gone
+    return query.range() if panel.kind == "timeseries" else query.instant()
 
 
-def _options(panel: Panel) -> dict[str, Any]:
-    kind = panel.kind
-    last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-    if kind == "timeseries":
-        form, numbers = (
-            ("list", ["lastNotNull"]) if panel.many else ("table", ["lastNotNull", "max"])
-        )
-        legend = {"showLegend": True, "displayMode": form, "placement": "bottom", "calcs": numbers}
-        return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-    if kind == "stat":
-        return {
-            **last,
-            "textMode": "value_and_name",
-            "colorMode": "background",
-            "graphMode": "none",
-        }
-    if kind == "bargauge":
-        return {**last, "orientation": "horizontal", "displayMode": "basic"}
-    return {"showHeader": True}
+def _thresholds(limits: dict[float, str]) -> Any:
+    steps = [
+        models.Threshold(value=value if index else None, color=color)
+        for index, (value, color) in enumerate(limits.items())
+    ]
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _datasource() -> dict[str, Any]:
-    """Grafana's own Prometheus, whatever it is called there."""
-    return {
-        "name": "datasource",
-        "label": "Prometheus",
-        "type": "datasource",
-        "query": "prometheus",
-        "hide": 0,
-    }
+def _curves(built: Any, panel: Panel) -> Any:
+    legend = common.VizLegendOptions().show_legend(True).placement(options.LegendPlacement.BOTTOM)
+    if panel.many:
+        legend.display_mode(options.LegendDisplayMode.LIST).calcs(["lastNotNull"])
+    else:
+        legend.display_mode(options.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+    tooltip = common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI)
+    style = (
+        options.GraphThresholdsStyleMode.DASHED
+        if panel.limits
+        else options.GraphThresholdsStyleMode.OFF
+    )
+    built.legend(legend).tooltip(tooltip.sort(options.SortOrder.DESCENDING))
+    built.line_width(1).fill_opacity(25 if panel.stacked else 5)
+    built.show_points(options.VisibilityMode.NEVER)
+    built.thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
+    if panel.stacked:
+        built.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
+    if panel.most_at_least is not None:
+        built.axis_soft_max(panel.most_at_least)
+    return built
 
 
-def _variable(name: str, of: tuple[str, str]) -> dict[str, Any]:
-    metric, label = of
-    return {
-        "name": name,
-        "type": "query",
-        "datasource": SOURCE,
-        "query": {"query": f"label_values({metric}, {label})", "refId": name},
-        "refresh": 2,  # with the page's time range: workers come and go
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
-        "sort": 1,
-        "hide": 0,
-    }
+def _number(built: Any, _: Panel) -> Any:
+    last = common.ReduceDataOptions().calcs(["lastNotNull"])
+    built.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
+    return built.reduce_options(last)
+
+
+def _tile(built: Any, panel: Panel) -> Any:
+    built.text_mode(options.BigValueTextMode.VALUE_AND_NAME).graph_mode(
+        options.BigValueGraphMode.NONE
+    )
+    return _number(built, panel).color_mode(options.BigValueColorMode.BACKGROUND)
+
+
+def _table(built: Any, _: Panel) -> Any:
+    hidden = {"excludeByName": {"Time": True, "Value": True}}
+    return built.with_transformation(models.DataTransformerConfig("organize", options=hidden))
+
+
+_LOOKS = {"timeseries": _curves, "stat": _tile, "bargauge": _number, "table": _table}
+
+
+def _variable(name: str, query: str) -> Any:
+    return (
+        dashboard.QueryVariable(name)
+        .datasource(SOURCE)
+        .query({"query": query, "refId": name})
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)  # workers come and go
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(models.VariableOption(text="All", value="$__all"))
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+    )

@@ -1,6 +1,4 @@
-"""The page about the queue and the jobs: who waits, who works, what becomes of jobs, what was lost
-and came back.
-"""
+"""Dashboard of queue and jobs: waiting, workers, outcomes, recovery."""
 
 from scripts.dashboards.panels import (
     BAD,
@@ -13,13 +11,16 @@ from scripts.dashboards.panels import (
     WELL,
     Dashboard,
     Panel,
-    median_and_slowest,
+    p50_and_p95,
 )
 
 FAILED_15M = (
     'sum(max by (status, code) (increase(tooncrafter_jobs_ended_total{status="failed"}[15m])))'
 )
-ENDED_15M = 'sum(max by (status, code) (increase(tooncrafter_jobs_ended_total{status=~"failed|succeeded"}[15m])))'
+ENDED_15M = (
+    "sum(max by (status, code) (increase("
+    'tooncrafter_jobs_ended_total{status=~"failed|succeeded"}[15m])))'
+)
 
 _WAITING = [
     Panel(
@@ -40,7 +41,7 @@ _WAITING = [
         "Waiting, of jobs that ran",
         "From accepted to started, within 5 minutes.",
         "s",
-        median_and_slowest("tooncrafter_job_queue_seconds"),
+        p50_and_p95("tooncrafter_job_queue_seconds"),
     ),
 ]
 
@@ -125,13 +126,13 @@ _OUTCOMES = [
         "From accepted to succeeded",
         "End to end, within 5 minutes.",
         "s",
-        median_and_slowest("tooncrafter_job_seconds"),
+        p50_and_p95("tooncrafter_job_seconds"),
     ),
     Panel(
         "Run time",
         "One attempt, within 5 minutes.",
         "s",
-        median_and_slowest("tooncrafter_job_run_seconds"),
+        p50_and_p95("tooncrafter_job_run_seconds"),
     ),
     Panel(
         "Time of the stages",

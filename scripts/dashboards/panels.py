@@ -1,6 +1,4 @@
-"""What a dashboard is made of: panels that answer one question each, in rows titled by an
-operator's questions.
-"""
+"""Describe a dashboard: rows titled by an operator's questions, and the panels that answer them."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +14,7 @@ NO_YES = {0: "no", 1: "yes"}
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture.
+    """One panel.
 
     Attributes:
         title: what it shows.
@@ -25,15 +23,15 @@ class Panel:
         queries: legend to query.
         kind: `timeseries`, `stat` (now, as a number), `bargauge` (now, as bars) or `table` (now,
             labels as columns).
-        limits: from which value on which colour; lines in a time series. The first one holds below
-            it, too.
+        limits: lower bound to colour; drawn as lines in a time series. The first colour also holds
+            below its bound.
         words: shown instead of a value.
         most: end of the scale.
-        most_at_least: where the scale does not end before, so that small values look small.
-        digits: after the point; for counts none.
+        most_at_least: the scale ends here or later, so that small values look small.
+        digits: decimals; none for counts.
         stacked: the series are parts of a whole.
-        many: so many series that their names stand in one line.
-        colors: pattern of a legend to its colour, so that the eye finds what is bad.
+        many: many series, so the legend is one line of names.
+        colors: regular expression of a legend to its colour.
     """
 
     title: str
@@ -53,13 +51,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One page: rows of panels, by the question that they answer.
+    """One page.
 
     Attributes:
         uid: part of its address.
         title: of the page.
-        rows: question to panels.
-        variables: name to the metric and label whose values one chooses from; all of them at first.
+        rows: question to the panels that answer it.
+        variables: name to the metric and label whose values can be chosen; all by default.
     """
 
     uid: str
@@ -69,21 +67,21 @@ class Dashboard:
 
     @property
     def panels(self) -> list[Panel]:
-        """All of them, in the page's order."""
+        """All panels, in the order of the page."""
         return [panel for row in self.rows.values() for panel in row]
 
 
 def quantile(share: float, metric: str, by: str = "", selector: str = "", span: str = RANGE) -> str:
-    """A histogram's value that so large a share stays below."""
+    """Query the value below which this share of a histogram lies."""
     labels = f"le, {by}" if by else "le"
     return (
         f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{selector}[{span}])))"
     )
 
 
-def median_and_slowest(metric: str, selector: str = "", span: str = JOBS_RANGE) -> dict[str, str]:
-    """The median and the slowest twentieth of a histogram."""
+def p50_and_p95(metric: str, selector: str = "", span: str = JOBS_RANGE) -> dict[str, str]:
+    """Query a histogram's median and its 95th percentile."""
     return {
-        "half stay below": quantile(0.5, metric, selector=selector, span=span),
-        "19 of 20": quantile(0.95, metric, selector=selector, span=span),
+        "p50": quantile(0.5, metric, selector=selector, span=span),
+        "p95": quantile(0.95, metric, selector=selector, span=span),
     }

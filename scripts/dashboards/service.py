@@ -1,4 +1,4 @@
-"""The page about the service: what fires, whether callers get answers, storage, webhooks."""
+"""Dashboard of the service: alerts, callers, storage, webhooks."""
 
 from scripts.dashboards.panels import (
     BAD,
@@ -12,7 +12,7 @@ from scripts.dashboards.panels import (
     WELL,
     Dashboard,
     Panel,
-    median_and_slowest,
+    p50_and_p95,
     quantile,
 )
 
@@ -91,7 +91,7 @@ _CALLERS = [
     ),
     Panel(
         "Time of a call",
-        "19 of 20 stay below. Without event streams; a long poll takes as long as it is asked to.",
+        "p95 without event streams; a long poll takes as long as it is asked to.",
         "s",
         {
             "{{method}} {{route}}": quantile(
@@ -115,8 +115,7 @@ _CALLERS = [
 _STORAGE = [
     Panel(
         "Time of an operation",
-        "19 of 20 stay below, as gateways and dispatchers see it. The line: from here on it is "
-        "slow.",
+        "p95, as gateways and dispatchers see it. The line: slow.",
         "s",
         {
             "{{operation}}": quantile(
@@ -174,7 +173,7 @@ _WEBHOOKS = [
         "Time of a receiver",
         "Until it had answered, or was given up after 15 s.",
         "s",
-        median_and_slowest("tooncrafter_webhook_attempt_seconds"),
+        p50_and_p95("tooncrafter_webhook_attempt_seconds"),
     ),
 ]
 

@@ -1,6 +1,4 @@
-"""The page about the GPU workers: whether they are ready, how fast they are, how their cards
-are.
-"""
+"""Dashboard of GPU workers: readiness, speed, cards."""
 
 from scripts.dashboards.panels import (
     BAD,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,17 @@ class Prometheus:
             if isinstance(found[0] if found else {}, dict)
             else [{"metric": {}, "value": found}]
         )
+
+    def panel(self, expression: str) -> list[dict[str, Any]]:
+        """The series that a panel of Grafana shows for the last two minutes, less what is NaN."""
+        for variable, value in (("$__rate_interval", f"{4 * SCRAPE_SECONDS}s"), ("$worker", ".*")):
+            expression = expression.replace(variable, value)
+        now = time.time()
+        span = {"start": now - 120, "end": now, "step": 1, "query": expression}
+        answer = httpx.get(f"{self.url}/api/v1/query_range", params=span, timeout=30).json()
+        assert answer["status"] == "success", f"{expression}: {answer}"
+        found = answer["data"]["result"]
+        return [one for one in found if any(value != "NaN" for _, value in one["values"])]
 
     def scraped(self, url: str) -> bool:
         """Whether the last scrape of an address succeeded."""

@@ -2,24 +2,17 @@
 
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
-from PIL import Image
 
-from scripts.dashboards.answers import DataSource, Span
-from scripts.dashboards.catalogue import DASHBOARDS, file_of
-from scripts.dashboards.page import LINE, PAGE_WIDTH, render
+from scripts.dashboards.catalogue import DASHBOARDS
 from scripts.dashboards.panels import Panel
-from scripts.dashboards.pictures import MARGIN, draw, pages
-from testkit.monitoring.prometheus import MONITORING, PROGRAM, SCRAPE_SECONDS, Prometheus, promtool
+from testkit.monitoring.prometheus import MONITORING, PROGRAM, Prometheus, promtool
 from testkit.monitoring.scene import scene_in_background
-from testkit.stacks import CHROMIUM
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
@@ -29,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 WITHOUT_A_CARD = "tooncrafter_gpu_"  # tests/worker/watch/test_worker_metrics.py::TestGpu
 AFTER_A_FAULT = {
     "tooncrafter_audit_repairs_total",  # test_repairs_of_the_audit_are_counted
-    "ALERTS",  # test_mornings.py
+    "ALERTS",  # test_faults.py
 }
 
 
@@ -62,12 +55,6 @@ def scraped() -> Iterator[Prometheus]:
         yield scene.prometheus
 
 
-def source_of(prometheus: Prometheus) -> DataSource:
-    """The last two minutes, as a dashboard shows them."""
-    now = time.time()
-    return DataSource(prometheus.url, Span(now - 120, now, 1), SCRAPE_SECONDS)
-
-
 def _title(panel: Panel) -> str:
     return panel.title
 
@@ -76,48 +63,14 @@ def _has_data_without_a_fault(query: str) -> bool:
     return WITHOUT_A_CARD not in query and not any(name in query for name in AFTER_A_FAULT)
 
 
-def _without_data(panel: dict[str, Any]) -> bool:
-    return not any(_has_data_without_a_fault(target["expr"]) for target in panel["targets"])
-
-
 class TestPanels:
-    @pytest.mark.parametrize("name", [file_of(dashboard).stem for dashboard in DASHBOARDS])
-    def test_every_panel_is_drawn_and_shows_something(self, scraped: Prometheus, name: str) -> None:
-        """From the file that Grafana reads, as `make dashboards-look` does; empty is what shows a
-        card or a fault.
-        """
-        panels = [panel for panel in pages()[name]["panels"] if panel["type"] != "row"]
-        drawn = render(pages()[name], source_of(scraped))
-        states = re.findall(r'<section data-title="([^"]+)" data-state="(\w+)"', drawn)
-        assert [title for title, _ in states] == [panel["title"] for panel in panels]
-        empty = {title for title, state in states if state == "empty"}
-        assert empty <= {panel["title"] for panel in panels if _without_data(panel)}
-
-    @pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium here: `make setup-tests` installs it where root is"
-    )
-    def test_pictures_are_taken(self, scraped: Prometheus, tmp_path: Path) -> None:
-        """As wide as the page and as high as its last panel reaches."""
-        for picture in draw(pages(), source_of(scraped), tmp_path):
-            with Image.open(picture) as image:
-                width, height = image.size
-            lowest = max(
-                panel["gridPos"]["y"] + panel["gridPos"]["h"]
-                for panel in pages()[picture.stem]["panels"]
-            )
-            assert width == PAGE_WIDTH + MARGIN
-            assert height > lowest * LINE
-
     @pytest.mark.parametrize(
         "panel", [panel for dashboard in DASHBOARDS for panel in dashboard.panels], ids=_title
     )
     def test_every_query_has_data(self, scraped: Prometheus, panel: Panel) -> None:
         """A panel of several queries may not lack one of them."""
-        source = source_of(scraped)
         for query in filter(_has_data_without_a_fault, panel.queries.values()):
-            assert source.ask(
-                {"targets": [{"expr": query, "legendFormat": ""}]}, {"worker": ".*"}
-            ), query
+            assert scraped.panel(query), query
 
     def test_numbers_are_right(self, scraped: Prometheus) -> None:
         """Three jobs of a step each succeeded, and two were canceled."""
