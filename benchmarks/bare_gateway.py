@@ -39,5 +39,6 @@ if __name__ == "__main__":
         port=int(sys.argv[1]),
         log_level="warning",
         access_log=False,
+        http="h11",  # as the gateway
         ws="none",
     )

@@ -27,7 +27,7 @@ from core.store.roles.worker import JobStore
 from testkit.jobs import generation_request, png
 from testkit.servers import Process, RedisServer, wait_until
 
-INJECTED = Path(__file__).resolve().parent.parent / "tests" / "chaos" / "injected"
+INJECTED = Path(__file__).resolve().parent.parent / "testkit" / "chaos" / "injected"
 START_SECONDS = 300.0
 SIDE = 128  # pixels of a drawing, so that encoding the video costs next to nothing
 

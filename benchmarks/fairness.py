@@ -1,11 +1,8 @@
-"""What a flood by one tenant does to another one's jobs, beside one queue for all; and what a claim
-costs.
+"""Measure what one tenant's flood does to another tenant's jobs, and the cost of a claim.
 
-Real Redis and real scripts; the worker only sleeps, so a job's length is known. Usage: python -m
-benchmarks.fairness
+Real Redis and real scripts; the worker only sleeps. Usage: python -m benchmarks.fairness
 """
 
-import argparse
 import asyncio
 import statistics
 import tempfile
@@ -15,8 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.chart import GREEN, RED, Axis, Line, line_chart
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, table
 from core.records.ids import new_job_id
 from core.records.job import Job, Timing
 from core.records.tenant import DEFAULT_TENANT
@@ -27,17 +23,11 @@ from testkit.servers import RedisServer
 
 JOB_SECONDS = 0.02  # long beside a claim, short enough for a thousand
 FLOODER, OTHER = "flooder", "other"
-TENANTS_THAT_WAIT = (1, 10, 100, 1000)
 CLAIMS = 200
-PLOT = Path(__file__).resolve().parent.parent / "docs" / "images" / "fairness.svg"
-
-# when a job was submitted, and how long it waited; both in lengths of a job
-Wait = tuple[float, float]
-Waits = list[Wait]
 
 
 async def submit(store: AsyncJobStore) -> str:
-    """A job of this store's tenant. Answers its id."""
+    """Submit a job of this store's tenant, and return its id."""
     job_id = new_job_id()
     await store.submit(
         job_id, generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
@@ -46,7 +36,7 @@ async def submit(store: AsyncJobStore) -> str:
 
 
 def read(store: JobStore, job_id: str) -> Job:
-    """A job that was submitted here.
+    """Read a job that was submitted here.
 
     Raises:
         LookupError: its submission was refused.
@@ -58,7 +48,7 @@ def read(store: JobStore, job_id: str) -> Job:
 
 
 def work(url: str, jobs: int) -> None:
-    """A worker that runs so many jobs, all of the same length."""
+    """Run this many jobs as a worker does, all of the same length."""
     store = JobStore(url)
     while jobs:
         held = store.claim("worker-1")
@@ -70,17 +60,18 @@ def work(url: str, jobs: int) -> None:
         jobs -= 1
 
 
-async def flood(server: RedisServer, tenants: tuple[str, str], jobs: int, others: int) -> Waits:
-    """One tenant submits `jobs` at once, the other `others`, spread over the time that these take.
+async def flood(
+    server: RedisServer, tenants: tuple[str, str], jobs: int, others: int
+) -> list[float]:
+    """Let one tenant submit `jobs` at once and the other `others` while these run.
 
-    Answers the waits of the other's.
+    Returns how long the other's jobs waited, in lengths of a job.
     """
     server.client.flushall()
     connection, store = AsyncJobStore(server.url), JobStore(server.url)
     flooder, other = (connection.of(tenant) for tenant in tenants)
     worker = threading.Thread(target=work, args=(server.url, jobs + others))
-    first = await submit(flooder)
-    await asyncio.gather(*(submit(flooder) for _ in range(jobs - 1)))
+    await asyncio.gather(*(submit(flooder) for _ in range(jobs)))
     worker.start()
     ids = []
     for _ in range(others):
@@ -88,19 +79,12 @@ async def flood(server: RedisServer, tenants: tuple[str, str], jobs: int, others
         ids.append(await submit(other))
     await asyncio.to_thread(worker.join)
     await connection.close()
-    begun, length = read(store, first).created_at, timedelta(seconds=JOB_SECONDS)
-    found = [read(store, job_id) for job_id in ids]
-    return [
-        ((job.created_at - begun) / length, (job.started_at - job.created_at) / length)
-        for job in found
-        if job.started_at
-    ]
+    found, length = [read(store, job_id) for job_id in ids], timedelta(seconds=JOB_SECONDS)
+    return [(job.started_at - job.created_at) / length for job in found if job.started_at]
 
 
 async def claim_cost(server: RedisServer, tenants: int) -> float:
-    """Median milliseconds of a claim while so many tenants wait, one job each beyond those that are
-    claimed.
-    """
+    """Return the median milliseconds of a claim while this many tenants wait."""
     server.client.flushall()
     connection, store = AsyncJobStore(server.url), JobStore(server.url)
     for number in range(max(tenants, CLAIMS)):
@@ -119,83 +103,32 @@ async def claim_cost(server: RedisServer, tenants: int) -> float:
     return statistics.median(times)
 
 
-def table(by_way: dict[str, Waits]) -> str:
-    """The waits of the other tenant's jobs, in lengths of a job."""
-    lines = ["| | first job | median | longest |", "| --- | --- | --- | --- |"]
-    for way, waits in by_way.items():
-        delays = [delay for _, delay in waits]
-        lines.append(
-            f"| {way} | {delays[0]:.1f} | {statistics.median(delays):.1f} | {max(delays):.1f} |"
-        )
-    return "\n".join(lines)
-
-
-def plot(by_way: dict[str, Waits], jobs: int) -> str:
-    """An SVG: when the other tenant's jobs came, and how long they waited."""
-    most = max(jobs, *(delay for waits in by_way.values() for _, delay in waits))
-    ticks = [jobs * share for share in (0, 0.25, 0.5, 0.75, 1)]
-    styles = ((RED, (jobs / 2, most * 0.83)), (GREEN, (jobs / 14, most * 0.06)))
-    lines = [
-        Line(way, color, waits, label_at)
-        for (way, waits), (color, label_at) in zip(by_way.items(), styles, strict=True)
-    ]
-    x = Axis(f"submitted, in lengths of a job after a flood of {jobs} jobs", ticks)
-    return line_chart(x, Axis("waited, in lengths of a job", ticks), lines)
-
-
-def measure(
-    jobs: int, others: int, tenants: Sequence[int]
-) -> tuple[dict[str, Waits], dict[int, float]]:
-    """What a flood does, by the way in which jobs take turns; what a claim costs, by how many
-    tenants wait.
+def figures(
+    jobs: int = 1_000, others: int = 25, tenants: Sequence[int] = (1, 10, 100, 1_000)
+) -> list[Figure]:
+    """Measure both.
 
     Args:
         jobs: of the flood.
         others: jobs of the other tenant.
-        tenants: numbers of tenants that wait.
+        tenants: numbers of tenants whose jobs wait while a claim is measured.
     """
     with tempfile.TemporaryDirectory(prefix="tc-") as folder:
         server = RedisServer(Path(folder))
         server.start()
         try:
-            ways = {
-                "one queue for all": (DEFAULT_TENANT, DEFAULT_TENANT),
-                "tenants take turns": (FLOODER, OTHER),
-            }
-            waits = {
-                way: asyncio.run(flood(server, names, jobs, others)) for way, names in ways.items()
-            }
+            shared = asyncio.run(flood(server, (DEFAULT_TENANT, DEFAULT_TENANT), jobs, others))
+            turns = asyncio.run(flood(server, (FLOODER, OTHER), jobs, others))
             costs = {number: asyncio.run(claim_cost(server, number)) for number in tenants}
         finally:
             server.stop()
-    return waits, costs
-
-
-def figures(jobs: int, others: int, tenants: Sequence[int]) -> list[Figure]:
-    """For one table of everything; the arguments are `measure`'s."""
-    waits, costs = measure(jobs, others, tenants)
-    longest = max(delay for _, delay in waits["tenants take turns"])
-    found = [Figure("fairness", f"longest wait beside a flood of {jobs} jobs", longest, "jobs")]
-    return found + [
-        Figure("fairness", f"a claim while {one} tenants wait", ms, "ms")
-        for one, ms in costs.items()
+    beside = f"longest wait beside a flood of {jobs} jobs"
+    return [
+        Figure("fairness", beside, max(turns), "jobs"),
+        Figure("fairness", f"{beside}, both one tenant", max(shared), "jobs"),
+        *(Figure("fairness", f"a claim, {n} tenants wait", ms, "ms") for n, ms in costs.items()),
     ]
 
 
-def main() -> None:
-    """Measure, print tables, draw the plot."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=1_000, help="of the flood")
-    parser.add_argument("--others", type=int, default=25, help="jobs of the other tenant")
-    parser.add_argument("--plot", type=Path, default=PLOT)
-    arguments = parser.parse_args()
-    waits, costs = measure(arguments.jobs, arguments.others, TENANTS_THAT_WAIT)
-    arguments.plot.write_text(plot(waits, arguments.jobs))
-    print(table(waits))
-    print("\n| tenants that wait | a claim, ms |\n| --- | --- |")
-    for tenants, cost in costs.items():
-        print(f"| {tenants} | {cost:.2f} |")
-
-
 if __name__ == "__main__":
-    main()
+    print(table(figures()))

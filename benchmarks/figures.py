@@ -1,17 +1,22 @@
-"""A figure that was measured, as it stands in the one table of all benchmarks."""
+"""Print measured figures as one Markdown table, with the machine and the day."""
 
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line.
+    """One line of the table.
 
     Attributes:
-        area: which benchmark it is of.
-        what: was measured, in words.
-        value: in `unit`; without one a ratio.
-        goal: what it should come to, if anybody said so.
+        area: the benchmark.
+        what: what was measured.
+        value: in `unit`; a ratio if that is empty.
+        goal: the value to reach, if there is one.
     """
 
     area: str
@@ -22,14 +27,22 @@ class Figure:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """As they stand in the table; three digits are more than any figure here is good for."""
-        digits = (
-            0
-            if abs(self.value) >= 100
-            else 1
-            if abs(self.value) >= 10
-            else 2
-            if abs(self.value) >= 0.1
-            else 4
-        )
+        """The cells of its line; more than three digits would be noise."""
+        size = abs(self.value)
+        digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 4
         return self.area, self.what, f"{self.value:.{digits}f}", self.unit or "ratio", self.goal
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """Write the table."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    head = [("area", "what", "figure", "unit", "goal"), ("---",) * 5]
+    lines = [f"| {' | '.join(cells)} |" for cells in [*head, *(one.cells for one in figures)]]
+    return "\n".join([f"{datetime.now(UTC):%Y-%m-%d}, {machine}.", "", *lines, ""])
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value below which this share of the values lies."""
+    if share == 0.5:
+        return statistics.median(values)
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]

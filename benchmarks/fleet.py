@@ -1,10 +1,8 @@
-"""What Redis and the dispatcher do when there are a thousand GPUs.
+"""Measure Redis and the dispatcher with up to a thousand workers.
 
-A real Redis, the real dispatcher and gateway, and simulated workers that do to Redis what real ones
-do, at the pace at which they do it; or in slow motion, where this machine cannot keep up with so
-many: then what is used is multiplied by as much. Each number of workers is measured twice: with few
-jobs, so that nearly all are idle, and with more than they can run. Usage: python -m
-benchmarks.fleet [--workers 10 100 300 1000] [--slow-motion 3]
+A real Redis, dispatcher and gateway, and simulated workers that do to Redis what real ones do, at
+their pace; or in slow motion, if this machine cannot keep up: then usage is multiplied accordingly.
+Usage: python -m benchmarks.fleet [--workers 10 100 300 1000] [--slow-motion 3]
 """
 
 import argparse
@@ -18,17 +16,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import cpu_seconds
-from benchmarks.queue import quantile
 from benchmarks.redis_load import RedisLoad
 from benchmarks.servers import gateway_server
-from benchmarks.tables import head, row
 from core.records.ids import new_job_id
 from core.store.keys import LEASES, WORKERS
 from core.store.roles.gateway import AsyncJobStore
@@ -36,34 +31,14 @@ from testkit.jobs import generation_request
 from testkit.servers import ROOT, Process, RedisServer, wait_until
 from worker.watch.heartbeat import INTERVAL_SECONDS
 
-PROCESSES = 4  # that share the simulated workers: one would be held up by its interpreter's lock
-FEW = 0.1  # share of the workers that have a job in the quiet half
+PROCESSES = 4  # that share the simulated workers; the GIL would slow down a single one
+FEW = 0.1  # share of the workers that have a job while it is quiet
 BACKLOG = 2.0  # jobs for each that will be run
 START_SECONDS = 120.0
 
 
-@dataclass(frozen=True)
-class Half:
-    """What was measured with one load. Times in seconds; each share is of one core.
-
-    Attributes:
-        starts: for each job that began meanwhile, how long it had waited, and for how long its
-            worker had been free.
-        script_p99: of all scripts, by Redis's own clock.
-    """
-
-    seconds: float
-    redis: RedisLoad
-    script_p99: float
-    dispatcher_cpu: float
-    gateway_cpu: float
-    workers_cpu: float
-    clients: int
-    starts: list[tuple[float, float]]
-
-
 class Fleet:
-    """Redis, the dispatcher, a gateway that hears of every change, and simulated workers."""
+    """Redis, the dispatcher, a gateway that receives every change, and simulated workers."""
 
     def __init__(
         self, folder: Path, workers: int, job_seconds: float, steps: int, beat_seconds: float
@@ -115,27 +90,32 @@ class Fleet:
             with simulator:  # closes its pipe and waits for its end
                 simulator.kill()
 
-    async def measure(self, seconds: float) -> tuple[float, Half]:
-        """So long; answers when it began, and all but the starts, which the workers know."""
+    async def measure(self, seconds: float, slow_motion: float) -> list[tuple[str, float, str]]:
+        """Measure this long; usage is that of workers at their own pace."""
         client = self.server.client
         client.config_resetstat()
         self._demand_that_all_run()
-        begun, before, cpu = time.time(), RedisLoad.of(self.server), self._cpu()
+        begun, before, cpu = time.monotonic(), RedisLoad.of(self.server), self._cpu()
         await asyncio.sleep(seconds)
-        took, spent, cpu_after = (
-            time.time() - begun,
-            RedisLoad.of(self.server) - before,
-            self._cpu(),
+        took, redis = time.monotonic() - begun, RedisLoad.of(self.server) - before
+        pace = slow_motion / took
+        dispatcher, gateway, workers = (
+            (after - was) * pace for was, after in zip(cpu, self._cpu(), strict=True)
         )
-        percentiles = client.info("latencystats").get(
-            "latency_percentiles_usec_evalsha", {"p99": 0.0}
-        )
-        shares = [(after - was) / took for was, after in zip(cpu, cpu_after, strict=True)]
-        clients = int(client.info("clients")["connected_clients"])
-        return begun, Half(took, spent, percentiles["p99"] / 1e6, *shares, clients, [])
+        latency = client.info("latencystats").get("latency_percentiles_usec_evalsha", {"p99": 0.0})
+        self._demand_that_all_run()
+        return [
+            ("Redis", redis.cpu_seconds * pace, "cores"),
+            ("Redis commands", redis.commands * pace, "1/s"),
+            ("scripts, p99", latency["p99"] / 1e3, "ms"),
+            ("dispatcher", dispatcher, "cores"),
+            ("a gateway", gateway, "cores"),
+            ("simulated workers", workers, "cores"),
+            ("connections to Redis", float(client.info("clients")["connected_clients"]), ""),
+        ]
 
     def _demand_that_all_run(self) -> None:
-        """Raises RuntimeError where simulated workers died, with what they said last."""
+        """Raise RuntimeError with the end of the log if simulated workers died."""
         for number, simulator in enumerate(self._simulators):
             if simulator.poll() is not None:
                 raise RuntimeError((self._folder / f"workers-{number}.log").read_text()[-2000:])
@@ -145,7 +125,7 @@ class Fleet:
         return cpu_seconds(self._dispatcher.pid), cpu_seconds(self._gateway.pid), simulators
 
     def stop_workers(self) -> list[tuple[float, float, float]]:
-        """End the workers. Answers each start of a job, as `SimulatedWorker` notes it."""
+        """End the workers, and return each start of a job as `SimulatedWorker` noted it."""
         self._demand_that_all_run()
         for simulator in self._simulators:
             simulator.send_signal(signal.SIGTERM)
@@ -154,7 +134,7 @@ class Fleet:
 
 
 class Callers:
-    """Submit jobs past HTTP, of as many tenants as are asked for, in turn."""
+    """Submit jobs of several tenants in turn, without HTTP."""
 
     def __init__(self, url: str, tenants: int) -> None:
         self._connection = AsyncJobStore(url)
@@ -162,7 +142,7 @@ class Callers:
         self._next = 0
 
     async def submit(self, steps: int) -> None:
-        """One job."""
+        """Submit one job."""
         store, self._next = self._stores[self._next % len(self._stores)], self._next + 1
         await store.submit(
             new_job_id(),
@@ -173,24 +153,24 @@ class Callers:
         )
 
     async def trickle(self, jobs_per_second: float, steps: int) -> None:
-        """For ever."""
+        """Submit jobs at this rate until cancelled."""
         while True:
             await asyncio.gather(self.submit(steps), asyncio.sleep(1 / jobs_per_second))
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close all connections."""
         await self._connection.close()
 
 
-async def measure(folder: Path, workers: int, asked: argparse.Namespace) -> tuple[Half, Half]:
-    """With few jobs, then with more than can run."""
+async def measure(folder: Path, workers: int, asked: argparse.Namespace) -> list[Figure]:
+    """Measure with a job for every tenth worker, then with more jobs than workers."""
     job_seconds = asked.job_seconds * asked.slow_motion
     fleet = Fleet(folder, workers, job_seconds, asked.steps, INTERVAL_SECONDS * asked.slow_motion)
     with fleet.run():
         callers = Callers(fleet.server.url, asked.tenants)
         trickle = asyncio.create_task(callers.trickle(workers * FEW / job_seconds, asked.steps))
         await asyncio.sleep(job_seconds / 2)
-        halves = [await fleet.measure(asked.seconds)]
+        few = await fleet.measure(asked.seconds, asked.slow_motion)
         trickle.cancel()
         for _ in range(round(workers * BACKLOG * (1 + asked.seconds / job_seconds))):
             await callers.submit(asked.steps)
@@ -200,112 +180,42 @@ async def measure(folder: Path, workers: int, asked: argparse.Namespace) -> tupl
             START_SECONDS,
         )
         await asyncio.sleep(job_seconds)
-        halves.append(await fleet.measure(asked.seconds))
+        many = await fleet.measure(asked.seconds, asked.slow_motion)
         await callers.close()
         starts = fleet.stop_workers()
-    few, many = (
-        Half(
-            **{
-                **vars(half),
-                "starts": [
-                    tuple(start[1:]) for start in starts if 0 <= start[0] - begun < half.seconds
-                ],
-            }
-        )
-        for begun, half in halves
-    )
-    return few, many
-
-
-HEAD = head(
-    "workers",
-    "jobs/s, of the ideal",
-    "Redis, share of a core",
-    "Redis commands/s",
-    "scripts, p99 ms",
-    "dispatcher, share of a core",
-    "a gateway, share of a core",
-    "wait, p50 ms",
-    "p99 ms",
-    "connections",
-    "simulators, cores",
-)
-
-
-def line(workers: int, half: Half, times: list[float], ideal: float, slow_motion: float) -> str:
-    """A row of the table, at the pace of real workers; only waits are as they were."""
-    in_a_second = slow_motion / half.seconds
-    cells = (
-        str(workers),
-        f"{len(half.starts) * in_a_second:.1f}, {len(half.starts) * in_a_second / ideal:.2f}",
-        f"{half.redis.cpu_seconds * in_a_second:.3f}",
-        f"{half.redis.commands * in_a_second:.0f}",
-        f"{1000 * half.script_p99:.2f}",
-        f"{half.dispatcher_cpu * slow_motion:.3f}",
-        f"{half.gateway_cpu * slow_motion:.3f}",
-        *(f"{1000 * quantile(times, share):.0f}" if times else "-" for share in (0.5, 0.99)),
-        str(half.clients),
-        f"{half.workers_cpu * slow_motion:.2f}",
-    )
-    return row(cells)
+    name = f"{workers} simulated workers, jobs of {asked.job_seconds:g} s"
+    waits = [("free to next job, p99", 1e3 * quantile([free for *_, free in starts], 0.99), "ms")]
+    return [
+        Figure("fleet", f"{name}{load}: {what}", value, unit)
+        for load, lines in ((", few jobs", few), ("", many + waits))
+        for what, value, unit in lines
+    ]
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
-    """What is asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[10, 100, 300, 1000])
     parser.add_argument("--job-seconds", type=float, default=10.0)
     parser.add_argument(
-        "--steps", type=int, default=20, help="of a job, each of which tells its progress"
+        "--steps", type=int, default=20, help="of a job, each of which reports its progress"
     )
     parser.add_argument(
-        "--slow-motion", type=float, default=1.0, help="everything so many times slower, at most 4"
+        "--slow-motion", type=float, default=1.0, help="this many times slower, at most 4"
     )
     parser.add_argument("--tenants", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each half")
     return parser.parse_args(argv)
 
 
-def figures(argv: list[str]) -> list[Figure]:
-    """For one table of everything; the arguments are the command line's."""
-    asked = options(argv)
-    found = []
+def figures(argv: list[str] | None = None) -> list[Figure]:
+    """Measure; the arguments are those of the command line."""
+    asked, found = options(argv), []
     for workers in asked.workers:
         with tempfile.TemporaryDirectory(prefix="tc-") as folder:
-            _, many = asyncio.run(measure(Path(folder), workers, asked))
-        name = f"{workers} simulated workers, jobs of {asked.job_seconds:g} s"
-        found += [
-            Figure("fleet", f"{name}: Redis", many.redis.cpu_seconds / many.seconds, "cores"),
-            Figure("fleet", f"{name}: dispatcher", many.dispatcher_cpu, "cores"),
-            Figure("fleet", f"{name}: scripts, p99", 1e3 * many.script_p99, "ms"),
-        ]
+            found += asyncio.run(measure(Path(folder), workers, asked))
     return found
 
 
-def main() -> None:
-    """Measure and print."""
-    asked = options()
-    rows: dict[str, list[str]] = {"few jobs": [], "more jobs than workers": []}
-    for workers in asked.workers:
-        with tempfile.TemporaryDirectory(prefix="tc-") as folder:
-            few, many = asyncio.run(measure(Path(folder), workers, asked))
-        ideal = workers / asked.job_seconds
-        rows["few jobs"].append(
-            line(workers, few, [waited for waited, _ in few.starts], ideal * FEW, asked.slow_motion)
-        )
-        rows["more jobs than workers"].append(
-            line(workers, many, [free for _, free in many.starts], ideal, asked.slow_motion)
-        )
-        print(
-            rows["few jobs"][-1],
-            rows["more jobs than workers"][-1],
-            sep="\n",
-            file=sys.stderr,
-            flush=True,
-        )
-    for name, lines in rows.items():
-        print(f"\n{name}\n\n{HEAD}", *lines, sep="\n")
-
-
 if __name__ == "__main__":
-    main()
+    print(table(figures()))

@@ -1,127 +1,59 @@
-"""What the gateway costs: `python -m benchmarks.gateway`.
+"""Measure what the gateway costs and how soon a waiting client has a change.
 
-Server CPU per request, from the scheduler's accounting of the server's process and its children, in
-interleaved rounds with a bare FastAPI endpoint that does one Redis command; then the memory of many
-event streams, and how long news take to a client that waits. Real processes: Redis, the gateway,
-the bare endpoint. Prints Markdown.
+CPU time per request is the scheduler's accounting of the server's process and its children, in
+rounds interleaved with a bare FastAPI endpoint that does one Redis command on the same server.
+Usage: python -m benchmarks.gateway
 """
 
 import argparse
 import asyncio
 import base64
 import json
-import os
-import platform
 import statistics
-import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-# started as a file: the packages lie beside `benchmarks`
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request, run_load
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
-from benchmarks.tables import head, row
-from benchmarks.waiting_clients import measure_memory, measure_news
 from core.records.ids import new_job_id
+from core.records.job import Progress, Stage
 from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import Claim, JobStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-MANY_JOBS = 10_000  # in the index while lists are measured
-FEW_JOBS = 100
-STREAMS = 500
-RATE = 600_000  # calls that a tenant may make each minute: more than it makes here
-NEWS_GOAL = 100  # milliseconds until a change has reached all but one of a hundred who wait
+SUBMIT_GOAL, POLL_GOAL = 0.30, 0.50  # the bare endpoint's CPU time divided by ours
+CHANGE_GOAL_MS = 100  # until 99 of 100 waiting clients have a change
+RATE = 600_000  # calls per minute of a tenant, more than are made here
+BEAT_SECONDS = 0.02  # between two changes; those of a real job are further apart
 
 
-@dataclass(frozen=True)
-class Row:
-    """A request, who answers it, the bare request that does the least a service could do, and the
-    ratio aimed at.
-    """
+class Row(NamedTuple):
+    """A request, who answers it, the least that a service could do instead, and the goal."""
 
     name: str
     server: Server
     call: Call
     bare: Call
-    goal: float | None
+    goal: float | None = None
 
 
-@dataclass(frozen=True)
-class Cost:
-    """A request's CPU time beside the bare one's, in microseconds; the ratio is the median of those
-    of all rounds.
-    """
-
-    row: Row
-    ours: float
-    least: float
-    ratio: float
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was measured.
-
-    Attributes:
-        pages: CPU microseconds of a page of 20 jobs, by how many jobs there are.
-        memory: of the process without and with `STREAMS` open event streams, in bytes.
-        news: milliseconds until a waiting client has a change, by the way in which it waits:
-            median, 99th percentile.
-    """
-
-    costs: list[Cost]
-    pages: dict[int, float]
-    memory: tuple[int, int]
-    news: dict[str, tuple[float, float]]
-
-
-def main() -> None:
-    """Measure and print."""
-    options = _options()
-    report = measure(options.rounds, options.requests, options.changes)
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores: ", end="")
-    print(f"median of {options.rounds} interleaved rounds of {options.requests} requests.\n")
-    print(head("request", "CPU, µs", "bare endpoint, µs", "bare / ours", "goal"))
-    for cost in report.costs:
-        cells = (
-            f"{cost.ours:.0f}",
-            f"{cost.least:.0f}",
-            f"{cost.ratio:.2f}",
-            str(cost.row.goal or ""),
-        )
-        print(row((cost.row.name, *cells)))
-    (few, cheap), (many, dear) = report.pages.items()
-    print(f"\nA page of 20 jobs: {cheap:.0f} µs where there are {few}, ", end="")
-    print(f"{dear:.0f} µs where there are {many:,}: ratio {dear / cheap:.2f}.")
-    before, during = (size / 2**20 for size in report.memory)
-    print(
-        f"\n{STREAMS} open event streams: {during:.0f} MiB in the process, {before:.0f} MiB "
-        "before.\n"
-    )
-    print(head("state change to", "p50, ms", "p99, ms", "goal for p99"))
-    for way, (p50, p99) in report.news.items():
-        print(row((way, f"{p50:.1f}", f"{p99:.1f}", str(NEWS_GOAL))))
-
-
-def measure(rounds: int, requests: int, changes: int, many_jobs: int = MANY_JOBS) -> Report:
-    """Everything, with processes of its own.
+def figures(rounds: int = 9, requests: int = 400, changes: int = 300) -> list[Figure]:
+    """Measure with processes of its own.
 
     Args:
-        rounds: of each kind of request, taken in turn with the bare one.
+        rounds: of each kind of request, interleaved with the bare one.
         requests: of each kind in each round.
-        changes: whose way to a waiting client is timed.
-        many_jobs: of which a page is read.
+        changes: whose delay to a waiting client is measured.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tc-")))
@@ -130,111 +62,65 @@ def measure(rounds: int, requests: int, changes: int, many_jobs: int = MANY_JOBS
         bare = stack.enter_context(bare_server(folder, redis.url))
         with_key, caller = stack.enter_context(_gateway_with_key(folder, redis))
         rows = [*_rows(gateway), *_rows_with_key(with_key, caller)]
-        costs = _measure_costs(bare, rows, rounds, requests)
-        pages = {
-            count: _measure_page(gateway, redis, count, rounds, requests // 4)
-            for count in (FEW_JOBS, many_jobs)
-        }
-        memory = measure_memory(gateway.pid, gateway.port, _queued(redis, 1)[0], STREAMS)
+        found = _ratios(bare, rows, rounds, requests)
         redis.client.flushdb()
-        return Report(costs, pages, memory, measure_news(redis.url, gateway.port, changes))
-
-
-def figures(rounds: int, requests: int, changes: int, many_jobs: int) -> list[Figure]:
-    """For one table of everything; the arguments are `measure`'s."""
-    report = measure(rounds, requests, changes, many_jobs)
-    found = [
-        Figure(
-            "gateway",
-            f"{cost.row.name}: bare endpoint's CPU / ours",
-            cost.ratio,
-            goal=str(cost.row.goal or ""),
-        )
-        for cost in report.costs
-    ]
-    few, many = report.pages.values()
-    found.append(
-        Figure(
-            "gateway", f"page of 20 jobs of {many_jobs}: CPU beside that of {FEW_JOBS}", many / few
-        )
-    )
-    grown = (report.memory[1] - report.memory[0]) / 1024 / STREAMS
-    found.append(Figure("gateway", "memory of an open event stream", grown, "KiB"))
-    for way, (_, p99) in report.news.items():
-        found.append(Figure("gateway", f"change to {way}, p99", p99, "ms", f"{NEWS_GOAL}"))
+        for way, delays in (("event stream", _stream_delays), ("long poll", _poll_delays)):
+            measured = asyncio.run(delays(redis.url, gateway.port, changes))
+            p99 = 1e3 * quantile(measured, 0.99)
+            name = f"change to waiting client, {way}, p99"
+            found.append(Figure("gateway", name, p99, "ms", str(CHANGE_GOAL_MS)))
     return found
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=400, help="of each kind in each round")
-    parser.add_argument(
-        "--changes", type=int, default=300, help="whose way to a waiting client is timed"
-    )
-    return parser.parse_args()
-
-
 def _rows(gateway: Server) -> list[Row]:
-    keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
     inline = [
-        {"data": f"data:image/png;base64,{base64.b64encode(data).decode()}"} for data in keyframes
+        {"data": f"data:image/png;base64,{base64.b64encode(data).decode()}"}
+        for data in _keyframes()
     ]
-    by_reference, by_value = submission_by_uploads(gateway), _submission(inline)
-    job = answer(gateway.port, by_reference)["id"]
-    write = Call.json("/write", json.loads(by_reference.body or b""), expects=202)
+    by_uploads = _submission_by_uploads(gateway, {})
+    poll = f"/v1/interpolations/{answer(gateway.port, by_uploads)['id']}"
+    unchanged = Call("GET", poll, expects=304, headers={"If-None-Match": '"1"'})
+    write = Call.json("/write", json.loads(by_uploads.body or b""), expects=202)
     read = Call("GET", "/read", expects=200)
     return [
-        Row("submit, two uploads already judged", gateway, by_reference, write, goal=0.60),
-        Row("submit, two 512x320 PNGs inline", gateway, by_value, write, goal=None),
-        Row(
-            "poll", gateway, Call("GET", f"/v1/interpolations/{job}", expects=200), read, goal=0.90
-        ),
-        Row(
-            "poll, unchanged (304)",
-            gateway,
-            Call("GET", f"/v1/interpolations/{job}", expects=304, headers={"If-None-Match": '"1"'}),
-            read,
-            goal=None,
-        ),
+        Row("submission by uploads", gateway, by_uploads, write, SUBMIT_GOAL),
+        Row("submission of two 512x320 PNGs inline", gateway, _submission(inline), write),
+        Row("poll", gateway, Call("GET", poll, expects=200), read, POLL_GOAL),
+        Row("poll, unchanged (304)", gateway, unchanged, read),
+    ]
+
+
+def _rows_with_key(gateway: Server, caller: Mapping[str, str]) -> list[Row]:
+    submit = _submission_by_uploads(gateway, caller)
+    job = answer(gateway.port, submit)["id"]
+    poll = Call("GET", f"/v1/interpolations/{job}", expects=200).sent_with(caller)
+    write = Call.json("/write", json.loads(submit.body or b""), expects=202)
+    return [
+        Row("submission by uploads, API key", gateway, submit, write, SUBMIT_GOAL),
+        Row("poll, API key", gateway, poll, Call("GET", "/read", expects=200), POLL_GOAL),
     ]
 
 
 @contextmanager
 def _gateway_with_key(folder: Path, redis: RedisServer) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A gateway as a studio runs it, on another database of the same Redis, and what a caller sends
-    with each call.
-    """
+    """A gateway on another database of the same Redis, and the headers of its caller."""
     (own := folder / "with-key").mkdir()
     url = f"{redis.url}?db=1"
     with closing(ApiKeys(url)) as keys:
         caller = {"Authorization": f"Bearer {keys.create('studio').key}"}
-    rates = dict.fromkeys(("TENANT_SUBMISSIONS_PER_MINUTE", "TENANT_READS_PER_MINUTE"), str(RATE))
-    with gateway_server(
-        own, url, {f"TOONCRAFTER_{name}": value for name, value in rates.items()}
-    ) as gateway:
-        yield gateway, caller
+    limits = ("TENANT_SUBMISSIONS_PER_MINUTE", "TENANT_READS_PER_MINUTE")
+    with gateway_server(own, url, {f"TOONCRAFTER_{name}": str(RATE) for name in limits}) as server:
+        yield server, caller
 
 
-def _rows_with_key(gateway: Server, caller: Mapping[str, str]) -> list[Row]:
-    """The calls with a goal, where they are proven, counted and answered with what is left."""
-    submit = submission_by_uploads(gateway, caller)
-    job = answer(gateway.port, submit)["id"]
-    poll = Call("GET", f"/v1/interpolations/{job}", expects=200).sent_with(caller)
-    write = Call.json("/write", json.loads(submit.body or b""), expects=202)
-    return [
-        Row("submit, the same with an API key", gateway, submit, write, goal=0.60),
-        Row("poll with an API key", gateway, poll, Call("GET", "/read", expects=200), goal=0.90),
-    ]
+def _keyframes() -> list[bytes]:
+    return [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
 
 
-def submission_by_uploads(gateway: Server, caller: Mapping[str, str] | None = None) -> Call:
-    """A submission of images that the gateway's storage holds already; `caller` are headers that
-    every call needs.
-    """
-    keyframes = [(EXAMPLES / f"keyframe_{which}.png").read_bytes() for which in "ab"]
-    uploads = [{"upload": _upload(gateway, data, caller or {})} for data in keyframes]
-    return _submission(uploads).sent_with(caller or {})
+def _submission_by_uploads(gateway: Server, caller: Mapping[str, str]) -> Call:
+    """A submission of images that the gateway's storage holds already."""
+    uploads = [{"upload": _upload(gateway, data, caller)} for data in _keyframes()]
+    return _submission(uploads).sent_with(caller)
 
 
 def _submission(images: list[dict[str, str]]) -> Call:
@@ -247,64 +133,93 @@ def _submission(images: list[dict[str, str]]) -> Call:
 
 
 def _upload(gateway: Server, data: bytes, caller: Mapping[str, str]) -> str:
-    """The id of an upload that has its bytes and, since a job used it, its verdict."""
     upload = answer(gateway.port, Call("POST", "/v1/uploads", expects=201).sent_with(caller))
     address = urlsplit(upload["upload_url"])
     answer(gateway.port, Call("PUT", f"{address.path}?{address.query}", expects=201, body=data))
     return str(upload["id"])
 
 
-def _measure_costs(bare: Server, rows: list[Row], rounds: int, requests: int) -> list[Cost]:
-    costs: Mapping[str, list[tuple[float, float]]] = {one.name: [] for one in rows}
-    for one in rows:
-        run_load(one.server.port, one.call, CONNECTIONS * 10)
-        run_load(bare.port, one.bare, CONNECTIONS * 10)
+def _ratios(bare: Server, rows: list[Row], rounds: int, requests: int) -> list[Figure]:
+    """The median ratio of all rounds, and the CPU time in microseconds that belongs to it."""
+    spent: dict[str, list[tuple[float, float]]] = {row.name: [] for row in rows}
+    for row in rows:
+        run_load(row.server.port, row.call, CONNECTIONS * 10)
+        run_load(bare.port, row.bare, CONNECTIONS * 10)
     for _ in range(rounds):
-        for one in rows:
-            ours = microseconds_per_request(one.server.pid, one.server.port, one.call, requests)
-            least = microseconds_per_request(bare.pid, bare.port, one.bare, requests)
-            costs[one.name].append((ours, least))
-    measured = []
-    for one in rows:
-        ours, least = (statistics.median(column) for column in zip(*costs[one.name], strict=True))
-        measured.append(
-            Cost(one, ours, least, statistics.median(b / o for o, b in costs[one.name]))
-        )
-    return measured
+        for row in rows:
+            ours = microseconds_per_request(row.server.pid, row.server.port, row.call, requests)
+            least = microseconds_per_request(bare.pid, bare.port, row.bare, requests)
+            spent[row.name].append((ours, least))
+    found = []
+    for row in rows:
+        ratio = statistics.median(least / ours for ours, least in spent[row.name])
+        cost = statistics.median(ours for ours, _ in spent[row.name])
+        goal = f"{row.goal:.2f}" if row.goal else ""
+        found.append(Figure("gateway", f"{row.name}: bare endpoint's CPU / ours", ratio, "", goal))
+        found.append(Figure("gateway", f"{row.name}: CPU", cost, "µs"))
+    return found
 
 
-def _measure_page(
-    gateway: Server, redis: RedisServer, jobs: int, rounds: int, requests: int
-) -> float:
-    """CPU microseconds of a page of 20 where there are so many jobs."""
-    call = Call("GET", "/v1/interpolations?limit=20", expects=200)
-    redis.client.flushdb()
-    _queued(redis, jobs)
-    run_load(gateway.port, call, CONNECTIONS * 5)
-    return statistics.median(
-        microseconds_per_request(gateway.pid, gateway.port, call, requests) for _ in range(rounds)
+async def _stream_delays(redis_url: str, port: int, changes: int) -> list[float]:
+    """Seconds from a worker's write of its progress until an event stream has it."""
+    store, claim = await _running_job(redis_url)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(_get(f"/v1/interpolations/{claim.job.id}/events"))
+    await reader.readuntil(b"event: status")
+    delays = []
+    for step in range(changes):
+        await asyncio.sleep(BEAT_SECONDS)
+        begun = time.perf_counter()
+        await asyncio.to_thread(store.renew, claim, _progress(step))
+        await reader.readuntil(b"event: progress")
+        delays.append(time.perf_counter() - begun)
+        await reader.readuntil(b"\n\n")
+    writer.close()
+    return delays
+
+
+async def _poll_delays(redis_url: str, port: int, changes: int) -> list[float]:
+    """Seconds from a worker's write of its progress until a long poll is answered."""
+    store, claim = await _running_job(redis_url)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    delays = []
+    for step in range(changes):
+        writer.write(_get(f"/v1/interpolations/{claim.job.id}", "Prefer: wait=30"))
+        await asyncio.sleep(BEAT_SECONDS)
+        begun = time.perf_counter()
+        await asyncio.to_thread(store.renew, claim, _progress(step))
+        head = await reader.readuntil(b"\r\n\r\n")
+        delays.append(time.perf_counter() - begun)
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+    writer.close()
+    return delays
+
+
+async def _running_job(redis_url: str) -> tuple[JobStore, Claim]:
+    jobs, store = AsyncJobStore(redis_url), JobStore(redis_url)
+    while store.claim("benchmark"):  # jobs that an earlier measurement left
+        pass
+    await jobs.submit(
+        new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id="bench"
     )
+    await jobs.close()
+    claim = store.claim("benchmark")
+    if claim is None:
+        raise RuntimeError("the submitted job cannot be claimed")
+    return store, claim
 
 
-def _queued(redis: RedisServer, count: int) -> list[str]:
-    """Jobs that wait, made past the gateway; their ids."""
+def _progress(step: int) -> Progress:
+    return Progress(stage=Stage.DENOISING, step=step, steps=1000, percent=1.0, eta_seconds=None)
 
-    async def make() -> list[str]:
-        store = AsyncJobStore(redis.url)
-        ids = [new_job_id() for _ in range(count)]
-        for job_id in ids:
-            await store.submit(
-                job_id,
-                generation_request(),
-                metadata={},
-                ttl=timedelta(hours=1),
-                request_id="bench",
-            )
-        await store.close()
-        return ids
 
-    return asyncio.run(make())
+def _get(path: str, *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--requests", type=int, default=400, help="of each kind in each round")
+    parser.add_argument("--changes", type=int, default=300, help="whose delay is measured")
+    print(table(figures(**vars(parser.parse_args()))))

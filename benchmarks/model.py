@@ -1,31 +1,23 @@
-"""Seconds and peak memory of each stage of a clip: `python benchmarks/model.py --preset tiny
---device cpu`.
+"""Measure seconds and peak memory of each stage of a clip.
 
 Weights are random, made from a seed; time and memory do not depend on their values. Every run also
 measures how fast this machine multiplies matrices, so that figures of different machines, or of a
 busy one, can be compared. The savings are measured against `plain_pipeline` in interleaved rounds,
-the precisions against float32 with the same noise.
+the precisions against float32 with the same noise. Usage: python -m benchmarks.model --preset tiny
 """
 
 import argparse
 import contextlib
 import dataclasses
-import platform
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# started as a file: the packages lie beside `benchmarks`
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, table
 from benchmarks.plain_pipeline import PlainPipeline
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 
@@ -70,9 +62,7 @@ class Stopwatch:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """Floating-point operations per second of one large matrix multiplication, the best of as many
-    as fit.
-    """
+    """Return FLOP/s of one large matrix multiplication, the best that fits into the time."""
     side = MATRIX[device.type]
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best, deadline = 0.0, time.perf_counter() + seconds
@@ -86,7 +76,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) 
 
 
 def run(pipe: ToonCrafterPipeline, arguments: argparse.Namespace) -> Measured:
-    """One clip of two pictures, always with the same noise."""
+    """Make one clip of two pictures, always with the same noise."""
     rng = np.random.default_rng(SEED)
     keyframes = [
         rng.integers(0, 256, (arguments.height, arguments.width, 3), dtype=np.uint8)
@@ -111,24 +101,20 @@ def run(pipe: ToonCrafterPipeline, arguments: argparse.Namespace) -> Measured:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """See `Measured.peak_bytes`."""
+    """Return what `Measured.peak_bytes` says."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
 
 
 def psnr(frames: Tensor, reference: Tensor) -> float:
-    """Peak signal-to-noise ratio in decibels of frames in [-1, 1], clamped as they would be
-    stored.
-    """
+    """Return the peak signal-to-noise ratio in dB of frames in [-1, 1], clamped as if stored."""
     difference = frames.float().clamp(-1, 1) - reference.float().clamp(-1, 1)
     return float(10 * torch.log10(4 / difference.square().mean()))
 
 
 def build(arguments: argparse.Namespace, dtype: torch.dtype) -> ToonCrafterPipeline:
-    """The preset's pipeline on the device; convolutions channels-last there, as the activations
-    are.
-    """
+    """Build the preset's pipeline, on a GPU with channels-last convolutions."""
     pipe = ToonCrafterPipeline.from_preset(arguments.preset, seed=SEED)
     pipe.to(arguments.device, dtype)
     if pipe.device.type == "cuda":
@@ -140,7 +126,7 @@ def build(arguments: argparse.Namespace, dtype: torch.dtype) -> ToonCrafterPipel
 
 @contextlib.contextmanager
 def compiled(pipe: ToonCrafterPipeline) -> Iterator[None]:
-    """The UNet compiled, layer by layer: layers of one shape share their code."""
+    """Compile the UNet layer by layer: layers of one shape share their code."""
     torch._dynamo.config.recompile_limit = LAYER_SHAPES
     pipe.unet.compile_repeated_blocks()
     yield
@@ -148,7 +134,7 @@ def compiled(pipe: ToonCrafterPipeline) -> Iterator[None]:
 
 
 def rounds(variants: dict[str, Callable[[], Measured]], count: int) -> dict[str, Measured]:
-    """The median round of each variant, after one that does not count; the variants take turns.
+    """Return the median round of each variant, after a warm-up; the variants take turns.
 
     On a machine that others use too, its speed changes by the minute: taking turns spreads that
     over all variants.
@@ -170,101 +156,47 @@ def median_low(results: list[Measured]) -> float:
     return sorted(one.seconds["all"] for one in results)[(len(results) - 1) // 2]
 
 
-def table(rows: dict[str, Measured], rates: dict[str, float], reference: Tensor | None) -> str:
-    """A Markdown table, one row for each variant."""
-    lines = [
-        "| variant | encode, s | denoise, s | decode, s | all, s | peak, GiB | matmul, GFLOP/s | "
-        "PSNR to fp32, dB |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, one in rows.items():
-        stages = [one.seconds[stage] for stage in ("encoding", "denoising", "decoding", "all")]
-        cells = [f"{value:.2f}" for value in (*stages, one.peak_bytes / 2**30)] + [
-            f"{rates[name] / 1e9:.0f}"
-        ]
-        quality = psnr(one.frames, reference) if reference is not None else float("nan")
-        cells.append(
-            "same" if quality == float("inf") else "-" if quality != quality else f"{quality:.1f}"
-        )
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """Every variant, the rate of a matrix multiplication beside it, and the frames that others are
-    compared with.
-    """
-
-    rows: dict[str, Measured]
-    rates: dict[str, float]
-    reference: Tensor | None
-
-
-def measure(arguments: argparse.Namespace) -> Report:
-    """Every variant that the command line asks for."""
-    rows: dict[str, Measured] = {}
-    rates: dict[str, float] = {}
-    reference = None
-    for name in arguments.dtypes:
-        rate = matmul_rate(torch.device(arguments.device), DTYPES[name])
-        pipe = build(arguments, DTYPES[name])
-        variants: dict[str, Callable[[], Measured]] = {name: lambda pipe=pipe: run(pipe, arguments)}
-        if arguments.plain:
-            plain = PlainPipeline(**pipe.components)
-            plain.set_progress_bar_config(disable=True)
-            variants[f"{name}, without the savings"] = lambda plain=plain: run(plain, arguments)
-        rows |= rounds(variants, arguments.rounds)
-        if arguments.compile:
-            with compiled(pipe):
-                rows |= rounds(
-                    {f"{name}, compiled": lambda pipe=pipe: run(pipe, arguments)}, arguments.rounds
-                )
-        rates |= {row: rates.get(row, rate) for row in rows}
-        reference = rows["fp32"].frames if "fp32" in rows else None
-    return Report(rows, rates, reference)
-
-
-def section(arguments: argparse.Namespace, report: Report) -> str:
-    """The report in Markdown."""
-    machine = (
-        torch.cuda.get_device_name()
-        if arguments.device == "cuda"
-        else platform.processor() or platform.machine()
-    )
-    head = (
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {torch.get_num_threads()} CPU threads, torch "
-        f"{torch.__version__}: "
-        f"preset {arguments.preset}, 16 frames of {arguments.width}x{arguments.height}, "
-        f"{arguments.steps} steps, "
-        f"median of {arguments.rounds} interleaved rounds."
-    )
-    return f"{head}\n\n{table(report.rows, report.rates, report.reference)}\n"
-
-
-def figures(argv: list[str]) -> list[Figure]:
-    """For one table of everything; the arguments are the command line's."""
+def figures(argv: list[str] | None = None) -> list[Figure]:
+    """Measure every variant; the arguments are those of the command line."""
     asked = options(argv)
-    report = measure(asked)
     size = f"{asked.preset}, {asked.width}x{asked.height}, {asked.steps} steps"
-    found = []
-    for name, one in report.rows.items():
-        found += [
-            Figure("model", f"{size}, {name}: {stage}", taken, "s")
-            for stage, taken in one.seconds.items()
-        ]
-        found.append(Figure("model", f"{size}, {name}: peak memory", one.peak_bytes / 2**30, "GiB"))
-        found.append(
-            Figure("model", f"matrix multiplication, {name}", report.rates[name] / 1e9, "GFLOP/s")
-        )
+    found: list[Figure] = []
+    reference = None
+    for name in asked.dtypes:
+        rate = matmul_rate(torch.device(asked.device), DTYPES[name])
+        found.append(Figure("model", f"matrix multiplication, {name}", rate / 1e9, "GFLOP/s"))
+        rows = _measure(asked, name)
+        reference = rows["fp32"].frames if "fp32" in rows else reference
+        for variant, one in rows.items():
+            label = f"{size}, {variant}"
+            found += [
+                Figure("model", f"{label}: {stage}", taken, "s")
+                for stage, taken in one.seconds.items()
+            ]
+            found.append(Figure("model", f"{label}: peak memory", one.peak_bytes / 2**30, "GiB"))
+            if reference is not None and variant != "fp32":
+                found.append(Figure("model", f"{label}: PSNR", psnr(one.frames, reference), "dB"))
     return found
 
 
+def _measure(asked: argparse.Namespace, name: str) -> dict[str, Measured]:
+    """Measure the variants of one precision."""
+    pipe = build(asked, DTYPES[name])
+    variants: dict[str, Callable[[], Measured]] = {name: lambda: run(pipe, asked)}
+    if asked.plain:
+        plain = PlainPipeline(**pipe.components)
+        plain.set_progress_bar_config(disable=True)
+        variants[f"{name}, without the savings"] = lambda: run(plain, asked)
+    rows = rounds(variants, asked.rounds)
+    if asked.compile:
+        with compiled(pipe):
+            rows |= rounds({f"{name}, compiled": lambda: run(pipe, asked)}, asked.rounds)
+    return rows
+
+
 def options(argv: list[str] | None = None) -> argparse.Namespace:
-    """What is asked for."""
-    parser = argparse.ArgumentParser(
-        description="Measure the model's stages; prints a Markdown table."
-    )
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model", description=__doc__)
     parser.add_argument("--preset", default="tiny", help="tiny or tooncrafter-512")
     parser.add_argument("--device", default="cpu", choices=sorted(MATRIX))
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=sorted(DTYPES))
@@ -277,11 +209,5 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Measure and print."""
-    asked = options()
-    print(section(asked, measure(asked)))
-
-
 if __name__ == "__main__":
-    main()
+    print(table(figures()))

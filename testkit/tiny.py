@@ -6,12 +6,11 @@ A process of its own, since a benchmark leaves its connections to the end of its
 import sys
 from functools import partial
 
-from benchmarks import decoding, fairness, fleet, gateway, model, queue
+from benchmarks import fairness, fleet, gateway, model, queue
 from benchmarks.__main__ import Areas, main
 
 TINY: Areas = {
-    "gateway": partial(gateway.figures, rounds=1, requests=16, changes=3, many_jobs=120),
-    "decoding": partial(decoding.figures, rounds=1, largest=(800, 600)),
+    "gateway": partial(gateway.figures, rounds=1, requests=16, changes=3),
     "queue": partial(queue.figures, workers=[1], jobs=3, job_seconds=0.1, idle_jobs=3),
     "fairness": partial(fairness.figures, jobs=10, others=3, tenants=(1, 5)),
     "fleet": partial(
