@@ -54,9 +54,7 @@ def _frame_control(sequence: int, patch: Patch, seconds: Fraction) -> bytes:
     height, width = patch.pixels.shape[:2]
     delay = _delay(seconds)
     place = (sequence, width, height, patch.left, patch.top)
-    return struct.pack(
-        ">IIIIIHHBB", *place, delay.numerator, delay.denominator, KEEP, REPLACE
-    )
+    return struct.pack(">IIIIIHHBB", *place, delay.numerator, delay.denominator, KEEP, REPLACE)
 
 
 def _delay(seconds: Fraction) -> Fraction:

@@ -120,10 +120,8 @@ def spread_colour(drawing: Pixels) -> Pixels:
     return spread
 
 
-def _pull_push(
-    colours: NDArray[np.float32], weights: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Fill pixels of weight 0 from ever coarser means: `(height, width, 3)` of `(height, width)`."""
+def _pull_push(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fill pixels of weight 0 from ever coarser means of the others."""
     height, width = weights.shape
     if height == width == 1:
         return colours

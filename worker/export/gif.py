@@ -99,17 +99,15 @@ def _pictures(
     film: Film, shown: list[Shown], palette: Image.Image, check: Check
 ) -> Iterator[bytes]:
     indices = (_indices(film.drawings[picture.drawing], palette) for picture in shown)
-    if film.has_alpha:
-        found = (cut_to(picture, picture != TRANSPARENT) for picture in indices)
-    else:
-        found = patches(indices)
+    visible = (cut_to(picture, picture != TRANSPARENT) for picture in indices)
+    found = visible if film.has_alpha else patches(indices)
     for patch, picture in zip(found, shown, strict=True):
         check()
         yield _control(picture.delay, film.has_alpha) + _picture(patch)
 
 
 def _indices(drawing: Pixels, palette: Image.Image) -> Pixels:
-    """Name each pixel's colour by its place in the palette; dithering would crawl over flat areas."""
+    """Look each pixel up in the palette; dithering would crawl over flat areas."""
     colours = Image.fromarray(np.ascontiguousarray(drawing[..., :3]))
     indices = np.array(colours.quantize(palette=palette, dither=Image.Dither.NONE))
     if drawing.shape[2] == 4:

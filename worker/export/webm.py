@@ -24,12 +24,9 @@ VP9_ALPHA = Coding(
 
 def export_webm(film: Film, check: Check = no_check) -> Export:
     """Encode VP9, tagged BT.709, with straight alpha where the drawings have it."""
-    if film.has_alpha:
-        drawings, coding = (spread_colour(drawing) for drawing in film.drawings), VP9_ALPHA
-    else:
-        drawings, coding = film.opaque(), VP9
+    drawings = map(spread_colour, film.drawings) if film.has_alpha else film.opaque()
     return Export(
-        content=encode_video(film, drawings, coding, check),
+        content=encode_video(film, drawings, VP9_ALPHA if film.has_alpha else VP9, check),
         name="video.webm",
         content_type="video/webm",
         frames=film.film_frames,
