@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -25,8 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
+TORCH = LOCKS / "torch.txt"  # no hash: its build differs by machine
 
 OLDEST_PYTHON = (3, 11)
 # tried where `python3` is older, as on Ubuntu 22.04
@@ -133,18 +132,16 @@ def install_project() -> None:
     machine.
     """
     lock = LOCKS / "desk.txt"
-    environment = Environment(ROOT / ".venv", [lock, CONSTRAINTS, ROOT / "pyproject.toml"])
+    environment = Environment(ROOT / ".venv", [lock, TORCH, ROOT / "pyproject.toml"])
     if environment.is_current():
         return
     with environment.update():
         with timed("everything but torch"):
             environment.install_locked(lock)
         index, reason = choose_torch_index()
-        with timed(f"torch {locked_version('torch')} ({reason})"):
+        with timed(f"torch ({reason})"):
             from_index = ["--extra-index-url", index] if index else []
-            environment.install(
-                "--constraint", str(CONSTRAINTS), f"torch=={locked_version('torch')}", *from_index
-            )
+            environment.install("--requirement", str(TORCH), *from_index)
         # nothing is fetched: what builds it is in the lock
         environment.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
 
@@ -211,14 +208,6 @@ def has_gpu() -> bool:
     return listing.returncode == 0 and "GPU " in listing.stdout
 
 
-def locked_version(package: str) -> str:
-    """The version in constraints.txt."""
-    match = re.search(rf"^{package}==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE)
-    if not match:
-        raise SetupError(f"{CONSTRAINTS.name} does not lock {package}")
-    return match.group(1)
-
-
 def require_python() -> None:
     """Go on under a newer Python if this one is too old, and make sure that it can make
     environments.
@@ -237,7 +226,7 @@ def only_one_at_a_time() -> Iterator[None]:
     """Two makes at once must not work on one environment. The lock ends with the process, however
     that ends.
     """
-    with CONSTRAINTS.open() as held:
+    with TORCH.open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

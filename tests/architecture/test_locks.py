@@ -1,6 +1,4 @@
-"""What is installed is what was tested: one version of everything, and the hash of each of its
-files.
-"""
+"""What is installed is what was tested: one version of everything, and a hash of each file."""
 
 import itertools
 import re
@@ -16,10 +14,14 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.lock import LOCKS, Lock
-
 ROOT = Path(__file__).parents[2]
-CONSTRAINTS = sorted(path.name for path in ROOT.glob("constraints*.txt"))
+LOCKS = ROOT / "locks"
+EXTRAS = {
+    "api": ("api", "traces"),
+    "worker": ("worker", "traces"),
+    "desk": ("api", "worker", "traces", "dev"),
+}
+SIDE = ("servers", "checkers", "auditors")  # environments of their own
 ASIDE = {"torch"}  # its build differs by machine
 MACHINES = [
     {"python_full_version": full, "python_version": full.rpartition(".")[0], "sys_platform": system}
@@ -41,79 +43,64 @@ class Locked(NamedTuple):
 
     version: str
     everywhere: bool  # whether all of our machines need it
-    anywhere: bool
     hashes: list[str]
 
 
-def read(lock: Lock) -> dict[str, Locked]:
-    text = "\n".join(
-        line for line in lock.path.read_text().splitlines() if not line.startswith("#")
-    )
+def read(name: str) -> dict[str, Locked]:
+    lines = (LOCKS / f"{name}.txt").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#"))
     found = {}
     for entry in text.replace("\\\n", " ").splitlines():
         requirement, *hashes = entry.split(" --hash=")
-        name, version, marker = re.fullmatch(
+        package, version, marker = re.fullmatch(
             r"(\S+)==(\S+)(?: ; (.+))?", requirement.strip()
         ).groups()
-        needed = [Marker(marker).evaluate(machine) if marker else True for machine in MACHINES]
-        found[canonicalize_name(name)] = Locked(
-            version, all(needed), any(needed), [one.strip() for one in hashes]
-        )
+        everywhere = not marker or all(Marker(marker).evaluate(machine) for machine in MACHINES)
+        hashes = [one.strip() for one in hashes]
+        found[canonicalize_name(package)] = Locked(version, everywhere, hashes)
     return found
 
 
-def versions(constraints: str) -> dict[str, str]:
-    lines = [
-        line for line in (ROOT / constraints).read_text().splitlines() if not line.startswith("#")
-    ]
-    return {
-        canonicalize_name(name): version for name, version in (line.split("==") for line in lines)
-    }
+def test_files_are_known() -> None:
+    """Each lock is of a place or a side environment; torch has a version, and no local one."""
+    assert {path.stem for path in LOCKS.glob("*.txt")} == {*EXTRAS, *SIDE, "torch"}
+    assert {path.stem for path in LOCKS.glob("*.in")} == set(SIDE)
+    assert re.search(r"^torch==[0-9.]+$", (LOCKS / "torch.txt").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", CONSTRAINTS)
-def test_they_name_one_version_for_every_machine(name: str) -> None:
-    """A local version (+cpu) exists on one index only, and a path on one machine only."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
-    assert lines
-    assert [
-        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)
-    ] == []
-
-
-def test_every_file_of_versions_has_its_lock() -> None:
-    """And no lock is left over that nobody writes any more."""
-    assert {lock.constraints for lock in LOCKS} == set(CONSTRAINTS)
-    assert {lock.path for lock in LOCKS} == set((ROOT / "locks").iterdir())
-
-
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_versions_are_the_tested_ones_and_files_have_hashes(lock: Lock) -> None:
-    """`make lock` writes both; a package that only some machines need may have been missing where
-    it ran.
-    """
-    tested, locked = versions(lock.constraints), read(lock)
+@pytest.mark.parametrize("name", [*EXTRAS, *SIDE])
+def test_each_file_has_a_hash_and_no_host(name: str) -> None:
+    """Whoever installs it chooses the index; the hashes say what is accepted from there."""
+    locked = read(name)
     assert locked
-    assert {
-        name for name, one in locked.items() if one.version != tested.get(name, one.version)
-    } == set()
-    assert {name for name, one in locked.items() if one.everywhere} <= tested.keys()
-    for name, one in locked.items():
-        assert one.hashes, name
-        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in one.hashes), name
-    if lock.extras in ((), ("api", "worker", "dev")):
-        assert tested.keys() - ASIDE <= locked.keys()
+    assert "torch" not in locked
+    for package, one in locked.items():
+        assert one.hashes, package
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in one.hashes), package
+    assert "://" not in (LOCKS / f"{name}.txt").read_text()
 
 
-@pytest.mark.parametrize(
-    "lock", [lock for lock in LOCKS if lock.extras], ids=lambda lock: lock.name
-)
-def test_a_lock_is_the_whole_of_what_its_place_needs(lock: Lock) -> None:
-    """It is installed without asking what else the packages want."""
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_images_have_the_tested_versions(name: str) -> None:
+    """An image holds no version that the tests did not run with."""
+    tested = read("desk")
+    assert all(one.version == tested[package].version for package, one in read(name).items())
+
+
+def test_this_environment_is_the_locked_one() -> None:
+    """The versions that these tests import are those of the lock."""
+    for package, one in read("desk").items():
+        if one.everywhere:
+            assert metadata.version(package) == one.version, package
+
+
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_a_lock_is_complete(lock: str) -> None:
+    """It is installed with --no-deps, so it holds every dependency of every package."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     new = [Requirement(line) for line in project["dependencies"]]
-    new += [Requirement(line) for extra in lock.extras for line in extras[extra]]
+    new += [Requirement(line) for extra in EXTRAS[lock] for line in extras[extra]]
     locked, seen = read(lock), set()
     while new:
         wanted = new.pop()
@@ -121,9 +108,7 @@ def test_a_lock_is_the_whole_of_what_its_place_needs(lock: Lock) -> None:
         if name in ASIDE or (name, frozenset(wanted.extras)) in seen:
             continue
         seen.add((name, frozenset(wanted.extras)))
-        assert name in locked, (
-            f"{wanted} is not in {lock.path.name}: install it in .venv, then `make lock`"
-        )
+        assert name in locked, f"{wanted} is not in locks/{lock}.txt: run `make lock`"
         assert wanted.specifier.contains(locked[name].version, prereleases=True)
         for line in metadata.requires(wanted.name) or []:
             further = Requirement(line)
@@ -134,16 +119,11 @@ def test_a_lock_is_the_whole_of_what_its_place_needs(lock: Lock) -> None:
                 new.append(further)
 
 
-def test_torch_alone_has_no_hash() -> None:
-    assert versions("constraints.txt").keys() - read(LOCKS[2]).keys() == ASIDE
-    assert LOCKS[2].name == "desk"
-
-
 @pytest.mark.parametrize(
     ("dockerfile", "lock"), [("Dockerfile.api", "api"), ("Dockerfile.gpu", "worker")]
 )
 def test_images_install_nothing_without_its_hash(dockerfile: str, lock: str) -> None:
-    """Beside torch, and the project itself, which is built from what is there."""
+    """Except torch, and the project itself, which is built from the sources."""
     text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
     installs = [part for part in re.split(r"&&|\n", text) if "pip install " in part]
     assert f"COPY locks/{lock}.txt " in text
@@ -153,7 +133,8 @@ def test_images_install_nothing_without_its_hash(dockerfile: str, lock: str) -> 
     )
     others = [part for part in installs if "--require-hashes" not in part]
     assert all(
-        " torch" in part or "--no-deps --no-build-isolation --editable ." in part for part in others
+        "--requirement torch.txt" in part or "--no-deps --no-build-isolation --editable ." in part
+        for part in others
     )
 
 
@@ -166,14 +147,8 @@ PROCESSES = {
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_an_image_can_import_what_its_processes_do(name: str) -> None:
-    """With its lock alone; kombu's Redis transport, which Celery imports by its name, needs what it
-    does not say.
-    """
-    locked = (
-        read(next(lock for lock in LOCKS if lock.name == name)).keys()
-        | ASIDE
-        | {"tooncrafter-service"}
-    )
+    """With its lock alone; kombu's Redis transport, imported by name, needs more."""
+    locked = read(name).keys() | ASIDE | {"tooncrafter-service"}
     owners = metadata.packages_distributions()
     absent = {
         module

@@ -124,9 +124,3 @@ class TestEnvironment:
         """As after an upgrade of the system."""
         (environment.path / "bin" / "python").unlink()
         assert not environment.can_be_kept()
-
-
-def test_unknown_package_is_no_lock() -> None:
-    """The message names the file to look at."""
-    with pytest.raises(setup.SetupError, match=r"constraints\.txt"):
-        setup.locked_version("no-such-package")
