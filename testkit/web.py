@@ -186,3 +186,8 @@ def answering(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+async def hanging(_: Visit) -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.main import create_app
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys
-from testkit.servers import Process, free_port, wait_until
+from testkit.servers import Process, RedisServer, free_port, wait_until
 
 BASE_URL = "http://localhost"
 
@@ -77,3 +77,8 @@ def gateway_process(settings: Settings, log: Path, **more: object) -> Iterator[t
 
         wait_until(answers, "the gateway is ready")
         yield process, address
+
+
+def lookups(server: RedisServer) -> int:
+    """How often something was looked up under a hash's field; of the calls here, only keys are."""
+    return int(server.client.info("commandstats").get("cmdstat_hget", {}).get("calls", 0))

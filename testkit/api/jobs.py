@@ -1,15 +1,18 @@
 """Jobs of a gateway in each state, brought there by calls and by a worker's store."""
 
 import hashlib
+from datetime import timedelta
 
 from httpx import AsyncClient
 
 from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
+from core.records.ids import new_job_id
 from core.records.job import Timing
+from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.api.calls import URL, files
-from testkit.jobs import MODEL, stored_output
+from testkit.jobs import MODEL, generation_request, stored_output
 
 VIDEO = bytes(range(256)) * 40
 
@@ -40,3 +43,23 @@ async def finished_job(client: AsyncClient, storage: ObjectStorage, store: JobSt
     storage.put(output_key(job_id, claim.job.fence, output.name), VIDEO, output.content_type)
     store.succeed(claim, [output], Timing(run_seconds=1.0), MODEL)
     return job_id
+
+
+async def submit_to(store: AsyncJobStore, **fields: object) -> None:
+    await store.submit(
+        new_job_id(),
+        generation_request(**fields),
+        metadata={},
+        ttl=timedelta(hours=1),
+        request_id="shot-12a",
+    )
+
+
+async def run_one(
+    store: JobStore, gateway: AsyncJobStore, timing: Timing, **fields: object
+) -> None:
+    """A job from submission to its result, as a worker reports it."""
+    await submit_to(gateway, **fields)
+    claim = store.claim("gpu-1:7")
+    assert claim
+    store.succeed(claim, [], timing, MODEL)

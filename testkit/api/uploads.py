@@ -25,3 +25,11 @@ def let_time_pass(server: RedisServer, *members: str) -> None:
     """Let uploads and what is in the trash be due now."""
     for key in (keys.UPLOADS, keys.TRASH):
         server.client.zadd(key, dict.fromkeys(members, 0), xx=True)
+
+
+async def uploaded(client: AsyncClient, data: bytes) -> str:
+    """The id of an upload that has received these bytes."""
+    upload = (await client.post(UPLOADS)).json()
+    assert (await send(client, upload["upload_url"], data)).is_success
+    upload_id: str = upload["id"]
+    return upload_id

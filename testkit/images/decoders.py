@@ -1,7 +1,18 @@
 """Decoder processes of tests."""
 
-import psutil
+import json
+from datetime import timedelta
 
+import psutil
+import pytest
+
+from core.images.decoder import DecoderLimits
+from core.images.formats import UnreadableImage
+from core.images.pool import Decoders
+
+MAX_PIXELS = 1_000_000
+LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
+PROCESS = "core.images.process"
 DYING = "testkit.images.dying_decoder"
 
 
@@ -10,5 +21,12 @@ def children(parent: int | None = None) -> list[psutil.Process]:
     return [
         one
         for one in psutil.Process(parent).children()
-        if any("decoder" in word for word in one.cmdline())
+        if not {PROCESS, DYING}.isdisjoint(one.cmdline())
     ]
+
+
+def state(decoders: Decoders) -> dict[str, object]:
+    """What a process tells of itself."""
+    with pytest.raises(UnreadableImage) as told:
+        decoders.inspect(b"tell")
+    return json.loads(str(told.value))

@@ -42,6 +42,13 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
+async def public(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A gateway that others reach."""
+    async with gateway(settings.model_copy(update={"host": "0.0.0.0"})) as client:
+        yield client
+
+
+@pytest.fixture
 async def any_client(any_settings: Settings) -> AsyncIterator[AsyncClient]:
     """Once with a folder, once with a bucket."""
     async with gateway(any_settings) as client:

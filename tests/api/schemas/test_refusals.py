@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from httpx import AsyncClient
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.settings import Settings
 from testkit.api.calls import URL, body, data_uri, files, problems
 from testkit.api.gateway import gateway
-from testkit.jobs import noise_png, png
+from testkit.jobs import png
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
 
@@ -218,182 +218,6 @@ class TestImages:
         (found,) = problems(response, 422, "invalid_request").items()
         assert found[0].startswith("/keyframes/1/image")
         assert found[1] == code
-
-
-class TestForms:
-    @pytest.mark.parametrize(
-        "text", ["", "{", "[1,", '{"steps": NaN}', "\x00", '{"a": 1} trailing', "[" * 100_000]
-    )
-    async def test_broken_json(self, client: AsyncClient, text: str) -> None:
-        """As a body, and as the part of a form."""
-        broken = await client.post(URL, content=text, headers={"Content-Type": "application/json"})
-        assert problems(broken, 400, "malformed_body") == {}
-        part = await client.post(URL, files=files(), data={"request": text})
-        assert problems(part, 400, "malformed_body") == {}
-
-    @pytest.mark.parametrize(
-        ("text", "words"),
-        [
-            ('{"steps": 5, "steps": 6}', "`steps` stands there twice"),
-            ('{"metadata": {"a": "", "a": ""}}', "`a` stands there twice"),
-            ('{"keyframes": [' + "{}," * 30_000 + "{}]}", "at most 20000 values"),
-            ("[" * 30_000, "at most 20000 values"),
-        ],
-    )
-    async def test_json_that_costs_or_means_more_than_it_shows(
-        self, client: AsyncClient, text: str, words: str
-    ) -> None:
-        """One reading, and no more values than any request needs, in either form."""
-        headers = {"Content-Type": "application/json"}
-        for refused in (
-            await client.post(URL, content=text, headers=headers),
-            await client.post(URL, files=files(), data={"request": text}),
-        ):
-            assert problems(refused, 400, "malformed_body") == {}
-            assert words in refused.json()["detail"]
-
-    @pytest.mark.parametrize(
-        ("content", "headers"),
-        [
-            (b"no form at all", BOUNDARY),
-            (b"--x\r\nbroken\r\n\r\nx\r\n--x--\r\n", BOUNDARY),
-            (b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n", BOUNDARY),
-            (b"--x\r\n", {"Content-Type": "multipart/form-data"}),
-            (b"", BOUNDARY),
-        ],
-    )
-    async def test_broken_multipart(
-        self, client: AsyncClient, content: bytes, headers: dict[str, str]
-    ) -> None:
-        """It is refused as a whole, or as a form that lacks its keyframes."""
-        response = await client.post(URL, content=content, headers=headers)
-        assert response.status_code in (400, 422)
-        problems(response, response.status_code, response.json()["code"])
-
-    async def test_multipart_without_its_end(self, client: AsyncClient) -> None:
-        """A form that was cut in its last part must not run with the defaults instead."""
-        image = (
-            b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
-            + png()
-            + b"\r\n"
-        )
-        field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n{"steps": 5}'
-        for cut in (image + image + field, image + image + field + b"\r\n--x", image + image[:-40]):
-            response = await client.post(URL, content=cut, headers=BOUNDARY)
-            assert problems(response, 400, "malformed_body") == {}
-
-    async def test_too_many_parts(self, client: AsyncClient) -> None:
-        """A form with thousands of parts costs as much as a form with 33."""
-        response = await client.post(
-            URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)]
-        )
-        assert problems(response, 400, "malformed_body") == {}
-
-    @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
-    async def test_two_parts_of_one_name(self, client: AsyncClient, name: str) -> None:
-        """Neither counts: whoever looked at the form before us may have taken the other one."""
-        part = (name, ("c.png", b"{}" if name == "request" else png()))
-        several = [part, part] if name != "keyframe[0]" else [part]
-        response = await client.post(URL, files=[*files(), *several])
-        assert problems(response, 422, "invalid_request") == {f"/{name}": "unknown_field"}
-
-    @pytest.mark.parametrize(
-        "content_type", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""]
-    )
-    async def test_other_content_types(self, client: AsyncClient, content_type: str) -> None:
-        """The body is not even read."""
-        response = await client.post(URL, content=b"{}", headers={"Content-Type": content_type})
-        assert problems(response, 415, "unsupported_media_type") == {}
-
-    @pytest.mark.parametrize(
-        "charset", ["punycode", '"IDNA"', "undefined", "unicode_escape", "utf-16", "zlib", ""]
-    )
-    async def test_other_charsets(self, client: AsyncClient, charset: str) -> None:
-        """A caller may choose none of Python's codecs: three megabytes of punycode take it
-        hours.
-        """
-        field = (
-            b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n'
-            + b"a" * 500_000
-            + b"\r\n--x--\r\n"
-        )
-        headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
-        refused = await client.post(URL, content=field, headers=headers)
-        assert problems(refused, 415, "unsupported_media_type") == {}
-
-    async def test_file_that_no_field_refers_to(self, client: AsyncClient) -> None:
-        """A misspelt part is told, not dropped."""
-        response = await client.post(URL, files=[*files(), ("keyfarme", ("c.png", png()))])
-        assert problems(response, 422, "invalid_request") == {"/keyfarme": "unknown_field"}
-
-    async def test_field_outside_of_the_json_part(self, client: AsyncClient) -> None:
-        """`-F steps=5` would otherwise be ignored."""
-        response = await client.post(URL, files=files(), data={"steps": "5"})
-        assert problems(response, 422, "invalid_request") == {"/steps": "unknown_field"}
-
-    async def test_keyframes_twice(self, client: AsyncClient) -> None:
-        """As files and in the JSON part: neither is guessed to be meant."""
-        response = await client.post(URL, files=files(), data={"request": '{"keyframes": []}'})
-        assert problems(response, 422, "invalid_request") == {"/keyframes": "unknown_field"}
-
-
-class TestSizes:
-    @pytest.fixture
-    async def small(self, settings: Settings) -> AsyncIterator[AsyncClient]:
-        """A gateway with limits that a test can exceed quickly."""
-        async with gateway(
-            settings.model_copy(update={"max_image": 20_000, "max_body": 100_000})
-        ) as client:
-            yield client
-
-    async def test_too_large_image(self, small: AsyncClient) -> None:
-        """413 where it is a file of its own, a problem of the field where it stands in the JSON."""
-        image = noise_png(100, 80)
-        assert 20_000 < len(image) < 30_000
-        form = await small.post(URL, files=files(png(), image))
-        assert problems(form, 413, "image_too_large") == {}
-        keyframes = [{"image": {"data": data_uri(data)}} for data in (png(), image)]
-        fields = await small.post(URL, json={"keyframes": keyframes})
-        assert problems(fields, 422, "invalid_request") == {
-            "/keyframes/1/image": "unreadable_image"
-        }
-
-    async def test_too_many_pixels(self, settings: Settings) -> None:
-        """The operator's limit, counted before anything is decoded."""
-        async with gateway(settings.model_copy(update={"max_image_pixels": 1000})) as client:
-            response = await client.post(URL, files=files(png(40, 40), png(20, 20)))
-        assert problems(response, 422, "invalid_request") == {
-            "/keyframes/0/image": "unreadable_image"
-        }
-
-    async def test_too_large_body_by_its_announced_length(self, small: AsyncClient) -> None:
-        """Before a byte of it is read: the stream behind it would raise."""
-
-        async def never_read() -> AsyncIterator[bytes]:
-            raise AssertionError("the body was read")
-            yield b""
-
-        headers = {"Content-Type": "application/json", "Content-Length": "100001"}
-        response = await small.post(URL, content=never_read(), headers=headers)
-        assert problems(response, 413, "body_too_large") == {}
-
-    @pytest.mark.parametrize("content_type", ["application/json", BOUNDARY["Content-Type"]])
-    async def test_too_large_body_without_a_length(
-        self, small: AsyncClient, content_type: str
-    ) -> None:
-        """A stream without end is cut where the limit is."""
-        sent = 0
-
-        async def endless() -> AsyncIterator[bytes]:
-            nonlocal sent
-            yield b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
-            while True:
-                sent += 1
-                yield b"x" * 10_000
-
-        response = await small.post(URL, content=endless(), headers={"Content-Type": content_type})
-        assert problems(response, 413, "body_too_large") == {}
-        assert sent <= 11
 
 
 JSON_VALUES = st.recursive(

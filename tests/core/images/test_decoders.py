@@ -2,17 +2,13 @@
 dies.
 """
 
-import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -22,42 +18,15 @@ from PIL import Image
 from core.errors import Unavailable
 from core.images import decoder
 from core.images import pool as decoders
-from core.images.confinement import landlock_version
 from core.images.decoder import DecoderLimits
 from core.images.formats import ImageFacts, UnreadableImage, inspect_image, read_drawing
 from core.images.pool import Decoders
-from testkit.images.decoders import DYING, children
+from testkit.images.decoders import DYING, LIMITS, MAX_PIXELS, children, state
 from testkit.jobs import drawing, encoded, png
 from testkit.servers import ROOT, wait_until
 
-MAX_PIXELS = 1_000_000
-LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
 HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=1))
 GOOD = ImageFacts("image/png", 64, 40)
-
-
-@pytest.fixture
-def real() -> Iterator[Decoders]:
-    decoders = Decoders(LIMITS)
-    yield decoders
-    decoders.close()
-    assert children() == []
-
-
-@pytest.fixture
-def dying() -> Iterator[Decoders]:
-    """Decoders that do what they find in an image."""
-    decoders = Decoders(LIMITS, DYING)
-    yield decoders
-    decoders.close()
-    assert children() == []
-
-
-def state(decoders: Decoders) -> dict[str, object]:
-    """What a process tells of itself."""
-    with pytest.raises(UnreadableImage) as told:
-        decoders.inspect(b"tell")
-    return json.loads(str(told.value))
 
 
 class TestVerdicts:
@@ -191,41 +160,6 @@ class TestDeaths:
             assert decoders.inspect(png()) == GOOD
         finally:
             decoders.close()
-
-
-class TestConfinement:
-    def test_process_has_nothing_of_its_parent(
-        self, dying: Decoders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        """No variable, no open file, no module that it does not need; it is small, and dumps no
-        memory.
-        """
-        monkeypatch.setenv("TOONCRAFTER_S3_SECRET_ACCESS_KEY", "secret")
-        with (tmp_path / "secret").open("w") as file:
-            os.set_inheritable(file.fileno(), True)
-            told = state(dying)
-        assert set(told["environment"]) <= {"PYTHONPATH", "LC_CTYPE"}  # the second is Python's own
-        assert told["descriptors"] == {"0": "socket", "1": "socket", "2": "device"}
-        assert told["heavy"] == []
-        assert children()[0].memory_info().rss < 60 * 2**20
-        assert told["core_bytes"] == 0
-
-    def test_code_in_it_reaches_nothing(self, dying: Decoders) -> None:
-        """No file, no network, no program, and not the gateway, though it runs as the same user."""
-        if landlock_version() < 6:
-            pytest.skip(f"this kernel ({os.uname().release}) has not all the walls: Linux 6.12 has")
-        with pytest.raises(UnreadableImage) as told:
-            dying.inspect(b"attempt")
-        outcomes = json.loads(str(told.value))
-        assert len(outcomes) == 9
-        assert set(outcomes.values()) <= {"EACCES", "EPERM"}, outcomes
-
-    def test_what_a_decoder_prints_is_in_no_log(
-        self, dying: Decoders, capfd: pytest.CaptureFixture[str]
-    ) -> None:
-        """Some print what they do not understand."""
-        dying.inspect(b"print drawing")
-        assert "drawing" not in "".join(capfd.readouterr())
 
 
 class TestLife:

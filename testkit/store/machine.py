@@ -1,0 +1,306 @@
+"""Events at the job store in any order, and where every job has to be after each."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+
+from core.errors import CancelRequested, NumericalFailure, StaleClaim
+from core.records.base import SCHEMA_VERSION
+from core.records.ids import new_job_id
+from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
+from core.records.request import Priority
+from core.records.tenant import DEFAULT_TENANT
+from core.store import keys
+from core.store.roles.gateway import AsyncJobStore, Deletion, Outcome, Submission
+from core.store.roles.worker import Claim, JobStore
+from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
+from testkit.servers import RedisServer
+
+TENANTS = {
+    "acme": TENANT_LIMITS.model_copy(update={"max_queued": 3}),
+    "zoo": TENANT_LIMITS.model_copy(update={"max_running": 1}),
+    DEFAULT_TENANT: None,
+}
+
+
+class JobStoreMachine(RuleBasedStateMachine):
+    """Clients of three tenants, workers and a dispatcher take turns; a worker may hold a claim
+    after it lost it.
+    """
+
+    server: RedisServer
+    claims: Bundle[Claim] = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: dict[str, Job] = {}  # as last seen
+        self.valid: dict[str, Claim] = {}  # the claim that may write, by job
+        self.lost: dict[str, int] = {}
+        self.unwanted: set[str] = set()  # running, and to be canceled
+        self.deleted: set[str] = set()
+
+    @initialize()
+    def begin_empty(self) -> None:
+        self.server.client.flushall()
+        self.store = JobStore(self.server.url)
+        self.loop = asyncio.new_event_loop()
+        self.connection = AsyncJobStore(self.server.url)
+        self.gateways = {
+            tenant: self.connection.of(tenant, limits) for tenant, limits in TENANTS.items()
+        }
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.connection.close())
+        self.loop.close()
+        self.store._redis.close()
+
+    @rule(
+        tenant=st.sampled_from(sorted(TENANTS)),
+        priority=st.sampled_from(Priority),
+        side=st.sampled_from([128, 192, 256]),
+    )
+    def submit(self, tenant: str, priority: Priority, side: int) -> None:
+        request = generation_request(priority, width=side, height=side)
+        submission = self.loop.run_until_complete(
+            self.gateways[tenant].submit(
+                new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id=""
+            )
+        )
+        limits = TENANTS[tenant]
+        if limits and len(self._jobs(tenant, JobState.QUEUED)) == limits.max_queued:
+            assert submission == Submission(Outcome.TOO_MANY, None)
+            return
+        assert submission.view is not None
+        job = submission.view.job
+        assert job.tenant == tenant
+        self.jobs[job.id] = job
+        self.lost[job.id] = 0
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """By its caller, in any state."""
+        if not self.jobs:
+            return
+        before = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        view = self.loop.run_until_complete(self.gateways[before.tenant].cancel(before.id))
+        assert view is not None
+        if before.status is JobState.QUEUED:
+            assert view.job.status is JobState.CANCELED
+        else:
+            assert view.job == before
+        if before.status is JobState.RUNNING:
+            self.unwanted.add(before.id)
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """By its caller, in any state."""
+        if not self.jobs:
+            return
+        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        gateway = self.gateways[job.tenant]
+        outcome = self.loop.run_until_complete(gateway.delete(job.id))
+        if not job.status.is_final:
+            assert outcome is Deletion.NOT_FINISHED
+            return
+        assert outcome is Deletion.DONE
+        assert self.loop.run_until_complete(gateway.delete(job.id)) is Deletion.NOT_FOUND
+        del self.jobs[job.id]
+        self.deleted.add(job.id)
+
+    @rule(
+        target=claims,
+        worker=st.sampled_from(["a", "b"]),
+        largest=st.sampled_from([None, 192**2, 64**2]),
+    )
+    def claim(self, worker: str, largest: int | None) -> Claim | object:
+        waiting = [
+            job
+            for job in self.jobs.values()
+            if job.status is JobState.QUEUED and self._may_start(job.tenant)
+        ]
+        waiting = [job for job in waiting if largest is None or canvas_pixels(job) <= largest]
+        assert (self.store.count_ready(largest) > 0) == bool(waiting)
+        held = self.store.claim(worker, largest)
+        assert (held is None) == (not waiting)
+        if held is None:
+            return multiple()
+        lane = min((job.request.priority for job in waiting), key=list(Priority).index)
+        in_lane = [job for job in waiting if job.request.priority is lane]
+        own = [job for job in in_lane if job.tenant == held.job.tenant]
+        assert held.job.id == min(own, key=lambda job: (job.created_at, job.id)).id
+        assert self._running(held.job.tenant) == min(self._running(job.tenant) for job in in_lane)
+        self.valid[held.job.id] = held
+        return held
+
+    @rule(claim=claims)
+    def renew(self, claim: Claim) -> None:
+        if self._is_valid(claim) and claim.job.id in self.unwanted:
+            with pytest.raises(CancelRequested):
+                self.store.renew(claim)
+        else:
+            self._write(claim, lambda: self.store.renew(claim))
+
+    @rule(claim=consumes(claims))
+    def succeed(self, claim: Claim) -> None:
+        self._finish(claim, lambda: self.store.succeed(claim, [stored_output()], Timing(), MODEL))
+
+    @rule(claim=consumes(claims))
+    def fail(self, claim: Claim) -> None:
+        self._finish(
+            claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL)
+        )
+
+    @rule(claim=consumes(claims))
+    def end_canceled(self, claim: Claim) -> None:
+        if claim.job.id in self.unwanted:
+            self._finish(claim, lambda: self.store.end_canceled(claim, Timing(), MODEL))
+
+    @rule(claim=claims)
+    def give_back(self, claim: Claim) -> None:
+        self._write(claim, lambda: self.store.give_back(claim))
+        self._let_go(claim)
+
+    @rule(data=st.data())
+    def let_leases_end(self, data: st.DataObject) -> None:
+        """The dispatcher sweeps after some workers fell silent."""
+        running = sorted(self.valid)
+        silent = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
+        for job_id in silent:
+            self.server.client.zadd(keys.LEASES, {job_id: 0}, xx=True)
+        requeued, failed, _ = self.store.recover_expired_leases()
+        assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
+        for job_id in silent:
+            self.lost[job_id] += 1
+            assert (job_id in failed) == (
+                self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted
+            )
+            self._let_go(self.valid[job_id])
+
+    @rule(data=st.data(), tenant=st.sampled_from(sorted(TENANTS)))
+    def pry(self, data: st.DataObject, tenant: str) -> None:
+        """Another tenant's job is not there, and stays as it is."""
+        others = sorted(job.id for job in self.jobs.values() if job.tenant != tenant)
+        if not others:
+            return
+        job_id, gateway = data.draw(st.sampled_from(others)), self.gateways[tenant]
+        assert self.loop.run_until_complete(gateway.read(job_id)) is None
+        assert self.loop.run_until_complete(gateway.cancel(job_id)) is None
+        assert self.loop.run_until_complete(gateway.delete(job_id)) is Deletion.NOT_FOUND
+
+    def _jobs(self, tenant: str, status: JobState) -> list[Job]:
+        return [job for job in self.jobs.values() if (job.tenant, job.status) == (tenant, status)]
+
+    def _running(self, tenant: str) -> int:
+        return len(self._jobs(tenant, JobState.RUNNING))
+
+    def _may_start(self, tenant: str) -> bool:
+        limits = TENANTS[tenant]
+        return (
+            not limits or limits.max_running is None or self._running(tenant) < limits.max_running
+        )
+
+    def _is_valid(self, claim: Claim) -> bool:
+        return self.valid.get(claim.job.id) is claim
+
+    def _write(self, claim: Claim, write: Callable[[], None]) -> None:
+        """Accepted from the one valid claim of the job, refused from every other."""
+        if self._is_valid(claim):
+            write()
+        else:
+            with pytest.raises(StaleClaim):
+                write()
+
+    def _finish(self, claim: Claim, write: Callable[[], None]) -> None:
+        """As `_write`; but where this attempt's job was canceled, every end of it counts as told
+        before.
+        """
+        job = self.jobs.get(claim.job.id)
+        if job and (job.status, job.fence) == (JobState.CANCELED, claim.job.fence):
+            write()
+        else:
+            self._write(claim, write)
+        self._let_go(claim)
+
+    def _let_go(self, claim: Claim) -> None:
+        """A valid claim ends here, and with it a running job that its caller wants no more."""
+        if self._is_valid(claim):
+            del self.valid[claim.job.id]
+            if claim.job.id in self.unwanted:
+                job = self.store.get(claim.job.id)
+                assert job is not None
+                assert (job.status, job.outputs) == (JobState.CANCELED, [])
+
+    @invariant()
+    def every_record_is_right(self) -> None:
+        self._only_allowed_transitions()
+        self._each_job_in_exactly_its_sets()
+        self._each_tenant_sees_its_jobs()
+
+    def _only_allowed_transitions(self) -> None:
+        """Also: an ended job never changes, and a change raises the version."""
+        for job_id, before in self.jobs.items():
+            after = self.store.get(job_id)
+            assert after is not None
+            if after.status is not before.status:
+                assert after.status in TRANSITIONS[before.status]
+            assert (after.version > before.version) == (after != before)
+            if before.status.is_final:
+                assert after == before
+            assert (after.status is JobState.RUNNING) == (job_id in self.valid)
+            self.jobs[job_id] = after
+
+    def _each_job_in_exactly_its_sets(self) -> None:
+        client = self.server.client
+        expected: defaultdict[str, set[str]] = defaultdict(set)
+        demanded, waiting = defaultdict(set), defaultdict(set)
+        for job in self.jobs.values():
+            tenant, lane = job.tenant, keys.READY + job.request.priority
+            places = {JobState.RUNNING: [keys.LEASES]}.get(job.status, [keys.EXPIRY])
+            if job.status is JobState.QUEUED:
+                demand = f"{tenant}:{SCHEMA_VERSION}:{canvas_pixels(job)}"
+                places = [lane, f"{lane}:{tenant}", f"{lane}:{demand}"]
+                demanded[keys.DEMANDED + job.request.priority].add(demand)
+                waiting[keys.WAITING + job.request.priority].add(tenant)
+            for key in [*places, f"{keys.JOBS}{tenant}", f"{keys.JOBS}{tenant}:{job.status}"]:
+                expected[key].add(job.id)
+        if self.deleted:
+            expected[keys.TRASH] = self.deleted
+        found = {key: set(client.zrange(key, 0, -1)) for key in client.scan_iter(_type="zset")}
+        assert found == expected
+        found = {key: client.smembers(key) for key in client.scan_iter(_type="set")}
+        assert found == demanded | waiting
+        assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
+
+    def _each_tenant_sees_its_jobs(self) -> None:
+        for tenant, gateway in self.gateways.items():
+            page = self.loop.run_until_complete(gateway.page(status=None, after=None, limit=100))
+            own = [job for job in self.jobs.values() if job.tenant == tenant]
+            assert {view.job.id: view.job for view in page} == {job.id: job for job in own}
+            limits = TENANTS[tenant]
+            assert (
+                not limits
+                or limits.max_running is None
+                or self._running(tenant) <= limits.max_running
+            )
+            # how many are served before it: no less than of its own, no more than wait at all
+            places = [view.queue_position for view in page if view.queue_position is not None]
+            assert len(places) == len(self._jobs(tenant, JobState.QUEUED))
+            everybody = sum(job.status is JobState.QUEUED for job in self.jobs.values())
+            assert all(rank <= place < everybody for rank, place in enumerate(sorted(places)))
+
+
+def canvas_pixels(job: Job) -> int:
+    return job.request.width * job.request.height

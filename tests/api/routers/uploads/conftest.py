@@ -1,0 +1,16 @@
+"""The sweep that deletes uploads that nothing uses."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from core.objects.storage import ObjectStorage
+from core.store.roles.dispatcher import UpkeepStore
+from dispatcher.expiry import Expiry
+
+
+@pytest.fixture
+def sweep(storage: ObjectStorage, upkeep: UpkeepStore) -> Callable[[], None]:
+    """What the dispatcher does each second."""
+    return Expiry(upkeep, storage, threading.Event()).run

@@ -1,0 +1,25 @@
+"""Processes that decode, with tight limits."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.images.pool import Decoders
+from testkit.images.decoders import DYING, LIMITS, children
+
+
+@pytest.fixture
+def real() -> Iterator[Decoders]:
+    decoders = Decoders(LIMITS)
+    yield decoders
+    decoders.close()
+    assert children() == []
+
+
+@pytest.fixture
+def dying() -> Iterator[Decoders]:
+    """Decoders that do what they find in an image."""
+    decoders = Decoders(LIMITS, DYING)
+    yield decoders
+    decoders.close()
+    assert children() == []
