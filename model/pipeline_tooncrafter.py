@@ -17,7 +17,6 @@ from model.attention import ContextKeyValues
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef, sample_posterior
 from model.clip import preprocess_for_clip, tokenize
 from model.guidance import classifier_free_guidance
-from model.main_memory import hold_freed_memory
 from model.outputs import Conditions, NumericalError, ToonCrafterPipelineOutput, require_finite
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
@@ -159,8 +158,6 @@ class ToonCrafterPipeline(DiffusionPipeline):
         # 1. Check what was asked for
         self.check_inputs(keyframes, height, width, num_frames, sketches, output_type)
         on_stage = callback_on_stage or (lambda stage: None)
-        if self._execution_device.type == "cpu":
-            hold_freed_memory()
 
         # 2. Encode prompt and key frames
         on_stage("encoding")

@@ -1,6 +1,4 @@
-"""From settings to a runner: store, storage and pipeline, once in each child process that owns a
-device.
-"""
+"""Starts and ends a worker's two processes: the parent that watches, the child that computes."""
 
 import logging
 import os
@@ -18,23 +16,24 @@ from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.shots import canvas as shot
+from core.shots.canvas import parse_canvas
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import JobStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.metrics import worker_registry
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
+from worker.gpu.cpu import hold_freed_memory, prepare_openmp
 from worker.gpu.metrics import GpuMetrics
+from worker.watch.diagnosis import ChildMonitor
 from worker.watch.heartbeat import Heartbeat
-from worker.watch.judgement import Judge
 from worker.watch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from worker.jobs.runner import Runner
 
 TINY = "tiny"
-# a child looks at its deadline at each step; the parent only where one takes so long
+# The child checks its deadline at each step; the parent acts only if a step takes this long.
 OVERTIME = timedelta(seconds=60)
 
 log = structlog.get_logger("worker")
@@ -44,8 +43,7 @@ _watchdog: Watchdog | None = None
 
 
 def refuse_to_start_without_model() -> None:
-    """End this process where no model is named, so that nobody is served the noise of random
-    weights by accident.
+    """End this process if no model is named, so that no caller gets random weights by accident.
 
     Raises:
         SystemExit: `TOONCRAFTER_MODEL` is unset or names nothing that exists.
@@ -54,15 +52,22 @@ def refuse_to_start_without_model() -> None:
     if model is None:
         raise SystemExit(
             "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published "
-            "checkpoint file; "
-            "`tiny` is an untrained model for tests"
+            "checkpoint file; `tiny` is an untrained model for tests"
         )
     if model != TINY and not Path(model).exists():
         raise SystemExit(f"TOONCRAFTER_MODEL names {model}, which does not exist")
 
 
+def worker_name(parent_pid: int) -> str:
+    """Return the name that parent and child share: host and the parent's process id."""
+    return f"{socket.gethostname()}:{parent_pid}"
+
+
+# The child
+
+
 def runner() -> "Runner":
-    """The runner of this child process."""
+    """Return the runner of this child process."""
     if _runner is None:
         raise RuntimeError(
             "the model is not loaded: tasks run in a child of `celery worker --pool=prefork`"
@@ -73,11 +78,12 @@ def runner() -> "Runner":
 def start_child() -> None:
     """Load the model into this child process, which keeps it until it ends.
 
-    A child that cannot load ends its worker as well: Celery would start one after the other and
-    never serve a job.
+    A child that cannot load also ends its worker: Celery would start one child after the other and
+    never run a job.
     """
     global _runner  # Celery gives a child no other place to keep what it owns
     settings = Settings()
+    prepare_openmp(settings.threads)
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "worker")
     try:
@@ -89,8 +95,8 @@ def start_child() -> None:
 
 
 def build_runner(settings: Settings, worker: str) -> "Runner":
-    """Load the pipeline, announce the worker, and return what runs its jobs."""
-    # torch belongs into the child: the parent only passes messages on
+    """Load the pipeline, register the worker, and return what runs its jobs."""
+    # The parent imports no torch, which takes half a gigabyte.
     from model.checkpoint import load_pipeline
     from worker.gpu.device import (
         choose_device,
@@ -98,19 +104,24 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
         describe,
         gpu_uuid,
         require_working_device,
-        use_threads,
     )
     from worker.gpu.memory import DeviceMemory
     from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
+    from worker.jobs.rendering import ShotRenderer
     from worker.jobs.runner import Limits, Runner
 
-    store, storage = JobStore(settings.find_redis()), open_storage(settings)
+    # 1. Report that this worker is loading
+    store = JobStore(settings.find_redis())
+    storage = open_storage(settings)
     storage.ping()
-    use_threads(settings.threads)
     device = choose_device(settings.device)
+    if device == "cpu":
+        hold_freed_memory()
     heartbeat = Heartbeat(store, worker, device, _about(settings))
     heartbeat.start()
     require_working_device(device)
+
+    # 2. Load the model and place it
     begun = time.monotonic()
     loaded = load_pipeline(
         settings.model or TINY,
@@ -120,10 +131,11 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     )
     place(loaded.pipeline, device, settings.offload)
     if settings.compile:
-        compile_and_warm_up(
-            loaded.pipeline, [shot.parse_canvas(canvas) for canvas in settings.warm_canvases]
-        )
+        canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
+        compile_and_warm_up(loaded.pipeline, canvases)
     load_seconds = time.monotonic() - begun
+
+    # 3. Report that it is ready
     model = describe(loaded, device)
     heartbeat.ready(model, load_seconds, gpu_uuid(device))
     log.info(
@@ -134,20 +146,20 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     decoders = Decoders(DecoderLimits.of(settings))
-    return Runner(
-        store, storage, heartbeat, loaded.pipeline, model, load_seconds, limits, memory, decoders
-    )
+    renderer = ShotRenderer(loaded.pipeline, memory, storage, decoders)
+    return Runner(store, heartbeat, renderer, model, load_seconds, limits, memory)
 
 
 def _about(settings: Settings) -> dict[str, str]:
-    """What a worker's record shows beside its state and its model."""
+    """Return what a worker's record shows beside its state and its model."""
     limit = settings.max_canvas_pixels
     return {"host": socket.gethostname(), "max_canvas_pixels": "" if limit is None else str(limit)}
 
 
 def leave_broken_child() -> NoReturn:
-    """End this process: its device computes nothing more here. Celery starts another, which the
-    quarantine holds.
+    """End this process, whose device computes nothing more.
+
+    Celery starts another child, which claims no job while its worker is quarantined.
     """
     end_tracing()
     logging.shutdown()
@@ -155,38 +167,53 @@ def leave_broken_child() -> NoReturn:
 
 
 def end_child() -> None:
-    """This child stops in order."""
+    """End this child in order."""
     if _runner is not None:
         _runner.heartbeat.end()
     end_tracing()
 
 
+# The parent
+
+
 def start_parent() -> None:
-    """Called in the parent, before it has a child: refuse what cannot work, then watch over what
-    does.
-    """
+    """Check the settings and watch over the child; called in the parent before it has one."""
     global _watchdog  # as `_runner`, in the other process
     refuse_to_start_without_model()
     settings = Settings()
-    # Celery asks for it later, after the first lines
+    # Celery's own call comes only after the first log lines.
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "worker")
     worker, redis_url = worker_name(os.getpid()), settings.find_redis()
     check_redis_in_background(redis_url)
-    # in a container it bears the name of the one before; what was said of that is not said of this
+    # Containers reuse host name and pid; clear what Redis holds for the previous worker of this
+    # name.
     _dismiss(worker)
-    judge = Judge(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
-    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, judge, settings.job_timeout)
+    monitor = ChildMonitor(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
+    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, monitor, settings.job_timeout)
     registry = worker_registry()
-    registry.register(GpuMetrics(lambda: judge.facts.gpu if judge.facts else ""))
+    registry.register(GpuMetrics(lambda: monitor.status.gpu if monitor.status else ""))
     serve_metrics(
-        settings, registry, is_ready=lambda: bool(judge.facts and judge.facts.model_loaded)
+        settings,
+        registry,
+        is_ready=lambda: bool(monitor.status and monitor.status.model_loaded),
     )
     _watchdog.start()
 
 
+def ask_child_to_stop() -> None:
+    """Let the child end its job within the grace or give it back; Celery waits for it."""
+    settings = Settings()
+    try:
+        JobStore(settings.find_redis()).ask_to_stop(
+            worker_name(os.getpid()), settings.shutdown_grace
+        )
+    except (RedisError, RuntimeError) as error:
+        log.warning("cannot tell the child to stop, its job will end first", error=str(error))
+
+
 def end_parent() -> None:
-    """The child has ended, in order or not, and so does this process."""
+    """End this process in order, after its child."""
     if _watchdog is not None:
         _watchdog.end()
     end_tracing()
@@ -197,24 +224,4 @@ def _dismiss(worker: str) -> None:
     try:
         JobStore(Settings().find_redis()).dismiss(worker)
     except RedisError as error:
-        log.warning("cannot tell Redis that a worker is gone", error=str(error))
-
-
-def ask_child_to_stop() -> None:
-    """Called in the parent: the child ends its job within the grace or gives it back; Celery waits
-    for it.
-    """
-    settings = Settings()
-    try:
-        JobStore(settings.find_redis()).ask_to_stop(
-            worker_name(os.getpid()), settings.shutdown_grace
-        )
-    except (RedisError, RuntimeError) as error:
-        log.warning("cannot tell the child to stop, its job will end first", error=str(error))
-
-
-def worker_name(parent_pid: int) -> str:
-    """The name under which parent and child know the same worker: host and the parent's process
-    id.
-    """
-    return f"{socket.gethostname()}:{parent_pid}"
+        log.warning("cannot remove a worker from Redis", error=str(error))

@@ -1,22 +1,21 @@
-"""The one task: look for a job and run it. What is asked of Celery ends here."""
+"""The one task: look for a job and run it."""
 
 import structlog
 
 from core.store.broker import GENERATE_TASK, MESSAGE_VERSION
 from worker import bootstrap
 from worker.celery import app
-from worker.jobs.interruptions import DeviceBroken
+from worker.gpu.faults import DeviceBroken
 
 log = structlog.get_logger("worker")
 
 
 @app.task(name=GENERATE_TASK)
 def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
-    """Run the best ready job, if there is one. A message that came twice or late finds none and
-    returns.
+    """Run the best ready job; a message that came twice or late finds none and returns.
 
-    One that is no neighbouring version's may mean something else: it is acknowledged and forgotten.
-    Nothing is lost, since no job is in a message.
+    A message of another than a neighbouring version may mean something else, so it is acknowledged
+    and ignored. Nothing is lost, since no message names a job.
     """
     if abs(version - MESSAGE_VERSION) > 1:
         log.warning("message of an unknown version", version=version, known=MESSAGE_VERSION)

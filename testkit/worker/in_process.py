@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, generation_request, png
 from worker.gpu.memory import DeviceMemory
+from worker.jobs.rendering import ShotRenderer
 from worker.jobs.runner import Limits, Runner
 from worker.watch.heartbeat import Heartbeat
 
@@ -46,6 +47,7 @@ class StandInPipeline:
     device: str = "cpu"
     # the name under which diffusers' pipelines tell where they compute
     _execution_device: str = "cpu"
+    components: ClassVar[dict[str, Any]] = {}
     seen: list[dict[str, Any]] = field(default_factory=list)
     steps_done: int = 0
 
@@ -79,17 +81,8 @@ class Worker:
         self.heartbeat.ready(MODEL, load_seconds=2.5)
         limits = Limits(self.max_canvas_pixels, self.job_timeout)
         memory = DeviceMemory(self.pipeline, "cpu", "none")
-        self.runner = Runner(
-            self.store,
-            self.storage,
-            self.heartbeat,
-            self.pipeline,
-            MODEL,
-            2.5,
-            limits,
-            memory,
-            DECODERS,
-        )
+        renderer = ShotRenderer(self.pipeline, memory, self.storage, DECODERS)
+        self.runner = Runner(self.store, self.heartbeat, renderer, MODEL, 2.5, limits, memory)
 
     def run(self) -> str | None:
         return self.runner.run_next()

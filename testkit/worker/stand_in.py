@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 TROUBLE = "STAND_IN_TROUBLE"  # variable with the path of the file
 
@@ -42,6 +42,7 @@ class Pipeline:
     """Called as the real one is."""
 
     _execution_device = "cpu"
+    components: ClassVar[dict[str, Any]] = {}
 
     def __call__(self, **arguments: Any) -> SimpleNamespace:
         import numpy as np

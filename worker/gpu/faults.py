@@ -1,12 +1,10 @@
-"""What an NVIDIA driver says of a card while others compute on it: errors of the hardware, by
-NVML's events.
-"""
+"""Hardware errors of an NVIDIA card, as the driver reports them through NVML's events."""
 
 import pynvml
 import structlog
 
-# Xid errors that a program causes by itself, or its end does; the card is fine. NVIDIA's Xid
-# catalogue: 13 graphics engine exception, 31 memory page fault, 43 reset channel, 45 preemptive
+# Xid errors that a program or its end causes while the card is fine. NVIDIA's Xid catalogue:
+# 13 graphics engine exception, 31 memory page fault, 43 reset channel, 45 preemptive
 # cleanup, 68 video processor exception, 109 context switch timeout.
 PROGRAM_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 WATCHED = pynvml.nvmlEventTypeXidCriticalError | pynvml.nvmlEventTypeDoubleBitEccError
@@ -14,8 +12,12 @@ WATCHED = pynvml.nvmlEventTypeXidCriticalError | pynvml.nvmlEventTypeDoubleBitEc
 log = structlog.get_logger("worker")
 
 
+class DeviceBroken(Exception):
+    """The device computes nothing more in this process; the message says how it broke."""
+
+
 def describe_fault(event_type: int, data: int) -> str | None:
-    """An event in words; None where it says nothing against the card.
+    """Return an event in words, or None if the card is not at fault.
 
     Args:
         event_type: one of NVML's `nvmlEventType…`.
@@ -29,9 +31,7 @@ def describe_fault(event_type: int, data: int) -> str | None:
 
 
 class GpuFaults:
-    """Events of one card, by its UUID. Where there is no driver, or it tells nothing of this card,
-    none ever come.
-    """
+    """Events of one card, by its UUID; there are none without a driver that reports this card."""
 
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
@@ -48,14 +48,14 @@ class GpuFaults:
             )
             self._events = events
         except pynvml.NVMLError as error:
-            log.info("the driver tells nothing of this card", gpu=self.uuid, error=str(error))
+            log.info("the driver reports no events of this card", gpu=self.uuid, error=str(error))
 
     def next(self) -> str | None:
-        """The next fault in words, without waiting; None where there is none."""
+        """Return the next fault in words, without waiting; None if there is none."""
         while self._events is not None:
             try:
                 event = pynvml.nvmlEventSetWait_v2(self._events, 0)
-            except pynvml.NVMLError:  # mostly a timeout, which means that nothing happened
+            except pynvml.NVMLError:  # mostly a timeout: no event
                 return None
             if fault := describe_fault(event.eventType, event.eventData):
                 return fault

@@ -1,10 +1,9 @@
-"""The device's memory: what to do when a job does not fit, and which canvas would."""
+"""Retries a job that does not fit the device's memory, and finds a canvas that would."""
 
 import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -12,21 +11,20 @@ import torch
 
 from core.errors import OutOfMemory
 from core.settings import Offload
-from core.shots.canvas import CANVAS_MULTIPLE, MAX_SIDE, MIN_AREA_RATIO, MIN_SIDE, Size
-from worker.jobs.interruptions import DeviceBroken
+from core.shots.canvas import Size, canvases_within, nearest_canvas
+from worker.gpu.faults import DeviceBroken
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
-# elements of a decoder layer at once: an eighth of what a GPU works best with
-LOW_MEMORY_CHUNK = 2**22
-UNMEASURED_SHARE = 0.5  # of the canvas, where the device does not tell how much was missing
+LOW_MEMORY_CHUNK = 2**22  # elements of a decoder layer at once: an eighth of a GPU's best
+UNMEASURED_SHARE = 0.5  # of the canvas, if the device does not report how much was missing
 
-# What allocators say that raise a plain RuntimeError: CUDA's runtime and its libraries, Apple's
+# Messages of allocators that raise a plain RuntimeError: CUDA's runtime and libraries, Apple's
 # MPS, the CPU.
 _ALLOCATION_FAILED = re.compile(
-    r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|MPS backend out of memory"
-    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED"
+    r"|MPS backend out of memory|DefaultCPUAllocator: (can't allocate|not enough) memory"
 )
 _TRIED = re.compile(r"Tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)")
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -37,41 +35,26 @@ log = structlog.get_logger("worker")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, whichever library tried it."""
+    """Return whether an allocation failed, in whichever library."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and bool(_ALLOCATION_FAILED.search(str(error)))
 
 
 def canvas_that_fits(canvas: Size, share: float) -> Size | None:
-    """The canvas to try instead of one that did not fit.
-
-    Of all canvases with 75 to 100 % of the area that there is memory for, the one nearest in aspect
-    ratio; ties go to the larger.
+    """Return the canvas to try instead of one that did not fit; None if not even the smallest does.
 
     Args:
         canvas: what was too large.
-        share: of its area, 0 to 1.
-
-    Returns:
-        Sides are multiples of 64, the area is smaller than the canvas's; None where even the
-        smallest is too large.
+        share: of its area, 0 to 1, for which there is memory.
     """
-    area = min(canvas.width * canvas.height * share, canvas.width * canvas.height - 1)
-    sides = range(MIN_SIDE, MAX_SIDE + 1, CANVAS_MULTIPLE)
-    smaller = [Size(width, height) for width in sides for height in sides if width * height <= area]
-    largest = max((size.width * size.height for size in smaller), default=0)
-
-    def distance(size: Size) -> tuple[Fraction, int]:
-        ratios = size.width * canvas.height, size.height * canvas.width
-        return Fraction(max(ratios), min(ratios)), -size.width * size.height
-
-    near = [size for size in smaller if size.width * size.height >= MIN_AREA_RATIO * largest]
-    return min(near, key=distance, default=None)
+    area = canvas.width * canvas.height
+    smaller = canvases_within(min(area * share, area - 1))
+    return nearest_canvas(canvas, smaller) if smaller else None
 
 
 def out_of_memory(canvas: Size, share: float) -> OutOfMemory:
-    """The error of a job of whose canvas only a share would have fitted."""
+    """Return the error of a job of whose canvas only a share would have fitted."""
     said = f"a canvas of {canvas.width}x{canvas.height} does not fit into the device's memory"
     smaller = canvas_that_fits(canvas, share)
     if smaller is None:
@@ -80,7 +63,7 @@ def out_of_memory(canvas: Size, share: float) -> OutOfMemory:
 
 
 class DeviceMemory:
-    """The memory that a pipeline's parts and its jobs share.
+    """The device memory that a pipeline's parts and its jobs share.
 
     Args:
         pipeline: placed on the device as `offload` says.
@@ -95,15 +78,15 @@ class DeviceMemory:
         self._is_cuda = device.startswith("cuda")
 
     def fit(self, canvas: Size, compute: Callable[[], T]) -> T:
-        """Compute; what does not fit is tried once more in the low-memory mode.
+        """Compute, and try once more in the low-memory mode if memory runs out.
 
         Args:
             canvas: of the job, for the error.
             compute: may be called twice.
 
         Raises:
-            OutOfMemory: it does not fit there either; the detail names a canvas that may.
-            DeviceBroken: the model did not fit back after that.
+            OutOfMemory: it does not fit that mode either; the detail names a canvas that may.
+            DeviceBroken: the model did not fit back afterwards.
         """
         try:
             return compute()
@@ -111,7 +94,7 @@ class DeviceMemory:
             if not is_out_of_memory(error):
                 raise
             log.warning("out of memory, once more in the low-memory mode", error=str(error))
-        # outside of the handler, whose traceback holds what was computed so far
+        # Outside of the handler, whose traceback refers to what was computed so far.
         with self.low_memory_mode():
             try:
                 return compute()
@@ -124,27 +107,23 @@ class DeviceMemory:
         raise out_of_memory(canvas, share)
 
     def begin_job(self) -> None:
-        """Begin to measure a job's peak."""
+        """Start measuring a job's peak."""
         if self._is_cuda:
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak_bytes(self) -> int:
-        """The most that torch held since `begin_job`; 0 where the device does not tell."""
+        """Return the most that torch held since `begin_job`; 0 if the device does not report it."""
         return torch.cuda.max_memory_allocated(self.device) if self._is_cuda else 0
 
     def free(self) -> None:
-        """Give back what nothing refers to any more. Leave the handler of the error first: its
-        traceback refers.
-        """
+        """Release what nothing refers to. Leave an error's handler first: its traceback refers."""
         gc.collect()
         if self._is_cuda:
             torch.cuda.empty_cache()
 
     @contextmanager
     def low_memory_mode(self) -> Iterator[None]:
-        """Have one part of the model at a time on the device, and decode in small pieces. Slower;
-        the frames stay.
-        """
+        """Keep one part of the model on the device at a time and decode in small pieces: slower."""
         pipeline = self._pipeline
         chunk, pipeline.vae.chunk_elements = pipeline.vae.chunk_elements, LOW_MEMORY_CHUNK
         if is_whole := self._offload in ("none", "encoders"):
@@ -163,19 +142,18 @@ class DeviceMemory:
         self._pipeline.remove_all_hooks()
         try:
             self._pipeline.to(self.device)
-        except RuntimeError as error:  # another process took the room meanwhile
+        except RuntimeError as error:  # another process took the memory meanwhile
             raise DeviceBroken(f"the model does not fit back on {self.device}") from error
         self._pipeline.offload_encoders = self._offload == "encoders"
 
     def share_that_fits(self, words: str) -> float:
-        """How much of a job's canvas would have fitted, 0 to 1.
+        """Return how much of a job's canvas would have fitted, 0 to 1; rather too much.
 
         What a job needs beside the weights grows with the area. It needed more than its peak, by at
-        least the allocation that failed; how much more nobody knows, so the answer is rather too
-        large than too small.
+        least the allocation that failed.
 
         Args:
-            words: of the error that the allocation raised, in low-memory mode. The error itself
+            words: of the error that the allocation raised in low-memory mode; the error itself
                 would keep memory.
         """
         if not self._is_cuda:
@@ -189,7 +167,7 @@ class DeviceMemory:
         return max(0.0, available - weights) / max(1.0, wanted - weights)
 
     def _largest_part(self) -> int:
-        """Bytes of the weights that lie on the device at one time."""
+        """Return the bytes of weights that are on the device at one time."""
         if self._offload == "group":
             return 0
         parts = (

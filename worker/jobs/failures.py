@@ -1,4 +1,8 @@
-"""From what can go wrong while a job runs to the codes that its record tells."""
+"""Translates what goes wrong while a job runs: which errors end the job, and which only an attempt.
+
+A JobFailed of `core.errors` ends the job. DeviceBroken and WorkerStops end an attempt only, and
+the job waits again.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,23 +20,24 @@ from core.errors import (
     Unavailable,
 )
 from model.pipeline_tooncrafter import NumericalError
-from worker.jobs.interruptions import DeviceBroken, WorkerStops
+from worker.gpu.faults import DeviceBroken
+from worker.jobs.progress import WorkerStops
 
 log = structlog.get_logger("worker")
 
 
 @contextmanager
 def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[None]:
-    """Turn errors into the ends of a job.
+    """Translate errors of a job.
 
     Args:
-        require_working_device: raises where the device fails at a small known task. Asked after
-            every error that has no other explanation, since what a broken device raises differs by
+        require_working_device: raises if the device fails at a small known task. It is called after
+            every error without another explanation, since what a broken device raises differs by
             driver, library and time.
 
     Raises:
-        JobFailed: the job is to end with this error.
-        DeviceBroken: not the job, the device is at fault, as far as one can see.
+        JobFailed: the job has to end with this error.
+        DeviceBroken: the device is at fault.
     """
     try:
         yield
@@ -45,13 +50,13 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
         raise StorageFailed("a keyframe could not be read or a result not be written") from error
     except Exception as error:
         log.exception("unexpected error in a job")
-        _blame_device(require_working_device, error)
+        _check_device(require_working_device, error)
         raise InternalFailure(
             "an unexpected error; the service's log has it under this job's id"
         ) from error
 
 
-def _blame_device(require_working_device: Callable[[], None], error: Exception) -> None:
+def _check_device(require_working_device: Callable[[], None], error: Exception) -> None:
     try:
         require_working_device()
     except Exception as broken:
@@ -59,5 +64,6 @@ def _blame_device(require_working_device: Callable[[], None], error: Exception) 
 
 
 def _first_line(error: Exception) -> str:
-    """CUDA's errors bring paragraphs of advice."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    """Return an error without the paragraphs of advice that CUDA adds."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

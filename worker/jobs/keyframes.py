@@ -1,4 +1,4 @@
-"""A job's drawings, from the storage into the model's hands."""
+"""Reads a job's keyframes from the object storage."""
 
 import hashlib
 
@@ -14,28 +14,25 @@ from core.records.request import StoredImage
 
 
 def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list[NDArray[np.uint8]]:
-    """The drawings as `(height, width, 3)`, RGB, each of its own size.
+    """Return the drawings as RGB `(height, width, 3)`, each of its own size.
 
-    The gateway has judged these very bytes. They are decoded in a process of its own all the same:
-    what a hole in a decoder lets run need not make a fuss when it is judged.
+    The gateway has decoded the same bytes. They are decoded in a process of their own again: code
+    that an image runs in a decoder need not show itself the first time.
 
     Raises:
-        StorageFailed: an object is not the one that was judged.
-        NotFound: an object is gone.
-        Unavailable: the storage does not answer, or no process can be made that decodes.
-        UnreadableImage: it was judged by another version.
+        StorageFailed: an object is not the one that the gateway accepted.
+        NotFound: an object is missing.
+        Unavailable: the storage does not answer, or no decoding process can be started.
+        UnreadableImage: another version of the service accepted it.
     """
-    return [
-        _read(image_key(job, key.image), key.image, storage, decoders)
-        for key in job.request.keyframes
-    ]
+    return [_read(job, keyframe.image, storage, decoders) for keyframe in job.request.keyframes]
 
 
 def _read(
-    key: str, image: StoredImage, storage: ObjectStorage, decoders: Decoders
+    job: Job, image: StoredImage, storage: ObjectStorage, decoders: Decoders
 ) -> NDArray[np.uint8]:
-    data = storage.get(key)
+    data = storage.get(image_key(job, image))
     if hashlib.sha256(data).hexdigest() != image.sha256:
-        raise StorageFailed("a keyframe in the storage is not the one that was judged")
+        raise StorageFailed("a keyframe in the storage is not the one that was accepted")
     drawing = decoders.draw(data)
     return np.frombuffer(drawing.pixels, np.uint8).reshape(drawing.height, drawing.width, 3)

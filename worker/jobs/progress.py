@@ -1,6 +1,4 @@
-"""What a running job tells: its stage, its step, how long it will take; and whether it may go
-on.
-"""
+"""Progress of one attempt: its stage and step, its remaining time, and whether it may go on."""
 
 import time
 from datetime import timedelta
@@ -8,15 +6,14 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import DeadlineExceeded, StaleClaim
+from core.errors import CancelRequested, DeadlineExceeded, StaleClaim
 from core.records.job import Progress, Stage, Timing
 from core.store.roles.worker import Claim, JobStore
-from worker.jobs.interruptions import WorkerStops
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 
-# Percent of a job that is done when a stage begins: shares of a 50-step job of the published model
-# on a GPU.
+# Percent of a job that is done when a stage begins, for a 50-step job of the published model on a
+# GPU.
 _BEGINS_AT = {
     Stage.LOADING: 0.0,
     Stage.ENCODING: 1.0,
@@ -30,10 +27,12 @@ _DENOISING_SPAN = _BEGINS_AT[Stage.DECODING] - _BEGINS_AT[Stage.DENOISING]
 log = structlog.get_logger("worker")
 
 
+class WorkerStops(Exception):
+    """The worker was asked to stop and this job would not end in time: it has to be given back."""
+
+
 class JobProgress:
-    """Follows one attempt through its stages. `begin` and `step` raise when the attempt may not go
-    on.
-    """
+    """Follows one attempt through its stages. Its methods raise when the attempt may not go on."""
 
     def __init__(
         self,
@@ -53,29 +52,29 @@ class JobProgress:
         self._stage = Stage.LOADING
         self._stage_started = self._started
         self._seconds = dict.fromkeys(Stage, 0.0)
+        self._eta: float | None = None
 
     def begin(self, stage: Stage) -> None:
         """Enter a stage.
 
         Raises:
             StaleClaim: the job is no longer this attempt's.
-            CancelRequested: the caller wants it no more.
+            CancelRequested: the caller canceled it.
             DeadlineExceeded: this attempt has taken longer than any may.
             WorkerStops: the job has to be given back.
         """
         self._close_stage()
         self._trace.begin(stage)
         self._stage = stage
-        self._publish(
-            step=0 if stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING) else self._steps
-        )
+        before_steps = stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING)
+        self._publish(step=0 if before_steps else self._steps)
 
     def step(self, done: int) -> None:
-        """So many denoising steps are done; raises as `begin` does."""
+        """Note that this many denoising steps are done; raises as `begin` does."""
         self._publish(step=done)
 
     def timing(self, model_load_seconds: float) -> Timing:
-        """The seconds so far."""
+        """Return the seconds so far."""
         self._close_stage()
         job = self._claim.job
         waited = (job.started_at - job.created_at).total_seconds() if job.started_at else 0.0
@@ -90,6 +89,18 @@ class JobProgress:
             upload_seconds=round(self._seconds[Stage.UPLOADING], 3),
         )
 
+    def check(self) -> None:
+        """Raise as `begin` does; costs nothing, so it is called between parts of a step."""
+        if self._heartbeat.lost_the_job:
+            raise StaleClaim(f"{self._claim.job.id} was given to another worker")
+        if self._heartbeat.cancel_requested:
+            raise CancelRequested
+        if time.monotonic() - self._started > self._timeout.total_seconds():
+            raise DeadlineExceeded.after(self._timeout)
+        left = self._heartbeat.seconds_to_stop
+        if left is not None and (self._eta is None or self._eta > left):
+            raise WorkerStops
+
     def _close_stage(self) -> None:
         now = time.monotonic()
         self._seconds[self._stage] += now - self._stage_started
@@ -99,33 +110,20 @@ class JobProgress:
         percent = _BEGINS_AT[self._stage]
         if self._stage is Stage.DENOISING:
             percent += _DENOISING_SPAN * step / self._steps
-        eta = self._eta(percent) if step else None
+        elapsed = time.monotonic() - self._started
+        self._eta = round(elapsed * (100.0 - percent) / percent, 1) if step else None
         self._heartbeat.reached(self._stage, step)
-        self._check_whether_to_go_on(eta)
+        self.check()
         progress = Progress(
             stage=self._stage,
             step=step,
             steps=self._steps,
             percent=round(percent, 1),
-            eta_seconds=eta,
+            eta_seconds=self._eta,
         )
         try:
             self._store.renew(self._claim, progress)
             self._heartbeat.renewed()
-        except (
-            RedisError
-        ) as error:  # news may be lost; the lease tells whether the job still is ours
+        except RedisError as error:
+            # Progress may be lost; the lease tells whether the job is still this worker's.
             log.warning("progress did not reach Redis", error=str(error))
-
-    def _eta(self, percent: float) -> float:
-        elapsed = time.monotonic() - self._started
-        return round(elapsed * (100.0 - percent) / percent, 1)
-
-    def _check_whether_to_go_on(self, eta: float | None) -> None:
-        if self._heartbeat.lost_the_job:
-            raise StaleClaim(f"{self._claim.job.id} was given to another worker")
-        if time.monotonic() - self._started > self._timeout.total_seconds():
-            raise DeadlineExceeded.after(self._timeout)
-        left = self._heartbeat.seconds_to_stop
-        if left is not None and (eta is None or eta > left):
-            raise WorkerStops

@@ -1,8 +1,6 @@
-"""A thread that keeps the lease of the running job and tells the service that this worker lives,
-each second.
+"""A thread that renews the lease of the running job and reports this worker, each second.
 
-It shares the process with the computation, so a process that hangs as a whole loses its lease, as
-it should.
+It shares the process with the computation, so a process that hangs as a whole loses its lease.
 """
 
 import os
@@ -19,22 +17,21 @@ from core.records.base import SCHEMA_VERSION
 from core.records.job import Stage, Timing
 from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, JobStore
-from worker.watch.facts import AttemptEnd, Facts, FactsSender
+from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
-INTERVAL_SECONDS = 1.0  # a fifth of the lease: four beats may be lost
+INTERVAL_SECONDS = 1.0  # a fifth of the lease: four heartbeats may be lost
 
 log = structlog.get_logger("worker")
 
 
 class Heartbeat:
-    """Reports to store and parent from a thread of its own; the running job asks it whether to go
-    on.
+    """Reports to Redis and to the parent; the running job asks it whether to go on.
 
     Args:
-        store: where this worker is listed.
+        store: where this worker is registered.
         worker: its name.
         device: as torch names it.
-        about: what else its record shows: host, limits.
+        about: further fields of its record: host, limits.
     """
 
     def __init__(
@@ -47,108 +44,140 @@ class Heartbeat:
         self.worker = worker
         self._store = store
         self._about = {"device": device, "schema": str(SCHEMA_VERSION), **(about or {})}
-        self._facts = Facts(os.getpid(), device)
-        self._sender = FactsSender()
-        self._ready = False
+        self._status = ChildStatus(os.getpid(), device)
+        self._sender = StatusSender()
+        self._state = WorkerState.LOADING
         self._claim: Claim | None = None
-        self._stale = False
+        self._lost_claim: Claim | None = None
+        self._canceled_claim: Claim | None = None
         self._renewed_at = 0.0  # by time.monotonic()
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat; this worker is loading its model."""
-        self._tell()
+        """Begin to report; this worker is loading its model."""
+        self._report_or_log()
         self._thread.start()
 
     def ready(self, model: ModelInfo, load_seconds: float, gpu: str = "") -> None:
-        """The model is loaded; `gpu` is the card's UUID, where there is one."""
+        """Report that the model is loaded; `gpu` is the card's UUID, if there is one."""
         self._about |= {
             "model": model.model_dump_json(),
             "model_load_seconds": f"{load_seconds:.3f}",
         }
-        self._facts = replace(self._facts, gpu=gpu, model_loaded=True, load_seconds=load_seconds)
+        self._status = replace(self._status, gpu=gpu, model_loaded=True, load_seconds=load_seconds)
         self._store.report_load(self.worker, model, load_seconds)
-        self._ready = True
-        self._tell()
+        self._state = WorkerState.IDLE
+        self._report_or_log()
 
     def end(self) -> None:
-        """Stop beating; the worker vanishes from the list of live ones."""
+        """Stop reporting, and remove the worker from the list of live ones."""
         self._ended.set()
         self._thread.join(timeout=INTERVAL_SECONDS * 2)
         self._store.dismiss(self.worker)
         self._sender.close()
 
     def hold(self, claim: Claim) -> None:
-        """From now on renew this job's lease too."""
-        self._stale, self._claim = False, claim
+        """Renew this job's lease from now on."""
+        self._claim = claim
         job = claim.job
-        facts = replace(self._facts, job=job.id, fence=job.fence)
-        self._facts = replace(
-            facts, request_id=job.request_id, tenant=job.tenant, attempt=job.attempts
+        self._status = replace(
+            self._status,
+            job=job.id,
+            fence=job.fence,
+            request_id=job.request_id,
+            tenant=job.tenant,
+            attempt=job.attempts,
         )
-        self._tell()
+        self._report_or_log()
+
+    def release(self) -> None:
+        """Renew no lease: the job has ended."""
+        self._claim = None
+        self._status = replace(
+            self._status, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0
+        )
+        self._report_or_log()
 
     def renewed(self) -> None:
-        """The job's progress was told and its lease renewed with it; a beat that comes soon after
-        need not do it.
-        """
+        """Note that the lease was renewed with the job's progress: the next heartbeat need not."""
         self._renewed_at = time.monotonic()
 
     def reached(self, stage: Stage, step: int) -> None:
-        """How far the job is, for the parent, which ends a process that gets no further."""
-        self._facts = replace(self._facts, stage=stage, step=step)
-        self._sender.send(self._facts)
+        """Report how far the job is to the parent, which ends a process that makes no progress."""
+        self._status = replace(self._status, stage=stage, step=step)
+        self._sender.send(self._status)
 
-    def ended(self, outcome: str, timing: Timing | None = None, peak_memory_bytes: int = 0) -> None:
-        """An attempt is over, or there was none, for the metrics of this worker."""
-        self._sender.send(
-            AttemptEnd(outcome, timing.model_dump() if timing else {}, peak_memory_bytes)
-        )
+    def attempt_ended(
+        self, outcome: str, timing: Timing | None = None, peak_memory_bytes: int = 0
+    ) -> None:
+        """Report the end of an attempt, or a message without a job, for the worker's metrics."""
+        seconds = timing.model_dump() if timing else {}
+        self._sender.send(AttemptEnd(outcome, seconds, peak_memory_bytes))
 
-    def release(self) -> None:
-        """The job has ended; the slot is free."""
-        self._claim = None
-        self._facts = replace(
-            self._facts, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0
-        )
-        self._tell()
+    def wait_for_storage(self, seconds: float) -> bool:
+        """Wait, reported as paused; return whether this worker was asked to stop meanwhile."""
+        if not self._status.waits_for_storage:
+            self._set_waits_for_storage(True)
+        until = time.monotonic() + seconds
+        while self._stop_at is None and time.monotonic() < until:
+            self._ended.wait(min(0.2, seconds))
+        return self._stop_at is not None
+
+    def storage_is_back(self) -> None:
+        """Report that this worker takes jobs again."""
+        if self._status.waits_for_storage:
+            self._set_waits_for_storage(False)
 
     @property
     def place(self) -> str:
         """Host and device, which outlive this process."""
-        return self._facts.place
+        return self._status.place
 
     @property
     def lost_the_job(self) -> bool:
-        """Whether somebody else was given the job meanwhile."""
-        return self._stale
+        """Whether another worker was given the job."""
+        return self._claim is not None and self._lost_claim is self._claim
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the caller canceled the job."""
+        return self._claim is not None and self._canceled_claim is self._claim
 
     @property
     def seconds_to_stop(self) -> float | None:
-        """How long this worker may still compute, once it was asked to stop."""
+        """How long this worker may still compute; None unless it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
 
-    def _tell(self) -> None:
+    def _set_waits_for_storage(self, waits: bool) -> None:
+        self._status = replace(self._status, waits_for_storage=waits)
+        self._about["reason"] = "the object storage does not answer" if waits else ""
+        self._report_or_log()
+
+    def _report_or_log(self) -> None:
         try:
             self._report()
-        except RedisError as error:  # the next beat says it again; a claimed job has to run or to be given up meanwhile
-            log.warning("cannot report the state of the slot", error=str(error))
+        except RedisError as error:
+            # The next heartbeat reports again, and a claimed job has to run meanwhile.
+            log.warning("cannot report the state of the worker", error=str(error))
 
     def _report(self) -> None:
-        """The whole record: Redis may have been away for longer than it lives."""
-        self._sender.send(self._facts)
+        """Send the whole record: Redis may have lost it meanwhile."""
+        self._sender.send(self._status)
         claim = self._claim
-        busy = WorkerState.BUSY if claim else WorkerState.IDLE
-        state = busy if self._ready else WorkerState.LOADING
+        state = self._state
+        if state is WorkerState.IDLE and claim:
+            state = WorkerState.BUSY
+        elif state is WorkerState.IDLE and self._status.waits_for_storage:
+            state = WorkerState.PAUSED
         left = self._store.report(
             self.worker, state=state, job=claim.job.id if claim else "", **self._about
         )
         if left is not None:
             self._stop_at = time.monotonic() + left.total_seconds()
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):
             claim = self._claim
             try:
@@ -156,8 +185,8 @@ class Heartbeat:
                 if claim and time.monotonic() - self._renewed_at > INTERVAL_SECONDS / 2:
                     self._store.renew(claim)
             except CancelRequested:
-                continue  # the computing thread is told at its next step
+                self._canceled_claim = claim
             except StaleClaim:
-                self._stale = claim is self._claim  # an ended job's claim is stale too, and no news
+                self._lost_claim = claim
             except RedisError as error:
                 log.warning("heartbeat did not reach Redis", error=str(error))

@@ -16,7 +16,7 @@ from core.telemetry.metrics import (
     STEPS,
     WORKER_BUSY,
 )
-from worker.watch.facts import AttemptEnd, Facts
+from worker.watch.status import AttemptEnd, ChildStatus
 
 EMPTY = "empty"  # outcome of a message that found no job
 STAGES = ("encode", "denoise", "decode", "export", "upload")
@@ -27,21 +27,21 @@ class WorkerMetrics:
     """Turns news of the child into metrics."""
 
     def __init__(self) -> None:
-        self._before: Facts | None = None
+        self._before: ChildStatus | None = None
 
-    def show(self, facts: Facts) -> None:
+    def show(self, status: ChildStatus) -> None:
         """What the child does now, and the steps that it made since it was heard of last."""
-        MODEL_LOADED.set(facts.model_loaded)
-        if facts.model_loaded:
-            MODEL_LOAD_SECONDS.set(facts.load_seconds)
-        WORKER_BUSY.set(bool(facts.job))
-        before, self._before = self._before, facts
+        MODEL_LOADED.set(status.model_loaded)
+        if status.model_loaded:
+            MODEL_LOAD_SECONDS.set(status.load_seconds)
+        WORKER_BUSY.set(bool(status.job))
+        before, self._before = self._before, status
         same = before is not None and (before.pid, before.job, before.fence) == (
-            facts.pid,
-            facts.job,
-            facts.fence,
+            status.pid,
+            status.job,
+            status.fence,
         )
-        STEPS.inc(max(0, facts.step - (before.step if before and same else 0)))
+        STEPS.inc(max(0, status.step - (before.step if before and same else 0)))
 
     def forget(self) -> None:
         """The child is gone, and with it its model."""

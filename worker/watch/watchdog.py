@@ -1,9 +1,7 @@
-"""The parent's eye on its child: a thread that ends a child which hangs, and says in Redis what
-becomes of its job.
+"""A thread of the parent that ends a child which hangs, and records what became of its job.
 
-A child that hangs cannot do this itself: its heartbeat either stands still too, or beats on beside
-a kernel that never ends. The parent computes nothing, so it always answers; it also holds the facts
-of its worker for whoever asks.
+A child that hangs cannot do this itself: its heartbeat has stopped too, or goes on beside a kernel
+that never ends. The parent computes nothing, so it always answers.
 """
 
 import os
@@ -21,9 +19,9 @@ from core.records.job import Timing
 from core.store.roles.worker import Claim, JobStore
 from core.telemetry.lost_attempts import trace_lost_attempt
 from worker.gpu.faults import GpuFaults
-from worker.watch.facts import AttemptEnd, Facts, FactsReceiver
-from worker.watch.judgement import Judge, Trouble, Verdict
+from worker.watch.diagnosis import ChildMonitor, Diagnosis, Trouble
 from worker.watch.metrics import WorkerMetrics
+from worker.watch.status import AttemptEnd, ChildStatus, StatusReceiver
 
 LOOK_SECONDS = 1.0
 
@@ -31,132 +29,145 @@ log = structlog.get_logger("worker")
 
 
 class Watchdog:
-    """Listens to the child and acts on verdicts.
+    """Receives the child's reports and acts on what the monitor diagnoses.
 
     Args:
         open_store: called in the thread, once Redis is needed.
         worker: name of this worker.
-        judge: decides when.
-        job_timeout: what an attempt that is overdue is told.
+        monitor: decides when the child has to end.
+        job_timeout: named in the error of an attempt that is overdue.
     """
 
     def __init__(
-        self, open_store: Callable[[], JobStore], worker: str, judge: Judge, job_timeout: timedelta
+        self,
+        open_store: Callable[[], JobStore],
+        worker: str,
+        monitor: ChildMonitor,
+        job_timeout: timedelta,
     ) -> None:
         self._open_store = open_store
         self._worker = worker
         self._job_timeout = job_timeout
-        self._judge = judge
+        self._monitor = monitor
         self._gpu = GpuFaults("")
         self._metrics = WorkerMetrics()
-        self._receiver = FactsReceiver()
+        self._receiver = StatusReceiver()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     @property
-    def facts(self) -> Facts | None:
-        """What the child told last; None before its first word and after its end."""
-        return self._judge.facts
+    def status(self) -> ChildStatus | None:
+        """The child's last report; None before its first one and after its end."""
+        return self._monitor.status
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
 
     def end(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._ended.set()
         self._thread.join(timeout=LOOK_SECONDS * 2)
         self._receiver.close()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while not self._ended.is_set():
-            for news in self._receiver.receive(LOOK_SECONDS):
-                if isinstance(news, AttemptEnd):
-                    self._metrics.count(news)
-                    continue
-                self._metrics.show(news)
-                self._judge.hear(news, time.monotonic())
-                if news.gpu != self._gpu.uuid:
-                    self._gpu = GpuFaults(news.gpu)
-            if (facts := self._judge.facts) and facts.job and _has_died(facts.pid):
-                self._judge.forget()
-                self._metrics.forget()
-                self._mourn(facts)
-            elif verdict := self._judge.verdict(time.monotonic(), self._gpu.next()):
-                self._judge.forget()
-                self._metrics.forget()
-                self._act(verdict)
+            for report in self._receiver.receive(LOOK_SECONDS):
+                if isinstance(report, AttemptEnd):
+                    self._metrics.count(report)
+                else:
+                    self._take(report)
+            self._look()
 
-    def _act(self, verdict: Verdict) -> None:
-        facts = verdict.facts
-        if not _kill_child(facts.pid):
+    def _take(self, status: ChildStatus) -> None:
+        self._metrics.show(status)
+        self._monitor.observe(status, time.monotonic())
+        if status.gpu != self._gpu.uuid:
+            self._gpu = GpuFaults(status.gpu)
+
+    def _look(self) -> None:
+        """End a child that hangs; return the job of one that died."""
+        status = self._monitor.status
+        if status and status.job and _has_died(status.pid):
+            self._forget()
+            self._return_job(status)
+        elif diagnosis := self._monitor.diagnose(time.monotonic(), self._gpu.next()):
+            self._forget()
+            self._act_on(diagnosis)
+
+    def _forget(self) -> None:
+        self._monitor.forget()
+        self._metrics.forget()
+
+    def _act_on(self, diagnosis: Diagnosis) -> None:
+        status = diagnosis.status
+        if not _kill_child(status.pid):
             return
         log.error(
             "child ended",
-            reason=verdict.words,
-            stage=facts.stage,
-            device=facts.device,
-            **facts.whose,
+            reason=diagnosis.reason,
+            stage=status.stage,
+            device=status.device,
+            **status.log_fields,
         )
-        while not self._try_to_write(facts, lambda: self._write(verdict)) and not self._ended.wait(
-            LOOK_SECONDS
-        ):
-            pass
+        while not self._try_to_write(status, lambda: self._record(diagnosis)):
+            if self._ended.wait(LOOK_SECONDS):
+                return
 
-    def _mourn(self, facts: Facts) -> None:
-        """A child died with a job: its lease need not run out first. If this is not told, it
-        does.
-        """
-        log.error("child died", stage=facts.stage, device=facts.device, **facts.whose)
-        self._try_to_write(facts, lambda: self._end_lease(facts))
+    def _return_job(self, status: ChildStatus) -> None:
+        """End the lease of a dead child's job at once; if Redis is away, it expires by itself."""
+        log.error("child died", stage=status.stage, device=status.device, **status.log_fields)
+        self._try_to_write(status, lambda: self._end_lease(status))
 
-    def _end_lease(self, facts: Facts) -> None:
+    def _end_lease(self, status: ChildStatus) -> None:
         store = self._open_store()
-        if job := store.get(facts.job):
-            store.end_lease(Claim(job.model_copy(update={"fence": facts.fence})))
+        if job := store.get(status.job):
+            store.end_lease(Claim(job.model_copy(update={"fence": status.fence})))
 
-    def _try_to_write(self, facts: Facts, write: Callable[[], None]) -> bool:
-        """Whether what became of the attempt is written, or is no longer this worker's to write."""
+    def _try_to_write(self, status: ChildStatus, write: Callable[[], None]) -> bool:
+        """Return whether the attempt's end is written, or no longer this worker's to write."""
         try:
             write()
         except StaleClaim:
-            log.info("the job was another worker's already", **facts.whose)
+            log.info("another worker has the job already", **status.log_fields)
         except RedisError as error:
             log.warning(
-                "cannot say what became of the job, trying again", error=str(error), **facts.whose
+                "cannot record the end of an attempt, trying again",
+                error=str(error),
+                **status.log_fields,
             )
             return False
         return True
 
-    def _write(self, verdict: Verdict) -> None:
-        store, facts = self._open_store(), verdict.facts
-        job = store.get(facts.job) if facts.job else None
+    def _record(self, diagnosis: Diagnosis) -> None:
+        store = self._open_store()
+        status = diagnosis.status
+        job = store.get(status.job) if status.job else None
         if job is None:
-            if verdict.is_sick:
-                store.quarantine(self._worker, verdict.words)
+            if diagnosis.is_sick:
+                store.quarantine(self._worker, diagnosis.reason)
             return
-        claim = Claim(job.model_copy(update={"fence": facts.fence}))
-        if verdict.is_sick:
-            store.report_sick(claim, self._worker, facts.place, verdict.words)
-        elif verdict.trouble is Trouble.OVERDUE:
+        claim = Claim(job.model_copy(update={"fence": status.fence}))
+        if diagnosis.is_sick:
+            store.report_sick(claim, self._worker, status.place, diagnosis.reason)
+        elif diagnosis.trouble is Trouble.OVERDUE:
             store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
         else:
             store.give_back(claim)
-        if job.fence == facts.fence:  # else it is another attempt's by now
-            begun, code = job.started_at, verdict.trouble.value
+        if job.fence == status.fence:  # otherwise it is another attempt's by now
             trace_lost_attempt(
                 job.id,
                 job.traceparent,
                 job.attempts,
                 self._worker,
-                begun,
+                job.started_at,
                 outcome="ended",
-                code=code,
+                code=diagnosis.trouble.value,
             )
 
 
 def _has_died(pid: int) -> bool:
-    """Whether a child of this process is dead, buried by Celery or not yet."""
+    """Whether a child of this process is dead, reaped by Celery or not yet."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
@@ -164,9 +175,7 @@ def _has_died(pid: int) -> bool:
 
 
 def _kill_child(pid: int) -> bool:
-    """Whether there was a child of this process with that id; Celery may have replaced it, and
-    others bear the id.
-    """
+    """Kill a child of this process; return False if that id is no longer a child's."""
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         os.kill(pid, signal.SIGKILL)

@@ -51,6 +51,7 @@ class StandInPipeline:
     # the name under which diffusers' pipelines tell where they compute
     _execution_device: str = "cpu"
     config: dict[str, Any] = field(default_factory=dict)
+    components: dict[str, Any] = field(default_factory=dict)
 
     def set_progress_bar_config(self, **_: Any) -> None:
         pass

@@ -15,7 +15,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.servers import RedisServer, wait_until
 from testkit.worker.in_process import StandInPipeline, Worker, read, submit
-from worker.jobs.interruptions import DeviceBroken
+from worker.gpu.faults import DeviceBroken
 
 
 class TestLostLease:

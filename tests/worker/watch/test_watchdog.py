@@ -21,8 +21,8 @@ from testkit.jobs import MODEL
 from testkit.otlp import Collector
 from testkit.servers import RedisServer, wait_until
 from testkit.steps import claim, now_ms, submit
-from worker.watch.facts import Facts, FactsSender
-from worker.watch.judgement import Judge
+from worker.watch.diagnosis import ChildMonitor
+from worker.watch.status import ChildStatus, StatusSender
 from worker.watch.watchdog import Watchdog
 
 WORKER = "gpu-1:7"
@@ -57,14 +57,17 @@ class Watch:
     ):
         self.child = child
         self.watchdog = Watchdog(
-            lambda: JobStore(server.url), WORKER, Judge(patience, longest), timedelta(seconds=9)
+            lambda: JobStore(server.url),
+            WORKER,
+            ChildMonitor(patience, longest),
+            timedelta(seconds=9),
         )
         self.watchdog.start()
-        self.sender = FactsSender()
-        self.idle = Facts(child.pid, "cuda:0")
+        self.sender = StatusSender()
+        self.idle = ChildStatus(child.pid, "cuda:0")
 
-    def tell(self, facts: Facts) -> None:
-        self.sender.send(facts)
+    def tell(self, status: ChildStatus) -> None:
+        self.sender.send(status)
 
     def wait_until_killed(self) -> None:
         wait_until(lambda: self.child.poll() is not None, "the child is killed")
@@ -214,9 +217,9 @@ def test_stranger_is_left_alone(impatient: Watch) -> None:
             "there is a process that is not our child",
         )
         (stranger,) = psutil.Process(stranger_parent.pid).children()
-        impatient.tell(Facts(stranger.pid, "cuda:0"))
-        wait_until(lambda: impatient.watchdog.facts is not None, "the watchdog has heard of it")
-        wait_until(lambda: impatient.watchdog.facts is None, "the watchdog has judged")
+        impatient.tell(ChildStatus(stranger.pid, "cuda:0"))
+        wait_until(lambda: impatient.watchdog.status is not None, "the watchdog has heard of it")
+        wait_until(lambda: impatient.watchdog.status is None, "the watchdog has judged")
         assert stranger.is_running()
         stranger.kill()
         stranger_parent.kill()

@@ -11,11 +11,11 @@ from core.records.job import Timing
 from core.telemetry import metrics
 from core.telemetry.metrics import worker_registry
 from worker.gpu.metrics import GpuMetrics
-from worker.watch.facts import AttemptEnd, Facts, FactsReceiver, FactsSender
 from worker.watch.metrics import WorkerMetrics
+from worker.watch.status import AttemptEnd, ChildStatus, StatusReceiver, StatusSender
 
 CARD = "GPU-1"
-LOADED = Facts(pid=1, device="cuda:0", gpu=CARD, model_loaded=True, load_seconds=12.5)
+LOADED = ChildStatus(pid=1, device="cuda:0", gpu=CARD, model_loaded=True, load_seconds=12.5)
 RUNNING = replace(LOADED, job="itp_1", fence=1, stage="denoising")
 
 
@@ -76,8 +76,8 @@ class TestNews:
 
     def test_attempt_with_its_stages(self, scrape: Scrape) -> None:
         """As a child sends it through the socket."""
-        receiver = FactsReceiver()
-        sender = FactsSender()
+        receiver = StatusReceiver()
+        sender = StatusSender()
         timing = Timing(queued_seconds=3, run_seconds=10, denoise_seconds=8, decode_seconds=1)
         sender.send(AttemptEnd("succeeded", timing.model_dump(), 7 * 2**30))
         (end,) = receiver.receive(5)

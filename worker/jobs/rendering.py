@@ -1,0 +1,152 @@
+"""Renders one job: from stored keyframes to stored outputs."""
+
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.images.pool import Decoders
+from core.objects.keys import output_key
+from core.objects.storage import ObjectStorage
+from core.records.job import Job, Output, Stage
+from core.records.request import GenerationRequest, OutputFormat
+from core.shots.canvas import Size
+from core.shots.segments import NUM_FRAMES, Segment, split_into_segments
+from worker.export.formats import FORMATS
+from worker.frames.framing import cut_out, lay_on_canvas
+from worker.gpu.memory import DeviceMemory
+from worker.gpu.parts import call_between, interruptible_parts
+from worker.jobs.keyframes import read_keyframes
+from worker.jobs.progress import JobProgress
+
+if TYPE_CHECKING:
+    from model.pipeline_tooncrafter import ToonCrafterPipeline
+
+Pixels = NDArray[np.uint8]  # RGB
+
+
+class ShotRenderer:
+    """Renders jobs, one after the other, with one loaded pipeline.
+
+    Args:
+        pipeline: placed on its device.
+        memory: of that device.
+        storage: has the keyframes, takes the outputs.
+        decoders: read images.
+    """
+
+    def __init__(
+        self,
+        pipeline: "ToonCrafterPipeline",
+        memory: DeviceMemory,
+        storage: ObjectStorage,
+        decoders: Decoders,
+    ) -> None:
+        self._pipeline = pipeline
+        self._memory = memory
+        self._storage = storage
+        self._decoders = decoders
+        self._progress: JobProgress | None = None
+        call_between(interruptible_parts(pipeline.components), self._check)
+
+    def render(self, job: Job, progress: JobProgress) -> list[Output]:
+        """Run a job to its stored outputs.
+
+        Raises:
+            Everything that `JobProgress.begin` and the storage raise, and `OutOfMemory`.
+        """
+        self._progress = progress
+        try:
+            return self._render(job, progress)
+        finally:
+            self._progress = None
+
+    def _render(self, job: Job, progress: JobProgress) -> list[Output]:
+        request = job.request
+        canvas = Size(request.width, request.height)
+
+        # 1. Read the keyframes and lay them on the canvas
+        progress.begin(Stage.LOADING)
+        drawings = read_keyframes(job, self._storage, self._decoders)
+        keyframes, picture = lay_on_canvas(drawings, canvas)
+
+        # 2. Run the model for each segment
+        parts = []
+        for segment in split_into_segments(request):
+            keys = [keyframes[index] for index in segment.keys]
+            draw = partial(self._draw, keys, segment, request, progress)
+            frames = self._memory.fit(canvas, draw)
+            parts.append(frames[list(segment.drawings)])
+        frames = cut_out(np.concatenate(parts), picture)
+
+        # 3. Encode every output, then store all
+        progress.begin(Stage.EXPORTING)
+        files = [self._encode(output, frames, request, progress) for output in request.outputs]
+        progress.begin(Stage.UPLOADING)
+        for output, data in files:
+            key = output_key(job.id, job.fence, output.name)
+            self._storage.put(key, data, output.content_type)
+        return [output for output, _ in files]
+
+    def _draw(
+        self,
+        keyframes: list[Pixels],
+        segment: Segment,
+        request: GenerationRequest,
+        progress: JobProgress,
+    ) -> Pixels:
+        """Run the model once; return `(NUM_FRAMES, height, width, 3)` on the canvas."""
+
+        def on_step_end(_: Any, index: int, __: Any, ___: Any) -> dict[str, Any]:
+            progress.step(index + 1)
+            return {}
+
+        device = self._pipeline._execution_device
+        result = self._pipeline(
+            keyframes=keyframes,
+            prompt=segment.prompt,
+            negative_prompt=request.negative_prompt,
+            height=request.height,
+            width=request.width,
+            num_frames=NUM_FRAMES,
+            frame_stride=request.frame_stride,
+            num_inference_steps=request.steps,
+            eta=request.eta,
+            guidance_scale=request.guidance_scale,
+            guidance_rescale=request.guidance_rescale,
+            generator=torch.Generator(device).manual_seed(segment.seed),
+            callback_on_step_end=on_step_end,
+            callback_on_stage=lambda stage: progress.begin(Stage(stage)),
+        )
+        frames: Pixels = result.frames
+        return frames
+
+    def _encode(
+        self,
+        wanted: OutputFormat,
+        frames: Pixels,
+        request: GenerationRequest,
+        progress: JobProgress,
+    ) -> tuple[Output, bytes]:
+        file_format = FORMATS[wanted.format]
+        data = file_format.encode(frames, request.fps, progress.check)
+        count, height, width, _ = frames.shape
+        output = Output(
+            name=file_format.file_name,
+            format=wanted.format,
+            content_type=file_format.content_type,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            width=width,
+            height=height,
+            frames=count,
+            fps=request.fps,
+        )
+        return output, data
+
+    def _check(self) -> None:
+        if self._progress is not None:
+            self._progress.check()
