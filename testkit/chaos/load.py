@@ -8,6 +8,7 @@ import json
 import random
 import secrets
 from collections.abc import AsyncIterator
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,8 @@ from testkit.chaos.history import History, What
 from testkit.chaos.injected.stand_in_model import draw
 from testkit.chaos.stories import COLORS, STEPS, Cancel, Delete, Story, Watch
 from testkit.jobs import png
-from worker.export.mp4 import encode_mp4
+from worker.export.film import Film
+from worker.export.mp4 import export_mp4
 
 SIZE = 128  # pixels, of keyframes and canvas alike, so that nothing is scaled
 FPS = 8
@@ -39,7 +41,9 @@ KEYFRAMES = [[png(SIZE, SIZE, color) for color in pair] for pair in COLORS]
 def expected_digest(seed: int, pair: int) -> str:
     """SHA-256 of the video that a job has to come to."""
     drawings = [np.asarray(read_drawing(data, max_pixels=SIZE * SIZE)) for data in KEYFRAMES[pair]]
-    return hashlib.sha256(encode_mp4(draw(drawings, seed, NUM_FRAMES, SIZE, SIZE), FPS)).hexdigest()
+    frames = draw(drawings, seed, NUM_FRAMES, SIZE, SIZE)
+    film = Film(frames, exposures=[1] * NUM_FRAMES, rate=Fraction(FPS))
+    return hashlib.sha256(export_mp4(film).content).hexdigest()
 
 
 class GaveUp(Exception):

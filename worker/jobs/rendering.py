@@ -1,21 +1,22 @@
 """Renders one job: from stored keyframes to stored outputs."""
 
 import hashlib
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from core.images.pool import Decoders
 from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output, Stage
-from core.records.request import GenerationRequest, OutputFormat
+from core.records.request import FileFormat, GenerationRequest
 from core.shots.canvas import Size
 from core.shots.segments import NUM_FRAMES, Segment, split_into_segments
-from worker.export.formats import FORMATS
+from worker.export.film import Export, Film, Pixels
+from worker.export.formats import EXPORTERS
 from worker.frames.framing import cut_out, lay_on_canvas
 from worker.gpu.memory import DeviceMemory
 from worker.gpu.parts import call_between, interruptible_parts
@@ -24,8 +25,6 @@ from worker.jobs.progress import JobProgress
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
-
-Pixels = NDArray[np.uint8]  # RGB
 
 
 class ShotRenderer:
@@ -84,12 +83,16 @@ class ShotRenderer:
 
         # 3. Encode every output, then store all
         progress.begin(Stage.EXPORTING)
-        files = [self._encode(output, frames, request, progress) for output in request.outputs]
+        film = Film(frames, exposures=[1] * len(frames), rate=Fraction(request.fps))
+        exports = {
+            output.format: EXPORTERS[output.format](film, progress.check)
+            for output in request.outputs
+        }
         progress.begin(Stage.UPLOADING)
-        for output, data in files:
-            key = output_key(job.id, job.fence, output.name)
-            self._storage.put(key, data, output.content_type)
-        return [output for output, _ in files]
+        for export in exports.values():
+            key = output_key(job.id, job.fence, export.name)
+            self._storage.put(key, export.content, export.content_type)
+        return [_describe(export, name, request.fps) for name, export in exports.items()]
 
     def _draw(
         self,
@@ -124,29 +127,20 @@ class ShotRenderer:
         frames: Pixels = result.frames
         return frames
 
-    def _encode(
-        self,
-        wanted: OutputFormat,
-        frames: Pixels,
-        request: GenerationRequest,
-        progress: JobProgress,
-    ) -> tuple[Output, bytes]:
-        file_format = FORMATS[wanted.format]
-        data = file_format.encode(frames, request.fps, progress.check)
-        count, height, width, _ = frames.shape
-        output = Output(
-            name=file_format.file_name,
-            format=wanted.format,
-            content_type=file_format.content_type,
-            bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            width=width,
-            height=height,
-            frames=count,
-            fps=request.fps,
-        )
-        return output, data
-
     def _check(self) -> None:
         if self._progress is not None:
             self._progress.check()
+
+
+def _describe(export: Export, file_format: FileFormat, fps: int) -> Output:
+    return Output(
+        name=export.name,
+        format=file_format,
+        content_type=export.content_type,
+        bytes=len(export.content),
+        sha256=hashlib.sha256(export.content).hexdigest(),
+        width=export.width,
+        height=export.height,
+        frames=export.frames,
+        fps=fps,
+    )

@@ -1,15 +1,29 @@
 """The file that callers get, read again by another decoder."""
 
 import io
+from fractions import Fraction
+from typing import get_args
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.export.mp4 import encode_mp4
+from core.records.request import FileFormat
+from worker.export.film import Film, no_check
+from worker.export.formats import EXPORTERS
 
 COLOURS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 200, 170), (128, 128, 128)]
+
+
+def encode_mp4(frames: NDArray[np.uint8], fps: int) -> bytes:
+    film = Film(frames, exposures=[1] * len(frames), rate=Fraction(fps))
+    return EXPORTERS["mp4"](film, no_check).content
+
+
+def test_every_format_that_a_request_may_name_has_an_exporter() -> None:
+    """Else a job would be accepted that no worker can finish."""
+    assert EXPORTERS.keys() == set(get_args(FileFormat))
 
 
 def flat_frames(count: int, height: int, width: int) -> NDArray[np.uint8]:
