@@ -1,6 +1,4 @@
-"""Decoding in processes that may die of what they decode: few, small, confined, and replaced when
-one is lost.
-"""
+"""A pool of processes that decode images; the death of one costs at most the image it decoded."""
 
 import threading
 from collections.abc import Callable
@@ -10,9 +8,10 @@ import structlog
 
 from core.errors import Unavailable
 from core.images.decoder import Decoder, DecoderLimits, DecoderLost, Drawing
-from core.images.formats import ImageFacts, UnreadableImage
+from core.images.errors import UnreadableImage
+from core.images.formats import ImageFacts
 
-IMAGES_OF_ONE_PROCESS = 1_000  # then another one takes its place: what a decoder leaks stays small
+IMAGES_PER_PROCESS = 1_000  # then it is replaced, so that what a decoder leaks stays small
 
 log = structlog.get_logger("core")
 
@@ -20,8 +19,9 @@ Answer = TypeVar("Answer")
 
 
 class Decoders:
-    """Makes processes when they are needed and keeps them. Blocking: each thread that calls has one
-    of its own.
+    """Starts processes when they are needed and keeps them.
+
+    Calls block; each of the threads that call at one time has a process of its own.
     """
 
     def __init__(self, limits: DecoderLimits, module: str = "core.images.process") -> None:
@@ -34,23 +34,23 @@ class Decoders:
         self._closed = False
 
     def inspect(self, data: bytes) -> ImageFacts:
-        """What the image is, once it was decoded as a whole.
+        """Decode the whole image and say what it is.
 
         Raises:
-            UnreadableImage: broken, too large, of another format, or the end of the processes that
-                decoded it.
-            Unavailable: no process can be made, or it got no time to compute.
+            ImageRefused: damaged, not supported, too large, or fatal to the process decoding it.
+            Unavailable: no process can be started, or it got no CPU.
         """
         return self._try_twice(lambda decoder: decoder.inspect(data))
 
     def draw(self, data: bytes) -> Drawing:
-        """The drawing that `core.images.formats.read_drawing` makes of it; raises what `inspect`
-        raises.
+        """Decode an image to a drawing, as `core.images.formats.read_drawing` does.
+
+        Raises what `inspect` raises.
         """
         return self._try_twice(lambda decoder: decoder.draw(data))
 
     def close(self) -> None:
-        """End all processes, also those that decode; whoever comes later gets `Unavailable`."""
+        """End all processes, busy ones too; later calls raise `Unavailable`."""
         with self._lock:
             self._closed = True
             decoders, self._all = self._all, set()
@@ -59,15 +59,11 @@ class Decoders:
             decoder.end()
 
     def _try_twice(self, use: Callable[[Decoder], Answer]) -> Answer:
-        """The loss of one process may come from what it decoded before; that of a new one comes
-        from the image.
-        """
+        """A used process may die of an earlier image; a new one dies of this one."""
         try:
             return self._use(self._take(), use)
         except DecoderLost as lost:
-            log.warning(
-                "a decoder was lost, the image is tried once more", reason=f"the image {lost}"
-            )
+            log.warning("a decoder was lost, the image is tried again", reason=f"the image {lost}")
         try:
             return self._use(self._start(), use)
         except DecoderLost as lost:
@@ -101,9 +97,12 @@ class Decoders:
 
     def _give_back(self, decoder: Decoder) -> None:
         with self._lock:
-            lasts = not (
-                decoder.has_ended or self._closed or decoder.images >= IMAGES_OF_ONE_PROCESS
+            is_kept = not (
+                decoder.has_ended or self._closed or decoder.images >= IMAGES_PER_PROCESS
             )
-            self._idle.append(decoder) if lasts else self._all.discard(decoder)
-        if not lasts:
+            if is_kept:
+                self._idle.append(decoder)
+            else:
+                self._all.discard(decoder)
+        if not is_kept:
             decoder.end()

@@ -1,71 +1,70 @@
-"""The process that decodes images of strangers, and may die of them; `core.images.decoder` starts
-it and talks to it.
+"""The process that decodes images; `core.images.decoder` starts it and talks to it.
 
-Orders come by descriptor 0: `ORDER`, which says what is wanted and how many bytes follow, then the
-bytes. Answers go to descriptor 1: `ANSWER`, which says how long the JSON object and the pixels are
-that follow. The first one, an empty object, says that the process is ready. It imports as little as
-it can, holds no secret, and ends when its orders do.
+Descriptor 0 is a socket to the parent. Each order is two messages: what is wanted, and the file.
+Each answer is a JSON object and, where a drawing was wanted, the pixels. The first message, from
+here, is an empty object: ready. The process ends when the socket does.
 """
 
 import json
-import os
-import signal
-import struct
+import resource
 import sys
-from typing import BinaryIO
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
 
-from core.images.confinement import allow_cpu_time, confine
-from core.images.formats import UnreadableImage, inspect_image, read_drawing
+from core.images.errors import ImageRefused
+from core.images.formats import inspect_image, read_drawing
 
-ORDER = struct.Struct(">cQ")
-ANSWER = struct.Struct(">IQ")
-INSPECT, DRAW = b"i", b"d"
+INSPECT, DRAW = b"inspect", b"draw"
+FILES = 32  # descriptors
 
 
 def main() -> None:
-    """Arguments: pixels that an image may have, bytes of memory, seconds of CPU time for one
-    image.
-    """
+    """Arguments: pixels an image may have, bytes of memory, seconds of CPU time per image."""
     max_pixels, memory, cpu_seconds = map(int, sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
-    _say_nothing()
-    confine(memory)
-    with open(0, "rb") as orders, open(1, "wb") as answers:
-        _answer(answers, b"{}")
-        while order := orders.read(ORDER.size):
-            wanted, length = ORDER.unpack(order)
-            allow_cpu_time(cpu_seconds)
-            _answer(answers, *_carry_out(wanted, orders, length, max_pixels))
+    limit_resources(memory)
+    with Connection(0) as parent, suppress(EOFError):
+        parent.send_bytes(b"{}")
+        while True:
+            wanted, data = parent.recv_bytes(), parent.recv_bytes()
+            limit_cpu_time(cpu_seconds)
+            answer, pixels = carry_out(wanted, data, max_pixels)
+            parent.send_bytes(json.dumps(answer).encode())
+            if pixels is not None:
+                parent.send_bytes(pixels)
 
 
-def _carry_out(
-    wanted: bytes, orders: BinaryIO, length: int, max_pixels: int
-) -> tuple[bytes, bytes]:
-    """The answer to an order: a JSON object, and pixels where they were wanted."""
+def carry_out(
+    wanted: bytes, data: bytes, max_pixels: int
+) -> tuple[dict[str, object], bytes | None]:
+    """Decode one image: facts or a refusal as JSON, and pixels if a drawing was wanted."""
     try:
-        data = orders.read(length)
         if wanted == INSPECT:
-            return json.dumps(vars(inspect_image(data, max_pixels=max_pixels))).encode(), b""
+            return vars(inspect_image(data, max_pixels=max_pixels)), None
         drawing = read_drawing(data, max_pixels=max_pixels)
-        return json.dumps(
-            {"width": drawing.width, "height": drawing.height}
-        ).encode(), drawing.tobytes()
-    except UnreadableImage as error:
-        return json.dumps({"refused": str(error)}).encode(), b""
+        return {"width": drawing.width, "height": drawing.height}, drawing.tobytes()
+    except ImageRefused as error:
+        return {"code": error.code, "refused": str(error)}, None
     except MemoryError:
-        return json.dumps({"out_of_memory": True}).encode(), b""
+        return {"out_of_memory": True}, None
 
 
-def _answer(answers: BinaryIO, head: bytes, pixels: bytes = b"") -> None:
-    answers.write(ANSWER.pack(len(head), len(pixels)) + head)
-    answers.write(pixels)
-    answers.flush()
+def limit_resources(memory: int) -> None:
+    """Write no file, dump no core, open few files, and map at most `memory` bytes."""
+    with suppress(OSError):  # Linux: the kernel ends this process first if memory runs out
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    if sys.platform == "linux":  # macOS counts shared memory too, and refuses the limit
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def _say_nothing() -> None:
-    """Standard error led to the parent's log until now; a decoder may print what it decodes."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+def limit_cpu_time(seconds: int) -> None:
+    """Let the kernel end the process (SIGXCPU) after this much more CPU time."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 from core.images import process as decoder_process
-from core.images.formats import ImageFacts, UnreadableImage, inspect_image
+from core.images.errors import UnreadableImage
+from core.images.formats import ImageFacts, inspect_image
 
 is_spoiled = False
 HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "numpy"}
@@ -43,7 +45,7 @@ def compute(_: str) -> None:
 
 
 def answer(text: str) -> None:
-    os.write(1, decoder_process.ANSWER.pack(len(text), 0) + text.encode())
+    Connection(os.dup(0)).send_bytes(text.encode())
     time.sleep(3600)
 
 

@@ -1,0 +1,65 @@
+"""A decoded picture before its colours are converted, and the limits on its size."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.images.errors import ImageOutOfRange
+
+Levels = NDArray[np.unsignedinteger[Any]]  # 8 or 16 bits
+
+MAX_ASPECT = 8  # long side to short side: the short one is scaled to the canvas, the long one grows
+MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Samples as the file has them, spread over the full range of 8 or 16 bits.
+
+    `levels` are `(height, width, channels)`: 1 channel is gray, 3 are RGB, 4 are CMYK with 0 for
+    no ink. `alpha` is `(height, width)` of the same type, not premultiplied.
+    """
+
+    levels: Levels
+    alpha: Levels | None = None
+    profile: bytes | None = None  # ICC profile that the levels refer to; None is sRGB
+    orientation: int = 1  # as EXIF counts; 1 is upright
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Compare the size in a file's header with the limits, before anything is decoded.
+
+    Raises:
+        ImageOutOfRange: too large, or too long for its width.
+    """
+    if width > MAX_SIDE or height > MAX_SIDE:
+        raise ImageOutOfRange(
+            f"has to be at most {MAX_SIDE} pixels wide and high but is {width}x{height}"
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageOutOfRange(
+            f"has to have an aspect ratio of at most {MAX_ASPECT}:1 but is {width}x{height}"
+        )
+    if width * height > max_pixels:
+        raise ImageOutOfRange(
+            f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})"
+        )
+
+
+def spread(samples: NDArray[Any], bits: int) -> Levels:
+    """Scale samples of 1 to 16 bits to the full range of 8 or, above 8, of 16 bits."""
+    most = 2**bits - 1
+    if bits in (8, 16):
+        return samples.astype(np.uint8 if bits == 8 else np.uint16, copy=False)
+    full, kind = (255, np.uint8) if bits < 8 else (65_535, np.uint16)
+    table = (np.arange(most + 1, dtype=np.uint32) * full + most // 2) // most
+    return np.take(table.astype(kind), samples)
+
+
+def eight_bits(levels: Levels) -> NDArray[np.uint8]:
+    """Round 16-bit levels to 8 bits; 8-bit ones stay as they are."""
+    if levels.dtype == np.uint8:
+        return levels.astype(np.uint8, copy=False)
+    return np.take(np.round(np.arange(2**16) / 257).astype(np.uint8), levels)

@@ -1,0 +1,178 @@
+"""TIFF: tifffile reads the first picture of a file, imagecodecs unpacks it."""
+
+import io
+from math import ceil
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
+
+from core.images.errors import UnreadableImage, UnsupportedImage
+from core.images.picture import Levels, Picture, check_size, spread
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_ORIENTATION, _ICC_PROFILE = 274, 34_675
+_CHANNELS: dict[int, int] = {
+    PHOTOMETRIC.MINISWHITE: 1,
+    PHOTOMETRIC.MINISBLACK: 1,
+    PHOTOMETRIC.PALETTE: 1,
+    PHOTOMETRIC.RGB: 3,
+    PHOTOMETRIC.YCBCR: 3,
+    PHOTOMETRIC.SEPARATED: 4,
+}
+_COMPRESSIONS = (
+    COMPRESSION.NONE,
+    COMPRESSION.CCITTRLE,
+    COMPRESSION.CCITT_T4,
+    COMPRESSION.CCITT_T6,
+    COMPRESSION.LZW,
+    COMPRESSION.JPEG,
+    COMPRESSION.ADOBE_DEFLATE,
+    COMPRESSION.DEFLATE,
+    COMPRESSION.PACKBITS,
+    COMPRESSION.LZMA,
+    COMPRESSION.ZSTD,
+    COMPRESSION.WEBP,
+)
+_ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
+_MAX_SAMPLES = 32  # for each pixel; layers and masks of paint programs are stored in other ways
+_INSTEAD = "export it as 8-bit or 16-bit RGB or gray, as TIFF or PNG"
+
+
+def read_tiff(data: bytes, max_pixels: int) -> Picture:
+    """Decode the first picture of a TIFF or BigTIFF file.
+
+    Raises:
+        ImageRefused: too large, truncated, or of a variant that is not read.
+        Exception: other damage, as the decoder says it.
+    """
+    with TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        check_size(page.imagewidth, page.imagelength, max_pixels)
+        _check_variant(page)
+        _check_segments(page, len(data), max_pixels)
+        samples = _samples(page, data)
+        channels = _CHANNELS[page.photometric]
+        levels, alpha = samples[:, :, :channels], _alpha(page, samples)
+        if page.photometric == PHOTOMETRIC.PALETTE:
+            levels = _from_palette(page, levels)
+        elif page.photometric == PHOTOMETRIC.MINISWHITE:
+            levels = np.iinfo(levels.dtype).max - levels
+        if alpha is not None and EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
+            levels = _straight(levels, alpha)
+        return Picture(levels, alpha, _profile(page), _orientation(page))
+
+
+def _check_variant(page: TiffPage) -> None:
+    """Name what is not read. A file of such a kind is sound: the caller can export another."""
+    if page.photometric not in _CHANNELS:
+        name = getattr(page.photometric, "name", page.photometric)
+        raise UnsupportedImage(
+            f"has to be gray, RGB, CMYK, YCbCr or have a palette but its colours are {name}; "
+            f"{_INSTEAD}"
+        )
+    if page.compression not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", page.compression)
+        raise UnsupportedImage(
+            f"has to have no, LZW, ZIP or PackBits compression but has {name}; {_INSTEAD}"
+        )
+    if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
+        kind = "signed" if page.sampleformat == SAMPLEFORMAT.INT else "floating-point"
+        raise UnsupportedImage(
+            f"has to have 8 or 16 bits per channel but has {page.bitspersample} ({kind}); "
+            f"{_INSTEAD}"
+        )
+    if page.bitspersample not in range(1, 17):
+        raise UnsupportedImage(
+            f"has to have 8 or 16 bits per channel but has {page.bitspersample}; {_INSTEAD}"
+        )
+    if page.photometric == PHOTOMETRIC.SEPARATED and set(page.extrasamples) & set(_ALPHA):
+        raise UnsupportedImage(
+            "has to be CMYK without alpha but has alpha; export it as RGB, or without alpha"
+        )
+    is_rgb = page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+    if EXTRASAMPLE.ASSOCALPHA in page.extrasamples and not is_rgb:
+        raise UnsupportedImage(
+            "has to have straight alpha but is gray with premultiplied alpha; "
+            "export it as RGB, with straight alpha, or without alpha"
+        )
+
+
+def _check_segments(page: TiffPage, file_bytes: int, max_pixels: int) -> None:
+    """Refuse a file without all of its strips or tiles: tifffile would fill in zeros.
+
+    Strips without compression are left to tifffile, since their byte counts may be wrong.
+    """
+    samples = page.samplesperpixel
+    if not _CHANNELS[page.photometric] <= samples <= _MAX_SAMPLES:
+        raise UnreadableImage(f"cannot be decoded, it claims {samples} samples per pixel")
+    if page.is_tiled:
+        if page.tilewidth * page.tilelength > max(max_pixels, 1):
+            raise UnreadableImage("cannot be decoded, its tiles are larger than a picture may be")
+        columns = ceil(page.imagewidth / page.tilewidth)
+        expected = columns * ceil(page.imagelength / page.tilelength)
+    else:
+        expected = ceil(page.imagelength / page.rowsperstrip)
+    expected *= samples if page.planarconfig == 2 else 1
+    offsets, counts = page.dataoffsets[:expected], page.databytecounts[:expected]
+    are_there = len(offsets) == len(counts) == expected and all(offsets) and all(counts)
+    ends = (offset + count for offset, count in zip(offsets, counts, strict=False))
+    if not are_there or (page.compression != COMPRESSION.NONE and max(ends) > file_bytes):
+        raise UnreadableImage("cannot be decoded, it is truncated")
+
+
+def _samples(page: TiffPage, data: bytes) -> Levels:
+    """`(height, width, samples)`, over the full range of 8 or 16 bits."""
+    if page.photometric == PHOTOMETRIC.YCBCR and page.compression != COMPRESSION.JPEG:
+        return np.asarray(imagecodecs.tiff_decode(data, asrgb=True))[:, :, :3]
+    found = page.asarray(squeeze=False, maxworkers=1)
+    planes, depth, height, width, samples = found.shape
+    if depth != 1:
+        raise UnsupportedImage(f"has to be flat but has a depth of {depth}; {_INSTEAD}")
+    if planes > 1:
+        found = found.transpose(4, 1, 2, 3, 0)
+    levels = found.reshape(height, width, planes * samples)
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        return levels
+    return spread(levels, int(page.bitspersample))
+
+
+def _from_palette(page: TiffPage, indices: Levels) -> NDArray[np.uint8]:
+    """The colours of a palette have 16 bits; some writers use only the lower 8."""
+    palette = np.asarray(page.colormap)
+    eight_bits = palette if palette.max() < 256 else palette >> 8
+    return np.take(eight_bits.T.astype(np.uint8), indices[:, :, 0], axis=0)
+
+
+def _alpha(page: TiffPage, samples: Levels) -> Levels | None:
+    """The first sample that is said to be alpha; a fourth one that RGB leaves unsaid is alpha."""
+    channels = _CHANNELS[page.photometric]
+    if page.photometric == PHOTOMETRIC.RGB and samples.shape[2] == 4 and not page.extrasamples:
+        return samples[:, :, 3]
+    for number, kind in enumerate(page.extrasamples, start=channels):
+        if kind in _ALPHA and number < samples.shape[2]:
+            alpha = samples[:, :, number]
+            is_index = page.photometric == PHOTOMETRIC.PALETTE
+            return spread(alpha, int(page.bitspersample)) if is_index else alpha
+    return None
+
+
+def _straight(levels: Levels, alpha: Levels) -> Levels:
+    """Divide premultiplied levels by their alpha."""
+    most = np.iinfo(levels.dtype).max
+    divisor = np.maximum(alpha, 1).astype(np.uint32)[:, :, None]
+    divided = (levels.astype(np.uint32) * most + divisor // 2) // divisor
+    straight: Levels = np.minimum(divided, most).astype(levels.dtype)
+    return straight
+
+
+def _profile(page: TiffPage) -> bytes | None:
+    profile = page.tags.valueof(_ICC_PROFILE)
+    return profile if isinstance(profile, bytes) else None
+
+
+def _orientation(page: TiffPage) -> int:
+    orientation = page.tags.valueof(_ORIENTATION)
+    return orientation if orientation in range(1, 9) else 1
