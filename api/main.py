@@ -26,10 +26,10 @@ from api.routers import (
     uploads,
     webhooks,
 )
+from api.services.image_inspection import ImageInspector
 from api.services.inputs import Inputs
 from api.services.job_bodies import JobBodies
 from api.services.jobs import Interpolations
-from api.services.judging import ImageJudge
 from api.services.remote_images import RemoteImages, open_outbound
 from api.services.submissions import Submissions
 from api.services.uploads import Uploads
@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             ChangeFeed(redis_url),
         )
         deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
-        storage, judge = open_storage(settings, HURRIED), ImageJudge(settings)
+        storage, judge = open_storage(settings, HURRIED), ImageInspector(settings)
         uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
         inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
         api_keys, rates = AsyncApiKeys(redis_url), AsyncRates(redis_url)

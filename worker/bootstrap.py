@@ -145,7 +145,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     )
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
-    decoders = Decoders(DecoderLimits.of(settings))
+    decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(loaded.pipeline, memory, storage, decoders)
     return Runner(store, heartbeat, renderer, model, load_seconds, limits, memory)
 

@@ -2,8 +2,6 @@
 bytes.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
@@ -18,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from api.http.raw_headers import header
+from api.schemas.data_uris import decode_data_uri
 from api.schemas.jobs import ImageSource, InterpolationBody, UploadBody
 from api.schemas.submission import RemoteImage, Source, Submission, UploadedImage
 from api.schemas.validation import pointer_of, problems_of
@@ -29,6 +28,7 @@ from core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage
 
 REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
 MAX_PARTS = 32  # files of one form; a request has two keyframes
@@ -277,8 +277,8 @@ def _validate(fields: Any, parts: dict[str, bytes], max_image: int) -> Submissio
         pointer = _image_pointer(index)
         try:
             images[pointer] = _source_of(source, parts, max_image)
-        except ValueError as error:
-            problems.append(Problem(pointer, "unreadable_image", f"the image {error}"))
+        except ImageRefused as error:
+            problems.append(Problem(pointer, error.code, f"the image {error}"))
         unused.discard(source.part or "")
     problems += [_stray(name, "is a file that no field refers to") for name in sorted(unused)]
     return Submission(body, images, problems)
@@ -305,14 +305,11 @@ def _source_of(source: ImageSource, parts: dict[str, bytes], max_image: int) -> 
         return UploadedImage(source.upload)
     if source.part is not None:
         if source.part not in parts:
-            raise ValueError(f"names the part {source.part!r}, which the form does not hold")
+            raise UnreadableImage(f"names the part {source.part!r}, which the form does not hold")
         return parts[source.part]
-    try:
-        data = base64.b64decode((source.data or "").partition(",")[2], validate=True)
-    except binascii.Error:
-        raise ValueError("has to be base64 after `;base64,` but is not") from None
+    data = decode_data_uri(source.data or "")
     if len(data) > max_image:
-        raise ValueError(f"has to have at most {max_image} bytes but has {len(data)}")
+        raise ImageOutOfRange(f"must have at most {max_image} bytes; got {len(data)}")
     return data
 
 

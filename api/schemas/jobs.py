@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
+from api.schemas import data_uris
 from core.records.request import Priority
 from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
@@ -44,9 +45,10 @@ class ImageSource(Body):
     data: str | None = Field(
         default=None,
         json_schema_extra=_never_null,
-        description="The image itself as a base64 data URI.",
+        description="The image itself as a base64 data URI; lines may be wrapped. Its type may be "
+        "left out: the bytes say what the image is.",
         examples=["data:image/png;base64,iVBORw0KGgo…"],
-        pattern=r"^data:image/[a-z.+-]+;base64,",
+        pattern=data_uris.PATTERN,
     )
     part: str | None = Field(
         default=None,

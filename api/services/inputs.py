@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from anyio import to_thread
 
 from api.schemas.submission import RemoteImage, Source, UploadedImage
-from api.services.judging import ImageJudge
+from api.services.image_inspection import ImageInspector
 from api.services.remote_images import Fetched, RemoteImages, problem_of
 from api.services.uploads import Unusable, Uploads
 from core.errors import Problem
-from core.images.formats import UnreadableImage
+from core.images.errors import ImageRefused
 from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.request import StoredImage
@@ -45,7 +45,7 @@ class Inputs:
         uploads: Uploads,
         remote_images: RemoteImages,
         storage: ObjectStorage,
-        judge: ImageJudge,
+        judge: ImageInspector,
     ) -> None:
         self._uploads = uploads
         self._remote_images = remote_images
@@ -124,9 +124,9 @@ class Inputs:
         self, pointer: str, data: bytes, tenant: str, url: str | None = None
     ) -> Input | Problem:
         try:
-            return Input(await self._judge.judge(data, tenant), data=data, url=url)
-        except UnreadableImage as error:
-            return Problem(pointer, "unreadable_image", f"the image {error}")
+            return Input(await self._judge.inspect(data, tenant), data=data, url=url)
+        except ImageRefused as error:
+            return Problem(pointer, error.code, f"the image {error}")
 
 
 def _judge_upload(pointer: str, upload_id: str, verdicts: Verdicts) -> Input | Problem:

@@ -7,6 +7,7 @@ import structlog
 
 from api.services.turns import Turns
 from core.errors import Problem
+from core.images.errors import ImageOutOfRange
 from core.outbound.fetch import Outbound, TooLarge
 from core.outbound.urls import UnreachableUrl, UrlRefused
 from core.settings import Settings
@@ -64,5 +65,5 @@ def open_outbound(settings: Settings) -> Outbound:
 def problem_of(pointer: str, refused: UrlRefused | TooLarge) -> Problem:
     """What is wrong with the image at `pointer`, in the words of the API."""
     if isinstance(refused, TooLarge):
-        return Problem(pointer, "unreadable_image", f"the image {refused}")
+        return Problem(pointer, ImageOutOfRange.code, f"the image {refused}")
     return Problem(f"{pointer}/url", refused.code, str(refused))

@@ -11,7 +11,7 @@ import structlog
 from anyio import to_thread
 
 from api.caller import Caller
-from api.services.judging import ImageJudge
+from api.services.image_inspection import ImageInspector
 from api.services.newest import Newest
 from core.errors import (
     AlreadyUploaded,
@@ -21,7 +21,7 @@ from core.errors import (
     TooManyUploads,
     Unavailable,
 )
-from core.images.formats import UnreadableImage
+from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage, UnsupportedImage
 from core.objects.keys import ObjectTooLarge, incoming_key, incoming_prefix, upload_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import UPLOAD_ID_PATTERN, new_upload_id
@@ -58,7 +58,11 @@ class Uploads:
     """The uploads of this deployment, as the gateway serves them."""
 
     def __init__(
-        self, store: AsyncUploadStore, storage: ObjectStorage, judge: ImageJudge, settings: Settings
+        self,
+        store: AsyncUploadStore,
+        storage: ObjectStorage,
+        judge: ImageInspector,
+        settings: Settings,
     ) -> None:
         self._store = store
         self._storage = storage
@@ -103,11 +107,9 @@ class Uploads:
         if not await self._store.read([upload_id], tenant=None):
             raise _gone(upload_id)
         try:
-            image = await self._judge.judge(data, LINKS)
-        except UnreadableImage as error:
-            raise InvalidRequest.of(
-                [Problem("", "unreadable_image", f"the image {error}")]
-            ) from None
+            image = await self._judge.inspect(data, LINKS)
+        except ImageRefused as error:
+            raise InvalidRequest.of([Problem("", error.code, f"the image {error}")]) from None
         standing = await self._keep(upload_id, image, data)
         if standing is None:
             raise _gone(upload_id)
@@ -168,11 +170,13 @@ class Uploads:
             data = await to_thread.run_sync(
                 self._storage.get, incoming_key(upload_id), self._max_bytes
             )
-            image = await self._judge.judge(data, tenant)
+            image = await self._judge.inspect(data, tenant)
         except NotFound:
             return UploadRecord(image=None, problem=None)
-        except (ObjectTooLarge, UnreadableImage) as error:
-            return await self._store.refuse(upload_id, str(error))
+        except ObjectTooLarge as error:
+            return await self._store.refuse(upload_id, _recorded(ImageOutOfRange(str(error))))
+        except ImageRefused as error:
+            return await self._store.refuse(upload_id, _recorded(error))
         standing = await self._keep(upload_id, image, data)
         await self._delete(incoming_prefix(upload_id))
         return standing
@@ -204,8 +208,21 @@ def _verdict(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusa
     if record.image:
         return record.image
     if record.problem:
-        return Unusable("unreadable_image", f"the image {record.problem}")
+        return _refused(record.problem)
     return Unusable("upload_not_found", f"the bytes of the upload {upload_id!r} have not arrived")
+
+
+def _recorded(error: ImageRefused) -> str:
+    """The refusal as the upload's record keeps it: with its code, unless that is the usual one."""
+    return str(error) if error.code == UnreadableImage.code else f"{error.code}: {error}"
+
+
+def _refused(problem: str) -> Unusable:
+    """The refusal that `_recorded` wrote."""
+    code, _, detail = problem.partition(": ")
+    if code in (UnsupportedImage.code, ImageOutOfRange.code):
+        return Unusable(code, f"the image {detail}")
+    return Unusable(UnreadableImage.code, f"the image {problem}")
 
 
 def _gone(upload_id: str) -> NotFound:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 from core.errors import Unavailable
 from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage, UnsupportedImage
-from core.images.formats import CONTENT_TYPES, ImageFacts
-from core.images.process import DRAW, INSPECT
+from core.images.messages import CONTENT_TYPES, DRAW, INSPECT, ImageFacts
 from core.settings import Settings
 
 # Address space: without an image, and for each pixel of one with 16 bits, alpha and a profile
@@ -144,7 +143,7 @@ class Decoder:
         """Send an order, yield the JSON object of the answer, and say why if none comes."""
         if len(data) > self._limits.max_bytes:
             raise ImageOutOfRange(
-                f"has to have at most {self._limits.max_bytes} bytes but has {len(data)}"
+                f"must have at most {self._limits.max_bytes} bytes; got {len(data)}"
             )
         self.images += 1
         try:
@@ -166,7 +165,7 @@ class Decoder:
         if "out_of_memory" in answer:
             self.end()
             raise DecoderLost(
-                f"has to be decodable within {self._limits.memory // 2**20} MiB but takes more"
+                f"must be decodable within {self._limits.memory // 2**20} MiB; it takes more"
             )
         if "refused" in answer:
             raise _REFUSALS[answer["code"]](str(answer["refused"]))
@@ -204,8 +203,8 @@ class Decoder:
             return Unavailable("an image was not decoded, since the machine is too busy; try again")
         if code == -signal.SIGXCPU:
             return UnreadableImage(
-                f"has to be decodable within {self._limits.cpu_seconds} s of CPU time "
-                "but takes longer"
+                f"must be decodable within {self._limits.cpu_seconds} s of CPU time; "
+                "it takes longer"
             )
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
         return DecoderLost(

@@ -1,15 +1,15 @@
 """Image files to drawings: which formats are read, how they are turned and put on white paper."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, WebPImagePlugin
 
 from core.images.colour import to_srgb
-from core.images.errors import ImageRefused, UnreadableImage
+from core.images.errors import ImageRefused, UnreadableImage, UnsupportedImage
 from core.images.jpeg import SIGNATURE as JPEG_SIGNATURE
 from core.images.jpeg import read_jpeg
+from core.images.messages import ImageFacts
 from core.images.picture import Picture, eight_bits
 from core.images.png import SIGNATURE as PNG_SIGNATURE
 from core.images.png import read_png
@@ -17,7 +17,26 @@ from core.images.tiff import SIGNATURES as TIFF_SIGNATURES
 from core.images.tiff import read_tiff
 from core.images.webp import is_webp, read_webp
 
-CONTENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/tiff")
+# Name, and what is at which place in the file
+_OTHERS = (
+    ("GIF", 0, b"GIF8"),
+    ("BMP", 0, b"BM"),
+    ("Photoshop (PSD)", 0, b"8BPS"),
+    ("Clip Studio (CLIP)", 0, b"CSFCHUNK"),
+    ("a ZIP archive, as Krita's and OpenRaster's are", 0, b"PK\3\4"),
+    ("GIMP (XCF)", 0, b"gimp xcf"),
+    ("OpenEXR", 0, b"v/1\1"),
+    ("Radiance HDR", 0, b"#?RADIANCE"),
+    ("AVIF", 4, b"ftypavif"),
+    ("HEIC", 4, b"ftyphe"),
+    ("HEIC", 4, b"ftypmif1"),
+    ("JPEG XL", 0, b"\xff\n"),
+    ("JPEG XL", 4, b"JXL "),
+    ("JPEG 2000", 4, b"jP  "),
+    ("DDS", 0, b"DDS "),
+    ("PDF", 0, b"%PDF"),
+    ("SVG", 0, b"<svg"),
+)
 
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,15 +50,6 @@ _TO_UPRIGHT = {
 # Pillow would import its other readers with the first file that neither of these recognises
 _READERS = (JpegImagePlugin, WebPImagePlugin)
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting; `check_size` compares before decoding
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What a decoded image is; width and height in pixels, as seen."""
-
-    content_type: str
-    width: int
-    height: int
 
 
 def inspect_image(data: bytes, *, max_pixels: int) -> ImageFacts:
@@ -94,4 +104,14 @@ def _read(data: bytes, max_pixels: int) -> tuple[str, Picture]:
         raise UnreadableImage(
             f"cannot be decoded, it is damaged or truncated ({type(error).__name__})"
         ) from None
-    raise UnreadableImage("has to be a PNG, JPEG, WebP or TIFF image but is none of them")
+    raise _other_format(data)
+
+
+def _other_format(data: bytes) -> ImageRefused:
+    """Name what the file is, if that can be seen from its first bytes."""
+    for name, place, beginning in _OTHERS:
+        if data.startswith(beginning, place):
+            return UnsupportedImage(
+                f"must be a PNG, JPEG, WebP or TIFF image; got {name}; export it as PNG"
+            )
+    return UnreadableImage("must be a PNG, JPEG, WebP or TIFF image; it is none of them")

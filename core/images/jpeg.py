@@ -72,17 +72,15 @@ def _check_frame(head: list[Segment], max_pixels: int) -> None:
         raise UnreadableImage("cannot be decoded, its beginning is broken")
     marker, content = frames[0]
     bits, height, width = struct.unpack(">BHH", content[:5])
-    if not (width and height):
-        raise UnreadableImage("cannot be decoded, its size is missing")
     check_size(width, height, max_pixels)
     if marker not in _READ_FRAMES:
         raise UnsupportedImage(
-            "has to be a baseline or progressive JPEG but is lossless or hierarchical; "
-            "export it as JPEG, PNG or TIFF"
+            "must be a baseline or progressive JPEG; got a lossless or hierarchical one; "
+            "export it as baseline JPEG or as PNG"
         )
     if bits != 8:
         raise UnsupportedImage(
-            f"has to have 8 bits per channel as a JPEG but has {bits}; "
+            f"must have 8 bits per channel as a JPEG; got {bits}; "
             "export it as 8-bit JPEG or as 16-bit PNG or TIFF"
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.images.errors import ImageOutOfRange
+from core.images.errors import ImageOutOfRange, UnreadableImage
 
 Levels = NDArray[np.unsignedinteger[Any]]  # 8 or 16 bits
 
@@ -33,18 +33,22 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
     Raises:
         ImageOutOfRange: too large, or too long for its width.
+        UnreadableImage: there is no pixel.
     """
     if width > MAX_SIDE or height > MAX_SIDE:
         raise ImageOutOfRange(
-            f"has to be at most {MAX_SIDE} pixels wide and high but is {width}x{height}"
+            f"must be at most {MAX_SIDE} pixels wide and high; got {width}x{height}"
         )
-    if max(width, height) > MAX_ASPECT * min(width, height):
+    long, short = max(width, height), min(width, height)
+    if not short:
+        raise UnreadableImage("cannot be decoded, its width or height is 0")
+    if long > MAX_ASPECT * short:
         raise ImageOutOfRange(
-            f"has to have an aspect ratio of at most {MAX_ASPECT}:1 but is {width}x{height}"
+            f"must have an aspect ratio of at most {MAX_ASPECT}:1; got {long / short:.5g}:1"
         )
     if width * height > max_pixels:
         raise ImageOutOfRange(
-            f"has to have at most {max_pixels} pixels but has {width * height} ({width}x{height})"
+            f"must have at most {max_pixels} pixels; got {width * height} ({width}x{height})"
         )
 
 

@@ -81,7 +81,7 @@ def _chunks(data: bytes) -> _Chunks:
             break
         elif kind == b"CgBI":
             raise UnsupportedImage(
-                "has to be a standard PNG but is Apple's variant for apps (CgBI); export it as PNG"
+                "must be a standard PNG; got Apple's variant for apps (CgBI); export it as PNG"
             )
         elif is_whole:
             _keep(found, kind, content)
@@ -142,7 +142,7 @@ def _profile(metadata: dict[bytes, bytes]) -> bytes | None:
 def _profile_of_code_points(primaries: int, curve: int) -> bytes | None:
     if curve in _CICP_HDR:
         raise UnsupportedImage(
-            f"has to have standard dynamic range but is HDR ({_CICP_HDR[curve]}); export it as sRGB"
+            f"must have standard dynamic range; got HDR ({_CICP_HDR[curve]}); export it as sRGB"
         )
     if primaries not in _CICP_PRIMARIES or curve not in _CICP_GAMMAS:
         return None

@@ -9,7 +9,7 @@ import structlog
 from core.errors import Unavailable
 from core.images.decoder import Decoder, DecoderLimits, DecoderLost, Drawing
 from core.images.errors import UnreadableImage
-from core.images.formats import ImageFacts
+from core.images.messages import ImageFacts
 
 IMAGES_PER_PROCESS = 1_000  # then it is replaced, so that what a decoder leaks stays small
 

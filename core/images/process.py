@@ -14,8 +14,8 @@ from pathlib import Path
 
 from core.images.errors import ImageRefused
 from core.images.formats import inspect_image, read_drawing
+from core.images.messages import INSPECT
 
-INSPECT, DRAW = b"inspect", b"draw"
 FILES = 32  # descriptors
 
 

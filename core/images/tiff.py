@@ -70,32 +70,30 @@ def _check_variant(page: TiffPage) -> None:
     if page.photometric not in _CHANNELS:
         name = getattr(page.photometric, "name", page.photometric)
         raise UnsupportedImage(
-            f"has to be gray, RGB, CMYK, YCbCr or have a palette but its colours are {name}; "
-            f"{_INSTEAD}"
+            f"must be gray, RGB, CMYK, YCbCr or have a palette; got {name}; {_INSTEAD}"
         )
     if page.compression not in _COMPRESSIONS:
         name = getattr(page.compression, "name", page.compression)
         raise UnsupportedImage(
-            f"has to have no, LZW, ZIP or PackBits compression but has {name}; {_INSTEAD}"
+            f"must have no, LZW, ZIP or PackBits compression; got {name}; {_INSTEAD}"
         )
     if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
         kind = "signed" if page.sampleformat == SAMPLEFORMAT.INT else "floating-point"
         raise UnsupportedImage(
-            f"has to have 8 or 16 bits per channel but has {page.bitspersample} ({kind}); "
-            f"{_INSTEAD}"
+            f"must have 8 or 16 bits per channel; got {page.bitspersample} ({kind}); {_INSTEAD}"
         )
     if page.bitspersample not in range(1, 17):
         raise UnsupportedImage(
-            f"has to have 8 or 16 bits per channel but has {page.bitspersample}; {_INSTEAD}"
+            f"must have 8 or 16 bits per channel; got {page.bitspersample}; {_INSTEAD}"
         )
     if page.photometric == PHOTOMETRIC.SEPARATED and set(page.extrasamples) & set(_ALPHA):
         raise UnsupportedImage(
-            "has to be CMYK without alpha but has alpha; export it as RGB, or without alpha"
+            "must have no alpha as CMYK; got CMYK with alpha; export it as RGB, or without alpha"
         )
     is_rgb = page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     if EXTRASAMPLE.ASSOCALPHA in page.extrasamples and not is_rgb:
         raise UnsupportedImage(
-            "has to have straight alpha but is gray with premultiplied alpha; "
+            "must have straight alpha unless it is RGB; got premultiplied alpha; "
             "export it as RGB, with straight alpha, or without alpha"
         )
 
@@ -130,7 +128,7 @@ def _samples(page: TiffPage, data: bytes) -> Levels:
     found = page.asarray(squeeze=False, maxworkers=1)
     planes, depth, height, width, samples = found.shape
     if depth != 1:
-        raise UnsupportedImage(f"has to be flat but has a depth of {depth}; {_INSTEAD}")
+        raise UnsupportedImage(f"must be flat; got a depth of {depth}; {_INSTEAD}")
     if planes > 1:
         found = found.transpose(4, 1, 2, 3, 0)
     levels = found.reshape(height, width, planes * samples)

@@ -3,12 +3,10 @@ belongs to it.
 """
 
 import ctypes
-import errno
 import json
 import os
 import resource
 import signal
-import socket
 import stat
 import sys
 import time
@@ -20,7 +18,7 @@ from core.images.errors import UnreadableImage
 from core.images.formats import ImageFacts, inspect_image
 
 is_spoiled = False
-HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "numpy"}
+HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "celery"}
 
 
 def inspect_or_act(data: bytes, *, max_pixels: int) -> ImageFacts:
@@ -70,34 +68,10 @@ def kind_of(descriptor: int) -> tuple[int, str] | None:
     ) else "other"
 
 
-def attempt(_: str) -> None:
-    """What code would try that a hole in a decoder lets run."""
-    raise UnreadableImage(json.dumps({name: outcome(deed) for name, deed in DEEDS.items()}))
-
-
-def outcome(deed: Callable[[], object]) -> str:
-    try:
-        deed()
-    except OSError as error:
-        return errno.errorcode[error.errno or 0]
-    return "done"
-
-
 def fail(_: str) -> None:
     raise RuntimeError
 
 
-DEEDS: dict[str, Callable[[], object]] = {
-    "read a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
-    "list a folder": lambda: os.listdir("/"),
-    "write a file": lambda: os.open("/tmp/written", os.O_WRONLY | os.O_CREAT),
-    "read the gateway's variables": lambda: os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY),
-    "read the gateway's memory": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
-    "start a program": lambda: os.execv("/bin/true", ["true"]),
-    "make a socket": lambda: socket.socket(),
-    "make a unix socket": lambda: socket.socket(socket.AF_UNIX),
-    "kill the gateway": lambda: os.kill(os.getppid(), signal.SIGTERM),
-}
 ACTIONS: dict[bytes, Callable[[str], object]] = {
     b"segfault": lambda _: ctypes.string_at(0),
     b"abort": lambda _: os.abort(),
@@ -111,7 +85,6 @@ ACTIONS: dict[bytes, Callable[[str], object]] = {
     b"answer": answer,
     b"print": lambda words: os.write(2, words.encode()),
     b"tell": tell,
-    b"attempt": attempt,
 }
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from core.records.request import StoredImage
 
 
 def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list[NDArray[np.uint8]]:
-    """Return the drawings as RGB `(height, width, 3)`, each of its own size.
+    """Return the drawings as sRGB `(height, width, 3)`, each of its own size.
 
     The gateway has decoded the same bytes. They are decoded in a process of their own again: code
     that an image runs in a decoder need not show itself the first time.
@@ -23,7 +23,7 @@ def read_keyframes(job: Job, storage: ObjectStorage, decoders: Decoders) -> list
         StorageFailed: an object is not the one that the gateway accepted.
         NotFound: an object is missing.
         Unavailable: the storage does not answer, or no decoding process can be started.
-        UnreadableImage: another version of the service accepted it.
+        ImageRefused: another version of the service accepted it.
     """
     return [_read(job, keyframe.image, storage, decoders) for keyframe in job.request.keyframes]
 

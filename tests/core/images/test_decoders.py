@@ -19,7 +19,9 @@ from core.errors import Unavailable
 from core.images import decoder
 from core.images import pool as decoders
 from core.images.decoder import DecoderLimits
-from core.images.formats import ImageFacts, UnreadableImage, inspect_image, read_drawing
+from core.images.errors import ImageRefused, UnreadableImage
+from core.images.formats import inspect_image, read_drawing
+from core.images.messages import ImageFacts
 from core.images.pool import Decoders
 from testkit.images.decoders import DYING, LIMITS, MAX_PIXELS, children, state
 from testkit.jobs import drawing, encoded, png
@@ -46,9 +48,9 @@ class TestVerdicts:
     def test_refusals_have_the_same_words(self, real: Decoders) -> None:
         """The caller reads them; the process that refused goes on."""
         for data in (b"", b"GIF89a", png()[:100], png(2000, 1000)):
-            with pytest.raises(UnreadableImage) as here:
+            with pytest.raises(ImageRefused) as here:
                 inspect_image(data, max_pixels=MAX_PIXELS)
-            with pytest.raises(UnreadableImage) as there:
+            with pytest.raises(ImageRefused) as there:
                 real.inspect(data)
             assert str(there.value) == str(here.value)
         (process,) = children()
@@ -92,7 +94,7 @@ class TestDeaths:
             (b"abort", r"ended the process that decoded it \(SIGABRT\)"),
             (b"exit", r"ended the process that decoded it \(exit code 3\)"),
             (b"raise", r"ended the process that decoded it \(exit code 1\)"),
-            (b"memory", r"has to be decodable within \d+ MiB but takes more"),
+            (b"memory", r"must be decodable within \d+ MiB; it takes more"),
             (b"answer {", "answer nonsense"),
             (b"answer []", "answer nonsense"),
             (b"answer " + b"[" * 900, "answer nonsense"),
@@ -119,7 +121,7 @@ class TestDeaths:
         try:
             for _ in range(2):
                 with pytest.raises(
-                    UnreadableImage, match="within 1 s of CPU time but takes longer"
+                    UnreadableImage, match="within 1 s of CPU time; it takes longer"
                 ):
                     decoders.inspect(b"compute")
                 assert decoders.inspect(png()) == GOOD
@@ -175,7 +177,7 @@ class TestLife:
         self, dying: Decoders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What a decoder leaks does not add up."""
-        monkeypatch.setattr(decoders, "IMAGES_OF_ONE_PROCESS", 2)
+        monkeypatch.setattr(decoders, "IMAGES_PER_PROCESS", 2)
         pids = [state(dying)["pid"] for _ in range(4)]
         assert pids[0] == pids[1] != pids[2] == pids[3]
 
@@ -189,7 +191,7 @@ class TestLife:
                 sys, "executable", {"no such interpreter": "/nowhere"}.get(program, "/bin/false")
             )
         decoders = Decoders(LIMITS, "core.nothing")
-        with pytest.raises(Unavailable, match="no process can be made that decodes images"):
+        with pytest.raises(Unavailable, match="no process can be started to decode images"):
             decoders.inspect(png())
         decoders.close()
 

@@ -1,6 +1,4 @@
-"""What an image is, or what is wrong with it: decoded a few at a time, in processes that it cannot
-harm.
-"""
+"""Decode the images of requests, a few at a time, in processes that may die of them."""
 
 import hashlib
 
@@ -13,30 +11,29 @@ from core.records.request import StoredImage
 from core.settings import Settings
 
 
-class ImageJudge:
+class ImageInspector:
     """Decodes for all requests of a gateway, in as many processes as the settings say.
 
-    Other images wait; the next is that of another tenant, if one waits, so that nobody waits for
-    all images of a flood.
+    Further images wait, and tenants take turns: a flood of images delays another tenant's image
+    by those under way and one more.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is started yet."""
-        self._decoders = Decoders(DecoderLimits.of(settings))
+        self._decoders = Decoders(DecoderLimits.from_settings(settings))
         self._turns = FairTurns(settings.decoders)
         self._threads = CapacityLimiter(settings.decoders)
 
-    async def judge(self, data: bytes, tenant: str) -> StoredImage:
-        """What these bytes are, once the whole image was decoded. Who is canceled amid that waits
-        for it as well.
+    async def inspect(self, data: bytes, tenant: str) -> StoredImage:
+        """Decode a whole file and describe it. A canceled call waits for its decoder as well.
 
         Args:
             data: the file.
-            tenant: in whose turn it is decoded.
+            tenant: whose turn is used.
 
         Raises:
-            UnreadableImage: broken, too large, of another format, or too much for a decoder.
-            Unavailable: no process can be made, or it got no time to compute.
+            ImageRefused: damaged, not supported, too large, or too much for a decoder.
+            Unavailable: no process can be started, or it got no CPU.
         """
         async with self._turns.turn(tenant):
             return await to_thread.run_sync(self._describe, data, limiter=self._threads)
@@ -48,7 +45,7 @@ class ImageJudge:
     def _describe(self, data: bytes) -> StoredImage:
         facts = self._decoders.inspect(data)
         return StoredImage(
-            sha256=hashlib.sha256(data).hexdigest(),  # not in the decoder's process, which may lie
+            sha256=hashlib.sha256(data).hexdigest(),  # computed here: the decoder is not trusted
             content_type=facts.content_type,
             width=facts.width,
             height=facts.height,

@@ -1,0 +1,15 @@
+"""What a decoder and its parent say to each other; imports no decoder."""
+
+from dataclasses import dataclass
+
+INSPECT, DRAW = b"inspect", b"draw"
+CONTENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/tiff")
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a decoded image is; width and height in pixels, as seen."""
+
+    content_type: str
+    width: int
+    height: int
