@@ -1,6 +1,7 @@
 """Levels of a file to sRGB, by the ICC profile that the file carries."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 
 from core.images.picture import Levels, eight_bits
 
-_SRGB = imagecodecs.cms_profile("srgb")
-# Browsers take the perceptual table of a profile, if it has one, and do not move its black
+# As browsers do: the perceptual table of a profile, if it has one, and its black stays where it is.
+# LittleCMS always moves black to black for a profile of ICC version 4, so this one says 2.4.
 _INTENT = imagecodecs.CMS.INTENT.PERCEPTUAL
+_SRGB = (srgb := imagecodecs.cms_profile("srgb"))[:8] + b"\x02\x40\0\0" + srgb[12:]
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
-_SPACES = {1: "gray", 3: "rgb", 4: "cmyk"}
 _DEVICE_CLASSES = (b"scnr", b"mntr", b"prtr", b"spac")
 # A profile that moves no colour by more than this is sRGB under another name, and the levels stay
 # as they are. Skia, which paints in Chromium, compares profiles in the same way.
@@ -87,25 +88,33 @@ def _is_srgb(profile: bytes, channels: int) -> bool:
     """Whether the profile leaves a sample of colours as they are."""
     if channels == 4:
         return False
-    ramp = np.arange(256, dtype=np.uint8)
-    if channels == 1:
-        probe = ramp[:, None, None]
-    else:
+    ramp = np.arange(256, dtype=np.uint8)[:, None, None]
+    probe = ramp
+    if channels == 3:
         steps = np.linspace(0, 255, 9).astype(np.uint8)
-        cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
-        probe = np.concatenate([np.repeat(ramp[:, None], 3, axis=1), cube])[:, None]
+        cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 1, 3)
+        probe = np.concatenate([np.repeat(ramp, 3, axis=2), cube])
     moved = np.abs(_transform(probe, profile).astype(int) - probe)
     return bool(moved.max() <= _SAME)
 
 
 def _transform(levels: Levels, profile: bytes) -> NDArray[np.uint8]:
+    """Convert by a profile of as many channels as the levels have."""
     channels = levels.shape[2]
+    if channels == 1:  # by a table: LittleCMS has 8-bit steps in between, which dark gray shows
+        most = np.iinfo(levels.dtype).max
+        ramp = np.linspace(0, 1, most + 1, dtype=np.float32)[:, None]
+        return np.take(_converted(ramp, profile, "gray")[:, 0], levels[:, :, 0], axis=0)
+    return _converted(levels, profile, "rgb" if channels == 3 else "cmyk")
+
+
+def _converted(values: NDArray[Any], profile: bytes, space: str) -> NDArray[np.uint8]:
     return np.asarray(
         imagecodecs.cms_transform(
-            levels[:, :, 0] if channels == 1 else levels,
+            values,
             profile,
             _SRGB,
-            colorspace=_SPACES[channels],
+            colorspace=space,
             planar=False,
             outcolorspace="rgb",
             outplanar=False,

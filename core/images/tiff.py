@@ -1,6 +1,8 @@
-"""TIFF: tifffile reads the first picture of a file, imagecodecs unpacks it."""
+"""TIFF: tifffile reads the tags of the first picture, libtiff and imagecodecs decode it."""
 
 import io
+import logging
+import struct
 from math import ceil
 
 import imagecodecs
@@ -14,6 +16,11 @@ from core.images.picture import Levels, Picture, check_size, spread
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _ORIENTATION, _ICC_PROFILE = 274, 34_675
+# Size, layout and meaning of the samples; each has a default that may be wrong
+_TAGS_OF_PICTURE = {
+    *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320),
+    *(322, 323, 324, 325, 332, 338, 339, 347, 529, 530, 532),
+}
 _CHANNELS: dict[int, int] = {
     PHOTOMETRIC.MINISWHITE: 1,
     PHOTOMETRIC.MINISBLACK: 1,
@@ -38,6 +45,7 @@ _COMPRESSIONS = (
 )
 _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _MAX_SAMPLES = 32  # for each pixel; layers and masks of paint programs are stored in other ways
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it finds in files
 _INSTEAD = "export it as 8-bit or 16-bit RGB or gray, as TIFF or PNG"
 
 
@@ -50,6 +58,7 @@ def read_tiff(data: bytes, max_pixels: int) -> Picture:
     """
     with TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
+        _check_tags(file, page, data)
         check_size(page.imagewidth, page.imagelength, max_pixels)
         _check_variant(page)
         _check_segments(page, len(data), max_pixels)
@@ -63,6 +72,17 @@ def read_tiff(data: bytes, max_pixels: int) -> Picture:
         if alpha is not None and EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
             levels = _straight(levels, alpha)
         return Picture(levels, alpha, _profile(page), _orientation(page))
+
+
+def _check_tags(file: TiffFile, page: TiffPage, data: bytes) -> None:
+    """Refuse a file with an unreadable tag of the picture: tifffile would take its default."""
+    layout = file.tiff
+    (count,) = struct.unpack_from(layout.tagnoformat, data, page.offset)
+    first = page.offset + layout.tagnosize
+    for place in range(first, first + count * layout.tagsize, layout.tagsize):
+        (code,) = struct.unpack_from(f"{layout.byteorder}H", data, place)
+        if code in _TAGS_OF_PICTURE and code not in page.tags:
+            raise UnreadableImage("cannot be decoded, a tag of its picture cannot be read")
 
 
 def _check_variant(page: TiffPage) -> None:
@@ -80,7 +100,8 @@ def _check_variant(page: TiffPage) -> None:
     if page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
         kind = "signed" if page.sampleformat == SAMPLEFORMAT.INT else "floating-point"
         raise UnsupportedImage(
-            f"must have 8 or 16 bits per channel; got {page.bitspersample} ({kind}); {_INSTEAD}"
+            "must have whole numbers of 8 or 16 bits per channel; "
+            f"got {page.bitspersample}-bit {kind} ones; {_INSTEAD}"
         )
     if page.bitspersample not in range(1, 17):
         raise UnsupportedImage(
@@ -101,9 +122,11 @@ def _check_variant(page: TiffPage) -> None:
 def _check_segments(page: TiffPage, file_bytes: int, max_pixels: int) -> None:
     """Refuse a file without all of its strips or tiles: tifffile would fill in zeros.
 
-    Strips without compression are left to tifffile, since their byte counts may be wrong.
+    Strips without compression are left to the decoders, since their byte counts may be wrong.
     """
-    samples = page.samplesperpixel
+    samples, depth = page.samplesperpixel, page.imagedepth
+    if depth != 1:
+        raise UnsupportedImage(f"must be flat; got a depth of {depth}; {_INSTEAD}")
     if not _CHANNELS[page.photometric] <= samples <= _MAX_SAMPLES:
         raise UnreadableImage(f"cannot be decoded, it claims {samples} samples per pixel")
     if page.is_tiled:
@@ -125,13 +148,14 @@ def _samples(page: TiffPage, data: bytes) -> Levels:
     """`(height, width, samples)`, over the full range of 8 or 16 bits."""
     if page.photometric == PHOTOMETRIC.YCBCR and page.compression != COMPRESSION.JPEG:
         return np.asarray(imagecodecs.tiff_decode(data, asrgb=True))[:, :, :3]
-    found = page.asarray(squeeze=False, maxworkers=1)
-    planes, depth, height, width, samples = found.shape
-    if depth != 1:
-        raise UnsupportedImage(f"must be flat; got a depth of {depth}; {_INSTEAD}")
-    if planes > 1:
-        found = found.transpose(4, 1, 2, 3, 0)
-    levels = found.reshape(height, width, planes * samples)
+    is_jpeg = page.compression == COMPRESSION.JPEG
+    if is_jpeg or page.photometric == PHOTOMETRIC.SEPARATED:  # of these libtiff makes RGB
+        found = page.asarray(squeeze=False, maxworkers=1)
+    else:
+        found = np.asarray(imagecodecs.tiff_decode(data))
+    planes, _, height, width, samples = page.shaped
+    by_plane = found.reshape(planes, height, width, samples)
+    levels = np.moveaxis(by_plane, 0, 2).reshape(height, width, planes * samples)
     if page.photometric == PHOTOMETRIC.PALETTE:
         return levels
     return spread(levels, int(page.bitspersample))

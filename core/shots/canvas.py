@@ -80,7 +80,7 @@ def content_box(drawing: Size, canvas: Size) -> Box:
     number of pixels, at most one off the exact aspect ratio, so that H.264 can store the cut video.
 
     Args:
-        drawing: the long side at most `core.images.formats.MAX_ASPECT` times the short one.
+        drawing: the long side at most `core.images.picture.MAX_ASPECT` times the short one.
         canvas: of even sides.
     """
     width = canvas.width

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core.images.formats import MAX_ASPECT
+from core.images.picture import MAX_ASPECT
 from core.shots.canvas import (
     CANVASES,
     MAX_SIDE,
