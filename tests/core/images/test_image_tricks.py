@@ -37,7 +37,7 @@ BOMB = zeros(200 * 2**20)
 RGB = drawing(*SIZE)
 GRAY = {256: 16, 257: 16}  # width and height of a TIFF file
 BROKEN = "cannot be decoded, "
-NONE_OF_THEM = "has to be a PNG, JPEG, WebP or TIFF image but is none of them"
+NONE_OF_THEM = "must be a PNG, JPEG, WebP or TIFF image; "
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ class TestGoodOnes:
     def test_colour_profile_that_is_none(
         self, decoders: Decoders, file_format: str, profile: bytes
     ) -> None:
-        """We convert no colours, so it is never looked at."""
+        """The levels are taken as sRGB."""
         assert accepted(decoders, encoded(RGB, file_format, icc_profile=profile))[1:] == SIZE
 
 
@@ -166,19 +166,19 @@ class TestOtherFormats:
         """No name is ever looked at, and no reader beyond the four, which start no program, is
         tried.
         """
-        assert refused(decoders, data) == NONE_OF_THEM
+        assert refused(decoders, data).startswith(NONE_OF_THEM)
 
 
 class TestBombs:
     @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
     def test_text_that_unpacks_to_200_mib(self, decoders: Decoders, kind: bytes) -> None:
-        """Nobody asked for it; its size is no secret to the reader."""
-        assert refused(decoders, png_of([(kind, b"a\0\0" + BOMB)])).startswith(BROKEN)
+        """It is not unpacked, or only as far as a profile may go; the picture is read."""
+        assert accepted(decoders, png_of([(kind, b"a\0\0" + BOMB)]))[1:] == SIZE
 
     def test_a_hundred_texts_of_a_mebibyte(self, decoders: Decoders) -> None:
-        """Each is small enough."""
+        """None of them is unpacked."""
         text = (b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20 - 10)))
-        assert refused(decoders, png_of([text] * 100)).startswith(BROKEN)
+        assert accepted(decoders, png_of([text] * 100))[1:] == SIZE
 
     def test_more_pixels_than_the_picture_has(self, decoders: Decoders) -> None:
         """What is past its end is not unpacked."""
@@ -235,7 +235,6 @@ class TestLies:
             tiff(GRAY | {273: 0xFFFFFFF0}, bytes(256)),
             tiff(GRAY | {273: (LONG, 0x40000000, 8)}, bytes(256)),
             tiff(GRAY | {277: 65_535}, bytes(256)),
-            tiff(GRAY | {258: 64}, bytes(2560)),
             tiff(GRAY | {322: 65_535, 323: 65_535, 324: ..., 325: 256}, bytes(256)),
             tiff(
                 GRAY | {322: 65_535, 323: 65_535, 324: ..., 325: 256, 259: 8},
@@ -244,7 +243,7 @@ class TestLies:
             tiff(GRAY | {322: 16_384, 323: 16_384, 324: ..., 325: len(BOMB), 259: 8}, BOMB),
             *(
                 tiff(GRAY | {259: number}, bytes(range(256)))
-                for number in (2, 3, 4, 5, 6, 7, 1234, 34_712, 34_925, 50_001)
+                for number in (2, 3, 4, 5, 7, 8, 34_925, 50_000, 50_001)
             ),
         ],
     )
@@ -272,9 +271,15 @@ class TestLies:
             16,
         )
 
+    @pytest.mark.parametrize("number", [6, 1234, 34_712])
+    def test_packing_that_is_not_read(self, decoders: Decoders, number: int) -> None:
+        """It is named, whatever the bytes are."""
+        refusal = refused(decoders, tiff(GRAY | {259: number}, bytes(range(256))))
+        assert refusal.startswith("must have no, LZW, ZIP or PackBits compression; got ")
+
     @pytest.mark.parametrize("mode", ["LAB", "F", "I"])
     def test_levels_without_a_meaning(self, decoders: Decoders, mode: str) -> None:
-        """Nobody knows which value is white, so nobody guesses."""
+        """No value is known to be white, so none is guessed."""
         assert refused(decoders, encoded(Image.new(mode, SIZE), "TIFF")).startswith("must ")
 
     @pytest.mark.parametrize(
