@@ -102,7 +102,7 @@ def _read(data: bytes, max_pixels: int) -> tuple[str, Picture]:
         raise
     except Exception as error:  # decoders raise almost anything on broken bytes
         raise UnreadableImage(
-            f"cannot be decoded, it is damaged or truncated ({type(error).__name__})"
+            f"cannot be decoded, it is broken or truncated ({type(error).__name__})"
         ) from None
     raise _other_format(data)
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from core.images.decoder import DecoderLimits
-from core.images.formats import UnreadableImage
+from core.images.errors import UnreadableImage
 from core.images.pool import Decoders
 
 MAX_PIXELS = 1_000_000

@@ -176,16 +176,18 @@ class TestFields:
 
 class TestImages:
     @pytest.mark.parametrize(
-        ("image", "words"),
+        ("image", "code", "words"),
         [
-            (b"keyframe", "has to be a PNG, JPEG, WebP or TIFF image"),
-            (b"", "has to be a PNG, JPEG, WebP or TIFF image"),
-            (png(200, 200)[:-200], "broken or truncated"),
-            (png(50_000, 1), "at most 16384 pixels wide and high but is 50000x1"),
+            (b"keyframe", "unreadable_image", "must be a PNG, JPEG, WebP or TIFF image"),
+            (b"", "unreadable_image", "must be a PNG, JPEG, WebP or TIFF image"),
+            (b"GIF89a", "unsupported_image", "got GIF; export it as PNG"),
+            (png(200, 200)[:-200], "unreadable_image", "broken or truncated"),
+            (png(50_000, 1), "out_of_range", "at most 16384 pixels wide and high; got 50000x1"),
+            (png(1000, 10), "out_of_range", "an aspect ratio of at most 8:1; got 100:1"),
         ],
     )
     async def test_image_that_cannot_be_used(
-        self, client: AsyncClient, image: bytes, words: str
+        self, client: AsyncClient, image: bytes, code: str, words: str
     ) -> None:
         """In either form, at its pointer."""
         keyframes = [{"image": {"data": data_uri(png())}}, {"image": {"data": data_uri(image)}}]
@@ -193,9 +195,7 @@ class TestImages:
             await client.post(URL, files=files(png(), image)),
             await client.post(URL, json={"keyframes": keyframes}),
         ):
-            assert problems(response, 422, "invalid_request") == {
-                "/keyframes/1/image": "unreadable_image"
-            }
+            assert problems(response, 422, "invalid_request") == {"/keyframes/1/image": code}
             assert words in response.json()["errors"][0]["detail"]
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from api.services import judging
+from api.services import image_inspection
 from core.images.pool import Decoders
 from core.settings import Settings
 from testkit.api.calls import URL, files, problems
@@ -28,7 +28,7 @@ from testkit.servers import Process, wait_until
 @pytest.fixture
 def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Images may say what their decoder dies of."""
-    monkeypatch.setattr(judging, "Decoders", partial(Decoders, module=DYING))
+    monkeypatch.setattr(image_inspection, "Decoders", partial(Decoders, module=DYING))
     yield
     # one may have been about to start
     wait_until(lambda: children() == [], "the decoders have ended")
@@ -37,7 +37,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine makes no process."""
-    monkeypatch.setattr(judging, "Decoders", partial(Decoders, module="core.nothing"))
+    monkeypatch.setattr(image_inspection, "Decoders", partial(Decoders, module="core.nothing"))
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ class TestRefusals:
         }
         assert problems(second, 422, "invalid_request") == {
             "/keyframes/0/image": "unreadable_image",
-            "/keyframes/1/image": "unreadable_image",
+            "/keyframes/1/image": "out_of_range",
         }
         assert "at most 20000 bytes" in second.json()["errors"][1]["detail"]
 

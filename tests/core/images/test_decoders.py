@@ -227,7 +227,10 @@ class TestLife:
             f"Decoders(DecoderLimits({MAX_PIXELS}, 2**20, timedelta(seconds=1)), "
             f"{DYING!r}).inspect({order!r})"
         )
-        keeps = f"try:\n {program}\nexcept Exception as error: print(error, flush=True)\nimport time; time.sleep(600)"
+        keeps = (
+            f"try:\n {program}\nexcept Exception as error: print(error, flush=True)\n"
+            "import time; time.sleep(600)"
+        )
         with subprocess.Popen(
             [sys.executable, "-c", keeps], cwd=ROOT, stdout=subprocess.PIPE
         ) as parent:

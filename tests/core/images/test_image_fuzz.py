@@ -25,7 +25,7 @@ REFUSALS = re.compile(
     r"must be a PNG, JPEG, WebP or TIFF image; (it is none of them|got .+; export it as PNG)"
     r"|cannot be decoded, its (beginning is broken|width or height is 0)"
     r"|cannot be decoded, the checksum of its pixels is wrong"
-    r"|cannot be decoded, it is damaged or truncated \((?!PermissionError)\w+\)"
+    r"|cannot be decoded, it is broken or truncated \((?!PermissionError)\w+\)"
     r"|cannot be decoded, it (is truncated|claims \d+ samples per pixel)"
     r"|cannot be decoded, its tiles are larger than a picture may be"
     r"|cannot be decoded, a tag of its picture cannot be read"

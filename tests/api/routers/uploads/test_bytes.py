@@ -118,21 +118,27 @@ class TestBytesPastTheGateway:
         stored = open_storage(s3_settings).get(image_key(job, job.request.keyframes[0].image))
         assert stored == png(color="teal")
 
-    @pytest.mark.parametrize("too_large", [True, False])
-    async def test_verdict_about_bad_bytes_is_kept(
-        self, s3_settings: Settings, too_large: bool
+    @pytest.mark.parametrize(
+        ("data", "code", "words"),
+        [
+            (png() + b"x" * 2000, "out_of_range", "1000 bytes"),
+            (b"no image", "unreadable_image", "none of them"),
+            (b"GIF89a", "unsupported_image", "the image must be a PNG"),
+            (png(1000, 10), "out_of_range", "the image must have an aspect ratio"),
+        ],
+    )
+    async def test_refusal_of_bad_bytes_is_kept(
+        self, s3_settings: Settings, data: bytes, code: str, words: str
     ) -> None:
-        """It is as final as a good one: what a job was told stays true."""
+        """Later requests get the same code and the same words, without decoding again."""
         small = Settings(**s3_settings.model_dump(exclude={"max_image"}), max_image=1000)
         async with gateway(small) as client:
-            upload_id = await uploaded(client, png() + b"x" * 2000 if too_large else b"no image")
+            upload_id = await uploaded(client, data)
             for _ in range(2):
                 response = await client.post(URL, json=by_reference(upload_id, upload_id))
                 pointers = [f"/keyframes/{index}/image/upload" for index in range(2)]
-                assert problems(response, 422, "invalid_request") == dict.fromkeys(
-                    pointers, "unreadable_image"
-                )
-                assert ("1000 bytes" in response.json()["errors"][0]["detail"]) == too_large
+                assert problems(response, 422, "invalid_request") == dict.fromkeys(pointers, code)
+                assert words in response.json()["errors"][0]["detail"]
 
     async def test_storage_that_is_away_when_they_are_judged(self, s3_settings: Settings) -> None:
         """503, and no verdict; with the storage back it goes on."""
