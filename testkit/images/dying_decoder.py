@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 
 from core.images import process as decoder_process
 from core.images.errors import UnreadableImage
-from core.images.formats import ImageFacts, inspect_image
+from core.images.formats import inspect_image
+from core.images.messages import ImageFacts
 
 is_spoiled = False
 HEAVY = {"pydantic", "redis", "boto3", "structlog", "fastapi", "celery"}

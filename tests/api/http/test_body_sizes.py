@@ -30,17 +30,13 @@ class TestSizes:
         assert problems(form, 413, "image_too_large") == {}
         keyframes = [{"image": {"data": data_uri(data)}} for data in (png(), image)]
         fields = await small.post(URL, json={"keyframes": keyframes})
-        assert problems(fields, 422, "invalid_request") == {
-            "/keyframes/1/image": "out_of_range"
-        }
+        assert problems(fields, 422, "invalid_request") == {"/keyframes/1/image": "out_of_range"}
 
     async def test_too_many_pixels(self, settings: Settings) -> None:
         """The operator's limit, counted before anything is decoded."""
         async with gateway(settings.model_copy(update={"max_image_pixels": 1000})) as client:
             response = await client.post(URL, files=files(png(40, 40), png(20, 20)))
-        assert problems(response, 422, "invalid_request") == {
-            "/keyframes/0/image": "out_of_range"
-        }
+        assert problems(response, 422, "invalid_request") == {"/keyframes/0/image": "out_of_range"}
 
     async def test_too_large_body_by_its_announced_length(self, small: AsyncClient) -> None:
         """Before a byte of it is read: the stream behind it would raise."""
