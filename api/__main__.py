@@ -1,13 +1,13 @@
 """`python -m api`: the gateway in one uvicorn process."""
 
 import math
+import resource
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.first_key import prepare_keys
-from api.http.connections import ConnectionLimits, allow_files, protocol_within
 from api.main import create_app
 from core.settings import Settings
 from core.store.check import check_redis_in_background
@@ -18,9 +18,7 @@ from core.telemetry.tracing import begin_tracing, end_tracing
 
 
 class Server(uvicorn.Server):
-    """Lets long polls and event streams end when it is told to stop; uvicorn by itself would wait
-    for them.
-    """
+    """Ends long polls and event streams at a signal; uvicorn by itself would wait for them."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -28,14 +26,13 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting, end what waits, finish what is in flight."""
-        # else the signal came before the start was complete
-        if watch := getattr(self._app.state, "watch", None):
+        if watch := getattr(self._app.state, "watch", None):  # else the start was not complete
             watch.close()
         super().handle_exit(sig, frame)
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight may end."""
+    """Serve until SIGTERM or SIGINT; requests in flight are finished."""
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "gateway")
@@ -43,13 +40,13 @@ def main() -> None:
     prepare_keys(settings)
     app = create_app(settings)
     serve_metrics(settings, gateway_registry(), is_ready=lambda: hasattr(app.state, "watch"))
-    allow_files(settings.max_connections)
+    _allow_all_files()
     config = uvicorn.Config(
         app,
-        http=protocol_within(ConnectionLimits.of(settings)),
+        http="h11",  # httptools drops the body of a request that offers HTTP/2
         host=settings.host,
         port=settings.port,
-        log_config=None,  # uvicorn's lines go through our format
+        log_config=None,  # `configure_logging` formats uvicorn's lines as well
         access_log=False,  # the middleware writes it, with the request's id
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
@@ -60,6 +57,12 @@ def main() -> None:
     )
     Server(config, app).run()
     end_tracing()
+
+
+def _allow_all_files() -> None:
+    """Raise the limit of open files: each event stream holds a connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

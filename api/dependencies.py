@@ -1,5 +1,6 @@
-"""What endpoints ask for. FastAPI awaits each; a plain function it would call through a thread, at
-100 µs each.
+"""What endpoints ask for: the caller, the services of the gateway, and its address.
+
+All are coroutines, because FastAPI calls a plain function in a thread.
 """
 
 from typing import Annotated
@@ -7,7 +8,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.caller import Caller
-from api.services.job_bodies import JobBodies
 from api.services.jobs import Interpolations
 from api.services.submissions import Submissions
 from api.services.uploads import Uploads
@@ -18,45 +18,33 @@ from core.settings import Settings
 from core.store.deployment import AsyncDeployment
 
 
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.state.settings
+    return settings
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
+CurrentSettings = Annotated[Settings, Depends(_settings)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 
 
-async def _service(request: Request) -> Interpolations:
+async def _whole_service(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
     return service
 
 
-def interpolations_of(request: Request) -> Interpolations:
-    """The jobs of whoever calls."""
-    state = request.scope["state"]
-    service: Interpolations = state["interpolations"]
-    return service.of(state["caller"])
+async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
+    service: Interpolations = request.state.interpolations
+    return service.of(caller)
 
 
-async def _interpolations(request: Request) -> Interpolations:
-    return interpolations_of(request)
-
-
-def submissions_of(request: Request) -> Submissions:
-    """What whoever calls may submit."""
-    state = request.scope["state"]
-    submissions: Submissions = state["submissions"]
-    return submissions.of(state["caller"])
-
-
-async def _submissions(request: Request) -> Submissions:
-    return submissions_of(request)
-
-
-def job_bodies_of(request: Request) -> JobBodies:
-    """Jobs as JSON."""
-    bodies: JobBodies = request.scope["state"]["job_bodies"]
-    return bodies
+async def _submissions(request: Request, caller: CurrentCaller) -> Submissions:
+    submissions: Submissions = request.state.submissions
+    return submissions.of(caller)
 
 
 async def _deployment(request: Request) -> AsyncDeployment:
@@ -80,27 +68,22 @@ async def _served_folder(request: Request) -> LocalStorage:
     return request.state.storage
 
 
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.state.settings
-    return settings
-
-
-def base_url_of(request: Request) -> str:
-    """The address under which the caller reaches this gateway, without a slash at the end."""
-    settings: Settings = request.state.settings
+async def _base_url(request: Request, settings: CurrentSettings) -> str:
+    """Return the address of this gateway for callers, without a slash at the end."""
     return str(settings.public_url or request.base_url).rstrip("/")
 
 
-async def _base_url(request: Request) -> str:
-    return base_url_of(request)
+async def _public_root(settings: CurrentSettings) -> str:
+    """Return what stands before the paths of this gateway: empty without a public URL."""
+    return str(settings.public_url or "").rstrip("/")
 
 
-WholeService = Annotated[Interpolations, Depends(_service)]  # for what asks for no caller
+WholeService = Annotated[Interpolations, Depends(_whole_service)]  # for calls without caller
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
 CurrentSubmissions = Annotated[Submissions, Depends(_submissions)]
 CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
-CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
+CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
-CurrentSettings = Annotated[Settings, Depends(_settings)]
 BaseUrl = Annotated[str, Depends(_base_url)]
+PublicRoot = Annotated[str, Depends(_public_root)]

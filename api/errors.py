@@ -1,6 +1,4 @@
-"""ServiceError to status and problem details (RFC 9457): the one place that knows both our errors
-and HTTP.
-"""
+"""Errors as HTTP responses (RFC 9457): the one place that knows both."""
 
 import math
 from collections.abc import Iterator
@@ -12,14 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from api.schemas.validation import problems_of_parameters
 from core import errors
 from core.errors import ServiceError
+from core.store.tenants.rates import WINDOW_SECONDS
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
-    errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.UntrustedOrigin: 403,
@@ -37,26 +36,25 @@ STATUS: dict[type[ServiceError], int] = {
     errors.TooManyJobs: 429,
     errors.TooManyUploads: 429,
     errors.RateLimited: 429,
-    errors.HeadTooLarge: 431,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     ServiceError: 500,
 }
 RETRY_AFTER_SECONDS: dict[type[ServiceError], int] = {
-    errors.Unavailable: 2,  # so long Redis and its clients take to be back after a restart
-    errors.TooManyJobs: 30,  # about a job's time: a place is free again
-    errors.TooManyUploads: 60,  # one of them may have vanished
+    errors.Unavailable: 2,  # as long as Redis and its clients take after a restart
+    errors.TooManyJobs: 30,  # about the time of one job
+    errors.TooManyUploads: 60,  # an unused upload may have expired
     errors.RateLimited: 60,  # at most: until the minute ends
-    errors.QueueFull: 30,  # as for one tenant
+    errors.QueueFull: 30,  # about the time of one job
 }
-
 CHALLENGE = 'Bearer realm="tooncrafter"'  # RFC 6750, section 3
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 log = structlog.get_logger("api")
 
 
 def all_errors() -> Iterator[type[ServiceError]]:
-    """Every kind of error that a request may meet; what ends a job is no answer to a request."""
+    """Yield every kind of error that answers a request; what ends a job answers none."""
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
         kind = waiting.pop()
@@ -65,59 +63,64 @@ def all_errors() -> Iterator[type[ServiceError]]:
 
 
 def status_of(kind: type[ServiceError]) -> int:
-    """The HTTP status of an error: its own, or that of what it is a kind of."""
+    """Return the status of an error: its own, or that of its nearest base."""
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
-def problem_document(error: ServiceError, request_id: str) -> dict[str, Any]:
-    """An error as callers read it."""
+def rate_headers(policy: str, limit: int, left: int, seconds: int) -> dict[str, str]:
+    """Tell what is left of a rate limit (draft-ietf-httpapi-ratelimit-headers-10)."""
+    return {
+        "RateLimit-Policy": f'"{policy}";q={limit};w={WINDOW_SECONDS}',
+        "RateLimit": f'"{policy}";r={max(0, left)};t={seconds}',
+    }
+
+
+def problem_response(error: ServiceError, request_id: str) -> Response:
+    """Return an error as a problem document with its status and headers."""
+    status = status_of(type(error))
     body: dict[str, Any] = {
         "type": f"/errors/{error.code}",
         "title": error.title,
-        "status": status_of(type(error)),
+        "status": status,
         "code": error.code,
         "detail": error.detail,
         "request_id": request_id,
     }
     if error.problems:
         body["errors"] = [problem.as_json() for problem in error.problems]
-    return body
+    return JSONResponse(body, status, _headers(error), media_type="application/problem+json")
 
 
-def problem_response(error: ServiceError, request_id: str) -> Response:
-    """The answer to a request that failed."""
-    wait = next(
-        (RETRY_AFTER_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER_SECONDS),
-        None,
-    )
-    headers = {} if wait is None else {"Retry-After": str(wait)}
+def _headers(error: ServiceError) -> dict[str, str]:
+    kinds = type(error).__mro__
+    waits = [RETRY_AFTER_SECONDS[kind] for kind in kinds if kind in RETRY_AFTER_SECONDS]
+    headers = {"Retry-After": str(waits[0])} if waits else {}
     if isinstance(error, errors.RateLimited):
-        headers |= error.headers | {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+        seconds = math.ceil(error.retry_after_seconds)
+        headers["Retry-After"] = str(seconds)
+        if error.policy:
+            headers |= rate_headers(error.policy, error.limit, 0, seconds)
     if isinstance(error, errors.RangeNotSatisfiable):
-        headers["Content-Range"] = error.content_range
+        headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = CHALLENGE
-    return JSONResponse(
-        problem_document(error, request_id),
-        status_of(type(error)),
-        headers=headers,
-        media_type="application/problem+json",
-    )
+    return headers
 
 
-def unexpected_response(error: Exception, request_id: str) -> Response:
-    """The answer to a mistake of ours: the log has the trace, the caller has the id under which it
-    stands there.
-    """
+async def answer_problem(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that a middleware refuses."""
+    await problem_response(error, scope["state"]["request_id"])(scope, receive, send)
+
+
+async def answer_unexpected(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 500; the log has the trace, and the caller the request's id to find it by."""
     log.error("unexpected error", exc_info=error)
     detail = "an unexpected error; the service's log has it under this request's id"
-    return problem_response(ServiceError(detail), request_id)
+    await answer_problem(ServiceError(detail), scope, receive, send)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error as problem details, those of the framework included; `RequestId` answers
-    the unexpected.
-    """
+    """Answer every error of an endpoint or of the framework as a problem document."""
 
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
@@ -130,31 +133,25 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def framework_error(request: Request, error: HTTPException) -> Response:
-        translated: ServiceError
         if error.status_code < 400:
             return Response(status_code=error.status_code, headers=error.headers)
-        if error.status_code == 405:
-            translated = errors.MethodNotAllowed(
-                f"{request.method} is not possible at {request.url.path}"
-            )
-            # the framework names those of one route only
-            error.headers = {"Allow": ", ".join(_methods_at(request))}
-        elif error.status_code == 404:
-            translated = errors.NotFound(f"nothing is at {request.url.path}")
-        else:
-            translated = errors.MalformedBody(str(error.detail))
-        answer = problem_response(translated, request.state.request_id)
-        answer.headers.update(error.headers or {})
+        answer = problem_response(_translated(request, error), request.state.request_id)
+        if error.status_code == 405:  # the framework names the methods of one route only
+            answer.headers["Allow"] = ", ".join(_methods_at(request))
         return answer
 
 
+def _translated(request: Request, error: HTTPException) -> ServiceError:
+    if error.status_code == 405:
+        return errors.MethodNotAllowed(f"{request.url.path} does not take {request.method}")
+    if error.status_code == 404:
+        return errors.NotFound(f"nothing is at {request.url.path}")
+    return errors.MalformedBody(str(error.detail))
+
+
 def _methods_at(request: Request) -> list[str]:
-    """All methods that the address takes."""
-    routes = request.app.router.routes
-    return [
-        method
-        for method in ("GET", "HEAD", "POST", "PUT", "DELETE")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-        )
-    ]
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in METHODS if takes(method)]

@@ -1,34 +1,29 @@
 """The gateway: settings, lifespan, middleware, routers."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Protocol, TypedDict, TypeVar
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
 
-from api.contract.openapi import describe
-from api.errors import install_error_handlers
-from api.middleware.install import install_middleware
-from api.routers import (
-    deliveries,
-    docs,
-    errors,
-    estimate,
-    events,
-    files,
-    health,
-    jobs,
-    models,
-    queue,
-    submit_and_read,
-    uploads,
-    webhooks,
-)
+from api.errors import METHODS, install_error_handlers
+from api.http.answers import HEADERS
+from api.http.parameters import refuse_unknown_query
+from api.middleware.authentication import Authentication
+from api.middleware.body_limits import BodyLimits
+from api.middleware.head import Head
+from api.middleware.hosts import Hosts
+from api.middleware.key_cache import KeyCache
+from api.middleware.rate_limits import RateLimits
+from api.middleware.request_log import RequestLog
+from api.middleware.tracing import Tracing
+from api.openapi import describe
+from api.routers import deployment, docs, events, files, health, jobs, outputs, uploads, webhooks
 from api.services.image_inspection import ImageInspector
 from api.services.inputs import Inputs
-from api.services.job_bodies import JobBodies
 from api.services.jobs import Interpolations
 from api.services.remote_images import RemoteImages, open_outbound
 from api.services.submissions import Submissions
@@ -36,7 +31,7 @@ from api.services.uploads import Uploads
 from api.services.watching import JobWatch
 from api.services.webhooks import Webhooks, open_webhook_outbound
 from core.objects.s3 import HURRIED
-from core.objects.storage import open_storage
+from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
 from core.store.changes import ChangeFeed
 from core.store.deployment import AsyncDeployment
@@ -46,8 +41,7 @@ from core.store.tenants.rates import AsyncRates
 from core.store.uploads import AsyncUploadStore
 from core.store.webhooks import WebhookStore
 
-# FastAPI's own spans would name whole URLs, and with them signed links; ours
-# (`api.middleware.tracing`) name none
+# FastAPI's own spans name whole URLs, and with them signed links; those of `Tracing` do not
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -56,49 +50,27 @@ NO_TELEMETRY: TelemetryConfig = {
 }
 
 
+class State(TypedDict):
+    """What the lifespan puts into the state of each request."""
+
+    settings: Settings
+    key_cache: KeyCache
+    rate_limits: RateLimits
+    submissions: Submissions
+    interpolations: Interpolations
+    webhooks: Webhooks
+    uploads: Uploads
+    storage: ObjectStorage
+    deployment: AsyncDeployment
+
+
 def create_app(settings: Settings) -> FastAPI:
-    """A gateway for these settings; it connects when it is asked for something, so Redis may start
-    later.
-    """
+    """Make a gateway; it connects with its first request, so Redis may start later."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        redis_url = settings.find_redis()
-        store, feed = (
-            AsyncJobStore(redis_url, max_queued=settings.max_queued),
-            ChangeFeed(redis_url),
-        )
-        deployment, upload_store = AsyncDeployment(redis_url), AsyncUploadStore(redis_url)
-        storage, judge = open_storage(settings, HURRIED), ImageInspector(settings)
-        uploads, outbound = Uploads(upload_store, storage, judge, settings), open_outbound(settings)
-        inputs = Inputs(uploads, RemoteImages(outbound, settings), storage, judge)
-        api_keys, rates = AsyncApiKeys(redis_url), AsyncRates(redis_url)
-        webhook_store, to_receivers = WebhookStore(redis_url), open_webhook_outbound(settings)
-        webhook_service = Webhooks(webhook_store, to_receivers)
-        watch = app.state.watch = JobWatch(store, feed)
-        feed.start()
-        yield {
-            "settings": settings,
-            "submissions": Submissions(store, storage, inputs, webhook_service, settings),
-            "interpolations": Interpolations(store, storage, watch, settings),
-            "job_bodies": JobBodies(),
-            "webhooks": webhook_service,
-            "uploads": uploads,
-            "storage": storage,
-            "deployment": deployment,
-            "api_keys": api_keys,
-            "rates": rates,
-        }
-        await judge.close()
-        await feed.close()
-        await outbound.close()
-        await to_receivers.close()
-        await webhook_store.close()
-        await store.close()
-        await deployment.close()
-        await upload_store.close()
-        await api_keys.close()
-        await rates.close()
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            yield _open(app, settings, stack)
 
     app = FastAPI(
         title="ToonCrafter service",
@@ -107,26 +79,74 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         # what generated clients call their functions
         generate_unique_id_function=lambda route: route.name,
-        # FastAPI's own pages load their scripts from a public network; `docs` serves one that does
-        # not
-        docs_url=None,
-        redoc_url=None,
+        # `docs` serves the contract, and a page whose scripts come from no public network
+        openapi_url=None,
+        # a redirect would lead past the proxy's path and scheme, and a POST would repeat its body
+        redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    install_middleware(app, settings)
+    app.openapi = lambda: describe(app, settings)  # type: ignore[method-assign]  # as FastAPI's docs do
     install_error_handlers(app)
-    app.include_router(submit_and_read.router)
-    app.include_router(jobs.router)
-    app.include_router(estimate.router)
-    app.include_router(events.router)
-    app.include_router(deliveries.router)
-    app.include_router(webhooks.router)
-    app.include_router(uploads.router)
-    app.include_router(files.router)
-    app.include_router(models.router)
-    app.include_router(queue.router)
+    _add_middleware(app, settings)
+    for api in (jobs, events, outputs, webhooks, uploads, files, deployment):
+        app.include_router(api.router, dependencies=[Depends(refuse_unknown_query)])
     app.include_router(health.router)
-    app.include_router(errors.router)
     app.include_router(docs.router)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the contract
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Surround the routers; what is added last is outermost."""
+    app.add_middleware(Head)
+    app.add_middleware(BodyLimits, settings=settings)
+    app.add_middleware(Authentication)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=["*"],
+            # the operator trusts them, so they may reach a gateway in a private network as well
+            allow_private_network=True,
+            expose_headers=list(HEADERS),
+        )
+    app.add_middleware(Hosts, settings=settings)
+    app.add_middleware(RequestLog)
+    app.add_middleware(Tracing)
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+AnyClosable = TypeVar("AnyClosable", bound=_Closable)
+
+
+def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
+    """Wire the services; the stack closes what they use, in reverse order."""
+
+    def opened(resource: AnyClosable) -> AnyClosable:
+        stack.push_async_callback(resource.close)
+        return resource
+
+    redis_url = settings.find_redis()
+    store = opened(AsyncJobStore(redis_url, max_queued=settings.max_queued))
+    storage, inspector = open_storage(settings, HURRIED), opened(ImageInspector(settings))
+    uploads = Uploads(opened(AsyncUploadStore(redis_url)), storage, inspector, settings)
+    remote_images = RemoteImages(opened(open_outbound(settings)), settings)
+    inputs = Inputs(uploads, remote_images, storage, inspector)
+    webhooks = Webhooks(opened(WebhookStore(redis_url)), opened(open_webhook_outbound(settings)))
+    feed = opened(ChangeFeed(redis_url))
+    feed.start()
+    app.state.watch = watch = JobWatch(store, feed)  # `api.__main__` closes it at a signal
+    return {
+        "settings": settings,
+        "key_cache": KeyCache(settings, opened(AsyncApiKeys(redis_url))),
+        "rate_limits": RateLimits(opened(AsyncRates(redis_url))),
+        "submissions": Submissions(store, storage, inputs, webhooks, settings),
+        "interpolations": Interpolations(store, storage, watch, settings),
+        "webhooks": webhooks,
+        "uploads": uploads,
+        "storage": storage,
+        "deployment": opened(AsyncDeployment(redis_url)),
+    }

@@ -13,9 +13,7 @@ ServiceError
 ├── Forbidden                 the API key or the signed link does not permit this
 ├── NotFound                  no such resource
 ├── MethodNotAllowed
-├── RequestTimeout            the head or the body took too long
-├── MalformedRequest          no HTTP, or HTTP of more than one reading
-├── HeadTooLarge              request line and headers
+├── RequestTimeout            the body took too long
 ├── RangeNotSatisfiable       `Range` names nothing that the file has
 ├── JobNotFinished            what was asked is possible only when the job has ended
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
@@ -35,7 +33,7 @@ ServiceError
 StaleClaim and CancelRequested are no errors of a job: they tell a worker not to go on with it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -70,8 +68,9 @@ class ServiceError(Exception):
 
 
 class InvalidRequest(ServiceError):
-    """The request is understood but cannot be carried out; `problems` says all that is wrong with
-    it.
+    """The request cannot be carried out; the member `errors` lists all that is wrong with it.
+
+    Each entry has a `pointer` to the field, a `code`, and a `detail` in words.
     """
 
     code = "invalid_request"
@@ -192,39 +191,21 @@ class UntrustedOrigin(ServiceError):
 
 
 class RequestTimeout(ServiceError):
-    """Head or body of the request did not arrive in time."""
+    """The body of the request did not arrive in time."""
 
     code = "request_timeout"
     title = "The request took too long to arrive"
 
 
-class MalformedRequest(ServiceError):
-    """What came is not HTTP/1.1, or two readers could read it differently; nothing of it was looked
-    at.
-    """
-
-    code = "malformed_request"
-    title = "The request is not HTTP as it should be"
-
-
-class HeadTooLarge(ServiceError):
-    """Request line and headers have more bytes than the gateway reads."""
-
-    code = "head_too_large"
-    title = "The request's headers are too large"
-
-
 class RangeNotSatisfiable(ServiceError):
-    """`Range` begins past the end of the file; `Content-Range` of the answer says how long it
-    is.
-    """
+    """The wanted part begins past the end of the file, which has `length` bytes."""
 
     code = "range_not_satisfiable"
     title = "The file has no such part"
 
-    def __init__(self, detail: str, content_range: str = "bytes */0") -> None:
+    def __init__(self, detail: str, length: int = 0) -> None:
         super().__init__(detail)
-        self.content_range = content_range
+        self.length = length
 
 
 class Unavailable(ServiceError):
@@ -263,11 +244,20 @@ class RateLimited(ServiceError):
     title = "Too many calls"
 
     def __init__(
-        self, detail: str, retry_after_seconds: float = 60, headers: Mapping[str, str] | None = None
+        self, detail: str, retry_after_seconds: float = 60, *, policy: str = "", limit: int = 0
     ) -> None:
+        """Describe the limit.
+
+        Args:
+            detail: for people.
+            retry_after_seconds: then a call may succeed.
+            policy: name of the exhausted limit of calls per minute; empty for other limits.
+            limit: calls per minute that `policy` allows.
+        """
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
-        self.headers = dict(headers or {})  # what the answer says of the rate
+        self.policy = policy
+        self.limit = limit
 
 
 class QueueFull(ServiceError):

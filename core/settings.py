@@ -77,29 +77,12 @@ class Settings(BaseSettings):
         default=timedelta(minutes=2),
         description="How long a request body may take to arrive, in seconds.",
     )
-    head_timeout: Seconds = Field(
-        default=timedelta(seconds=10),
-        gt=timedelta(0),
-        description="How long request line and headers may take to arrive, in seconds: from the "
-        "opening of a connection, or from the first byte of a later request.",
-    )
     keep_alive_timeout: Seconds = Field(
         default=timedelta(seconds=5),
         gt=timedelta(0),
         description="How long a connection may be idle after an answer, in seconds. Behind a proxy "
         "that keeps connections, longer than it keeps them: else it sends requests into "
         "connections that are being closed.",
-    )
-    send_timeout: Seconds = Field(
-        default=timedelta(seconds=60),
-        gt=timedelta(0),
-        description="How long an answer may wait for a caller who does not read it, in seconds.",
-    )
-    max_connections: int = Field(
-        default=2_000,
-        gt=0,
-        description="Connections of a gateway at the same time; an open event stream takes about "
-        "70 kB. Requests on further ones are refused with 503.",
     )
     gateway_names: list[str] = Field(
         default=[],

@@ -1,103 +1,60 @@
-"""Every call proves who makes it, before its body is read.
+"""Identify the caller and apply its rate limits before the body is read."""
 
-What is open to all tells nothing of anybody: health, the contract, error pages, and files, where a
-signature stands for a key. Everything else needs a scope, addresses that do not exist included.
-"""
-
-import time
-
-from starlette.types import Message
-from starlette.types import Scope as AsgiScope
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.caller import Caller
-from api.middleware.doorkeeper import TRUST, Doorkeeper
-from api.middleware.rates import READS, SUBMISSIONS, Rates
-from core.errors import ServiceError, Unavailable
-from core.store.tenants.api_keys import Scope
+from api.errors import answer_problem
+from core.errors import ServiceError
+from core.store.tenants import api_keys
 
-_OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs"})
 _OPEN_BELOW = ("/files/", "/docs/", "/errors/")
-_SUBMISSION = ("POST", "/v1/interpolations")
 _READ_BY_POST = frozenset({"/v1/interpolations/estimate"})
 
 
 def is_open(path: str) -> bool:
-    """Whether a path asks for no key at any gateway."""
+    """Return whether a path never asks for a key: health, contract, and signed links."""
     return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
-def needed_scope(method: str, path: str) -> Scope:
-    """What a call needs: to read where it changes nothing, else to submit."""
-    return Scope.READ if method in {"GET", "HEAD"} or path in _READ_BY_POST else Scope.SUBMIT
-
-
-def rate_policy(method: str, path: str) -> str:
-    """Which of a tenant's rates a call counts for."""
-    return SUBMISSIONS if (method, path) == _SUBMISSION else READS
-
-
-class KeyEnded(OSError):
-    """To whoever sends: nobody may hear it any more. As where a connection broke."""
+def needed_scope(method: str, path: str) -> api_keys.Scope:
+    """Return the scope of a call: `read` if it changes nothing, else `submit`."""
+    reads = method in {"GET", "HEAD"} or path in _READ_BY_POST
+    return api_keys.Scope.READ if reads else api_keys.Scope.SUBMIT
 
 
 class Authentication:
-    """Refuses who may not call, and tells requests who calls."""
+    """Answers 401, 403 or 429, or notes the caller in the request's state.
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
-        self._doorkeeper = doorkeeper
-        self._rates = Rates()
+    Paths that do not exist ask for a key as well.
+    """
 
-    async def admit(self, scope: AsgiScope) -> list[tuple[bytes, bytes]]:
-        """Note in the request's state who calls, and count the call. Answers headers for its
-        answer, in ASGI's form.
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-        Raises:
-            Unauthorized: no valid key came (401).
-            Forbidden: the key has other scopes (403).
-            RateLimited: the tenant calls too often (429).
-            Unavailable: Redis does not answer.
-        """
-        state, method, path = scope["state"], scope["method"], scope["path"]
-        caller = state["caller"] = await self.identify(scope)
-        if caller.key is None:
-            return []
-        caller.need(needed_scope(method, path))
-        return await self._rates.admit(caller, rate_policy(method, path), state["rates"])
-
-    async def identify(self, scope: AsgiScope) -> Caller:
-        """Who calls.
-
-        Raises:
-            Unauthorized: no valid key came, or it is valid no longer.
-            Unavailable: Redis does not answer.
-        """
-        return await self._doorkeeper.identify(scope, scope["state"]["api_keys"])
-
-
-class KeyWatch:
-    """Looks now and then whether a key is still valid, while an answer takes long."""
-
-    def __init__(self, scope: AsgiScope, authentication: Authentication) -> None:
-        self._scope, self._authentication = scope, authentication
-        self._looked = time.monotonic()
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the last look was long ago."""
-        return time.monotonic() - self._looked > TRUST.total_seconds()
-
-    async def look(self) -> ServiceError | None:
-        """Why the caller may hear no more; None where it may, or where nobody can tell."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_open(scope["path"]):
+            return await self._app(scope, receive, send)
         try:
-            await self._authentication.identify(self._scope)
-        except Unavailable:
-            pass
+            rate_headers = await self._admit(scope)
         except ServiceError as error:
-            return error
-        self._looked = time.monotonic()
-        return None
+            return await answer_problem(error, scope, receive, send)
 
+        async def send_with_rates(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(rate_headers)
+            await send(message)
 
-async def nothing_comes() -> Message:
-    """From a caller to whom nobody listens any more."""
-    return {"type": "http.disconnect"}
+        return await self._app(scope, receive, send_with_rates if rate_headers else send)
+
+    async def _admit(self, scope: Scope) -> dict[str, str]:
+        state, method, path = scope["state"], scope["method"], scope["path"]
+        address = (scope.get("client") or ("",))[0]
+        sent = Headers(scope=scope).getlist("authorization")
+        caller: Caller = await state["key_cache"].identify(sent, address)
+        state["caller"] = caller
+        caller.need(needed_scope(method, path))
+        submits = (method, path) == ("POST", "/v1/interpolations")
+        headers: dict[str, str] = await state["rate_limits"].admit(caller, submits=submits)
+        return headers

@@ -1,31 +1,20 @@
-"""A span around each request, by the template of its route. In place only where traces are on."""
+"""A span around each request, named by the template of its route."""
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.raw_headers import header
-from api.middleware.request_metrics import KNOWN_METHODS, template_of
-from core.records.request import GenerationRequest
-from core.telemetry.tracing import (
-    QUEUE,
-    Kind,
-    Span,
-    on_the_queue,
-    read_traceparent,
-    trace_ids,
-    tracer,
-)
+from api.middleware.request_log import KNOWN_METHODS, route_template
+from core.telemetry.tracing import Kind, read_traceparent, trace_ids, tracer
 
-UNTRACED = frozenset({"/healthz", "/readyz"})  # asked every few seconds, and nobody wonders why
-# what is less is the caller's, and no error of the span (semantic conventions of HTTP servers)
-SERVER_ERROR = 500
+UNTRACED = frozenset({"/healthz", "/readyz"})  # probes come every few seconds
+SERVER_ERROR = 500  # a lower status is no error of the span (OpenTelemetry's HTTP conventions)
 
 
 class Tracing:
-    """Goes on with the caller's trace, or begins one; whoever handles the request finds it by
-    `traceparent_of`.
+    """Continues the caller's trace or begins one; `state["traceparent"]` is where it goes on.
+
+    It is outside of `RequestLog`, whose lines name the span.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -34,18 +23,15 @@ class Tracing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in UNTRACED:
             return await self._app(scope, receive, send)
-        method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
-        span = tracer().start(
-            method,
-            Kind.SERVER,
-            parent=read_traceparent(Headers(scope=scope).get("traceparent", "")),
-            attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
-        )
         state = scope.setdefault("state", {})
-        state["traceparent"] = span.traceparent
-
-        # told at once, in the end: each call of the SDK takes a lock
-        known: dict[str, str | int] = {}
+        sent = read_traceparent(Headers(scope=scope).get("traceparent", ""))
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
+        known: dict[str, str | int] = {
+            "http.request.method": method,
+            "url.scheme": scope["scheme"],
+        }
+        span = tracer().start(method, Kind.SERVER, parent=sent)
+        state["traceparent"] = span.traceparent or sent
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,32 +44,11 @@ class Tracing:
             try:
                 await self._app(scope, receive, send_noting)
             finally:
-                route, caller = template_of(scope), state.get("caller")
-                if route:
+                known["tooncrafter.request_id"] = state["request_id"]
+                if route := route_template(scope):
                     span.rename(f"{method} {route}")
                     known["http.route"] = route
-                if caller:
+                if caller := state.get("caller"):
                     known["tooncrafter.tenant"] = caller.tenant
-                span.set(known | {"tooncrafter.request_id": state.get("request_id", "")})
+                span.set(known)
         return None
-
-
-def start_sending(job_id: str, request: GenerationRequest, traceparent: str) -> Span:
-    """The span that puts a job into the queue; its workers' spans lie below it."""
-    return tracer().start(
-        f"send {QUEUE}",
-        Kind.PRODUCER,
-        parent=traceparent,
-        attributes={**on_the_queue("send", job_id), "tooncrafter.priority": request.priority.value},
-    )
-
-
-def traceparent_of(request: Request) -> str:
-    """Where a trace of what this request brings about goes on: at its span, or at the caller's
-    where traces are off.
-    """
-    here: str = request.scope["state"].get("traceparent", "")
-    if here:
-        return here
-    sent = header(request.scope, b"traceparent")
-    return read_traceparent(sent) if sent else ""

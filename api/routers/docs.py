@@ -1,74 +1,81 @@
-"""The contract as a page to read and to try, without any network: Swagger UI from an installed
-package.
+"""The contract as YAML and as a page to try it, and a page about each error code.
+
+The page needs no other network: Swagger UI comes from an installed package.
 """
 
 from importlib.resources import files
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, Response
+import yaml
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
-router = APIRouter(prefix="/docs", include_in_schema=False)
+from core.errors import NotFound, ServiceError
 
-# only the files of that package are of use: they are Swagger UI's own
-_ASSETS = files("fastapi_offline") / "static"
-# they change with a release of the gateway
-_ASSET_HEADERS = {"Cache-Control": "private, max-age=86400"}
+router = APIRouter(include_in_schema=False)
 
-_PAGE_HEADERS = {
-    # Swagger UI's stylesheet holds its pictures as data, and its script sets styles; no script but
-    # ours runs
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
-    "'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; "
-    "frame-ancestors 'none'"
+_SWAGGER_UI = files("fastapi_offline") / "static"
+_STATIC = files("api") / "static"
+_ASSETS = {
+    "start.js": (_STATIC, "text/javascript"),
+    "swagger-ui-bundle.js": (_SWAGGER_UI, "text/javascript"),
+    "swagger-ui.css": (_SWAGGER_UI, "text/css"),
 }
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ToonCrafter service: the HTTP contract</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-<div id="contract"></div>
-<noscript>This page needs JavaScript; the contract itself is <a href="openapi.json">openapi.json</a>.</noscript>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</body>
-</html>
-"""
-_START = """SwaggerUIBundle({
-  url: "openapi.json", dom_id: "#contract", deepLinking: true, displayRequestDuration: true,
-  tryItOutEnabled: true, defaultModelsExpandDepth: 0, validatorUrl: null,
-});
-"""
+# the files change with a release of the gateway
+_ASSET_HEADERS = {"Cache-Control": "private, max-age=86400"}
+# Swagger UI's stylesheet has its pictures as data, and its script sets styles
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
 
-@router.get("")
-async def page() -> HTMLResponse:
-    """All addresses in it are relative, so it works below any path of a proxy."""
-    return HTMLResponse(_PAGE, headers=_PAGE_HEADERS)
+async def _contract(request: Request) -> dict[str, Any]:
+    document: dict[str, Any] = request.app.openapi()
+    return document
 
 
-@router.get("/start.js")
-async def start() -> Response:
-    """A file of its own, because the page allows no script that stands in it."""
-    return Response(_START, media_type="text/javascript", headers=_ASSET_HEADERS)
+@router.get("/openapi.json")
+async def contract(document: Annotated[dict[str, Any], Depends(_contract)]) -> dict[str, Any]:
+    """Return the contract."""
+    return document
 
 
-@router.get("/swagger-ui-bundle.js")
-def script() -> Response:
-    """Swagger UI."""
-    content = (_ASSETS / "swagger-ui-bundle.js").read_bytes()
-    return Response(content, media_type="text/javascript", headers=_ASSET_HEADERS)
+@router.get("/openapi.yaml")
+def contract_as_yaml(document: Annotated[dict[str, Any], Depends(_contract)]) -> Response:
+    """Return the contract as YAML (RFC 9512)."""
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return Response(text, media_type="application/yaml")
 
 
-@router.get("/swagger-ui.css")
-def style() -> Response:
-    """Its looks."""
-    return Response(
-        (_ASSETS / "swagger-ui.css").read_bytes(), media_type="text/css", headers=_ASSET_HEADERS
-    )
+@router.get("/docs")
+def page() -> HTMLResponse:
+    """Return Swagger UI; its addresses are relative, so it works below any path of a proxy."""
+    return HTMLResponse((_STATIC / "docs.html").read_text("utf-8"), headers=_PAGE_HEADERS)
+
+
+@router.get("/docs/{name}")
+def asset(name: Literal["start.js", "swagger-ui-bundle.js", "swagger-ui.css"]) -> Response:
+    """Return a file of the page."""
+    folder, media_type = _ASSETS[name]
+    return Response((folder / name).read_bytes(), media_type=media_type, headers=_ASSET_HEADERS)
+
+
+@router.get("/errors/{code}")
+async def error_page(code: str) -> PlainTextResponse:
+    """Explain an error code: `type` of a problem document leads here."""
+    if code not in _ERROR_KINDS:
+        raise NotFound(f"there is no error code {code}")
+    kind = _ERROR_KINDS[code]
+    return PlainTextResponse(f"{code}: {kind.title}\n\n{kind.__doc__}\n")
+
+
+def _kinds_below(base: type[ServiceError]) -> dict[str, type[ServiceError]]:
+    kinds: dict[str, type[ServiceError]] = {}
+    for child in base.__subclasses__():
+        kinds |= _kinds_below(child)
+    return kinds | {base.code: base}
+
+
+_ERROR_KINDS = _kinds_below(ServiceError)

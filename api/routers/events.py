@@ -2,71 +2,61 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import BaseUrl, InterpolationsService
-from api.http.headers import LastEventVersion
-from api.http.job_path import JOB, JobId
-from api.schemas.jobs import PROBLEM_RESPONSE
-from api.schemas.views import job_view
+from api.http.answers import Answers, problems
+from api.http.parameters import JOB, JobId, LastEventVersion
+from core.records.view import job_view
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 
-# a client whose stream broke waits so long; the gateway is back by then
-RETRY = timedelta(seconds=2)
+RETRY = timedelta(seconds=2)  # a client reconnects after it; a restarted gateway is back by then
+# A key is checked when a request starts, so a stream must end some time; clients reconnect.
+STREAM_LIFE = timedelta(hours=1)
 
-
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    204: {
-        "description": "The job has ended and the caller has its last event; an `EventSource` does "
-        "not come back."
-    },
-    **dict.fromkeys((404, 503), PROBLEM_RESPONSE),
+_ANSWERS: Answers = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    204: {"description": "The job has ended and the caller has its last event."},
+    **problems(404, 503),
 }
 
 
 async def _job_with_news(
     job_id: JobId, interpolations: InterpolationsService, seen: LastEventVersion
 ) -> str:
-    """Look the job up before: a stream that has begun can answer neither 404 nor 204 (WHATWG HTML,
-    section 9.2.3).
-    """
+    """Look the job up first: a stream that has begun can answer neither 404 nor 204."""
     job = (await interpolations.get(job_id)).job
     if job.status.is_final and seen >= job.version:
-        raise HTTPException(204)
+        raise HTTPException(204)  # an `EventSource` reconnects after anything else
     return job.id
 
 
-@router.get(
-    f"{JOB}/events",
-    response_class=EventSourceResponse,
-    responses=_ANSWERS,
-)
+@router.get(f"{JOB}/events", response_class=EventSourceResponse, responses=_ANSWERS)
 async def events(
     job_id: Annotated[str, Depends(_job_with_news)],
     interpolations: InterpolationsService,
     base_url: BaseUrl,
     seen: LastEventVersion,
 ) -> AsyncIterator[ServerSentEvent]:
-    """`status` events with the whole job, `progress` events with its progress; the id of each is
-    the job's version.
+    """Send `status` events with the whole job and `progress` events with its progress.
 
-    It begins with the current `status`, or with what is newer than `Last-Event-ID`, and ends after
-    the final one. Who has that one already is answered with 204.
+    The id of each is the job's version. The stream begins with the current `status`, or with what
+    is newer than `Last-Event-ID`, and ends after the final one, or after an hour. A client that has
+    the final one already is answered with 204.
     """
     status = None
     yield ServerSentEvent(
         retry=round(RETRY / timedelta(milliseconds=1)), comment="events of this job follow"
     )
-    async for view in interpolations.watch.follow(job_id, seen):
+    async for view in interpolations.watch.follow(job_id, seen, STREAM_LIFE):
         version = str(view.job.version)
         if view.job.status is status and view.job.progress:
             yield ServerSentEvent(event="progress", id=version, data=view.job.progress)
         else:
             status = view.job.status
-            yield ServerSentEvent(
-                event="status", id=version, data=job_view(view, interpolations, base_url)
-            )
+            shown = job_view(view, interpolations.link, base_url)
+            yield ServerSentEvent(event="status", id=version, data=shown)

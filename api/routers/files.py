@@ -1,17 +1,18 @@
-"""Signed links of a deployment that stores in a folder: what presigned links are for a bucket. They
-need no key.
+"""Signed links of a deployment that stores in a folder; they need no key.
+
+They are what presigned links are for a bucket.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
+from api.http.answers import FILE_ANSWERS, problems
 from api.http.bodies import read_limited
-from api.http.headers import FileParameters, is_known
-from api.http.stored_file import RANGE_ANSWERS, StoredFile
-from api.schemas.jobs import PROBLEM_RESPONSE
+from api.http.parameters import ANY_STATE, RangeHeaders, SeenTags
+from api.http.stored_file import StoredFile
 from core.errors import NotFound
 from core.objects.keys import upload_of
 from core.objects.signed_links import PATH
@@ -19,29 +20,20 @@ from core.records.request import StoredImage
 
 router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
 
-_READ_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file.",
-        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    **RANGE_ANSWERS,
-    304: {"description": "The caller has the file already."},
-    **dict.fromkeys((403, 404, 416, 503), PROBLEM_RESPONSE),
-}
-_WRITE_DOC: dict[str, Any] = {
+_WRITE_DOC = {
     "requestBody": {
         "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-# a page elsewhere shows the video, as with any such link
+# a page of another site may show the video, as with any presigned link
 _ANYWHERE = {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 async def _signed_fields(
-    expires: Annotated[str, Query(description="Unix time until which the link lives.")] = "",
+    expires: Annotated[str, Query(description="Unix time until which the link is valid.")] = "",
     content_type: Annotated[str, Query(description="Content type of the answer.")] = "",
-    signature: Annotated[str, Query(description="Stands for all other parts of the link.")] = "",
+    signature: Annotated[str, Query(description="Covers all other parts of the link.")] = "",
 ) -> dict[str, str]:
     return {"expires": expires, "content_type": content_type, "signature": signature}
 
@@ -49,16 +41,11 @@ async def _signed_fields(
 SignedFields = Annotated[dict[str, str], Depends(_signed_fields)]
 
 
-@router.get("/{key:path}", response_class=FileResponse, responses=_READ_ANSWERS)
-@router.head("/{key:path}", include_in_schema=False)
+@router.get("/{key:path}", response_class=FileResponse, responses=FILE_ANSWERS | problems(403, 422))
 async def read_file(
-    request: Request,
-    key: str,
-    folder: ServedFolder,
-    fields: SignedFields,
-    _: FileParameters,
+    key: str, folder: ServedFolder, fields: SignedFields, seen: SeenTags, _: RangeHeaders
 ) -> Response:
-    """The file of a link that the service gave out, with `Range`."""
+    """Return the file of a link that the service gave out, with `Range`."""
     folder.links.check("GET", key, fields)
     path = folder.local_path(key)
     if not path.is_file():
@@ -67,14 +54,16 @@ async def read_file(
         path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat()
     )
     etag = answer.headers["etag"]
-    return Response(status_code=304, headers={"ETag": etag}) if is_known(etag, request) else answer
+    if not seen.isdisjoint((etag, ANY_STATE)):
+        return Response(status_code=304, headers={"ETag": etag})
+    return answer
 
 
 @router.put(
     "/{key:path}",
     status_code=201,
     openapi_extra=_WRITE_DOC,
-    responses=dict.fromkeys((403, 404, 409, 413, 422, 503), PROBLEM_RESPONSE),
+    responses=problems(403, 404, 409, 413, 415, 422, 503),
 )
 async def write_file(
     request: Request,
@@ -84,8 +73,9 @@ async def write_file(
     uploads: CurrentUploads,
     settings: CurrentSettings,
 ) -> StoredImage:
-    """The bytes of an upload, to its `upload_url`; what is no image that we read is refused and may
-    be sent anew.
+    """Take the bytes of an upload at its `upload_url`.
+
+    What is no image that the service reads is refused; other bytes may be sent instead.
     """
     folder.links.check("PUT", key, fields)
     upload_id = upload_of(key)

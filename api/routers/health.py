@@ -1,9 +1,9 @@
-"""Is the process alive, and can it serve."""
+"""Whether the process is alive, and whether it can serve."""
 
 from fastapi import APIRouter
 
 from api.dependencies import WholeService
-from api.schemas.jobs import PROBLEM_RESPONSE
+from api.http.answers import problems
 from core.errors import Unavailable
 
 router = APIRouter(tags=["health"])
@@ -11,13 +11,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 async def alive() -> dict[str, str]:
-    """The process answers."""
+    """Answer while the process runs."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: PROBLEM_RESPONSE})
+@router.get("/readyz", responses=problems(503))
 async def ready(service: WholeService) -> dict[str, str]:
-    """Redis and the storage answer; else 503 names the one that does not."""
+    """Answer while Redis and the storage do; else 503 names the one that does not."""
     failing = await service.check()
     if failing:
         raise Unavailable("; ".join(f"{name}: {detail}" for name, detail in failing.items()))

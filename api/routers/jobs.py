@@ -1,34 +1,111 @@
-"""List jobs, cancel and delete them, download a result."""
+"""Submit, estimate, list, read, cancel and delete jobs."""
 
-from pathlib import Path as FilePath
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
 
-from api.dependencies import BaseUrl, InterpolationsService
-from api.http.headers import FileParameters, is_known
-from api.http.job_path import JOB, JobId
-from api.http.stored_file import RANGE_ANSWERS, StoredFile
-from api.schemas.jobs import PROBLEM_RESPONSE, JobPage
-from api.schemas.views import job_view
+from api.dependencies import (
+    BaseUrl,
+    CurrentCaller,
+    CurrentDeployment,
+    CurrentSubmissions,
+    InterpolationsService,
+    PublicRoot,
+)
+from api.http.answers import problems, with_headers
+from api.http.parameters import (
+    ANY_STATE,
+    JOB,
+    IdempotencyKey,
+    JobId,
+    MeantTags,
+    SeenTags,
+    Traceparent,
+    UntilEnd,
+    Wait,
+    newest_version,
+    version_tag,
+)
+from api.http.submission import SUBMISSION_DOC, SentSubmission
+from api.schemas.deployment import EstimateView
+from api.schemas.deployment_views import estimate_view
+from api.schemas.jobs import JobPage
 from core.records.ids import JOB_ID_PATTERN
 from core.records.job import JobState
-from core.records.view import JobView
+from core.records.view import JobView, job_view
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 
-_DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
-    **RANGE_ANSWERS,
-    304: {"description": "The caller has the file already."},
-    307: {"description": "The file lies at `Location`."},
-    **dict.fromkeys((404, 416, 503), PROBLEM_RESPONSE),
-}
+POLL_AFTER_SECONDS = 1
 
 
-@router.get("", response_model=JobPage, responses=dict.fromkeys((422, 503), PROBLEM_RESPONSE))
+@router.post(
+    "",
+    status_code=202,
+    openapi_extra=SUBMISSION_DOC,
+    responses={
+        202: with_headers("Location", "Retry-After", "ETag", "Preference-Applied"),
+        200: with_headers(
+            "Location",
+            "ETag",
+            "Preference-Applied",
+            "Idempotent-Replayed",
+            description="The job ended within `Prefer: wait=N`, or the `Idempotency-Key` had made "
+            "it before.",
+        )
+        | {"model": JobView},
+        **problems(400, 404, 413, 415, 422, 429, 503),
+    },
+)
+async def submit(
+    request: Request,
+    response: Response,
+    submission: SentSubmission,
+    submissions: CurrentSubmissions,
+    interpolations: InterpolationsService,
+    base_url: BaseUrl,
+    root: PublicRoot,
+    wait: Wait,
+    idempotency_key: IdempotencyKey = None,
+    traceparent: Traceparent = None,
+) -> JobView:
+    """Accept two keyframes and animate between them; poll the job at its `Location`."""
+    state = request.state
+    view, replayed = await submissions.submit(
+        submission, state.request_id, idempotency_key, state.traceparent
+    )
+    state.job_id = view.job.id  # for the access log
+    response.headers["Location"] = f"{root}{router.prefix}/{view.job.id}"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if wait:
+        view = await interpolations.wait_for_end(view.job.id, wait)
+        response.headers["Preference-Applied"] = _applied(wait)
+    if replayed or view.job.status.is_final:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    response.headers["ETag"] = version_tag(view.job.version)
+    return job_view(view, interpolations.link, base_url)
+
+
+@router.post("/estimate", openapi_extra=SUBMISSION_DOC, responses=problems(400, 413, 415, 422, 503))
+async def estimate(
+    submission: SentSubmission,
+    submissions: CurrentSubmissions,
+    deployment: CurrentDeployment,
+    caller: CurrentCaller,
+) -> EstimateView:
+    """Validate a submission, images included, and tell what it would take; nothing is run."""
+    understood = await submissions.understand(submission)
+    return estimate_view(understood.request, await deployment.look(caller.tenant))
+
+
+@router.get("", responses={200: with_headers("Link"), **problems(422, 503)})
 async def list_jobs(
     request: Request,
+    response: Response,
     interpolations: InterpolationsService,
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
@@ -36,59 +113,71 @@ async def list_jobs(
     cursor: Annotated[
         str | None, Query(description="`next_cursor` of the page before.", pattern=JOB_ID_PATTERN)
     ] = None,
-) -> Response:
-    """Jobs, the newest first."""
+) -> JobPage:
+    """List jobs, the newest first."""
     views, next_cursor = await interpolations.page(status, cursor, limit)
-    headers = {}
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
-        headers["Link"] = f'<{base_url}/v1/interpolations?{query}>; rel="next"'
-    page = JobPage(
-        data=[job_view(view, interpolations, base_url) for view in views], next_cursor=next_cursor
-    )
-    return Response(page.model_dump_json(), headers=headers, media_type="application/json")
+        response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'
+    jobs = [job_view(view, interpolations.link, base_url) for view in views]
+    return JobPage(data=jobs, next_cursor=next_cursor)
 
 
-@router.post(
-    f"{JOB}/cancel", response_model=JobView, responses=dict.fromkeys((404, 503), PROBLEM_RESPONSE)
+@router.get(
+    JOB,
+    response_model=JobView,
+    responses={
+        200: with_headers("ETag", "Preference-Applied"),
+        304: with_headers(
+            "ETag",
+            "Preference-Applied",
+            description="The job is still at the version of `If-None-Match`.",
+        ),
+        **problems(404, 503),
+    },
 )
+async def read(
+    response: Response,
+    job_id: JobId,
+    interpolations: InterpolationsService,
+    base_url: BaseUrl,
+    wait: Wait,
+    until_end: UntilEnd,
+    seen: SeenTags,
+) -> JobView | Response:
+    """Return the job now, or with `Prefer: wait=N` as soon as it changes."""
+    if ANY_STATE in seen:
+        seen = frozenset({version_tag((await interpolations.get(job_id)).job.version)})
+    if wait and until_end:
+        view = await interpolations.wait_for_end(job_id, wait)
+    elif wait:
+        view = await interpolations.wait_for_change(job_id, newest_version(seen), wait)
+    else:
+        view = await interpolations.get(job_id)
+    if wait:
+        response.headers["Preference-Applied"] = _applied(wait)
+    response.headers["ETag"] = version_tag(view.job.version)
+    if response.headers["ETag"] in seen:
+        return Response(status_code=304, headers=response.headers)
+    return job_view(view, interpolations.link, base_url)
+
+
+@router.post(f"{JOB}/cancel", responses=problems(404, 503))
 async def cancel(
     job_id: JobId, interpolations: InterpolationsService, base_url: BaseUrl
 ) -> JobView:
-    """End a queued job at once and a running one within a denoising step; an ended job is returned
-    as it is.
+    """End a queued job at once and a running one within a denoising step.
+
+    An ended job is returned as it is.
     """
-    return job_view(await interpolations.cancel(job_id), interpolations, base_url)
+    return job_view(await interpolations.cancel(job_id), interpolations.link, base_url)
 
 
-@router.delete(JOB, status_code=204, responses=dict.fromkeys((404, 409, 503), PROBLEM_RESPONSE))
-async def delete(job_id: JobId, interpolations: InterpolationsService) -> None:
+@router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
+async def delete(job_id: JobId, interpolations: InterpolationsService, meant: MeantTags) -> None:
     """Remove an ended job: its record and every stored object."""
     await interpolations.delete(job_id)
 
 
-@router.get(
-    f"{JOB}/outputs/{{name}}",
-    response_class=FileResponse,
-    responses=_DOWNLOAD_ANSWERS,
-)
-@router.head(f"{JOB}/outputs/{{name}}", include_in_schema=False)
-async def download(
-    request: Request,
-    job_id: JobId,
-    name: str,
-    interpolations: InterpolationsService,
-    _: FileParameters,
-) -> Response:
-    """A result: the bytes, with `Range`, or a redirect to where they lie."""
-    place, output = await interpolations.open_output(job_id, name)
-    headers = {"ETag": f'"{output.sha256}"'}
-    if not isinstance(place, FilePath):
-        if request.method == "GET":
-            return RedirectResponse(place, status_code=307)
-        # its link is signed for GET alone
-        headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}
-        return Response(headers=headers, media_type=output.content_type)
-    if is_known(headers["ETag"], request):
-        return Response(status_code=304, headers=headers)
-    return StoredFile(place, media_type=output.content_type, headers=headers)
+def _applied(wait: timedelta) -> str:
+    return f"wait={int(wait.total_seconds())}"

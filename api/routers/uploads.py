@@ -1,17 +1,18 @@
 """Images that are sent before the jobs that use them."""
 
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends
 
 from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
-from api.http.bodies import demand_empty_body
-from api.schemas.jobs import PROBLEM_RESPONSE, UploadView
+from api.http.answers import problems
+from api.http.bodies import json_body
+from api.schemas.jobs import UploadBody, UploadView
 from core.records.view import absolute
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
-_BODY_DOC: dict[str, Any] = {
+_BODY_DOC = {
     "requestBody": {
         "required": False,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UploadBody"}}},
@@ -20,22 +21,16 @@ _BODY_DOC: dict[str, Any] = {
 
 
 @router.post(
-    "",
-    status_code=201,
-    openapi_extra=_BODY_DOC,
-    responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE),
+    "", status_code=201, openapi_extra=_BODY_DOC, responses=problems(400, 415, 422, 429, 503)
 )
 async def create_upload(
-    request: Request,
+    _: Annotated[UploadBody, Depends(json_body(UploadBody))],
     uploads: CurrentUploads,
     caller: CurrentCaller,
     settings: CurrentSettings,
     base_url: BaseUrl,
 ) -> UploadView:
-    """Make room for one image: PUT its bytes to `upload_url`, then use `{"upload": id}` wherever an
-    image stands.
-    """
-    await demand_empty_body(request)
+    """Make an upload: PUT the bytes to `upload_url`, then use `{"upload": id}` as an image."""
     upload_id, link, vanishes_at = await uploads.create(caller)
     return UploadView(
         id=upload_id,

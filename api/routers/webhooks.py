@@ -1,17 +1,18 @@
-"""Whether a receiver works."""
+"""Test events for receivers, and the log of what a job's webhook was told."""
 
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Path
 
-from api.dependencies import CurrentCaller, CurrentWebhooks
-from api.http.bodies import read_json
-from api.schemas.jobs import PROBLEM_RESPONSE
-from api.schemas.webhooks import WebhookTestBody, WebhookTestView
+from api.dependencies import CurrentCaller, CurrentWebhooks, InterpolationsService
+from api.http.answers import problems
+from api.http.bodies import json_body
+from api.http.parameters import JOB, JobId
+from api.schemas.webhooks import DeliveryList, WebhookTestBody, WebhookTestView
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["webhooks"])
 
-_BODY_DOC: dict[str, Any] = {
+_BODY_DOC = {
     "requestBody": {
         "required": True,
         "content": {
@@ -21,20 +22,49 @@ _BODY_DOC: dict[str, Any] = {
 }
 
 
-@router.post(
-    "/test",
-    openapi_extra=_BODY_DOC,
-    responses=dict.fromkeys((400, 415, 422, 429, 503), PROBLEM_RESPONSE),
-)
+async def _existing_job(job_id: JobId, interpolations: InterpolationsService) -> str:
+    return (await interpolations.get(job_id)).job.id
+
+
+ExistingJob = Annotated[str, Depends(_existing_job)]
+DeliveryNumber = Annotated[
+    int, Path(ge=1, le=2**53, description="`n` of the delivery.", examples=[9])
+]
+
+
+@router.post("/webhooks/test", openapi_extra=_BODY_DOC, responses=problems(400, 415, 422, 429, 503))
 async def test_webhook(
-    request: Request, webhooks: CurrentWebhooks, caller: CurrentCaller
+    body: Annotated[WebhookTestBody, Depends(json_body(WebhookTestBody))],
+    webhooks: CurrentWebhooks,
+    caller: CurrentCaller,
 ) -> WebhookTestView:
-    """Send a signed `webhook.test` event now, once, and say what came of it.
+    """Send a signed `webhook.test` event now, once, and return the outcome.
 
     A success switches a receiver on again that was switched off after days of failure or a 410.
     """
-    body = await read_json(request, WebhookTestBody)
     event_id, attempt, switched_on = await webhooks.test(body.url, caller.tenant)
     return WebhookTestView(
         id=event_id, delivered=attempt.delivered, switched_on=switched_on, **attempt.model_dump()
     )
+
+
+@router.get(f"/interpolations{JOB}/deliveries", responses=problems(404, 503))
+async def list_deliveries(job_id: ExistingJob, webhooks: CurrentWebhooks) -> DeliveryList:
+    """List the events for the job's webhook, with every attempt; `progress` is not logged."""
+    return DeliveryList(data=await webhooks.deliveries(job_id))
+
+
+@router.post(
+    f"/interpolations{JOB}/deliveries/{{n}}/redeliver",
+    status_code=202,
+    responses=problems(404, 422, 503),
+)
+async def redeliver(
+    job_id: ExistingJob, n: DeliveryNumber, webhooks: CurrentWebhooks
+) -> DeliveryList:
+    """Send an event again, at once, under the same `webhook-id`.
+
+    A receiver that is switched off gets it as well.
+    """
+    await webhooks.redeliver(job_id, n)
+    return DeliveryList(data=await webhooks.deliveries(job_id))

@@ -292,8 +292,20 @@ class ProblemView(BaseModel):
     errors: list[ProblemEntry] | None = None
 
 
-PROBLEM_RESPONSE: dict[str, Any] = {
-    "content": {
-        "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}
-    },
+# a flat teal and a flat yellow drawing of 96 x 64 pixels: the example is a request that works
+_TEAL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAGAAAABAAQMAAADf+uBNAAAAA1BMVEUAgIBxQSaxAAAAEElEQVR42mNgGAWjYBSQ"
+    "CwADQAAB8oOzpwAAAABJRU5ErkJggg=="
+)
+_GOLD = (
+    "iVBORw0KGgoAAAANSUhEUgAAAGAAAABAAQMAAADf+uBNAAAAA1BMVEX/1wDXm1rvAAAAEElEQVR42mNgGAWjYBSQ"
+    "CwADQAAB8oOzpwAAAABJRU5ErkJggg=="
+)
+BODY_EXAMPLE = {
+    "keyframes": [
+        {"image": {"data": f"data:image/png;base64,{drawing}"}} for drawing in (_TEAL, _GOLD)
+    ],
+    "prompt": "a fox jumps over a brook",
+    "steps": 25,
+    "seed": 7,
 }

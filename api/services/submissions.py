@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import NamedTuple, Self
 
 from api.caller import Caller
-from api.middleware.tracing import start_sending
 from api.schemas.jobs import InterpolationBody
 from api.schemas.submission import RemoteImage, Submission
 from api.schemas.validation import shown
 from api.services.inputs import Input, Inputs, unstored, uploads_of
 from api.services.objects import discard
+from api.services.traces import start_sending
 from api.services.webhooks import JudgedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
@@ -190,7 +190,7 @@ class Submissions:
             Problem(
                 "/expires_in",
                 "out_of_range",
-                f"`expires_in` has to be at most {most} but is {shown(seconds)}",
+                f"`expires_in` must be at most {most}; got {shown(seconds)}",
             )
         ]
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import structlog
 from anyio import to_thread
+from cachetools import LRUCache
 
 from api.caller import Caller
 from api.services.image_inspection import ImageInspector
-from api.services.newest import Newest
 from core.errors import (
     AlreadyUploaded,
     InvalidRequest,
@@ -30,7 +30,7 @@ from core.records.upload import UploadRecord
 from core.settings import Settings
 from core.store.uploads import AsyncUploadStore
 
-MOST_REMEMBERED = 4096  # verdicts
+CACHE_SIZE = 4096  # uploads
 LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
 
 log = structlog.get_logger("api")
@@ -69,9 +69,8 @@ class Uploads:
         self._judge = judge
         self._life = settings.upload_ttl
         self._max_bytes = settings.max_image
-        self._seen_good: Newest[tuple[str, str], StoredImage] = Newest(
-            MOST_REMEMBERED
-        )  # by tenant and id; never changes
+        # by tenant and id; a good image never changes
+        self._seen_good: LRUCache[tuple[str, str], StoredImage] = LRUCache(CACHE_SIZE)
 
     async def create(self, caller: Caller) -> NewUpload:
         """Make an upload and a link to which its bytes are sent.
@@ -158,7 +157,7 @@ class Uploads:
     def _remember(self, verdicts: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
         for upload_id, verdict in verdicts.items():
             if isinstance(verdict, StoredImage):
-                self._seen_good.keep((tenant, upload_id), verdict)
+                self._seen_good[tenant, upload_id] = verdict
             else:
                 self._seen_good.pop((tenant, upload_id), None)
 

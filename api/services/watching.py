@@ -53,13 +53,15 @@ class JobWatch:
                     return view
                 await _wait(news, min(left, REREAD.total_seconds()))
 
-    async def follow(self, job_id: str, seen_version: int) -> AsyncIterator[QueuedView]:
-        """Every state of a job that is newer than `seen_version`, coalesced where they come faster
-        than they are read.
+    async def follow(
+        self, job_id: str, seen_version: int, life: timedelta
+    ) -> AsyncIterator[QueuedView]:
+        """Yield every state of a job that is newer than `seen_version`.
 
-        Ends after the final state, when the job is deleted, or when the gateway stops. Waits for a
-        Redis that is away.
+        States that come faster than they are read are coalesced. Ends after the final state, when
+        the job is deleted, after `life`, or when the gateway stops. Waits while Redis is away.
         """
+        ends = asyncio.get_running_loop().time() + life.total_seconds()
         with self._feed.watch(job_id) as news:
             while not self._closing.is_set():
                 news.clear()
@@ -73,9 +75,10 @@ class JobWatch:
                 if view.job.version > seen_version:
                     seen_version = view.job.version
                     yield view
-                if view.job.status.is_final:
+                left = ends - asyncio.get_running_loop().time()
+                if view.job.status.is_final or left <= 0:
                     return
-                await _wait(news, REREAD.total_seconds())
+                await _wait(news, min(left, REREAD.total_seconds()))
 
 
 async def _wait(news: asyncio.Event, seconds: float) -> None:

@@ -31,8 +31,8 @@ class TestForm:
         """With all methods that there are."""
         response = await client.put(URL)
         assert problems(response, 405, "method_not_allowed") == {}
-        assert response.headers["allow"] == "GET, POST"
-        assert (await client.post(f"{URL}/{new_job_id()}")).headers["allow"] == "GET, DELETE"
+        assert response.headers["allow"] == "GET, HEAD, POST"
+        assert (await client.post(f"{URL}/{new_job_id()}")).headers["allow"] == "GET, HEAD, DELETE"
         assert (await client.get(f"{URL}/estimate")).headers["allow"] == "POST"
 
     async def test_mistake_of_ours(

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
-from api.middleware.doorkeeper import TRUST
+from api.middleware.key_cache import TRUST
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import JobStore

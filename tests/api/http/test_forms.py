@@ -23,8 +23,8 @@ class TestForms:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ('{"steps": 5, "steps": 6}', "`steps` stands there twice"),
-            ('{"metadata": {"a": "", "a": ""}}', "`a` stands there twice"),
+            ('{"steps": 5, "steps": 6}', "`steps` occurs twice"),
+            ('{"metadata": {"a": "", "a": ""}}', "`a` occurs twice"),
             ('{"keyframes": [' + "{}," * 30_000 + "{}]}", "at most 20000 values"),
             ("[" * 30_000, "at most 20000 values"),
         ],

@@ -4,19 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 
 from api.main import create_app
-from api.middleware import authentication as auth
-from api.middleware import doorkeeper
+from api.middleware import key_cache
 from api.middleware.authentication import is_open, needed_scope
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys, Scope
 from testkit.api.calls import URL, files, problems
-from testkit.api.gateway import BASE_URL, bearer, gateway, lookups, make_key, running_app
+from testkit.api.gateway import bearer, gateway, lookups, make_key
 from testkit.servers import RedisServer
 
 SCOPES = {
@@ -50,8 +48,7 @@ def keys(settings: Settings) -> Iterator[ApiKeys]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Redis said of a key is believed for no time."""
-    monkeypatch.setattr(doorkeeper, "TRUST", timedelta(0))
-    monkeypatch.setattr(auth, "TRUST", timedelta(0))
+    monkeypatch.setattr(key_cache, "TRUST", timedelta(0))
 
 
 class TestScopes:
@@ -186,7 +183,7 @@ class TestLife:
 
     def test_so_long_a_revoked_key_may_be_believed(self) -> None:
         """What is promised, the second for Redis's answer included."""
-        assert doorkeeper.TRUST + timedelta(seconds=1) <= timedelta(seconds=5)
+        assert key_cache.TRUST + timedelta(seconds=1) <= timedelta(seconds=5)
 
     async def test_expired(self, settings: Settings, impatient: None) -> None:
         """The holder is told; another key does not expire with it."""
@@ -213,58 +210,3 @@ class TestLife:
             assert lookups(redis_server) == before
         with closing(ApiKeys(settings.find_redis())) as keys:
             assert keys.list("studio")[0].last_used_at
-
-    async def test_stream_ends_with_its_key(
-        self, settings: Settings, keys: ApiKeys, impatient: None
-    ) -> None:
-        """The first part after that is not sent."""
-        made, watcher = keys.create("studio"), keys.create("studio")
-        async with running_app(settings) as app:
-            client = AsyncClient(transport=ASGITransport(app), base_url=BASE_URL)
-            job = (await client.post(URL, headers=bearer(made.key), files=files())).json()
-            parts: list[bytes] = []
-            listening = asyncio.create_task(
-                stream(app, f"{URL}/{job['id']}/events", watcher.key, parts)
-            )
-            async with asyncio.timeout(10):
-                while not any(b"event: status" in part for part in parts):  # noqa: ASYNC110  # a list has no event
-                    await asyncio.sleep(0.01)
-            keys.revoke([watcher.id])
-            seen = len(b"".join(parts))
-            assert (
-                await client.post(f"{URL}/{job['id']}/cancel", headers=bearer(made.key))
-            ).is_success
-            await asyncio.wait_for(listening, 10)
-            assert len(b"".join(parts)) == seen
-            assert b"canceled" not in b"".join(parts)
-            await client.aclose()
-
-
-async def stream(app: Any, path: str, key: str, parts: list[bytes]) -> None:
-    """Call the app as a server would, and keep what it sends."""
-    waiting = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        if not parts:
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await waiting.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        parts.append(message.get("body", b""))
-
-    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-    }
-    scope |= {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
-    scope |= {
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-    }
-    await app(scope, receive, send)

@@ -4,12 +4,12 @@ import gc
 import re
 from datetime import timedelta
 from types import FunctionType, ModuleType
-from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
-from api.middleware import doorkeeper
+from api.middleware import key_cache
+from api.middleware.key_cache import KeyCache
 from core.errors import Unauthorized
 from core.settings import Settings
 from core.store.tenants.api_keys import AsyncApiKeys, KeyInfo
@@ -24,14 +24,14 @@ class TestGuesses:
     ) -> None:
         """From that address; who was let in before stays in."""
         # however slow the machine
-        monkeypatch.setattr(doorkeeper, "FAILURES_COUNT_FOR", timedelta(minutes=1))
+        monkeypatch.setattr(key_cache, "FAILURE_WINDOW", timedelta(minutes=1))
         known = bearer(make_key(settings, "studio"))
         assert (await public.get(URL, headers=known)).is_success
         answers = [
             await public.get(URL, headers=bearer(f"wrong-{n}"))
-            for n in range(doorkeeper.MOST_FAILURES + 5)
+            for n in range(key_cache.MAX_FAILURES + 5)
         ]
-        assert [answer.status_code for answer in answers] == [401] * doorkeeper.MOST_FAILURES + [
+        assert [answer.status_code for answer in answers] == [401] * key_cache.MAX_FAILURES + [
             429
         ] * 5
         problems(answers[-1], 429, "rate_limited")
@@ -42,40 +42,38 @@ class TestGuesses:
 
     async def test_wrong_keys_of_a_neighbour_lock_nobody_out_for_long(self) -> None:
         """Behind one proxy or router all have one address, and thirty wrong keys cost nothing."""
-        assert timedelta(seconds=5) >= doorkeeper.FAILURES_COUNT_FOR
+        assert timedelta(seconds=5) >= key_cache.FAILURE_WINDOW
 
-    async def test_nothing_grows_without_end(
+    async def test_cache_is_bounded(
         self, monkeypatch: pytest.MonkeyPatch, settings: Settings
     ) -> None:
-        monkeypatch.setattr(doorkeeper, "MOST_REMEMBERED", 3)
-        door = doorkeeper.Doorkeeper(settings)
+        """Addresses of ten failures leave three entries."""
+        monkeypatch.setattr(key_cache, "CACHE_SIZE", 3)
+        make_key(settings, "studio")
+        store = AsyncApiKeys(settings.find_redis())
+        cache = KeyCache(settings, store)
         for number in range(10):
-            door._failures.note(f"10.0.0.{number}")
-        assert len(door._failures._seen) == 3
+            with pytest.raises(Unauthorized):
+                await cache.identify([f"Bearer wrong-{number}"], f"10.0.0.{number}")
+        await store.close()
+        addresses = [one for one in everything_in(cache) if str(one).startswith("10.0.0.")]
+        assert len(addresses) == 3
 
 
 async def test_no_key_stays_in_memory(settings: Settings) -> None:
     """Not in what a gateway remembers of callers; only of the request itself, while it lasts."""
     known, wrong = make_key(settings, "studio"), "tck_wrong_" + "x" * 40
-    door = doorkeeper.Doorkeeper(settings)
     store = AsyncApiKeys(settings.find_redis())
-    assert (await door.identify(asgi_scope(known), store)).tenant == "studio"
+    cache = KeyCache(settings, store)
+    assert (await cache.identify([f"Bearer {known}"], "127.0.0.1")).tenant == "studio"
     with pytest.raises(Unauthorized):
-        await door.identify(asgi_scope(wrong), store)
+        await cache.identify([f"Bearer {wrong}"], "127.0.0.1")
     await store.close()
-    remembered = everything_in(door)
+    remembered = everything_in(cache)
     assert any(isinstance(one, KeyInfo) for one in remembered)
     for key in (known, wrong):
         assert not any(key in one for one in remembered if isinstance(one, str))
         assert not any(key.encode() in one for one in remembered if isinstance(one, bytes))
-
-
-def asgi_scope(key: str) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "headers": [(b"authorization", f"Bearer {key}".encode())],
-        "client": ("127.0.0.1", 1),
-    }
 
 
 def everything_in(thing: object) -> list[object]:

@@ -108,8 +108,8 @@ class TestLongPoll:
     @pytest.mark.parametrize(
         ("prefer", "applied"),
         [
-            ("wait=61", "wait=60"),
-            ("wait=100000000000000", "wait=60"),
+            ("wait=60", "wait=55"),
+            ("wait=100000000000000", "wait=55"),
             ("respond-async, wait=30", "wait=30"),
             ("Wait = 5; x", "wait=5"),
             ("wait=0", None),
@@ -219,7 +219,7 @@ class TestFollow:
         feed.start()
         job_id = new_job_id()
         await store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
-        async with aclosing(watch.follow(job_id, 0)) as views:
+        async with aclosing(watch.follow(job_id, 0, TTL)) as views:
             assert (await anext(views)).job.status == "queued"
             mortal_redis.kill()
             following = asyncio.create_task(anext(views))

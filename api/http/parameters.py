@@ -1,0 +1,198 @@
+"""Parts of addresses and headers that mean something here, as FastAPI parameters."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import Depends, Header, Path, Query, Request, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
+from pydantic.json_schema import SkipJsonSchema
+from starlette.convertors import Convertor, register_url_convertor
+
+from api.schemas.validation import unknown
+from core.errors import InvalidRequest
+from core.records.ids import JOB_ID_PATTERN
+
+MAX_WAIT_SECONDS = 55  # below the 60 s after which proxies and balancers give up
+MAX_IDEMPOTENCY_KEY = 255
+ANY_STATE = "*"
+
+# at most 18 digits: Python refuses to read thousands
+_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,18})"?(?=$|[,;\s])', re.IGNORECASE)
+_UNTIL_END = re.compile(r'(?:^|[,;\s])until\s*=\s*"?end"?(?=$|[,;\s])', re.IGNORECASE)
+_VERSION = re.compile(r"[0-9]{1,18}")
+# RFC 9110, section 8.8.3; compared weakly (13.1.2)
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+class _JobIdConvertor(Convertor[str]):
+    """An id of another form matches no route: 404 without a Redis lookup."""
+
+    regex = JOB_ID_PATTERN.removeprefix("^").removesuffix("$")
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("job_id", _JobIdConvertor())
+
+JOB = "/{job_id:job_id}"
+JobId = Annotated[
+    str,
+    Path(
+        description="`itp_` and a ULID.",
+        pattern=JOB_ID_PATTERN,
+        examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
+    ),
+]
+
+_Text = str | SkipJsonSchema[None]  # a header may be missing but cannot be null
+IdempotencyKey = Annotated[
+    _Text,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=MAX_IDEMPOTENCY_KEY,
+        description="Up to 255 characters; the same key and body make one job within 24 hours.",
+    ),
+]
+Traceparent = Annotated[
+    _Text,
+    Header(
+        alias="traceparent",
+        description="The caller's trace (W3C Trace Context), which the job's spans continue; "
+        "ignored if malformed.",
+    ),
+]
+_Prefer = Annotated[
+    _Text,
+    Header(
+        alias="Prefer",
+        description="`wait=N` holds the answer for up to N seconds (RFC 7240); it comes after "
+        f"{MAX_WAIT_SECONDS} s at the latest, below the time-outs of proxies.",
+    ),
+]
+_IfNoneMatch = Annotated[
+    _Text,
+    Header(
+        alias="If-None-Match",
+        description="`ETag` of the state that the caller has, several of them, or `*`.",
+    ),
+]
+_IfMatch = Annotated[
+    _Text,
+    Header(
+        alias="If-Match",
+        description="`ETag` of the state that is meant, several of them, or `*`; 412 if the job "
+        "has another one.",
+    ),
+]
+
+
+async def _wait(prefer: _Prefer = None) -> timedelta | None:
+    """Return how long the caller would wait; a preference is shortened or ignored, not refused."""
+    wanted = _WAIT.search(prefer) if prefer else None
+    return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
+
+
+async def _until_end(
+    until: Annotated[
+        Literal["end"] | SkipJsonSchema[None],
+        Query(
+            description="`end` lets `Prefer: wait=N` wait until the job has ended, not only until "
+            "it changes. `until=end` in `Prefer` means the same."
+        ),
+    ] = None,
+    prefer: _Prefer = None,
+) -> bool:
+    return until is not None or bool(prefer and _UNTIL_END.search(prefer))
+
+
+async def _seen_tags(request: Request, if_none_match: _IfNoneMatch = None) -> frozenset[str]:
+    """Return the quoted tags of the states that the caller has, or `*`; several headers add up."""
+    return _tags(request, "if-none-match") if if_none_match is not None else frozenset()
+
+
+async def _meant_tags(request: Request, if_match: _IfMatch = None) -> frozenset[str] | None:
+    return _tags(request, "if-match") if if_match is not None else None
+
+
+def _tags(request: Request, name: str) -> frozenset[str]:
+    values = request.headers.getlist(name)
+    if [value.strip() for value in values] == [ANY_STATE]:
+        return frozenset({ANY_STATE})
+    return frozenset(tag for value in values for tag in _TAG.findall(value))
+
+
+async def _last_event_version(
+    last_event_id: Annotated[
+        _Text, Header(alias="Last-Event-ID", description="Version of the last event that arrived.")
+    ] = None,
+) -> int:
+    return int(last_event_id) if last_event_id and _VERSION.fullmatch(last_event_id) else 0
+
+
+async def _range_headers(
+    range_: Annotated[
+        _Text,
+        Header(
+            alias="Range",
+            description="`bytes=0-99`: the part that is wanted (RFC 9110, section 14.2).",
+        ),
+    ] = None,
+    if_range: Annotated[
+        _Text,
+        Header(
+            alias="If-Range",
+            description="`ETag` of the file whose part `Range` names; of another file, all is "
+            "sent.",
+        ),
+    ] = None,
+) -> None:
+    """Document what `StoredFile` reads from the request itself."""
+
+
+async def _is_head(request: Request) -> bool:
+    return getattr(request.state, "is_head", False)
+
+
+Wait = Annotated[timedelta | None, Depends(_wait)]
+UntilEnd = Annotated[bool, Depends(_until_end)]
+SeenTags = Annotated[frozenset[str], Depends(_seen_tags)]
+MeantTags = Annotated[frozenset[str] | None, Depends(_meant_tags)]
+LastEventVersion = Annotated[int, Depends(_last_event_version)]
+RangeHeaders = Annotated[None, Depends(_range_headers)]
+IsHead = Annotated[bool, Depends(_is_head)]
+
+
+def version_tag(version: int) -> str:
+    """Return the `ETag` of a job."""
+    return f'"{version}"'
+
+
+def newest_version(tags: frozenset[str]) -> int | None:
+    """Return the newest job version among tags, or None."""
+    versions = [int(tag[1:-1]) for tag in tags if _VERSION.fullmatch(tag[1:-1])]
+    return max(versions, default=None)
+
+
+async def refuse_unknown_query(request: Request) -> None:
+    """Refuse query parameters that the route does not have.
+
+    Raises:
+        InvalidRequest: there is one; it names the nearest known parameter.
+    """
+    if not request.query_params:
+        return
+    known = _query_names(request.scope["route"])
+    if strays := [name for name in request.query_params if name not in known]:
+        raise InvalidRequest.of([unknown("query parameter", (name,), known) for name in strays])
+
+
+def _query_names(route: APIRoute) -> tuple[str, ...]:
+    fields = get_flat_params(route.dependant)
+    return tuple(field.alias for field in fields if isinstance(field.field_info, params.Query))

@@ -1,0 +1,40 @@
+"""Download what a job made."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from api.dependencies import InterpolationsService
+from api.http.answers import FILE_ANSWERS, with_headers
+from api.http.parameters import ANY_STATE, JOB, IsHead, JobId, RangeHeaders, SeenTags
+from api.http.stored_file import StoredFile
+
+router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
+
+
+@router.get(
+    f"{JOB}/outputs/{{name}}",
+    response_class=FileResponse,
+    responses=FILE_ANSWERS | {307: with_headers("Location", description="Where the file is.")},
+)
+async def download(
+    job_id: JobId,
+    name: str,
+    interpolations: InterpolationsService,
+    seen: SeenTags,
+    is_head: IsHead,
+    _: RangeHeaders,
+) -> Response:
+    """Return a result: its bytes, with `Range`, or a redirect to them."""
+    place, output = await interpolations.open_output(job_id, name)
+    etag = f'"{output.sha256}"'
+    headers = {"ETag": etag}
+    if isinstance(place, Path):
+        if not seen.isdisjoint((etag, ANY_STATE)):
+            return Response(status_code=304, headers=headers)
+        return StoredFile(place, media_type=output.content_type, headers=headers)
+    if is_head:  # the link is signed for GET only
+        headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}
+        return Response(headers=headers, media_type=output.content_type)
+    return RedirectResponse(place, status_code=307)
