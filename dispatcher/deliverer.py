@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 from anyio import to_thread
+from opentelemetry.trace import Span, SpanKind
 
 from core.errors import Unavailable
 from core.outbound.webhooks import WebhookSender
@@ -18,7 +19,7 @@ from core.records.view import OutputLink, job_view
 from core.records.webhook import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, AttemptOutcome, compose
 from core.store.webhooks import ClaimedEvent, WebhookStore
 from core.telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS
-from core.telemetry.tracing import Kind, Span, trace_of, tracer
+from core.telemetry.tracing import ending, fail, start_span, trace_id_field
 
 # attempts of one process; each holds a socket, of which a process usually has 1024
 MAX_IN_FLIGHT = 400
@@ -98,7 +99,7 @@ class Deliverer:
         lease_end = time.monotonic() + LEASE.total_seconds()
         record = event.record
         try:
-            with _start_trace(event, record.get("traceparent", "")) as span:
+            with ending(_start_trace(event, record.get("traceparent", ""))) as span:
                 attempt = await self._attempt(event)
                 _finish_trace(span, attempt)
         except Unavailable as error:
@@ -122,7 +123,7 @@ class Deliverer:
             job_id=record["id"],
             request_id=record.get("request_id", ""),
             tenant=event.tenant,
-            **trace_of(record.get("traceparent", "")),
+            **trace_id_field(record.get("traceparent", "")),
             verdict=verdict.value,
             status_code=attempt.status_code,
             error=attempt.error,
@@ -180,12 +181,10 @@ class Deliverer:
 
 
 def _start_trace(event: ClaimedEvent, traceparent: str) -> Span:
-    """An attempt's span, in the trace of the job that it tells of. Where it goes is the tenant's
-    own affair.
-    """
-    return tracer().start(
+    """Start an attempt's span in the trace of its job, without the address, which may be secret."""
+    return start_span(
         "POST webhook",
-        Kind.CLIENT,
+        SpanKind.CLIENT,
         parent=traceparent,
         attributes={
             "http.request.method": "POST",
@@ -199,6 +198,6 @@ def _start_trace(event: ClaimedEvent, traceparent: str) -> Span:
 
 def _finish_trace(span: Span, attempt: Attempt) -> None:
     if attempt.status_code is not None:
-        span.set({"http.response.status_code": attempt.status_code})
+        span.set_attribute("http.response.status_code", attempt.status_code)
     if not attempt.delivered:
-        span.fail(str(attempt.status_code or "no_answer"))
+        fail(span, str(attempt.status_code or "no_answer"))

@@ -12,7 +12,7 @@ from core.records.job import JobState, Timing
 from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import ModelInfo
 from core.store.roles.dispatcher import BATCH, UpkeepStore
-from core.telemetry.tracing import trace_of
+from core.telemetry.tracing import trace_id_field
 
 log = structlog.get_logger("dispatcher")
 
@@ -56,7 +56,7 @@ def _facts(end: Mapping[str, str]) -> dict[str, Any]:
         **timing.model_dump(),
         "queued_seconds": (started - created).total_seconds(),
         "run_seconds": (ended - started).total_seconds(),
-        **trace_of(end.get("traceparent", "")),
+        **trace_id_field(end.get("traceparent", "")),
         "device": model.device if model else None,
         "model": model.name if model else None,
         "worker": end.get("worker"),

@@ -6,9 +6,8 @@ import structlog
 
 from core.records.base import from_milliseconds
 from core.store.roles.dispatcher import UpkeepStore
-from core.telemetry.lost_attempts import trace_lost_attempt
 from core.telemetry.metrics import LEASES_RECOVERED
-from core.telemetry.tracing import trace_of
+from core.telemetry.tracing import trace_id_field, trace_lost_attempt
 
 log = structlog.get_logger("dispatcher")
 
@@ -41,7 +40,7 @@ def _whose(record: Mapping[str, str]) -> dict[str, object]:
         "tenant": record.get("tenant"),
         "attempt": int(record["attempts"]),
         "worker": record.get("worker"),
-        **trace_of(record.get("traceparent", "")),
+        **trace_id_field(record.get("traceparent", "")),
     }
 
 

@@ -1,11 +1,19 @@
 """A span around each request, named by the template of its route."""
 
 import structlog
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.middleware.request_log import KNOWN_METHODS, route_template
-from core.telemetry.tracing import Kind, read_traceparent, trace_ids, tracer
+from core.telemetry.tracing import (
+    ending,
+    fail,
+    read_traceparent,
+    span_fields,
+    start_span,
+    traceparent_of,
+)
 
 UNTRACED = frozenset({"/healthz", "/readyz"})  # probes come every few seconds
 SERVER_ERROR = 500  # a lower status is no error of the span (OpenTelemetry's HTTP conventions)
@@ -30,25 +38,25 @@ class Tracing:
             "http.request.method": method,
             "url.scheme": scope["scheme"],
         }
-        span = tracer().start(method, Kind.SERVER, parent=sent)
-        state["traceparent"] = span.traceparent or sent
+        span = start_span(method, SpanKind.SERVER, parent=sent)
+        state["traceparent"] = traceparent_of(span)
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 known["http.response.status_code"] = message["status"]
                 if message["status"] >= SERVER_ERROR:
-                    span.fail(str(message["status"]))
+                    fail(span, str(message["status"]))
             await send(message)
 
-        with span, structlog.contextvars.bound_contextvars(**trace_ids(span.traceparent)):
+        with ending(span), structlog.contextvars.bound_contextvars(**span_fields(span)):
             try:
                 await self._app(scope, receive, send_noting)
             finally:
                 known["tooncrafter.request_id"] = state["request_id"]
                 if route := route_template(scope):
-                    span.rename(f"{method} {route}")
+                    span.update_name(f"{method} {route}")
                     known["http.route"] = route
                 if caller := state.get("caller"):
                     known["tooncrafter.tenant"] = caller.tenant
-                span.set(known)
+                span.set_attributes(known)
         return None

@@ -35,6 +35,7 @@ from core.shots.canvas import canvas_for
 from core.store.roles.gateway import AsyncJobStore, IdempotencyKey, Outcome
 from core.store.roles.gateway import Submission as SubmissionResult
 from core.store.variants import variant
+from core.telemetry.tracing import ending, traceparent_of
 
 
 class Accepted(NamedTuple):
@@ -121,7 +122,7 @@ class Submissions:
             if reservation.outcome is not Outcome.RESERVED:
                 return _accepted(reservation)
             await self._store_inputs(job_id, inputs)
-        with start_sending(job_id, request, traceparent) as sent:
+        with ending(start_sending(job_id, request, traceparent)) as sent:
             result = await self._store.submit(
                 job_id,
                 request,
@@ -133,9 +134,9 @@ class Submissions:
                 uploads=uploads_of(inputs),
                 webhook=webhook.webhook,
                 warnings=webhook.warnings,
-                traceparent=sent.traceparent or traceparent,
+                traceparent=traceparent_of(sent),
             )
-            sent.set({"tooncrafter.outcome": result.outcome.value})
+            sent.set_attribute("tooncrafter.outcome", result.outcome.value)
         if stores and result.outcome is not Outcome.CREATED:
             await discard(self._storage, self._store, job_id)
         if result.outcome is Outcome.UPLOAD_GONE:

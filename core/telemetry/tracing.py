@@ -1,147 +1,106 @@
-"""Traces by setting: what a span is to the rest of the service, and how each process begins and
-ends to send them.
+"""Spans by OpenTelemetry's API: no-ops unless `begin_tracing` has loaded the SDK.
 
-Where they are off, which is the default, spans are one shared object that does nothing, and
-OpenTelemetry's SDK is not even imported. A span's context travels as the text of the W3C header
-`traceparent`, from the caller through the job's record to the worker; so it is known where traces
-are off, too. The picture of a trace: docs/traces.md.
+A span's context travels as the text of the W3C header `traceparent`, from the caller through the
+job's record to the worker, also while tracing is off. Neither the global provider nor the global
+context is touched, so that no library starts tracing by itself. docs/traces.md shows a trace.
 """
 
-import re
+import logging
+import os
 import threading
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
-from types import TracebackType
-from typing import Self
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NoOpTracer,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_current_span,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from core.settings import Settings
 
-QUEUE = "interpolations"  # what jobs travel through, by name
-# for spans to leave when a process ends; a collector that does not answer keeps nobody
-FAREWELL_SECONDS = 1.0
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
 
-# the newest versions of the header may say more at its end, never less (W3C Trace Context, section
-# 3.2)
-_TRACEPARENT = re.compile(
-    r"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?"
-)
+QUEUE = "interpolations"  # messaging destination of jobs
+# For spans to leave when a process ends; a collector that does not answer delays it no longer.
+SHUTDOWN_SECONDS = 1.0
+PROTOCOL = "http/protobuf"
+_PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 Attributes = Mapping[str, str | int | float | bool]
 
-
-class Kind(StrEnum):
-    """What a span is to its neighbours, as OpenTelemetry names it."""
-
-    INTERNAL = "internal"
-    SERVER = "server"
-    CLIENT = "client"
-    PRODUCER = "producer"
-    CONSUMER = "consumer"
+_tracer: Tracer = NoOpTracer()
+_shut_down: Callable[[], None] | None = None  # set while spans are sent
 
 
-class Span:
-    """A stretch of time in a trace; this one is nowhere. As a context manager it ends with its
-    block.
+def start_span(
+    name: str,
+    kind: SpanKind = SpanKind.INTERNAL,
+    *,
+    parent: str = "",
+    is_linked: bool = False,
+    begun: datetime | None = None,
+    attributes: Attributes | None = None,
+) -> Span:
+    """Start a span of this process.
+
+    Args:
+        name: one of few that are known ahead.
+        kind: its relation to its neighbours.
+        parent: `traceparent` of the span above it; empty to begin a trace.
+        is_linked: also link to the parent, as for a message that came over a queue.
+        begun: when it began; None for now.
+        attributes: no prompt, no URL, no key.
     """
-
-    traceparent: str = ""  # its context, for whoever goes on from here
-
-    def rename(self, name: str) -> None:
-        """Its name is known only now."""
-
-    def set(self, attributes: Attributes) -> None:
-        """Say more about it."""
-
-    def fail(self, code: str) -> None:
-        """It came to no good end, for this reason."""
-
-    def end(self, at: datetime | None = None) -> None:
-        """It is over, now or since then. Ending it twice is the same as once."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind:
-            self.fail(kind.__name__)
-        self.end()
+    above = _context(parent)
+    return _tracer.start_span(
+        name,
+        context=above,
+        kind=kind,
+        attributes=attributes,
+        links=[Link(get_current_span(above).get_span_context())] if is_linked and parent else None,
+        start_time=nanoseconds(begun) if begun else None,
+    )
 
 
-class Tracer:
-    """Makes spans; this one makes none."""
-
-    def start(
-        self,
-        name: str,
-        kind: Kind = Kind.INTERNAL,
-        *,
-        parent: str = "",
-        link: str = "",
-        begun: datetime | None = None,
-        attributes: Attributes | None = None,
-    ) -> Span:
-        """Begin a span.
-
-        Args:
-            name: of few that are known ahead.
-            kind: what it is to its neighbours.
-            parent: `traceparent` of the span below which it lies; empty: it begins a trace.
-            link: `traceparent` of one that it comes from otherwise, such as over a queue.
-            begun: when it began, if not now.
-            attributes: what is known of it already; no prompt, no URL, no key.
-        """
-        return _NOWHERE
-
-    def close(self) -> None:
-        """Send what is left; it may take a while."""
-
-
-_NOWHERE = Span()
-_tracer = Tracer()
-
-
-def tracer() -> Tracer:
-    """This process's."""
-    return _tracer
-
-
-def begin_tracing(settings: Settings, process: str) -> None:
-    """Call once where a process starts, never in one that forks afterwards.
-
-    Raises:
-        SystemExit: traces are on, but what sends them is not installed or told to speak something
-            else.
-    """
-    global _tracer  # as loggers are, it is one for the whole process
-    if not settings.traces:
-        return
+@contextmanager
+def ending(span: Span) -> Iterator[Span]:
+    """End a span with a block; an exception is recorded by its class, never by its message."""
     try:
-        from core.telemetry.tracing_sdk import SdkTracer
-    except ImportError as error:
-        raise SystemExit(
-            f"TOONCRAFTER_TRACES is set, but {error.name} is not installed: install the extra "
-            "`traces`"
-        ) from None
-    _tracer = SdkTracer(process)
+        yield span
+    except BaseException as error:
+        fail(span, type(error).__name__)
+        raise
+    finally:
+        span.end()
 
 
-def end_tracing(seconds: float = FAREWELL_SECONDS) -> None:
-    """Send what is left of this process's spans, for so long at most."""
-    global _tracer
-    closing, _tracer = _tracer, Tracer()
-    thread = threading.Thread(target=closing.close, name="traces", daemon=True)
-    thread.start()
-    thread.join(seconds)
+def fail(span: Span, code: str) -> None:
+    """Mark a span as failed for this reason."""
+    span.set_attribute("error.type", code)
+    span.set_status(Status(StatusCode.ERROR))
 
 
-def on_the_queue(operation: str, job: str) -> dict[str, str]:
-    """What the conventions for messaging ask of a span that sends or processes a job."""
+def nanoseconds(moment: datetime) -> int:
+    """Return a moment as OpenTelemetry counts it."""
+    return round(moment.timestamp() * 1e6) * 1000  # a `datetime` has microseconds
+
+
+def messaging_attributes(operation: str, job: str) -> dict[str, str]:
+    """Return what the messaging conventions ask of a span that sends or processes a job."""
     return {
         "messaging.system": "tooncrafter",
         "messaging.operation.name": operation,
@@ -152,21 +111,125 @@ def on_the_queue(operation: str, job: str) -> dict[str, str]:
     }
 
 
-def read_traceparent(header: str) -> str:
-    """A caller's `traceparent` in the form of version 00; empty where it is not well-formed, and so
-    means nothing.
+def trace_lost_attempt(
+    job: str,
+    traceparent: str,
+    attempt: int,
+    worker: str,
+    begun: datetime | None,
+    *,
+    outcome: str,
+    code: str,
+) -> None:
+    """Send the span of an attempt whose process can no longer send it.
+
+    Args:
+        job: its id.
+        traceparent: of its record.
+        attempt: its number.
+        worker: which ran it.
+        begun: when it started.
+        outcome: what became of it.
+        code: why.
     """
-    found = _TRACEPARENT.fullmatch(header)
-    if not found or (found[1] == "00" and found[3]):
+    attributes: dict[str, str | int] = {
+        **messaging_attributes("process", job),
+        "tooncrafter.attempt": attempt,
+        "tooncrafter.worker": worker,
+        "tooncrafter.outcome": outcome,
+    }
+    span = start_span(
+        f"process {QUEUE}",
+        SpanKind.CONSUMER,
+        parent=traceparent,
+        is_linked=True,
+        begun=begun,
+        attributes=attributes,
+    )
+    fail(span, code)
+    span.end()
+
+
+def traceparent_of(span: Span) -> str:
+    """Return a span's context, for what continues from it; empty for none."""
+    context = span.get_span_context()
+    if not context.is_valid:
         return ""
-    return f"00-{found[2]}"
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-def trace_of(traceparent: str) -> dict[str, str]:
-    """What a line in the log says of the trace that it belongs to: nothing where there is none."""
+def read_traceparent(header: str) -> str:
+    """Return a caller's `traceparent` in the form of version 00; empty if it is not valid."""
+    return traceparent_of(get_current_span(_context(header))) if header == header.strip() else ""
+
+
+def trace_id_field(traceparent: str) -> dict[str, str]:
+    """Return the log field that names a trace; none without a trace."""
     return {"trace_id": traceparent[3:35]} if traceparent else {}
 
 
-def trace_ids(traceparent: str) -> dict[str, str]:
-    """The same where the line belongs to a span of this process."""
-    return {**trace_of(traceparent), "span_id": traceparent[36:52]} if traceparent else {}
+def span_fields(span: Span) -> dict[str, str]:
+    """Return the log fields that name a span of this process and its trace."""
+    traceparent = traceparent_of(span)
+    own = {"span_id": traceparent[36:52]} if span.is_recording() else {}
+    return trace_id_field(traceparent) | own
+
+
+def begin_tracing(settings: Settings, process: str) -> None:
+    """Start sending spans if the settings say so, as service `tooncrafter-{process}`.
+
+    Call it once when a process starts, never in one that forks afterwards. The SDK's usual
+    environment variables say where to and how many.
+
+    Raises:
+        SystemExit: the SDK is not installed, or has to use another protocol.
+    """
+    global _tracer, _shut_down  # one for the whole process, as loggers are
+    if not settings.traces:
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SystemExit(
+            f"TOONCRAFTER_TRACES is set, but {error.name} is not installed: install the extra "
+            "`traces`"
+        ) from None
+    wanted = next(filter(None, map(os.environ.get, _PROTOCOL_VARIABLES)), PROTOCOL)
+    if wanted != PROTOCOL:
+        raise SystemExit(f"traces leave as {PROTOCOL}, but OTEL_EXPORTER_OTLP_PROTOCOL is {wanted}")
+    provider = TracerProvider(resource=_resource(process), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # One line for each dropped batch is enough; below that are the tries, and libraries' own words.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
+    _tracer = provider.get_tracer("tooncrafter", version("tooncrafter-service"))
+    _shut_down = provider.shutdown
+
+
+def end_tracing(seconds: float = SHUTDOWN_SECONDS) -> None:
+    """Send what is left of this process's spans, for at most this long."""
+    global _tracer, _shut_down
+    if _shut_down:
+        thread = threading.Thread(target=_shut_down, name="traces", daemon=True)
+        _tracer, _shut_down = NoOpTracer(), None
+        thread.start()
+        thread.join(seconds)
+
+
+def _context(traceparent: str) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent}, Context())
+
+
+def _resource(process: str) -> "Resource":
+    """Return what all spans of this process say about it; the environment's variables win."""
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+
+    own = {
+        "service.version": version("tooncrafter-service"),
+        "service.instance.id": str(uuid.uuid4()),
+    }
+    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    )
+    return Resource.create(own if named else {SERVICE_NAME: f"tooncrafter-{process}", **own})

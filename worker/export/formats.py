@@ -1,4 +1,4 @@
-"""Every output format by name: the one place to register another, beside its file in this folder."""
+"""Every output format by name: the one place to register another, beside its own file."""
 
 from collections.abc import Callable
 

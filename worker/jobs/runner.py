@@ -79,7 +79,7 @@ class Runner:
             request_id=job.request_id,
             tenant=job.tenant,
             attempt=job.attempts,
-            **trace.ids,
+            **trace.log_fields,
         ):
             self.heartbeat.hold(claim)
             try:

@@ -1,77 +1,79 @@
-"""The spans of one attempt: how long its job had waited, the attempt itself, and the stages below
-it.
-"""
+"""Spans of one attempt: how long its job had waited, the attempt itself, and its stages."""
+
+from opentelemetry.trace import Span, SpanKind
 
 from core.records.job import Job, Stage
 from core.telemetry.tracing import (
     QUEUE,
     Attributes,
-    Kind,
-    Span,
-    on_the_queue,
-    trace_ids,
-    trace_of,
-    tracer,
+    fail,
+    messaging_attributes,
+    nanoseconds,
+    span_fields,
+    start_span,
+    traceparent_of,
 )
 
-_NOT_AT_FAULT = frozenset({"succeeded", "canceled", "given_back"})
+_SUCCESSFUL = frozenset({"succeeded", "canceled", "given_back"})
 
 
 class AttemptTrace:
-    """Begins when a job was claimed.
+    """Starts when a job is claimed.
 
-    The attempt lies in the trace of the request that brought the job, below the span that sent it,
-    and is linked to it as well: links are what tools show of a way over a queue. A further attempt
-    is a span beside the first.
+    The attempt belongs to the trace of the request that brought the job. It is below the span that
+    sent the job and linked to it, since tools show ways over a queue by links.
 
     Args:
         job: as it was claimed.
-        worker: who runs it.
+        worker: which runs it.
         device: where.
     """
 
     def __init__(self, job: Job, worker: str, device: str) -> None:
         self._stage: Span | None = None
-        self._ended = False
-        sent, about = job.traceparent, _about(job)
-        self._attempt = tracer().start(
+        self._has_ended = False
+        about = _about(job)
+        self._attempt = start_span(
             f"process {QUEUE}",
-            Kind.CONSUMER,
-            parent=sent,
-            link=sent,
+            SpanKind.CONSUMER,
+            parent=job.traceparent,
+            is_linked=True,
             attributes={
-                **on_the_queue("process", job.id),
+                **messaging_attributes("process", job.id),
                 "tooncrafter.worker": worker,
                 "tooncrafter.device": device,
                 **about,
             },
         )
-        self._here = self._attempt.traceparent
-        self.ids = trace_ids(self._here) or trace_of(sent)
-        since = job.requeued_at or job.created_at
-        tracer().start("queued", parent=sent or self._here, begun=since, attributes=about).end(
-            job.started_at
+        self._here = traceparent_of(self._attempt)
+        self.log_fields = span_fields(self._attempt)
+        queued = start_span(
+            "queued",
+            parent=job.traceparent or self._here,
+            begun=job.requeued_at or job.created_at,
+            attributes=about,
         )
+        queued.end(nanoseconds(job.started_at) if job.started_at else None)
 
     def begin(self, stage: Stage) -> None:
-        """The stage before is over."""
+        """End the stage before and start the next."""
         self._end_stage()
-        self._stage = tracer().start(stage.value, parent=self._here)
+        self._stage = start_span(stage.value, parent=self._here)
 
     def end(self, outcome: str, code: str = "") -> None:
-        """The attempt is over; what is said later is not heard.
+        """End the attempt; later calls do nothing.
 
         Args:
             outcome: as the metrics name it.
-            code: why, where it failed.
+            code: why it failed.
         """
-        if self._ended:
+        if self._has_ended:
             return
-        self._ended = True
+        self._has_ended = True
         self._end_stage()
-        self._attempt.set({"tooncrafter.outcome": outcome})
-        if outcome not in _NOT_AT_FAULT:
-            self._attempt.fail(code or outcome)
+        self._attempt.set_attribute("tooncrafter.outcome", outcome)
+        if outcome not in _SUCCESSFUL:
+            fail(self._attempt, code or outcome)
         self._attempt.end()
 
     def _end_stage(self) -> None:

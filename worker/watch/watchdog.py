@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from core.errors import DeadlineExceeded, StaleClaim
 from core.records.job import Timing
 from core.store.roles.worker import Claim, JobStore
-from core.telemetry.lost_attempts import trace_lost_attempt
+from core.telemetry.tracing import trace_lost_attempt
 from worker.gpu.faults import GpuFaults
 from worker.watch.diagnosis import ChildMonitor, Diagnosis, Trouble
 from worker.watch.metrics import WorkerMetrics
