@@ -10,6 +10,4 @@ def start_sending(job_id: str, request: GenerationRequest, traceparent: str) -> 
     """Start the producer's span; the spans of its workers are children of it."""
     attributes = messaging_attributes("send", job_id)
     attributes["tooncrafter.priority"] = request.priority.value
-    return start_span(
-        f"send {QUEUE}", SpanKind.PRODUCER, parent=traceparent, attributes=attributes
-    )
+    return start_span(f"send {QUEUE}", SpanKind.PRODUCER, parent=traceparent, attributes=attributes)
