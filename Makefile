@@ -8,7 +8,7 @@ PROJECT := pyproject.toml - --extra traces  # `-`: what builds the project, so t
 CHECKED := admin api core dispatcher model worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check audit format env-example openapi dashboards \
+.PHONY: help demo up test test-all check audit format env-example openapi dashboards \
   chaos fuzz bench lock setup setup-tests clean
 
 help:  ## list these commands
@@ -20,11 +20,11 @@ demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a st
 up: setup  ## run the whole stack in the foreground, until Ctrl-C
 	@$(BIN)/python scripts/up.py
 
-test: setup-tests  ## run all tests but the long ones
-	@$(BIN)/python -m pytest -m "not long"
+test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
-test-long: setup-tests  ## run the tests that take minutes each
-	@$(BIN)/python -m pytest -m long
+test-all: setup-tests  ## run every test, with many more generated examples: 30 minutes on two cores
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
 check: setup  ## lint, formatting, types, who may import whom, and known holes in what is locked
 	@$(BIN)/ruff check $(CHECKED)

@@ -1,5 +1,6 @@
-"""Real Redis, real object storage, a real gateway. A desk without the S3 server skips its tests; CI
-may not.
+"""Real Redis and real object storage, one server of each per test process.
+
+Tests that need the S3 server are skipped where it is not installed, except in CI, where they fail.
 """
 
 import itertools
@@ -19,10 +20,27 @@ from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from core.telemetry.tracing import end_tracing
+from testkit.distribution import FilesAndStacks, stacks_first
+from testkit.examples import register_profiles
 from testkit.otlp import Collector
 from testkit.servers import MINISTACK, RedisServer, S3Server
 
 _bucket_numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Make the hypothesis profile of `make test-all` known."""
+    register_profiles()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of whole stacks first: together they are the longest scope of `pytest -n`."""
+    stacks_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesAndStacks:
+    """Deal files to processes, and all tests of whole stacks to one of them."""
+    return FilesAndStacks(config, log)
 
 
 @pytest.fixture(autouse=True)

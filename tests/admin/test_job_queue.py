@@ -6,7 +6,7 @@ from core.records.job import JobState
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.commands import Ask
-from testkit.steps import claim, submit
+from testkit.store.steps import claim, submit
 
 WORKER = "gpu-1:7"
 

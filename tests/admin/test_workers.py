@@ -8,7 +8,7 @@ from core.store.roles.worker import JobStore
 from testkit.commands import Ask
 from testkit.jobs import MODEL
 from testkit.servers import free_port
-from testkit.steps import submit
+from testkit.store.steps import submit
 
 FIRST, SECOND = "gpu-1:7", "gpu-2:8"
 

@@ -13,7 +13,7 @@ from core.settings import Settings
 from core.store.roles.worker import JobStore
 from testkit.api.calls import files
 from testkit.jobs import MODEL, png, stored_output
-from testkit.steps import claim
+from testkit.store.steps import claim
 
 URL = "/v1/interpolations"
 

@@ -21,7 +21,7 @@ from core.store.roles.gateway import AsyncJobStore
 from dispatcher.expiry import FAILURES_IN_A_ROW, Expiry
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer, free_port
-from testkit.steps import claim
+from testkit.store.steps import claim
 
 BRIEF = timedelta(milliseconds=1)
 

@@ -16,7 +16,7 @@ from core.telemetry.logging import configure_logging
 from dispatcher.job_ends import tell_ended_jobs
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import TTL, claim, expire_lease, submit
+from testkit.store.steps import TTL, claim, expire_lease, submit
 
 TIMING = Timing(
     queued_seconds=1.5, run_seconds=9.0, encode_seconds=0.5, denoise_seconds=6.0, decode_seconds=1.0,

@@ -21,8 +21,8 @@ from testkit.deliveries import Delivering, Submit, settled
 from testkit.jobs import MODEL, stored_output
 from testkit.otlp import Collector
 from testkit.servers import RedisServer
-from testkit.steps import claim, expire_lease
-from testkit.steps import submit as submit_job
+from testkit.store.steps import claim, expire_lease
+from testkit.store.steps import submit as submit_job
 from testkit.web import Visit, http, web_server
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

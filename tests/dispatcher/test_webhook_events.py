@@ -14,7 +14,7 @@ from core.store.webhooks import WebhookStore
 from testkit.deliveries import Submit
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import claim, expire_lease
+from testkit.store.steps import claim, expire_lease
 
 URL = "https://hooks.example.com/"
 

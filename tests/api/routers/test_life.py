@@ -21,6 +21,7 @@ from core.telemetry.logging import configure_logging
 from testkit.api.caller import Caller
 from testkit.api.gateway import running_app
 from testkit.api.life import Life
+from testkit.examples import examples
 from testkit.servers import RedisServer
 
 
@@ -55,7 +56,7 @@ def test_any_interleaving_keeps_the_contract(life: type[Life]) -> None:
     stop and vanish.
     """
     bounds = limits(
-        max_examples=80,
+        max_examples=examples(80),
         stateful_step_count=50,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.settings import Settings
 from testkit.api.calls import URL, body, data_uri, files, problems
 from testkit.api.gateway import gateway
+from testkit.examples import examples
 from testkit.jobs import png
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -234,7 +235,7 @@ FIELDS = ["keyframes", "steps", "prompt", "width", "height", "outputs", "metadat
 
 class TestAnything:
     @limits(
-        max_examples=80,
+        max_examples=examples(80),
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -21,7 +21,7 @@ from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway
 from testkit.jobs import generation_request, png
 from testkit.servers import RedisServer
-from testkit.steps import TTL, now_ms, submit
+from testkit.store.steps import TTL, now_ms, submit
 
 KEY = {"Idempotency-Key": "shot-12a"}
 IMAGE = generation_request().keyframes[0].image

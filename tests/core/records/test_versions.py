@@ -15,7 +15,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import claim, place, submit
+from testkit.store.steps import claim, place, submit
 
 NEXT = SCHEMA_VERSION + 1
 

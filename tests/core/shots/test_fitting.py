@@ -9,7 +9,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
-from testkit.steps import as_next_version_enqueues
+from testkit.store.steps import as_next_version_enqueues
 
 SMALL, LARGE = 256 * 256, 512 * 320
 

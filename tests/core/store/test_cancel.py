@@ -9,7 +9,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import JOBS, claim, expire_lease, members, submit
+from testkit.store.steps import JOBS, claim, expire_lease, members, submit
 
 
 class TestCancel:

@@ -29,7 +29,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
-from testkit.steps import submit
+from testkit.store.steps import submit
 
 OTHER_CARD = MODEL.model_copy(update={"device": "NVIDIA H200"})
 

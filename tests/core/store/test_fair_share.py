@@ -16,7 +16,7 @@ from core.store.roles.worker import Claim, JobStore
 from core.store.tenants.usage import UsageStore
 from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import claim, expire_lease, place, submit
+from testkit.store.steps import claim, expire_lease, place, submit
 
 FLOOD = 1_000
 

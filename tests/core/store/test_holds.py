@@ -11,7 +11,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
-from testkit.steps import claim, submit
+from testkit.store.steps import claim, submit
 
 FIRST, SECOND = "gpu-1:7", "gpu-2:8"
 

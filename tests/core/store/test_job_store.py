@@ -15,7 +15,7 @@ from core.store.roles.gateway import AsyncJobStore, Known
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import TTL, claim, place, submit
+from testkit.store.steps import TTL, claim, place, submit
 
 
 class TestLife:

@@ -8,6 +8,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from testkit.examples import examples
 from testkit.servers import RedisServer
 from testkit.store.machine import JobStoreMachine
 
@@ -21,7 +22,7 @@ def machine(redis_server: RedisServer) -> type[JobStoreMachine]:
 def test_any_order_of_events(machine: type[JobStoreMachine]) -> None:
     """Submit, cancel, delete, claim, renew, end, give back and lose in any order."""
     limits = settings(
-        max_examples=60,
+        max_examples=examples(60),
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),

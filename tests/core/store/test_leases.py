@@ -14,7 +14,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import Claim, JobStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer, wait_until
-from testkit.steps import claim, expire_lease, members, now_ms, submit
+from testkit.store.steps import claim, expire_lease, members, now_ms, submit
 
 
 class TestFence:

@@ -16,7 +16,7 @@ from core.store.roles.worker import JobStore
 from core.telemetry import metrics
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import claim, expire_lease, submit
+from testkit.store.steps import claim, expire_lease, submit
 
 
 @pytest.fixture

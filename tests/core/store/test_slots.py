@@ -14,7 +14,7 @@ from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.gateway import AsyncJobStore
 from testkit.jobs import MODEL, TENANT_LIMITS, generation_request
 from testkit.servers import RedisServer
-from testkit.steps import as_next_version_enqueues, submit
+from testkit.store.steps import as_next_version_enqueues, submit
 
 SMALL, LARGE = 128 * 128, 512 * 320
 

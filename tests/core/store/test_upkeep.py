@@ -14,7 +14,7 @@ from core.store.roles.dispatcher import BATCH, UpkeepStore
 from core.store.roles.gateway import AsyncJobStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
-from testkit.steps import JOBS, claim, members, submit
+from testkit.store.steps import JOBS, claim, members, submit
 
 MOMENT = timedelta(milliseconds=1)
 

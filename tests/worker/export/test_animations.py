@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
+from testkit.examples import examples
 from testkit.films import decode, drawn, needs_ffmpeg
 from worker.export.apng import export_apng
 from worker.export.film import Export, Film
@@ -174,7 +175,7 @@ class TestGif:
             assert ((decoded[..., 3] == 255) == visible).all()
             assert (decoded[visible] == pictures[visible]).all()
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=examples(10), deadline=None)
     @given(st.integers(1, 255))
     def test_few_colours_are_kept(self, count: int) -> None:
         """A film of flat colours has room for all of them, within the octree's steps."""

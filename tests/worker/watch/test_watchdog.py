@@ -20,7 +20,7 @@ from core.telemetry.tracing import begin_tracing, end_tracing
 from testkit.jobs import MODEL
 from testkit.otlp import Collector
 from testkit.servers import RedisServer, wait_until
-from testkit.steps import claim, now_ms, submit
+from testkit.store.steps import claim, now_ms, submit
 from worker.watch.diagnosis import ChildMonitor
 from worker.watch.status import ChildStatus, StatusSender
 from worker.watch.watchdog import Watchdog
