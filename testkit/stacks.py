@@ -1,19 +1,8 @@
-"""Whole stacks of processes, and the browser that looks at them."""
-
-import shutil
+"""Processes of whole stacks."""
 
 import psutil
 
-from scripts.setup import DEBIAN_TOOLS
 from scripts.stack import Stack
-
-CHROMIUM = next(filter(None, map(shutil.which, DEBIAN_TOOLS["chromium"])), None)
-
-# No sandbox, since tests may run as root; no network of its own, since there may be none.
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 def processes_of(stack: Stack) -> list[psutil.Process]:

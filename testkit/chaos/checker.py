@@ -110,7 +110,8 @@ def ended_states_never_change(evidence: Evidence) -> Iterator[str]:
             yield f"{job_id} ended more than once: {sorted(ends)}"
         for event in seen:
             if ends and not JobState(event.status).is_final and event.version >= min(ends)[0]:
-                yield f"{job_id} was {event.status} at version {event.version}, its end was {min(ends)}"
+                seen_as = f"{event.status} at version {event.version}"
+                yield f"{job_id} was {seen_as}, its end was {min(ends)}"
 
 
 def versions_grow(evidence: Evidence) -> Iterator[str]:
@@ -178,7 +179,8 @@ def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
             more = job.attempts - 1 - job.lost_leases
             returned += max(more, 0)
             if more < 0:
-                yield f"{job_id} succeeded in attempt {job.attempts} after {job.lost_leases} lost leases"
+                attempts = f"attempt {job.attempts} after {job.lost_leases} lost leases"
+                yield f"{job_id} succeeded in {attempts}"
     for what, count, allowed in (
         ("lost", lost, sum(fault.lost_leases for fault in evidence.faults)),
         ("given back", returned, sum(fault.given_back for fault in evidence.faults)),

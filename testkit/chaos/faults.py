@@ -34,8 +34,13 @@ _XML = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>by the harness</Mes
 
 def _http(status: bytes, code: bytes) -> bytes:
     body = _XML % code
-    head = b"HTTP/1.1 %s\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-    return head % (status, len(body)) + body
+    head = [
+        b"HTTP/1.1 " + status,
+        b"Content-Type: application/xml",
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+    ]
+    return b"\r\n".join([*head, b"", body])
 
 
 FAILING = _http(b"500 Internal Server Error", b"InternalError")

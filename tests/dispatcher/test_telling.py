@@ -19,9 +19,14 @@ from testkit.servers import RedisServer
 from testkit.store.steps import TTL, claim, expire_lease, submit
 
 TIMING = Timing(
-    queued_seconds=1.5, run_seconds=9.0, encode_seconds=0.5, denoise_seconds=6.0, decode_seconds=1.0,
-    export_seconds=0.75, upload_seconds=0.25,
-)  # fmt: skip
+    queued_seconds=1.5,
+    run_seconds=9.0,
+    encode_seconds=0.5,
+    denoise_seconds=6.0,
+    decode_seconds=1.0,
+    export_seconds=0.75,
+    upload_seconds=0.25,
+)
 
 
 def told(upkeep: UpkeepStore, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

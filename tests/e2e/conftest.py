@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from scripts.stack import Stack
+from testkit.browser.chromium import CHROMIUM
 from testkit.client import Client
-from testkit.stacks import CHROMIUM, end_all_of
+from testkit.stacks import end_all_of
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -13,40 +13,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.stack import Stack
+from testkit.browser.chromium import CHROMIUM_ARGUMENTS, script
 from testkit.client import KEYFRAMES, Client
-from testkit.stacks import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
-
-# What a page can try: to read, to submit by script, to submit as a form does, and to embed.
-ATTACKS = """async (gateway) => {
-  const outcome = async (request) => { try { return (await request).type } catch (error) { return 'refused' } };
-  const form = new FormData(); form.append('keyframe', new Blob(['x'])); form.append('keyframe', new Blob(['y']));
-  const image = (path) => new Promise((done) => {
-    const element = new Image(); element.onload = () => done('shown'); element.onerror = () => done('refused');
-    element.src = gateway + path;
-  });
-  return [
-    await outcome(fetch(gateway + '/v1/interpolations')),
-    await outcome(fetch(gateway + '/v1/interpolations', {method: 'POST', body: form})),
-    await outcome(fetch(gateway + '/v1/interpolations', {method: 'POST', body: form, mode: 'no-cors'})),
-    await outcome(fetch(gateway + '/v1/interpolations', {method: 'DELETE'})),
-    await image('/v1/interpolations'),
-  ];
-}"""
-
-
-FOLLOW = """(address) => new Promise((done) => {
-  const source = new EventSource(address);
-  let last = null, finals = 0;
-  source.addEventListener('status', (event) => {
-    last = JSON.parse(event.data).status;
-    finals += last === 'succeeded';
-  });
-  source.addEventListener('error', () => {
-    if (source.readyState === EventSource.CLOSED) done({last, finals, state: 'closed'});
-  });
-})"""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +85,7 @@ def test_page_of_elsewhere_reaches_nothing(stack: Stack, browser: Browser, elsew
     statuses: list[int] = []
     page.goto(elsewhere)
     page.on("response", lambda response: statuses.append(response.status))
-    seen = page.evaluate(ATTACKS, stack.url)
+    seen = page.evaluate(script("attacks"), stack.url)
     # what is sent without asking first is refused by the gateway and opaque to the page
     assert seen == ["refused"] * 5
     assert not [status for status in statuses if status < 400]
@@ -137,7 +107,7 @@ def test_event_source_of_a_browser_follows_a_job_and_then_rests(
     job_id = client.submit()
     page = browser.new_page()
     page.goto(f"{stack.url}/docs")
-    told = page.evaluate(FOLLOW, f"/v1/interpolations/{job_id}/events")
+    told = page.evaluate(script("follow"), f"/v1/interpolations/{job_id}/events")
     assert (told["last"], told["state"]) == ("succeeded", "closed")
     assert told["finals"] == 1
     page.close()

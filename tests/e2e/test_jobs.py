@@ -9,29 +9,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from scripts.stack import Stack
+from testkit.browser.chromium import CHROMIUM_ARGUMENTS, script
 from testkit.client import KEYFRAMES, Client
-from testkit.stacks import CHROMIUM_ARGUMENTS
 
 README = Path(__file__).parents[2] / "README.md"
-
-WATCH = """async () => {
-  const video = document.querySelector('video');
-  video.muted = true;
-  const playing = new Promise((resolve, reject) => {
-    video.addEventListener('playing', resolve); video.addEventListener('error', () => reject(video.error.message));
-  });
-  await video.play();
-  await playing;
-  await new Promise((resolve) => video.requestVideoFrameCallback(resolve));  // now a picture has been shown
-  const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-  const context = canvas.getContext('2d');
-  context.drawImage(video, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-  const colours = new Set();
-  for (let i = 0; i < pixels.length; i += 4) colours.add(pixels[i] << 16 | pixels[i + 1] << 8 | pixels[i + 2]);
-  return {width: video.videoWidth, height: video.videoHeight, seconds: video.duration, colours: colours.size};
-}"""
 
 
 def test_worker_loads_its_model_once_for_many_jobs(client: Client) -> None:
@@ -103,7 +84,7 @@ def test_browser_plays_the_result(stack: Stack, client: Client, chromium: str) -
         page = browser.new_page()
         page.goto(f"{stack.url}/healthz")  # the same origin, so that the pixels may be read
         page.set_content(f'<video src="{output["url"]}"></video>')
-        seen = page.evaluate(WATCH)
+        seen = page.evaluate(script("watch"))
         browser.close()
     assert (seen["width"], seen["height"]) == (256, 160)  # the keyframes' shape, not the canvas's
     assert seen["seconds"] == pytest.approx(16 / 8, abs=0.1)
@@ -132,15 +113,15 @@ def test_readme_examples_work_as_pasted(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     for key in KEYFRAMES:
         (tmp_path / "examples" / key.name).write_bytes(key.read_bytes())
-    for script in [*commands, commands[-1]]:
-        assert "http://127.0.0.1:8000" in script
+    for pasted in [*commands, commands[-1]]:
+        assert "http://127.0.0.1:8000" in pasted
         said = subprocess.run(
-            ["sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", stack.url)],
+            ["sh", "-eu", "-c", pasted.replace("http://127.0.0.1:8000", stack.url)],
             cwd=tmp_path,
             env={**os.environ, "no_proxy": "127.0.0.1"},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-        assert "Idempotency-Key" not in script or "the same job again" in said
+        assert "Idempotency-Key" not in pasted or "the same job again" in said
     assert (tmp_path / "between.mp4").read_bytes()[4:8] == b"ftyp"

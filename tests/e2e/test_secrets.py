@@ -113,7 +113,8 @@ async def _send_good_requests(
 ) -> list[str]:
     """Ids of jobs in every form that a submission has, with something in every place."""
     small = {"steps": 2, "width": 128, "height": 128}
-    webhook = f"{elsewhere.url}/hook/{canaries.new('path of a webhook')}?token={canaries.new('query of a webhook')}"
+    hook, token = canaries.new("path of a webhook"), canaries.new("query of a webhook")
+    webhook = f"{elsewhere.url}/hook/{hook}?token={token}"
     fields = {
         **small,
         "prompt": canaries.new("prompt"),
@@ -130,9 +131,8 @@ async def _send_good_requests(
         )
 
     data = {"data": f"data:image/tiff;base64,{base64.b64encode(image).decode()}"}
-    remote = {
-        "url": f"{elsewhere.url}/image/{canaries.new('path of an image')}?sig={canaries.new('query of an image')}"
-    }
+    path, signature = canaries.new("path of an image"), canaries.new("query of an image")
+    remote = {"url": f"{elsewhere.url}/image/{path}?sig={signature}"}
     second = await caller.accepted(
         JOBS, json={**small, "keyframes": [{"image": data}, {"image": remote}]}
     )
@@ -158,10 +158,9 @@ async def _send_bad_requests(
     """What is refused, and what fails later: mostly while it is told what is wrong with it."""
     good = {"data": f"data:image/png;base64,{base64.b64encode(encoded(drawing())).decode()}"}
     broken = png_of([(b"tEXt", b"Comment\0" + canaries.new("broken image").encode())], pixels=b"")
+    here = f"127.0.0.1:{elsewhere.port}"
     wrong_images = [
-        {
-            "url": f"http://user:{canaries.new('password of an image')}@127.0.0.1:{elsewhere.port}/image"
-        },
+        {"url": f"http://user:{canaries.new('password of an image')}@{here}/image"},
         {"url": f"{elsewhere.url}/absent?sig={canaries.new('query of an absent image')}"},
         {"url": f"http://127.0.0.1:{closed}/image?sig={canaries.new('query of an image nowhere')}"},
         {"url": f"https://[{canaries.new('host of an image')}/"},
@@ -179,11 +178,7 @@ async def _send_bad_requests(
         {"prompt": {"text": canaries.new("prompt of another type")}},
         {"prompt": canaries.new("long prompt") * 100},
         {"metadata": {"shot": [canaries.new("metadata of another type")]}},
-        {
-            "webhook": {
-                "url": f"http://user:{canaries.new('password of a webhook')}@127.0.0.1:{elsewhere.port}/"
-            }
-        },
+        {"webhook": {"url": f"http://user:{canaries.new('password of a webhook')}@{here}/"}},
         {
             "webhook": {
                 "url": f"https://10.0.0.1/?token={canaries.new('query of a private webhook')}"

@@ -58,7 +58,8 @@ class TestSizes:
 
         async def endless() -> AsyncIterator[bytes]:
             nonlocal sent
-            yield b'--x\r\nContent-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
+            yield b"--x\r\n"
+            yield b'Content-Disposition: form-data; name="keyframe"; filename="a.png"\r\n\r\n'
             while True:
                 sent += 1
                 yield b"x" * 10_000

@@ -215,28 +215,16 @@ class TestLife:
         assert [type(error) for error in heard] == [Unavailable]
         assert children() == []
 
-    @pytest.mark.parametrize("order", [b"good", b"compute"])
-    def test_none_outlives_its_parent(self, order: bytes) -> None:
+    @pytest.mark.parametrize("order", ["good", "compute"])
+    def test_none_outlives_its_parent(self, order: str) -> None:
         """A parent that is killed can end nobody: an idle process ends with its orders, a busy one
         with its time.
         """
-        program = (
-            "import sys; from datetime import timedelta; from core.images.decoder import "
-            "DecoderLimits;"
-            "from core.images.pool import Decoders;"
-            f"Decoders(DecoderLimits({MAX_PIXELS}, 2**20, timedelta(seconds=1)), "
-            f"{DYING!r}).inspect({order!r})"
-        )
-        keeps = (
-            f"try:\n {program}\nexcept Exception as error: print(error, flush=True)\n"
-            "import time; time.sleep(600)"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-c", keeps], cwd=ROOT, stdout=subprocess.PIPE
-        ) as parent:
+        command = [sys.executable, "-m", "testkit.images.holds_a_decoder", order]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
             wait_until(lambda: children(parent.pid), "it has a decoder")
             (process,) = children(parent.pid)
-            if order == b"good":
+            if order == "good":
                 assert parent.stdout is not None
                 assert b"none of them" in parent.stdout.readline()
             parent.send_signal(signal.SIGKILL)

@@ -52,7 +52,8 @@ class TestFetch:
 
     async def test_chunked_answer(self, world: Worlds) -> None:
         """Without an announced length."""
-        chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ndraw\r\n3\r\ning\r\n0\r\n\r\n"
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        chunked = head + b"4\r\ndraw\r\n3\r\ning\r\n0\r\n\r\n"
         async with world(always(chunked)) as web:
             assert await web.fetch() == b"drawing"
 
