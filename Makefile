@@ -18,7 +18,7 @@ demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a st
 	@$(BIN)/python -m scripts.demo
 
 up: setup  ## run the whole stack in the foreground, until Ctrl-C
-	@$(BIN)/python scripts/up.py
+	@$(BIN)/python scripts/up
 
 test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from admin import job_queue, keys, usage, webhook_secrets, workers
 from admin.command import AdminError
-from core.settings import Settings
+from core.environment import misspelt_names, read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,8 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: the command failed; the message says why.
     """
     options = _parser().parse_args(arguments)
+    for sentence in misspelt_names():
+        sys.stderr.write(f"admin: {sentence}\n")
     try:
-        result = options.run(Settings().find_redis(), options)
+        result = options.run(read_settings().find_redis(), options)
     except (RuntimeError, AdminError) as error:
         raise SystemExit(f"admin: {error}") from None
     except RedisError as error:

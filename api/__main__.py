@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from api.first_key import prepare_keys
 from api.main import create_app
-from core.settings import Settings
+from core.environment import read_settings
 from core.store.check import check_redis_in_background
 from core.telemetry.logging import configure_logging
 from core.telemetry.metrics import gateway_registry
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished."""
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "gateway")
     check_redis_in_background(settings.find_redis())

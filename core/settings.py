@@ -1,5 +1,6 @@
 """What an operator can set: one frozen class, read where a process starts and nowhere else."""
 
+import os
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -17,9 +18,13 @@ def _read_seconds(value: object) -> object:
     return float(str(value)) if is_number else value
 
 
+PREFIX = "TOONCRAFTER_"
+ENV_FILE = ".env"
+
 Offload = Literal["none", "encoders", "model", "group"]
 OwnHost = Annotated[str, AfterValidator(lambda text: parse_endpoint(text) and text)]  # host:port
 Proxy = Annotated[str, AfterValidator(lambda text: str(ip_network(text)) and text)]
+HomePath = Annotated[Path, AfterValidator(Path.expanduser)]  # `~` is the user's home
 Seconds = Annotated[timedelta, BeforeValidator(_read_seconds)]
 Canvas = Annotated[str, Field(pattern=r"^[1-9]\d*x[1-9]\d*$")]  # width x height in pixels
 
@@ -30,14 +35,15 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="TOONCRAFTER_",
-        env_file=".env",
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",  # whatever the locale; Windows editors put a mark before it
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
     )
 
-    state_dir: Path = Field(
+    state_dir: HomePath = Field(
         default=Path(".state"),
         description="Folder of a stack on one machine: sockets, Redis data, stored objects, logs.",
     )
@@ -51,7 +57,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port on which the gateway listens."
     )
-    initial_key_file: Path | None = Field(
+    initial_key_file: HomePath | None = Field(
         default=None,
         description="File with a first API key, taken over when a gateway starts unless it was "
         "revoked: a secret that the container's keeper mounts.",
@@ -217,12 +223,12 @@ class Settings(BaseSettings):
         default=timedelta(hours=1), description="Life of a link to an output, in seconds."
     )
 
-    model: str | None = Field(
+    model: Annotated[str, AfterValidator(os.path.expanduser)] | None = Field(
         default=None,
         description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint "
         "file. Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
     )
-    model_cache: Path | None = Field(
+    model_cache: HomePath | None = Field(
         default=None,
         description="Where a published file is converted to. Unset: the folder `models` in the "
         "state folder.",

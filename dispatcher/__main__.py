@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
+from core.environment import read_settings
 from core.objects.storage import open_storage
-from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.store.queue_metrics import QueueMetrics
 from core.store.roles.dispatcher import UpkeepStore
@@ -36,7 +36,7 @@ def main() -> None:
         SystemExit: a duty failed in a way that it does not know; the keeper of the process starts
             it anew.
     """
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "dispatcher")
     stop, leads = threading.Event(), threading.Event()

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from functools import partial
 
+from core.environment import read_settings
 from core.objects.links import output_link
 from core.objects.storage import open_storage
 from core.outbound.fetch import Outbound, SystemResolver
@@ -22,7 +23,7 @@ from dispatcher.deliverer import MAX_IN_FLIGHT, Deliverer
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; attempts under way end first, within `TIME_LIMIT`."""
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "webhooks")
     check_redis_in_background(settings.find_redis())

@@ -16,6 +16,7 @@ import av
 import httpx
 from PIL import Image
 
+from core.environment import read_settings
 from core.settings import Settings
 from scripts.stack import Stack, StackFailed
 
@@ -40,11 +41,11 @@ def main() -> None:
     """Start, submit, wait, download, stop, and say what it made."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the stack is stopped
     state = Path(tempfile.mkdtemp(prefix="tooncrafter-demo-"))
-    stack = Stack(state, **_model_settings(Settings()))
+    stack = Stack(state, **_model_settings(read_settings()))
     try:
         with timed("stack started"):
             stack.start()
-        with httpx.Client(base_url=stack.url, timeout=30) as client:
+        with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as client:
             with timed("job done"):
                 job = _follow(client, _submit(client))
             VIDEO.parent.mkdir(exist_ok=True)

@@ -1,16 +1,15 @@
-"""A stack as a child of this process, for the demo and the tests that look at the service from
-outside.
-"""
+"""Run a stack as a child process, for the demo and for tests from outside."""
 
 import os
 import subprocess
 import sys
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
-UP = Path(__file__).resolve().parent / "up.py"
+from scripts.up.announce import is_ready
+
+UP = Path(__file__).resolve().parent / "up"
 START_LIMIT = timedelta(minutes=2)  # a busy machine may need ten times the usual 3 s
 PREFIXES = ("TOONCRAFTER_", "OTEL_")  # of variables that mean something to the service
 STOP_LIMIT = timedelta(minutes=2)
@@ -21,7 +20,7 @@ class StackFailed(Exception):
 
 
 class Stack:
-    """`scripts/up.py` in a folder and on a port of its own.
+    """`scripts/up` in a folder and on a port of its own.
 
     Args:
         state: the state folder; it may hold the state of an earlier stack.
@@ -45,7 +44,7 @@ class Stack:
 
     @property
     def output(self) -> str:
-        """What `up.py` has printed so far."""
+        """What it has printed so far."""
         return (self.state / "up.log").read_text()
 
     @property
@@ -55,7 +54,7 @@ class Stack:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """`up.py`, which becomes supervisord.
+        """The process that becomes supervisord.
 
         Raises:
             StackFailed: it was not started.
@@ -106,7 +105,6 @@ class Stack:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:  # no address yet, no listener yet, or 503
+            return is_ready(self.url)
+        except OSError:  # no address yet
             return False

@@ -1,5 +1,7 @@
 """Processes of whole stacks."""
 
+import time
+
 import psutil
 
 from scripts.stack import Stack
@@ -15,6 +17,14 @@ def processes_of(stack: Stack) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
     return found
+
+
+def is_gone(stack: Stack) -> bool:
+    """Whether no process of an ended stack is left; the last one may take a moment."""
+    deadline = time.monotonic() + 2
+    while processes_of(stack) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not processes_of(stack)
 
 
 def end_all_of(stack: Stack) -> None:

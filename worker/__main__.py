@@ -5,7 +5,7 @@ one command.
 import os
 import sys
 
-from core.settings import Settings
+from core.environment import read_settings
 from core.store.broker import QUEUE
 from core.telemetry.logging import configure_logging
 from worker.bootstrap import refuse_to_start_without_model
@@ -32,7 +32,7 @@ def main() -> None:
     Further arguments are passed on.
     """
     refuse_to_start_without_model()
-    settings = Settings()
+    settings = read_settings()
     if len(settings.devices) > 1:
         configure_logging(settings.log_level, settings.log_format)
         keep_workers(settings.devices, sys.argv[1:], settings.metrics_port)

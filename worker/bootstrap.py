@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 from redis.exceptions import RedisError
 
+from core.environment import read_settings
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.objects.storage import open_storage
@@ -48,7 +49,7 @@ def refuse_to_start_without_model() -> None:
     Raises:
         SystemExit: `TOONCRAFTER_MODEL` is unset or names nothing that exists.
     """
-    model = Settings().model
+    model = read_settings().model
     if model is None:
         raise SystemExit(
             "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published "

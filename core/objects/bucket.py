@@ -8,6 +8,7 @@ its owner's tools.
 import sys
 import time
 
+from core.environment import read_settings
 from core.objects.s3 import s3_client
 from core.settings import Settings
 
@@ -42,7 +43,7 @@ def make_bucket(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) 
 
 
 if __name__ == "__main__":
-    own = Settings()
+    own = read_settings()
     try:
         print(f"bucket {own.s3_bucket}: {'made' if make_bucket(own) else 'is there'}")  # noqa: T201  # a command line
     except Exception as error:

@@ -8,6 +8,8 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from core.environment import misspelt_names
+
 
 def configure_logging(level: str, log_format: str) -> None:
     """Route our events and those of the libraries through one pipeline; call once where a process
@@ -54,3 +56,5 @@ def configure_logging(level: str, log_format: str) -> None:
     for library in ("httpcore", "botocore"):
         # below that they write headers and signed links
         logging.getLogger(library).setLevel(logging.INFO)
+    for sentence in misspelt_names():
+        structlog.get_logger("settings").warning(sentence)

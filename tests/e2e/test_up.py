@@ -9,7 +9,7 @@ import pytest
 
 from scripts.stack import UP, Stack, StackFailed
 from testkit.client import Client
-from testkit.stacks import processes_of
+from testkit.stacks import is_gone, processes_of
 
 MANY_STEPS = 60  # still running when the test looks
 
@@ -32,7 +32,7 @@ def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
 
     stack.process.send_signal(number)
     assert stack.process.wait() == 0
-    assert processes_of(stack) == []
+    assert is_gone(stack)
 
     stack.start()
     caller = client_of(stack)
@@ -67,7 +67,7 @@ def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: 
     second = new_stack(port=stack.url.rsplit(":", 1)[1])
     with pytest.raises(StackFailed, match="TOONCRAFTER_PORT"):
         second.start()
-    assert processes_of(second) == []
+    assert is_gone(second)
 
 
 def test_killed_supervisord_takes_its_processes_along(
@@ -86,7 +86,7 @@ def test_killed_supervisord_takes_its_processes_along(
     stack.start()
     assert client_of(stack).job(done["id"])["status"] == "succeeded"
     stack.stop()
-    assert processes_of(stack) == []
+    assert is_gone(stack)
 
 
 def test_dead_process_is_started_again(new_stack: NewStack, client_of: ClientOf) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.records.job import Stage
 
-LINK = "TOONCRAFTER_WORKER_LINK"  # variable with the socket's path, set for the children
+LINK = "_TOONCRAFTER_WORKER_LINK"  # variable with the socket's path, set for the children
 LARGEST_MESSAGE = 4096  # bytes; ours have about 200
 ON_DEVICE = frozenset({Stage.ENCODING, Stage.DENOISING, Stage.DECODING})
 
