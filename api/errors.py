@@ -27,6 +27,7 @@ STATUS: dict[type[ServiceError], int] = {
     errors.RequestTimeout: 408,
     errors.AlreadyUploaded: 409,
     errors.JobNotFinished: 409,
+    errors.PreconditionFailed: 412,
     errors.BodyTooLarge: 413,
     errors.ImageTooLarge: 413,
     errors.UnsupportedMediaType: 415,

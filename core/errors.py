@@ -16,6 +16,7 @@ ServiceError
 ├── RequestTimeout            the body took too long
 ├── RangeNotSatisfiable       `Range` names nothing that the file has
 ├── JobNotFinished            what was asked is possible only when the job has ended
+├── PreconditionFailed        `If-Match` names other states than the present one
 ├── AlreadyUploaded           an upload has its bytes, and other ones came
 ├── Unavailable               Redis or storage does not answer
 ├── TooManyJobs               as many of the tenant's jobs wait as may wait
@@ -129,6 +130,13 @@ class JobNotFinished(ServiceError):
 
     code = "job_not_finished"
     title = "The job has not ended"
+
+
+class PreconditionFailed(ServiceError):
+    """The job has another version than those that `If-Match` names; nothing was changed."""
+
+    code = "precondition_failed"
+    title = "The job has changed"
 
 
 class AlreadyUploaded(ServiceError):

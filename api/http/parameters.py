@@ -174,9 +174,14 @@ def version_tag(version: int) -> str:
     return f'"{version}"'
 
 
+def version_of(tag: str) -> int | None:
+    """Return the job version that a quoted tag names, or None."""
+    return int(tag[1:-1]) if _VERSION.fullmatch(tag[1:-1]) else None
+
+
 def newest_version(tags: frozenset[str]) -> int | None:
     """Return the newest job version among tags, or None."""
-    versions = [int(tag[1:-1]) for tag in tags if _VERSION.fullmatch(tag[1:-1])]
+    versions = [version for tag in tags if (version := version_of(tag)) is not None]
     return max(versions, default=None)
 
 

@@ -14,7 +14,7 @@ from api.http.bodies import read_limited
 from api.http.parameters import ANY_STATE, RangeHeaders, SeenTags
 from api.http.stored_file import StoredFile
 from core.errors import NotFound
-from core.objects.keys import upload_of
+from core.objects.keys import content_disposition, download_name, upload_of
 from core.objects.signed_links import PATH
 from core.records.request import StoredImage
 
@@ -50,8 +50,9 @@ async def read_file(
     path = folder.local_path(key)
     if not path.is_file():
         raise NotFound(f"nothing is stored under {key} (any more)")
+    headers = _ANYWHERE | {"Content-Disposition": content_disposition(download_name(key))}
     answer = StoredFile(
-        path, media_type=fields["content_type"], headers=_ANYWHERE, stat_result=path.stat()
+        path, media_type=fields["content_type"], headers=headers, stat_result=path.stat()
     )
     etag = answer.headers["etag"]
     if not seen.isdisjoint((etag, ANY_STATE)):

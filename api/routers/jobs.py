@@ -25,6 +25,7 @@ from api.http.parameters import (
     UntilEnd,
     Wait,
     newest_version,
+    version_of,
     version_tag,
 )
 from api.http.submission import SUBMISSION_DOC, SentSubmission
@@ -176,6 +177,8 @@ async def cancel(
 @router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
 async def delete(job_id: JobId, interpolations: InterpolationsService, meant: MeantTags) -> None:
     """Remove an ended job: its record and every stored object."""
+    if meant is not None and ANY_STATE not in meant:
+        await interpolations.demand_version(job_id, {version_of(tag) for tag in meant})
     await interpolations.delete(job_id)
 
 

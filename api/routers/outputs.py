@@ -9,6 +9,7 @@ from api.dependencies import InterpolationsService
 from api.http.answers import FILE_ANSWERS, with_headers
 from api.http.parameters import ANY_STATE, JOB, IsHead, JobId, RangeHeaders, SeenTags
 from api.http.stored_file import StoredFile
+from core.objects.keys import content_disposition
 
 router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
 
@@ -30,9 +31,10 @@ async def download(
     place, output = await interpolations.open_output(job_id, name)
     etag = f'"{output.sha256}"'
     headers = {"ETag": etag}
+    if isinstance(place, Path) and not seen.isdisjoint((etag, ANY_STATE)):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = content_disposition(f"{job_id}-{name}")
     if isinstance(place, Path):
-        if not seen.isdisjoint((etag, ANY_STATE)):
-            return Response(status_code=304, headers=headers)
         return StoredFile(place, media_type=output.content_type, headers=headers)
     if is_head:  # the link is signed for GET only
         headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}

@@ -1,6 +1,7 @@
 """What each operation does with jobs that exist, free of HTTP."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -10,7 +11,7 @@ from anyio import fail_after, to_thread
 from api.caller import Caller
 from api.services.objects import discard
 from api.services.watching import JobWatch
-from core.errors import JobNotFinished, NotFound, ServiceError, Unavailable
+from core.errors import JobNotFinished, NotFound, PreconditionFailed, ServiceError, Unavailable
 from core.objects.keys import output_key
 from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
@@ -112,6 +113,20 @@ class Interpolations:
             NotFound: there is none of this id.
         """
         return _found(await self._store.cancel(job_id), job_id)
+
+    async def demand_version(self, job_id: str, versions: Collection[int | None]) -> None:
+        """Return if a job has ended at one of these versions, which it then keeps.
+
+        Raises:
+            NotFound: there is none of this id.
+            PreconditionFailed: it has another version.
+            JobNotFinished: it is queued or running.
+        """
+        job = (await self.get(job_id)).job
+        if job.version not in versions:
+            raise PreconditionFailed(f"interpolation {job_id} is at version {job.version}")
+        if not job.status.is_final:
+            raise JobNotFinished("only an ended job can be deleted; cancel it first")
 
     async def delete(self, job_id: str) -> None:
         """Remove an ended job with every stored object.

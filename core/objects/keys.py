@@ -109,6 +109,17 @@ def incoming_key(upload_id: str) -> str:
     return f"{incoming_prefix(upload_id)}image"
 
 
+def download_name(key: str) -> str:
+    """Return the name under which an object is saved: a result's name after its job's id."""
+    parts = key.split("/")
+    return f"{parts[1]}-{parts[-1]}" if key.startswith(JOBS_PREFIX) else parts[-1]
+
+
+def content_disposition(name: str) -> str:
+    """Return the header that names a file (RFC 6266); a browser may still show it."""
+    return f'inline; filename="{name}"'
+
+
 def upload_of(key: str) -> str | None:
     """Return the upload whose link writes this key; None for any other kind of key."""
     upload_id = key.removeprefix(UPLOADS_PREFIX).partition("/")[0]

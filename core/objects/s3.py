@@ -11,7 +11,9 @@ from core.objects.keys import (
     StoredObject,
     checked_key,
     checked_prefix,
+    content_disposition,
     demand_size,
+    download_name,
     storage_unavailable,
 )
 from core.objects.metrics import measured
@@ -96,6 +98,7 @@ class S3Storage:
             "Bucket": self._bucket,
             "Key": self._key(key),
             "ResponseContentType": content_type,
+            "ResponseContentDisposition": content_disposition(download_name(key)),
         }
         return self._signer.generate_presigned_url(
             "get_object", params, ExpiresIn=int(expires.total_seconds())

@@ -81,3 +81,28 @@ class TestOwnHosts:
         monkeypatch.setenv("TOONCRAFTER_ALLOWED_HOSTS", value)
         with pytest.raises((ValidationError, SettingsError), match="allowed_hosts"):
             Settings()
+
+
+class TestOrigins:
+    @pytest.mark.parametrize(
+        "value",
+        ["https://studio.example", "https://studio.example/", "HTTPS://Studio.Example:443/"],
+    )
+    def test_written_as_browsers_send_them(
+        self, monkeypatch: pytest.MonkeyPatch, value: str
+    ) -> None:
+        """A final slash matched no page, and no message said so."""
+        monkeypatch.setenv("TOONCRAFTER_CORS_ORIGINS", f'["{value}", "http://[::1]:3000"]')
+        assert Settings().cors_origins == ["https://studio.example", "http://[::1]:3000"]
+
+    @pytest.mark.parametrize(
+        "value",
+        ["studio.example", "*", "null", "https://studio.example/app", "https://a:b@c.example",
+         "ftp://studio.example", "https://studio.example?x", "https://", "https://a.example:x"],
+    )  # fmt: skip
+    def test_what_is_no_origin_stops_the_start(
+        self, monkeypatch: pytest.MonkeyPatch, value: str
+    ) -> None:
+        monkeypatch.setenv("TOONCRAFTER_CORS_ORIGINS", f'["{value}"]')
+        with pytest.raises(ValidationError, match="cors_origins"):
+            Settings()
