@@ -40,6 +40,5 @@ if __name__ == "__main__":
         log_level="warning",
         access_log=False,
         http="h11",  # as the gateway
-        http="h11",
         ws="none",
     )

@@ -101,7 +101,7 @@ async def _wait(prefer: _Prefer = None) -> timedelta | None:
 
 async def _until_end(
     until: Annotated[
-        Literal["end"] | SkipJsonSchema[None],
+        Literal["end"] | None,
         Query(
             description="`end` lets `Prefer: wait=N` wait until the job has ended, not only until "
             "it changes. `until=end` in `Prefer` means the same."

@@ -1,11 +1,14 @@
 """Multipart forms: what a gateway accepts and what it refuses."""
 
+import gzip
+
 import pytest
 from httpx import AsyncClient
 
 from testkit.api.calls import URL, files, problems
 from testkit.jobs import png
 
+JSON = "application/json"
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
@@ -77,6 +80,51 @@ class TestForms:
             URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)]
         )
         assert problems(response, 400, "malformed_body") == {}
+
+    @pytest.mark.parametrize("name", ["keyframe[]", "keyframes", "keyframes[]"])
+    async def test_other_spellings_of_keyframe(self, client: AsyncClient, name: str) -> None:
+        """Many forms call a list so; the answer says how it is called here."""
+        parts = [(name, (f"{n}.png", png(), "image/png")) for n in range(2)]
+        response = await client.post(URL, files=parts)
+        assert problems(response, 422, "invalid_request") == {f"/{name}": "unknown_field"}
+        assert "must be called `keyframe`" in response.json()["errors"][0]["detail"]
+
+    @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd"])
+    async def test_compressed_body(self, client: AsyncClient, encoding: str) -> None:
+        """Refused by the name of its encoding, not for bytes that are no text."""
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        upload = (await client.post("/v1/uploads")).json()
+        for refused in (
+            await client.post(URL, content=gzip.compress(b"{}"), headers=headers),
+            await client.post(f"{URL}/estimate", content=gzip.compress(b"{}"), headers=headers),
+            await client.post("/v1/uploads", content=gzip.compress(b"{}"), headers=headers),
+            await client.post("/v1/webhooks/test", content=gzip.compress(b"{}"), headers=headers),
+            await client.post(URL, files=files(), headers={"Content-Encoding": encoding}),
+            await client.put(upload["upload_url"], content=gzip.compress(png()), headers=headers),
+        ):
+            assert problems(refused, 415, "unsupported_media_type") == {}
+            assert f"Content-Encoding: {encoding}" in refused.json()["detail"]
+
+    async def test_body_without_compression_may_say_so(self, client: AsyncClient) -> None:
+        headers = {"Content-Encoding": "identity"}
+        assert (await client.post(URL, files=files(), headers=headers)).status_code == 202
+
+    @pytest.mark.parametrize("digits", [5_000, 100_000])
+    async def test_number_of_thousands_of_digits(self, client: AsyncClient, digits: int) -> None:
+        """Python's advice to change an interpreter setting is none for callers."""
+        text = '{"steps": ' + "1" * digits + "}"
+        response = await client.post(URL, content=text, headers={"Content-Type": JSON})
+        assert problems(response, 400, "malformed_body") == {}
+        assert response.json()["detail"] == (
+            f"the JSON cannot be read: a number must have at most 4300 digits; got {digits}"
+        )
+
+    @pytest.mark.parametrize("body", [b"\x8b\x08\x00", b"\xff\xfe\xfd"])
+    async def test_bytes_that_are_no_text(self, client: AsyncClient, body: bytes) -> None:
+        """The answer speaks of UTF-8, not of a codec that failed at a position."""
+        response = await client.post(URL, content=body, headers={"Content-Type": JSON})
+        assert problems(response, 400, "malformed_body") == {}
+        assert "codec" not in response.json()["detail"]
 
     @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
     async def test_two_parts_of_one_name(self, client: AsyncClient, name: str) -> None:

@@ -129,6 +129,15 @@ class TestPublicGateway:
                 await public.get(URL, headers={"Authorization": f"{kind} {key}"})
             ).status_code == status
 
+    async def test_wrong_scheme_is_named(self, public: AsyncClient, settings: Settings) -> None:
+        """The key may be right; the caller looks for the mistake in it otherwise."""
+        key = make_key(settings, "studio")
+        answer = await public.get(URL, headers={"Authorization": f"Token {key}"})
+        problems(answer, 401, "unauthorized")
+        assert answer.json()["detail"] == (
+            "the scheme of `Authorization` must be `Bearer`; got 'Token'"
+        )
+
     async def test_two_keys(self, public: AsyncClient, settings: Settings) -> None:
         """A proxy may have looked at the other one; even the same one twice is none."""
         key, other = make_key(settings, "studio"), make_key(settings, "elsewhere")

@@ -20,6 +20,8 @@ class TestHost:
             "127.8.9.1",
             "[::1]:8000",
             "toon.localhost",
+            "localhost.",
+            "localhost.:8000",
         ],
     )
     async def test_this_machine(self, client: AsyncClient, host: str) -> None:

@@ -95,6 +95,8 @@ class TestDownload:
         assert response.headers["content-type"] == "video/mp4"
         assert response.headers["accept-ranges"] == "bytes"
         assert response.headers["etag"] == f'"{hashlib.sha256(VIDEO).hexdigest()}"'
+        job_id = address.split("/")[3]
+        assert response.headers["content-disposition"] == f'inline; filename="{job_id}-video.mp4"'
 
     @pytest.mark.parametrize(
         ("asked", "content"),
@@ -242,3 +244,4 @@ class TestDownloadFromBucket:
         async with AsyncClient() as anybody:
             answer = await anybody.get(link)
         assert (answer.content, answer.headers["content-type"]) == (VIDEO, "video/mp4")
+        assert answer.headers["content-disposition"] == f'inline; filename="{job_id}-video.mp4"'

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from httpx import AsyncClient, Response
 
+from api.routers.events import STREAM_LIFE
 from api.services.watching import JobWatch
 from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
@@ -233,3 +234,17 @@ class TestFollow:
         await feed.close()
         await store.close()
         worker._redis.close()
+
+    async def test_stream_ends_after_its_life(self, redis_server: RedisServer) -> None:
+        """A key is checked when a stream begins, so no stream lasts for ever; clients resume."""
+        assert timedelta(hours=1) == STREAM_LIFE
+        store, feed = AsyncJobStore(redis_server.url), ChangeFeed(redis_server.url)
+        watch = JobWatch(store, feed)
+        feed.start()
+        job_id = new_job_id()
+        await store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
+        async with asyncio.timeout(10):
+            views = [view async for view in watch.follow(job_id, 0, timedelta(seconds=0.3))]
+        assert [view.job.status for view in views] == ["queued"]
+        await feed.close()
+        await store.close()
