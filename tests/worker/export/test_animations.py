@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from testkit.examples import examples
-from testkit.films import decode, drawn, needs_ffmpeg
+from testkit.worker.films import decode, drawn, needs_ffmpeg
 from worker.export.apng import export_apng
 from worker.export.film import Export, Film
 from worker.export.gif import LONGEST, export_gif, schedule

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from testkit.films import drawn
+from testkit.worker.films import drawn
 from worker.export.film import Film, over, spread_colour
 
 ONE = np.zeros((1, 4, 6, 3), np.uint8)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.shots.file_names import FileNames
-from testkit.films import drawn, needs_ffmpeg
+from testkit.worker.films import drawn, needs_ffmpeg
 from worker.export.contact_sheet import EDGE, GROUND, KEY, arrange, export_contact_sheet
 from worker.export.film import Film
 from worker.export.png import Each, export_png

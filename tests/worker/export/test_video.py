@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testkit.films import decode, drawn, needs_ffmpeg, probe
+from testkit.worker.films import decode, drawn, needs_ffmpeg, probe
 from worker.export.film import Export, Film, over
 from worker.export.mp4 import export_mp4
 from worker.export.prores import export_prores
