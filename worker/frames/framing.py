@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.shots.canvas import Box, Size, boxes_on_canvas
+from core.shots.canvas import Box, Size
+from core.shots.fit import Fit, Placement, placements
 
 Pixels = NDArray[np.uint8]
 
@@ -16,24 +17,28 @@ Pixels = NDArray[np.uint8]
 RESAMPLING = Image.Resampling.BICUBIC
 
 
-def lay_on_canvas(drawings: list[Pixels], canvas: Size) -> tuple[list[Pixels], Box]:
+def lay_on_canvas(
+    drawings: list[Pixels], canvas: Size, fit: Fit = Fit.PAD
+) -> tuple[list[Pixels], Box]:
     """Scale each drawing once to its place on the canvas, and carry its edge pixels on to the
     canvas's border.
 
     Args:
-        drawings: RGB, `(height, width, 3)`, each of its own size.
+        drawings: RGB, `(height, width, 3)`, or mattes, `(height, width)`, each of its own size.
         canvas: what the model runs on.
+        fit: how another aspect ratio meets the canvas.
 
     Returns:
-        The drawings as `(canvas.height, canvas.width, 3)`, and the box that the first of them
-        fills, which is the picture to be cut out of the frames.
+        The drawings at the canvas's size, and the box that the first of them fills, which is the
+        picture to be cut out of the frames.
     """
-    boxes = boxes_on_canvas(
-        [Size(drawing.shape[1], drawing.shape[0]) for drawing in drawings], canvas
-    )
-    return [
-        _lay(drawing, box, canvas) for drawing, box in zip(drawings, boxes, strict=True)
-    ], boxes[0]
+    sizes = [Size(drawing.shape[1], drawing.shape[0]) for drawing in drawings]
+    placed = placements(sizes, canvas, fit)
+    laid = [
+        _lay(drawing, placement, canvas)
+        for drawing, placement in zip(drawings, placed, strict=True)
+    ]
+    return laid, placed[0].target
 
 
 def cut_out(frames: Pixels, box: Box) -> Pixels:
@@ -43,8 +48,15 @@ def cut_out(frames: Pixels, box: Box) -> Pixels:
     return frames[:, box.top : box.top + box.height, box.left : box.left + box.width]
 
 
-def _lay(drawing: Pixels, box: Box, canvas: Size) -> Pixels:
-    scaled = np.asarray(Image.fromarray(drawing).resize(box.size, RESAMPLING))
-    rows = (box.top, canvas.height - box.top - box.height)
-    columns = (box.left, canvas.width - box.left - box.width)
-    return np.pad(scaled, (rows, columns, (0, 0)), mode="edge")
+def _lay(drawing: Pixels, placement: Placement, canvas: Size) -> Pixels:
+    part = cut_out(drawing[None], placement.source)[0]
+    box = placement.target
+    scaled = np.asarray(Image.fromarray(part).resize(box.size, RESAMPLING))
+    return fill_around(scaled, box, canvas)
+
+
+def fill_around(picture: Pixels, box: Box, size: Size) -> Pixels:
+    """Repeat a picture's edge pixels around its box, up to a larger size."""
+    rows = (box.top, size.height - box.top - box.height)
+    columns = (box.left, size.width - box.left - box.width)
+    return np.pad(picture, (rows, columns, *[(0, 0)] * (picture.ndim - 2)), mode="edge")
