@@ -29,7 +29,8 @@ def match_colours(
     Args:
         frames: all of the model's frames of one segment, in order: RGB, `(frames, height, width,
             3)`.
-        first, last: the segment's keys as the model saw them, `(height, width, 3)`.
+        first: the segment's first key as the model saw it, `(height, width, 3)`.
+        last: its last key.
         positions: of the frames between the keys, 0 to 1; left out: even, from key to key.
 
     Returns:

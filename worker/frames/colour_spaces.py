@@ -45,14 +45,16 @@ WHITE = RGB_TO_XYZ.sum(1)  # D65
 
 def to_oklab(pixels: Pixels) -> Colours:
     """Convert sRGB levels `(..., 3)` to OKLab: L in 0 to 1, a and b about -0.3 to 0.3."""
-    return np.cbrt(LINEAR[pixels] @ RGB_TO_CONES.T) @ CONES_TO_OKLAB.T
+    colours: Colours = np.cbrt(LINEAR[pixels] @ RGB_TO_CONES.T) @ CONES_TO_OKLAB.T
+    return colours
 
 
 def from_oklab(colours: Colours) -> Pixels:
     """Convert OKLab to sRGB levels; colours outside of sRGB are clipped in linear light."""
     linear = np.clip((colours @ OKLAB_TO_CONES.T) ** 3 @ CONES_TO_RGB.T, 0, 1)
     encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
+    levels: Pixels = np.rint(encoded * 255).astype(np.uint8)
+    return levels
 
 
 def to_cielab(pixels: Pixels) -> Colours:
@@ -99,4 +101,6 @@ def ciede2000(first: Colours, second: Colours) -> NDArray[np.float32]:
     s_c, s_h = 1 + 0.045 * mean_c, 1 + 0.015 * mean_c * t
     by_l, by_c, by_h = (l2 - l1) / s_l, (c2 - c1) / s_c, delta_h / s_h
     rotation = -np.sin(np.radians(2 * theta)) * r_c * by_c * by_h
-    return np.sqrt(np.maximum(by_l**2 + by_c**2 + by_h**2 + rotation, 0)).astype(np.float32)
+    squared = np.maximum(by_l**2 + by_c**2 + by_h**2 + rotation, 0)
+    difference: NDArray[np.float32] = np.sqrt(squared).astype(np.float32)
+    return difference
