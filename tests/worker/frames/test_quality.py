@@ -1,5 +1,9 @@
 """The numbers of the quality report, on films whose faults are known."""
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -78,3 +82,15 @@ class TestDrawings:
         assert quality.key_psnr_db[0] is None
         assert quality.key_psnr_db[1] is not None
         assert quality.color_drift == [0]
+
+
+def test_documented_gate_reads_a_job() -> None:
+    """The example of `docs/quality.md`."""
+    page = (Path(__file__).parents[3] / "docs" / "quality.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(code, "quality.md", "exec"), names)
+    good = asdict(measure_quality(film(), [], [(film(), film()[0], film()[-1])]))
+    frozen = asdict(measure(film()[[0, 1, 1, 2]]))
+    assert names["passes"]({"quality": [good]})
+    assert not names["passes"]({"quality": [good, frozen]})
