@@ -85,7 +85,11 @@ def _find_ground(
     """Decide for each region of the background's colour whether it is ground."""
     clear = [key.alpha < 128 for key in keys]
     noise = distance[clear[0] & clear[1] & (distance < 2 * MOST_NEAR)]
-    near = np.clip(2 + 1.7 * np.percentile(noise, 98), LEAST_NEAR, MOST_NEAR) if noise.size else MOST_NEAR
+    near = (
+        np.clip(2 + 1.7 * np.percentile(noise, 98), LEAST_NEAR, MOST_NEAR)
+        if noise.size
+        else MOST_NEAR
+    )
     labels, count = label_regions(distance < near)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     both = np.bincount(labels[clear[0] & clear[1]], minlength=count + 1)

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.shots.file_names import FileNames
@@ -71,6 +71,7 @@ def test_dots_as_values() -> None:
 PIECES = st.text("a.1/\\:{} \0名", max_size=5)
 
 
+@settings(deadline=None)
 @given(PIECES, PIECES, PIECES, st.integers())
 def test_whatever_is_accepted_is_safe_and_unique(
     before: str, shot: str, layer: str, start: int

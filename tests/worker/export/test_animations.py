@@ -116,6 +116,7 @@ class TestLossless:
         content = export_apng(film(drawings, [1, 2, 1, 5], Fraction(8))).content
         assert (decode(content, tmp_path, (157, 91), 4) == drawings).all()
 
+    @settings(deadline=None)
     @given(RATES, st.integers(1, 1000))
     def test_delays_of_apng_are_exact_below_a_minute(self, rate: Fraction, exposure: int) -> None:
         content = export_apng(Film(np.zeros((1, 1, 1, 3), np.uint8), [exposure], rate)).content
@@ -127,6 +128,7 @@ class TestLossless:
 
 
 class TestGif:
+    @settings(deadline=None)
     @given(RATES, st.lists(st.integers(1, 40), min_size=1, max_size=70))
     def test_length_and_every_start_are_right(self, rate: Fraction, exposures: list[int]) -> None:
         """The total errs by less than a hundredth of a second, and browsers shorten no delay."""

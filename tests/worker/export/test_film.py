@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -29,6 +29,7 @@ def test_what_is_no_film(drawings: np.ndarray, exposures: list[int], rate: int) 
         Film(drawings, exposures, Fraction(rate))
 
 
+@settings(deadline=None)
 @given(
     arrays(np.uint8, (3, 4, 4)),
     st.tuples(*[st.integers(0, 255)] * 3),
@@ -41,6 +42,7 @@ def test_compositing_is_the_formula(drawing: np.ndarray, background: tuple[int, 
 
 
 class TestSpreadColour:
+    @settings(deadline=None)
     @given(arrays(np.uint8, (5, 7, 4)))
     def test_visible_pixels_and_alpha_stay(self, drawing: np.ndarray) -> None:
         spread = spread_colour(drawing)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -115,6 +115,7 @@ def read_xdts(content: bytes) -> tuple[str, int, list[str]]:
 
 
 class TestXdts:
+    @settings(deadline=None)
     @given(
         st.lists(st.integers(1, 9), min_size=1, max_size=20),
         st.integers(0, 2000),
@@ -153,6 +154,7 @@ class TestContactSheet:
             inside = sheet[top : top + grid.height, left : left + grid.width]
             assert inside.std() > 20  # a drawing, not the empty ground
 
+    @settings(deadline=None)
     @given(st.integers(1, 1000), st.integers(1, 3000), st.integers(1, 3000))
     def test_any_count_and_shape_fits(self, count: int, width: int, height: int) -> None:
         grid = arrange(count, width, height)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from testkit.examples import examples
 from testkit.worker.films import drawn
 from worker.export.film import over
 from worker.frames.alpha import KeyMatte, add_alpha
@@ -73,7 +74,7 @@ class TestAddAlpha:
 
 
 class TestRegions:
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60), deadline=None)
     @given(arrays(bool, (9, 11)))
     def test_are_those_of_a_flood_fill(self, mask: NDArray[np.bool_]) -> None:
         labels, count = label_regions(mask)

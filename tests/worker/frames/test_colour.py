@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 
 class TestSpaces:
+    @settings(deadline=None)
     @given(arrays(np.uint8, (4, 3)))
     def test_oklab_and_back(self, colours: NDArray[np.uint8]) -> None:
         assert (from_oklab(to_oklab(colours)) == colours).all()

@@ -8,6 +8,7 @@ from PIL import Image
 
 from core.shots.canvas import Size, canvas_for
 from core.shots.fit import Fit, OutputSize, placements, result_size
+from testkit.examples import examples
 from testkit.worker.films import drawn
 from worker.export.film import over
 from worker.frames.framing import cut_out, lay_on_canvas
@@ -18,6 +19,7 @@ SIZES = st.builds(Size, SIDES, SIDES).filter(lambda size: max(size) <= 8 * min(s
 
 
 class TestPlacement:
+    @settings(deadline=None)
     @given(st.lists(SIZES, min_size=1, max_size=4), st.sampled_from(Fit))
     def test_everything_is_inside_and_undistorted(self, sizes: list[Size], fit: Fit) -> None:
         """Of a drawing's pixels some are lost with `crop` alone, and its shape with `stretch`."""
@@ -63,7 +65,7 @@ class TestPlacement:
 
 
 class TestScale:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([3, 4]))
     def test_size_and_range(self, width: int, height: int, channels: int) -> None:
         """No value is outside of the source's range: nothing rings."""
@@ -118,7 +120,7 @@ class TestKeyframes:
         kept = key_in_result(key, placed, placed, result)
         assert (kept == cut_out(key[None], placed.source)[0]).all()
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(
         st.lists(SIZES, min_size=2, max_size=2), st.sampled_from(Fit), st.sampled_from(OutputSize)
     )
