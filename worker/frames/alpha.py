@@ -85,6 +85,7 @@ def _find_ground(
     """Decide for each region of the background's colour whether it is ground."""
     clear = [key.alpha < 128 for key in keys]
     noise = distance[clear[0] & clear[1] & (distance < 2 * MOST_NEAR)]
+    # noise is worst beside lines, so more is allowed than what most of the ground has
     near = (
         np.clip(2 + 1.7 * np.percentile(noise, 98), LEAST_NEAR, MOST_NEAR)
         if noise.size
