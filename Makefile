@@ -24,6 +24,7 @@ test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with many more generated examples: 30 minutes on two cores
+	@$(PYTHON) scripts/setup.py buildah debootstrap
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
 check: setup  ## lint, formatting, types, who may import whom, and known holes in what is locked
@@ -72,7 +73,7 @@ setup:  ## make .venv, or bring it up to date; the other commands do it by thems
 	@$(PYTHON) scripts/setup.py
 
 setup-tests:  ## the same, with what only tests need
-	@$(PYTHON) scripts/setup.py servers checkers auditors chromium prometheus
+	@$(PYTHON) scripts/setup.py servers checkers auditors chromium prometheus caddy
 
 clean:  ## remove .venv and what the demo made; the jobs in .state stay
 	rm -rf .venv out

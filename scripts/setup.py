@@ -36,6 +36,9 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 DEBIAN_TOOLS = {
     "chromium": ("chromium", "google-chrome", "google-chrome-stable"),
     "prometheus": ("promtool",),
+    "caddy": ("caddy",),
+    "buildah": ("buildah",),
+    "debootstrap": ("debootstrap",),
 }
 # name: what it is for; each has what `locks/NAME.txt` lists, in `.venv/NAME`
 SIDE_ENVIRONMENTS = {

@@ -1,11 +1,11 @@
-"""The Dockerfiles and the compose file, as far as they can be judged without an engine; `make
-images-check` goes on.
-"""
+"""The Dockerfiles and the compose file, as far as they can be checked without an engine."""
 
+import http.server
 import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
+from testkit.web import answering
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKERS = ROOT / ".venv" / "checkers" / "bin"
@@ -28,6 +29,8 @@ OURS = (
     "worker-3",
     "worker-cpu",
 )
+
+CAPABILITIES = {"dcgm-exporter": ["SYS_ADMIN"], "proxy": ["NET_BIND_SERVICE"]}
 
 if not CHECKERS.exists() and not os.environ.get("CI"):
     pytest.skip("`make setup-tests` installs the checkers", allow_module_level=True)
@@ -62,6 +65,15 @@ def services() -> dict[str, dict[str, Any]]:
     assert shown.returncode == 0, shown.stderr
     found: dict[str, dict[str, Any]] = json.loads(shown.stdout)["services"]
     return found
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_request(self, *_: object) -> None:
+        """Tests print nothing."""
 
 
 class TestCompose:
@@ -115,9 +127,7 @@ class TestCompose:
         for name, service in services.items():
             assert service.get("read_only", False) is (name != "dcgm-exporter"), name
             assert service["cap_drop"] == ["ALL"], name
-            assert service.get("cap_add", []) == (
-                ["SYS_ADMIN"] if name == "dcgm-exporter" else []
-            ), name
+            assert service.get("cap_add", []) == CAPABILITIES.get(name, []), name
             assert service["security_opt"] == ["no-new-privileges:true"], name
             assert service["deploy"]["resources"]["limits"]["memory"], name
             assert service.get("privileged", False) is False, name
@@ -140,6 +150,43 @@ class TestCompose:
             # a worker's: whether it has its model
             path = "readyz" if name.startswith("worker") else "healthz"
             assert f"/{path}'" in services[name]["healthcheck"]["test"][-1], name
+
+    @pytest.mark.parametrize("name", ["gateway", "dispatcher", "worker"])
+    def test_checks_use_no_proxy(self, services: dict[str, dict[str, Any]], name: str) -> None:
+        """A container may be given the proxy of its host; a check asks this container alone."""
+        module, command, program = services[name]["healthcheck"]["test"][1:]
+        with answering(Healthy) as address:
+            asked = re.sub(r"127\.0\.0\.1:\d+", address, program)
+            checked = subprocess.run(
+                [sys.executable, command, asked],
+                env=dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:1"),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert (module, checked.returncode) == ("python", 0), checked.stderr
+
+    def test_other_checks_use_no_proxy(self, services: dict[str, dict[str, Any]]) -> None:
+        for name in ("prometheus", "grafana"):
+            assert services[name]["healthcheck"]["test"][1:4] == ["wget", "-Y", "off"]
+
+    def test_no_log_fills_the_disk(self, services: dict[str, dict[str, Any]]) -> None:
+        """Docker keeps everything that is printed unless it is told not to."""
+        for name, service in services.items():
+            options = service["logging"]["options"]
+            assert (options["max-size"], int(options["max-file"])) == ("10m", 5), name
+
+    def test_callers_come_through_the_proxy(self, services: dict[str, dict[str, Any]]) -> None:
+        """It has the gateway's address, and the gateway believes it and knows its name."""
+        proxy, gateway = services["proxy"], services["gateway"]["environment"]
+        assert proxy["environment"]["GATEWAY"] == f"gateway:{gateway['TOONCRAFTER_PORT']}"
+        assert json.loads(gateway["TOONCRAFTER_GATEWAY_NAMES"]) == [
+            proxy["environment"]["SITE_ADDRESS"]
+        ]
+        file = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+        (inside,) = file["networks"]["inside"]["ipam"]["config"]
+        trusted = file["services"]["gateway"]["environment"]["TOONCRAFTER_TRUSTED_PROXIES"]
+        assert trusted == f'["{inside["subnet"]}"]'
 
     def test_converted_weights_are_kept(self, services: dict[str, dict[str, Any]]) -> None:
         """In a volume that the image's user may write, while the published file cannot be

@@ -22,6 +22,7 @@ LACKS = {"api": ("torch", "numpy", "model", "worker"), "gpu": ("api", "dispatche
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.hours,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(
         os.geteuid() != 0 or not all(map(shutil.which, ("buildah", "debootstrap"))),
