@@ -148,7 +148,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(loaded.pipeline, memory, storage, decoders)
-    return Runner(store, heartbeat, renderer, model, load_seconds, limits, memory)
+    return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits, memory)
 
 
 def _about(settings: Settings) -> dict[str, str]:
@@ -197,7 +197,7 @@ def start_parent() -> None:
     serve_metrics(
         settings,
         registry,
-        is_ready=lambda: bool(monitor.status and monitor.status.model_loaded),
+        is_ready=lambda: bool(monitor.status and monitor.status.is_ready),
     )
     _watchdog.start()
 

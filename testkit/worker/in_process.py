@@ -1,5 +1,7 @@
 """A worker in this process: real store, storage and heartbeat around a stand-in pipeline."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +21,7 @@ from core.records.request import Keyframe, StoredImage
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from testkit.jobs import MODEL, generation_request, png
+from testkit.servers import RedisServer
 from worker.gpu.memory import DeviceMemory
 from worker.jobs.rendering import ShotRenderer
 from worker.jobs.runner import Limits, Runner
@@ -82,7 +85,9 @@ class Worker:
         limits = Limits(self.max_canvas_pixels, self.job_timeout)
         memory = DeviceMemory(self.pipeline, "cpu", "none")
         renderer = ShotRenderer(self.pipeline, memory, self.storage, DECODERS)
-        self.runner = Runner(self.store, self.heartbeat, renderer, MODEL, 2.5, limits, memory)
+        self.runner = Runner(
+            self.store, self.storage, self.heartbeat, renderer, MODEL, 2.5, limits, memory
+        )
 
     def run(self) -> str | None:
         return self.runner.run_next()
@@ -101,3 +106,16 @@ def read(store: JobStore, job_id: str) -> Job:
     job = store.get(job_id)
     assert job is not None
     return job
+
+
+def cancel(server: RedisServer, job_id: str) -> None:
+    """Cancel as a caller, from another thread: the worker occupies the test's event loop."""
+
+    async def ask() -> None:
+        gateway = AsyncJobStore(server.url)
+        await gateway.cancel(job_id)
+        await gateway.close()
+
+    caller = threading.Thread(target=lambda: asyncio.run(ask()))
+    caller.start()
+    caller.join()

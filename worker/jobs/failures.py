@@ -1,7 +1,7 @@
 """Translates what goes wrong while a job runs: which errors end the job, and which only an attempt.
 
-A JobFailed of `core.errors` ends the job. DeviceBroken and WorkerStops end an attempt only, and
-the job waits again.
+A JobFailed of `core.errors` ends the job. DeviceBroken, StorageAway and WorkerStops end an attempt
+only, and the job waits again.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +26,10 @@ from worker.jobs.progress import WorkerStops
 log = structlog.get_logger("worker")
 
 
+class StorageAway(Exception):
+    """The keyframes cannot be read: the object storage fails, which is not the job's fault."""
+
+
 @contextmanager
 def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[None]:
     """Translate errors of a job.
@@ -38,6 +42,7 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
     Raises:
         JobFailed: the job has to end with this error.
         DeviceBroken: the device is at fault.
+        StorageAway: the object storage is at fault.
     """
     try:
         yield
@@ -45,9 +50,11 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
         raise
     except NumericalError as error:
         raise NumericalFailure(str(error)) from error
-    except (Unavailable, NotFound) as error:
-        log.exception("storage failed")
-        raise StorageFailed("a keyframe could not be read or a result not be written") from error
+    except Unavailable as error:
+        raise StorageAway(error.detail) from error
+    except NotFound as error:
+        log.exception("an object of the job is missing")
+        raise StorageFailed("a keyframe is no longer in the object storage") from error
     except Exception as error:
         log.exception("unexpected error in a job")
         _check_device(require_working_device, error)

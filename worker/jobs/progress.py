@@ -1,12 +1,12 @@
 """Progress of one attempt: its stage and step, its remaining time, and whether it may go on."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import CancelRequested, DeadlineExceeded, StaleClaim
+from core.errors import CancelRequested, DeadlineExceeded, StaleClaim, StorageFailed
 from core.records.job import Progress, Stage, Timing
 from core.store.roles.worker import Claim, JobStore
 from worker.jobs.trace import AttemptTrace
@@ -23,6 +23,9 @@ _BEGINS_AT = {
     Stage.UPLOADING: 99.0,
 }
 _DENOISING_SPAN = _BEGINS_AT[Stage.DECODING] - _BEGINS_AT[Stage.DENOISING]
+
+LOOK_SECONDS = 0.2  # between looks at whether a waiting attempt may go on
+STOP_MARGIN_SECONDS = 2.0  # before the grace ends, in which the job is given back
 
 log = structlog.get_logger("worker")
 
@@ -53,6 +56,7 @@ class JobProgress:
         self._stage_started = self._started
         self._seconds = dict.fromkeys(Stage, 0.0)
         self._eta: float | None = None
+        self._paused_seconds = 0.0  # in which the attempt waited for the object storage
 
     def begin(self, stage: Stage) -> None:
         """Enter a stage.
@@ -95,11 +99,37 @@ class JobProgress:
             raise StaleClaim(f"{self._claim.job.id} was given to another worker")
         if self._heartbeat.cancel_requested:
             raise CancelRequested
-        if time.monotonic() - self._started > self._timeout.total_seconds():
+        computed = time.monotonic() - self._started - self._paused_seconds
+        if computed > self._timeout.total_seconds():
             raise DeadlineExceeded.after(self._timeout)
         left = self._heartbeat.seconds_to_stop
         if left is not None and (self._eta is None or self._eta > left):
             raise WorkerStops
+
+    def wait_for_storage(self, seconds: float) -> None:
+        """Wait while a computed result cannot be stored; the deadline is paused.
+
+        Raises:
+            StaleClaim: the job is no longer this attempt's.
+            CancelRequested: the caller canceled it.
+            WorkerStops: the worker has to stop, so the job has to be given back.
+            StorageFailed: the job expired.
+        """
+        self._heartbeat.set_waits_for_storage(True)
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            if datetime.now(UTC) >= self._claim.job.expires_at:
+                raise StorageFailed("the object storage did not answer until the job expired")
+            self.check()
+            left = self._heartbeat.seconds_to_stop
+            if left is not None and left < STOP_MARGIN_SECONDS:
+                raise WorkerStops
+            time.sleep(min(LOOK_SECONDS, until - now))
+            self._paused_seconds += time.monotonic() - now
+
+    def storage_is_back(self) -> None:
+        """Note that the results are stored."""
+        self._heartbeat.set_waits_for_storage(False)
 
     def _close_stage(self) -> None:
         now = time.monotonic()

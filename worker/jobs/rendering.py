@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 import torch
 
+from core.errors import Unavailable
 from core.images.pool import Decoders
 from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
@@ -20,11 +22,15 @@ from worker.export.formats import EXPORTERS
 from worker.frames.framing import cut_out, lay_on_canvas
 from worker.gpu.memory import DeviceMemory
 from worker.gpu.parts import call_between, interruptible_parts
+from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_keyframes
 from worker.jobs.progress import JobProgress
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
+
+
+log = structlog.get_logger("worker")
 
 
 class ShotRenderer:
@@ -90,8 +96,7 @@ class ShotRenderer:
         }
         progress.begin(Stage.UPLOADING)
         for export in exports.values():
-            key = output_key(job.id, job.fence, export.name)
-            self._storage.put(key, export.content, export.content_type)
+            self._upload(job, export, progress)
         return [_describe(export, name, request.fps) for name, export in exports.items()]
 
     def _draw(
@@ -126,6 +131,24 @@ class ShotRenderer:
         )
         frames: Pixels = result.frames
         return frames
+
+    def _upload(self, job: Job, export: Export, progress: JobProgress) -> None:
+        """Store an output; while the storage fails, wait with the lease kept.
+
+        Raises:
+            StorageFailed: the job expired meanwhile.
+        """
+        key = output_key(job.id, job.fence, export.name)
+        backoff = Backoff()
+        while True:
+            try:
+                self._storage.put(key, export.content, export.content_type)
+            except Unavailable as error:
+                log.warning("a result cannot be stored, trying again", error=error.detail)
+                progress.wait_for_storage(backoff.next_pause())
+            else:
+                progress.storage_is_back()
+                return
 
     def _check(self) -> None:
         if self._progress is not None:

@@ -8,13 +8,15 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import CancelRequested, JobFailed, StaleClaim
+from core.errors import CancelRequested, JobFailed, StaleClaim, Unavailable
+from core.objects.storage import ObjectStorage
 from core.records.worker import ModelInfo
 from core.store.roles.worker import Claim, JobStore
 from worker.gpu.device import require_working_device
 from worker.gpu.faults import DeviceBroken
 from worker.gpu.memory import DeviceMemory
-from worker.jobs.failures import failures_of_a_job
+from worker.jobs.backoff import Backoff
+from worker.jobs.failures import StorageAway, failures_of_a_job
 from worker.jobs.progress import JobProgress, WorkerStops
 from worker.jobs.rendering import ShotRenderer
 from worker.jobs.trace import AttemptTrace
@@ -46,6 +48,7 @@ class Runner:
     def __init__(
         self,
         store: JobStore,
+        storage: ObjectStorage,
         heartbeat: Heartbeat,
         renderer: ShotRenderer,
         model: ModelInfo,
@@ -55,11 +58,14 @@ class Runner:
     ) -> None:
         self.heartbeat = heartbeat
         self._store = store
+        self._storage = storage
+        self._storage_backoff = Backoff()  # grows until a job has read its keyframes
         self._renderer = renderer
         self._model = model
         self._load_seconds = load_seconds  # 0 once a job has reported them
         self._limits = limits
         self._memory = memory
+        self._is_storage_away = False
 
     def run_next(self) -> str | None:
         """Run the best ready job to its end; return its id, or None if none waits.
@@ -91,7 +97,27 @@ class Runner:
             finally:
                 trace.end("broken_off")
                 self.heartbeat.release()
+        if self._is_storage_away:
+            self._wait_for_storage()
         return job.id
+
+    def _wait_for_storage(self) -> None:
+        """Take no job until the object storage answers, or this worker is asked to stop."""
+        self.heartbeat.set_waits_for_storage(True)
+        while self._is_storage_away and not self._stops_within(self._storage_backoff.next_pause()):
+            try:
+                self._storage.ping()
+                self._is_storage_away = False
+            except Unavailable as error:
+                log.warning("worker waits for the object storage", error=error.detail)
+        self.heartbeat.set_waits_for_storage(False)
+
+    def _stops_within(self, seconds: float) -> bool:
+        """Wait this long; return at once whether this worker was asked to stop."""
+        until = time.monotonic() + seconds
+        while self.heartbeat.seconds_to_stop is None and time.monotonic() < until:
+            time.sleep(0.2)
+        return self.heartbeat.seconds_to_stop is not None
 
     def _attempt(self, claim: Claim, trace: AttemptTrace) -> None:
         """Render the job and commit the attempt's end, except that of a stale one.
@@ -106,6 +132,7 @@ class Runner:
         try:
             with failures_of_a_job(lambda: require_working_device(self._memory.device)):
                 outputs = self._renderer.render(claim.job, progress)
+            self._storage_backoff.reset()
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
             self.heartbeat.attempt_ended("succeeded", timing, self._memory.peak_bytes())
@@ -129,6 +156,13 @@ class Runner:
             self.heartbeat.attempt_ended("given_back")
             trace.end("given_back")
             log.info("job given back, the worker stops")
+        except StorageAway as error:
+            self._load_seconds = load_seconds
+            self._commit(lambda: self._store.give_back(claim))
+            self.heartbeat.attempt_ended("given_back")
+            trace.end("given_back")
+            log.warning("job given back, the object storage fails", error=str(error))
+            self._is_storage_away = True
         except DeviceBroken as error:
             self._report_sick(claim, str(error))
             trace.end("device_broken")

@@ -116,19 +116,12 @@ class Heartbeat:
         seconds = timing.model_dump() if timing else {}
         self._sender.send(AttemptEnd(outcome, seconds, peak_memory_bytes))
 
-    def wait_for_storage(self, seconds: float) -> bool:
-        """Wait, reported as paused; return whether this worker was asked to stop meanwhile."""
-        if not self._status.waits_for_storage:
-            self._set_waits_for_storage(True)
-        until = time.monotonic() + seconds
-        while self._stop_at is None and time.monotonic() < until:
-            self._ended.wait(min(0.2, seconds))
-        return self._stop_at is not None
-
-    def storage_is_back(self) -> None:
-        """Report that this worker takes jobs again."""
-        if self._status.waits_for_storage:
-            self._set_waits_for_storage(False)
+    def set_waits_for_storage(self, waits: bool) -> None:
+        """Report whether this worker waits for the object storage and so takes no jobs."""
+        if waits != self._status.waits_for_storage:
+            self._status = replace(self._status, waits_for_storage=waits)
+            self._about["reason"] = "the object storage does not answer" if waits else ""
+            self._report_or_log()
 
     @property
     def place(self) -> str:
@@ -149,11 +142,6 @@ class Heartbeat:
     def seconds_to_stop(self) -> float | None:
         """How long this worker may still compute; None unless it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
-
-    def _set_waits_for_storage(self, waits: bool) -> None:
-        self._status = replace(self._status, waits_for_storage=waits)
-        self._about["reason"] = "the object storage does not answer" if waits else ""
-        self._report_or_log()
 
     def _report_or_log(self) -> None:
         try:

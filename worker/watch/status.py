@@ -56,6 +56,11 @@ class ChildStatus:
         }
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the child can run jobs: its model is loaded and the object storage answers."""
+        return self.model_loaded and not self.waits_for_storage
+
+    @property
     def place(self) -> str:
         """Host and device, which outlive a process."""
         return f"{socket.gethostname()}/{self.device}"

@@ -1,7 +1,5 @@
 """A job whose caller wants it no more, as its worker sees it."""
 
-import asyncio
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,22 +12,7 @@ from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.servers import RedisServer, wait_until
-from testkit.worker.in_process import StandInPipeline, Worker, read, submit
-
-
-def cancel(server: RedisServer, job_id: str) -> None:
-    """A caller's wish, from a thread of its own: the worker keeps the event loop of the test
-    busy.
-    """
-
-    async def ask() -> None:
-        gateway = AsyncJobStore(server.url)
-        await gateway.cancel(job_id)
-        await gateway.close()
-
-    caller = threading.Thread(target=lambda: asyncio.run(ask()))
-    caller.start()
-    caller.join()
+from testkit.worker.in_process import StandInPipeline, Worker, cancel, read, submit
 
 
 class TestCancel:

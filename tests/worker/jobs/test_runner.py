@@ -12,10 +12,13 @@ from core.objects.keys import input_key, output_key
 from core.objects.storage import open_storage
 from core.records.job import JobState
 from core.settings import Settings
+from core.store import keys
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.jobs import MODEL, png
+from testkit.servers import RedisServer
+from testkit.steps import now_ms
 from testkit.worker.in_process import IMAGE, StandInPipeline, Worker, read, submit
 
 
@@ -163,18 +166,20 @@ class TestFailure:
         assert job.error is not None
         assert (job.error.code, worker.pipeline.seen) == ("storage_failed", [])
 
-    async def test_result_that_cannot_be_written(
+    async def test_result_that_cannot_be_written_until_the_job_expires(
         self,
         store: JobStore,
         async_store: AsyncJobStore,
         settings: Settings,
         pipeline: StandInPipeline,
+        redis_server: RedisServer,
     ) -> None:
         """A file stands where the folder of the results should be, which stops even root."""
         storage = open_storage(settings)
         worker = Worker(store, storage, pipeline)
         job_id = await submit(async_store, storage)
         (settings.state_dir / "objects" / "jobs" / job_id / "outputs").touch()
+        redis_server.client.hset(keys.JOB + job_id, "expires", now_ms(redis_server) + 3_000)
         worker.run()
         worker.heartbeat.end()
         job = read(store, job_id)
