@@ -18,7 +18,7 @@ from core.store.roles.worker import JobStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.jobs import MODEL, png
 from testkit.servers import RedisServer
-from testkit.steps import now_ms
+from testkit.store.steps import now_ms
 from testkit.worker.in_process import IMAGE, StandInPipeline, Worker, read, submit
 
 
