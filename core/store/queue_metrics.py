@@ -10,6 +10,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from core.errors import JobFailed
+from core.records.job import JobState
 from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.check import shortcomings
@@ -40,6 +42,13 @@ return {{lanes, redis.call('ZCARD', '{LEASES}'), redis.call('ZCOUNT', '{LEASES}'
   redis.call('EXISTS', '{PAUSED}'), redis.call('HGETALL', '{TOTALS}'), now()}}
 """
 )
+
+# Series that exist before their first event.
+ALL_TOTALS = {
+    **{f"accepted:{priority}": "0" for priority in Priority},
+    **{f"ended:{state}:": "0" for state in (JobState.SUCCEEDED, JobState.CANCELED)},
+    **{f"ended:{JobState.FAILED}:{error.code}": "0" for error in JobFailed.__subclasses__()},
+}
 
 log = structlog.get_logger("core")
 
@@ -115,7 +124,7 @@ def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:
     twice.
     """
     accepted, ended = metrics.JOBS_ACCEPTED.counter(), metrics.JOBS_ENDED.counter()
-    for field, count in totals.items():
+    for field, count in (ALL_TOTALS | totals).items():
         kind, *labels = field.split(":")
         if kind == "accepted":
             accepted.add_metric(labels, int(count))

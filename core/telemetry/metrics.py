@@ -1,11 +1,10 @@
-"""Every metric of the service: name, unit, labels, buckets; and which process serves it.
+"""Defines every metric of the service: name, unit, labels, buckets, and which process serves it.
 
-All names stand here whole, so that a search finds them; base units; each label has a few values
-that are known ahead, never an id. What belongs to one process only is registered there alone, so a
-gateway shows no empty worker's metrics. Jobs, queue and workers as Redis knows them are read at
-each scrape by `core.store.queue_metrics`, in the dispatchers; however many of those and of gateways
-run, each tells the same, so queries take their `max`. A card is asked by `worker.gpu.metrics` in
-the same way.
+All names are here in full, in base units; a label has a few values known ahead, never an id. Series
+of known labels exist from the start at 0: a counter that appears with its first event hides that
+event from `increase()`. What belongs to one process only is registered there alone. Jobs, queue and
+workers are read from Redis at each scrape by `core.store.queue_metrics` in every dispatcher, so
+queries take their `max`. A card is read by `worker.gpu.metrics` in the same way.
 """
 
 from importlib.metadata import version
@@ -17,18 +16,18 @@ from prometheus_client.metrics import MetricWrapperBase
 
 
 class Scraped(NamedTuple):
-    """A metric that a collector makes anew at each scrape, of what it then finds."""
+    """A metric that a collector fills at each scrape."""
 
     name: str
     says: str
     labels: tuple[str, ...] = ()
 
     def gauge(self, value: float | None = None) -> GaugeMetricFamily:
-        """Its family, with its one value where it has no labels."""
+        """Return its family, with its value if it has no labels."""
         return GaugeMetricFamily(self.name, self.says, value=value, labels=self.labels or None)
 
     def counter(self) -> CounterMetricFamily:
-        """Its family, to which values are added by label."""
+        """Return its family, to which values are added by label."""
         return CounterMetricFamily(self.name, self.says, labels=self.labels)
 
 
@@ -216,8 +215,8 @@ GPU_THROTTLED = Scraped(
 # Webhook deliverer
 WEBHOOK_ATTEMPTS = Counter(
     "tooncrafter_webhook_attempts_total",
-    "Attempts to deliver an event, by what they meant: delivered, retry, failed for good, gone.",
-    ["verdict"],
+    "Attempts to deliver an event: delivered, retry, failed for good, gone.",
+    ["outcome"],
     registry=None,
 )
 WEBHOOK_SECONDS = Histogram(
@@ -228,15 +227,28 @@ WEBHOOK_SECONDS = Histogram(
 )
 
 
+# Values of labels, for the series that exist from the start.
+STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
+ATTEMPT_OUTCOMES = ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken")
+STAGES = ("download", "encode", "denoise", "decode", "export", "upload")
+MESSAGE_CAUSES = ("news", "sweep")
+RECOVERY_OUTCOMES = ("requeued", "failed")
+DELIVERY_OUTCOMES = ("delivered", "retry", "failed", "gone")
+
+
 def gateway_registry() -> CollectorRegistry:
-    """What a gateway serves."""
+    """Return what a gateway serves."""
+    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
     return _registry(
         "gateway", REQUESTS, REQUEST_SECONDS, REQUESTS_IN_FLIGHT, STORAGE_SECONDS, STORAGE_ERRORS
     )
 
 
 def dispatcher_registry() -> CollectorRegistry:
-    """What a dispatcher serves, beside the queue."""
+    """Return what a dispatcher serves, beside the queue."""
+    _start_at_zero(MESSAGES_SENT, MESSAGE_CAUSES)
+    _start_at_zero(LEASES_RECOVERED, RECOVERY_OUTCOMES)
+    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
     return _registry(
         "dispatcher",
         LEADS,
@@ -249,12 +261,16 @@ def dispatcher_registry() -> CollectorRegistry:
 
 
 def webhooks_registry() -> CollectorRegistry:
-    """What a webhook deliverer serves."""
+    """Return what a webhook deliverer serves."""
+    _start_at_zero(WEBHOOK_ATTEMPTS, DELIVERY_OUTCOMES)
     return _registry("webhooks", WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS)
 
 
 def worker_registry() -> CollectorRegistry:
-    """What a worker's parent serves, beside its GPU."""
+    """Return what a worker's parent serves, beside its GPU."""
+    _start_at_zero(ATTEMPTS, ATTEMPT_OUTCOMES)
+    _start_at_zero(STAGE_SECONDS, STAGES)
+    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
     return _registry(
         "worker",
         MODEL_LOADED,
@@ -268,7 +284,23 @@ def worker_registry() -> CollectorRegistry:
         STAGE_SECONDS,
         STEPS,
         EMPTY_MESSAGES,
+        STORAGE_ERRORS,
     )
+
+
+def values_by_label(counter: Counter) -> dict[str, float]:
+    """Return the values of a counter with one label."""
+    return {
+        next(iter(sample.labels.values())): sample.value
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
+def _start_at_zero(metric: Counter | Histogram, values: tuple[str, ...]) -> None:
+    for value in values:
+        metric.labels(value)
 
 
 def _registry(process: str, *metrics: MetricWrapperBase) -> CollectorRegistry:

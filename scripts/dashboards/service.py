@@ -151,7 +151,7 @@ _WEBHOOKS = [
         "Attempts per second",
         "By what they meant. `retry`: the receiver failed, or was not reached.",
         "ops",
-        {"{{verdict}}": f"sum by (verdict) (rate(tooncrafter_webhook_attempts_total[{RANGE}]))"},
+        {"{{outcome}}": f"sum by (outcome) (rate(tooncrafter_webhook_attempts_total[{RANGE}]))"},
         colors={"delivered": WELL, "retry": WARNING, "failed": BAD},
     ),
     Panel(

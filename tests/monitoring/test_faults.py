@@ -72,7 +72,7 @@ def test_dead_receiver(stage: tuple[Scene, Happen]) -> None:
 
     happen(lose_receiver())
     assert not scene.is_firing("WebhookBacklog")
-    assert values(scene, "Attempts per second", "verdict")["retry"] > 0
+    assert values(scene, "Attempts per second", "outcome")["retry"] > 0
     events = values(scene, "Events to deliver", "state")
     # an event may be due at this moment, and is attempted at once
     assert events["waiting"] > events["due"]

@@ -17,6 +17,7 @@ from core.records.base import SCHEMA_VERSION
 from core.records.job import Stage, Timing
 from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, JobStore
+from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four heartbeats may be lost
@@ -152,6 +153,7 @@ class Heartbeat:
 
     def _report(self) -> None:
         """Send the whole record: Redis may have lost it meanwhile."""
+        self._status = replace(self._status, storage_errors=values_by_label(STORAGE_ERRORS))
         self._sender.send(self._status)
         claim = self._claim
         state = self._state

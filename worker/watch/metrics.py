@@ -1,6 +1,4 @@
-"""The metrics of a worker, kept by its parent process of what the child tells: a scrape never waits
-for the model.
-"""
+"""Metrics of a worker, kept by its parent so that a scrape never waits for the model."""
 
 from core.records.job import Timing
 from core.telemetry.metrics import (
@@ -13,44 +11,45 @@ from core.telemetry.metrics import (
     MODEL_LOADED,
     MODEL_PEAK_MEMORY,
     STAGE_SECONDS,
+    STAGES,
     STEPS,
+    STORAGE_ERRORS,
     WORKER_BUSY,
 )
 from worker.watch.status import AttemptEnd, ChildStatus
 
 EMPTY = "empty"  # outcome of a message that found no job
-STAGES = ("encode", "denoise", "decode", "export", "upload")
-DOWNLOAD = "download"  # what comes before them: the keyframes are fetched from the storage and read
+DOWNLOAD = STAGES[0]  # the time before the others: keyframes are fetched and decoded
 
 
 class WorkerMetrics:
-    """Turns news of the child into metrics."""
+    """Turns the child's reports into metrics."""
 
     def __init__(self) -> None:
         self._before: ChildStatus | None = None
 
     def show(self, status: ChildStatus) -> None:
-        """What the child does now, and the steps that it made since it was heard of last."""
+        """Show what the child does, and count what it did since its last report."""
         MODEL_LOADED.set(status.model_loaded)
         if status.model_loaded:
             MODEL_LOAD_SECONDS.set(status.load_seconds)
         WORKER_BUSY.set(bool(status.job))
-        before, self._before = self._before, status
-        same = before is not None and (before.pid, before.job, before.fence) == (
-            status.pid,
-            status.job,
-            status.fence,
-        )
-        STEPS.inc(max(0, status.step - (before.step if before and same else 0)))
+        before = self._before
+        self._before = status
+        is_same_attempt = before is not None and before.attempt_id == status.attempt_id
+        STEPS.inc(max(0, status.step - (before.step if before and is_same_attempt else 0)))
+        known = before.storage_errors if before and before.pid == status.pid else {}
+        for operation, count in status.storage_errors.items():
+            STORAGE_ERRORS.labels(operation).inc(max(0.0, count - known.get(operation, 0.0)))
 
     def forget(self) -> None:
-        """The child is gone, and with it its model."""
+        """Show that the child has ended."""
         self._before = None
         MODEL_LOADED.set(0)
         WORKER_BUSY.set(0)
 
     def count(self, end: AttemptEnd) -> None:
-        """An attempt is over, or a message found no job."""
+        """Count the end of an attempt, or a message that found no job."""
         if end.outcome == EMPTY:
             EMPTY_MESSAGES.inc()
             return
@@ -64,7 +63,7 @@ class WorkerMetrics:
         JOB_RUN_SECONDS.observe(timing.run_seconds)
         if end.outcome == "succeeded":
             JOB_SECONDS.observe(timing.queued_seconds + timing.run_seconds)
-        stages = {stage: end.seconds[f"{stage}_seconds"] for stage in STAGES}
+        stages = {stage: end.seconds[f"{stage}_seconds"] for stage in STAGES[1:]}
         stages[DOWNLOAD] = timing.run_seconds - sum(stages.values())
         for stage, seconds in stages.items():
             if seconds > 0:

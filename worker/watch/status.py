@@ -37,6 +37,7 @@ class ChildStatus:
     model_loaded: bool = False
     load_seconds: float = 0.0
     waits_for_storage: bool = False
+    storage_errors: dict[str, float] = field(default_factory=dict)  # by operation, since its start
 
     @property
     def attempt_id(self) -> tuple[int, str, int]:

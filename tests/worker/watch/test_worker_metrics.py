@@ -47,6 +47,27 @@ def scrape() -> Scrape:
     return Scrape()
 
 
+class TestStart:
+    def test_every_known_series_is_there_before_its_first_event(self, scrape: Scrape) -> None:
+        """A counter that appears with its first event hides it from `increase()`."""
+        value = worker_registry().get_sample_value
+        for outcome in ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"):
+            assert value("tooncrafter_attempts_total", {"outcome": outcome}) is not None
+        for operation in ("put", "get", "ping"):
+            assert value("tooncrafter_storage_errors_total", {"operation": operation}) is not None
+
+
+class TestStorage:
+    def test_errors_of_the_child_are_counted_once(self, scrape: Scrape) -> None:
+        """It reports its own counts, again and again; a new child begins at 0."""
+        metrics = WorkerMetrics()
+        metrics.show(replace(LOADED, storage_errors={"get": 2.0, "put": 0.0}))
+        metrics.show(replace(LOADED, storage_errors={"get": 3.0, "put": 0.0}))
+        metrics.show(replace(LOADED, pid=2, storage_errors={"get": 1.0}))
+        assert scrape("tooncrafter_storage_errors_total", operation="get") == 4
+        assert scrape("tooncrafter_storage_errors_total", operation="put") == 0
+
+
 class TestNews:
     def test_model_and_job_of_the_child(self, scrape: Scrape) -> None:
         metrics = WorkerMetrics()
