@@ -2,16 +2,26 @@
 
 import argparse
 import re
+import sys
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
-from admin.command import AdminError, Options, Result, add_command, add_group, add_tenant
-from core.records.tenant import TenantLimits
+from admin.command import (
+    AdminError,
+    Options,
+    Result,
+    add_command,
+    add_group,
+    add_tenant,
+    tenant_name,
+)
+from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys, KeyInfo, Scope
+from core.store.tenants.transfer import JobTransfer
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_NAME = 100  # characters, so that a list fits a terminal
@@ -37,6 +47,11 @@ def add_commands(commands: Any) -> None:
         metavar="NAME=NUMBER",
         help="a limit of this key's own, repeatable: " + ", ".join(TenantLimits.model_fields),
     )
+    take = add_command(keys, "take-jobs", _take_jobs, "give a tenant the ended jobs of another")
+    add_tenant(take)
+    take.add_argument(
+        "--from", dest="giver", type=tenant_name, default=DEFAULT_TENANT, metavar="TENANT"
+    )
     add_tenant(add_command(keys, "list", _list, "list keys without their secret part"), None)
     revoke = add_command(keys, "revoke", _revoke, "revoke keys for good, within seconds")
     add_tenant(revoke)
@@ -54,6 +69,7 @@ def _create(redis_url: str, options: Options) -> Result:
         wrong = error.errors()[0]
         raise AdminError(f"--limit {wrong['loc'][0]}: {wrong['msg']}") from None
     with closing(ApiKeys(redis_url)) as keys:
+        is_first = not keys.any()
         key = keys.create(
             options.tenant,
             name=options.name,
@@ -61,7 +77,33 @@ def _create(redis_url: str, options: Options) -> Result:
             life=options.expires,
             limits=limits,
         )
+    if is_first:
+        _explain_first_key(redis_url, options.tenant)
     return key.model_dump(mode="json", exclude={"last_used_at"})
+
+
+def _explain_first_key(redis_url: str, tenant: str) -> None:
+    """Say on stderr what changes with it, and how its tenant gets the jobs made before."""
+    lines = ["This is the first key: from now on the gateway refuses every call without one."]
+    with closing(JobTransfer(redis_url)) as transfer:
+        count = transfer.count(DEFAULT_TENANT)
+    if count and tenant != DEFAULT_TENANT:
+        lines += [
+            f"{count} {'job' if count == 1 else 'jobs'} made without a key belong to tenant "
+            f"`{DEFAULT_TENANT}`, which this key cannot see. To give the ended ones to "
+            f"`{tenant}`:",
+            f"  python -m admin keys take-jobs --tenant {tenant}",
+        ]
+    sys.stderr.write("\n".join([*lines, ""]))
+
+
+def _take_jobs(redis_url: str, options: Options) -> Result:
+    if options.tenant == options.giver:
+        raise AdminError(f"--tenant and --from are both {options.tenant}")
+    with closing(JobTransfer(redis_url)) as transfer:
+        moved = transfer.move_ended(options.giver, options.tenant)
+        left = transfer.count(options.giver)
+    return {"tenant": options.tenant, "from": options.giver, "jobs": moved, "not_ended": left}
 
 
 def _list(redis_url: str, options: Options) -> Result:

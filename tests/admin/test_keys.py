@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
+from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.worker import JobStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.api.gateway import gateway
 from testkit.commands import Ask, run_command
 from testkit.servers import RedisServer, free_port
+from testkit.store.steps import claim, submit
 
 
 async def test_a_key_from_its_making_to_its_end(ask: Ask, settings: Settings) -> None:
@@ -106,3 +110,60 @@ def test_what_is_wrong_is_said_in_a_line(
     assert ended.returncode != 0
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+class TestFirstKey:
+    """Jobs made without a key belong to the tenant `default`."""
+
+    async def test_it_says_what_changes_and_what_to_do(
+        self, async_store: AsyncJobStore, redis_server: RedisServer
+    ) -> None:
+        """On stderr, so that the key alone is on stdout; the second key says nothing."""
+        await submit(async_store)
+        first, second = (
+            run_command(
+                "keys",
+                "create",
+                "--tenant",
+                "studio",
+                "--json",
+                TOONCRAFTER_REDIS_URL=redis_server.url,
+            )
+            for _ in range(2)
+        )
+        assert json.loads(first.stdout)["tenant"] == "studio"
+        assert "refuses every call without one" in first.stderr
+        assert "1 job made without a key" in first.stderr
+        assert "python -m admin keys take-jobs --tenant studio" in first.stderr
+        assert second.stderr == ""
+
+    async def test_ended_jobs_go_to_the_new_tenant(
+        self, ask: Ask, async_store: AsyncJobStore, store: JobStore, settings: Settings
+    ) -> None:
+        """Its caller sees them like jobs of its own; a job that waits stays where it is."""
+        ended, waiting = await submit(async_store), await submit(async_store)
+        await async_store.of(DEFAULT_TENANT).cancel(ended.id)
+        made = ask("keys", "create", "--tenant", "studio")
+        assert ask("keys", "take-jobs", "--tenant", "studio") == {
+            "tenant": "studio",
+            "from": "default",
+            "jobs": 1,
+            "not_ended": 1,
+        }
+        caller = {"Authorization": f"Bearer {made['key']}"}
+        async with gateway(settings) as client:
+            listed = (await client.get("/v1/interpolations", headers=caller)).json()
+            assert [job["id"] for job in listed["data"]] == [ended.id]
+            canceled = await client.get("/v1/interpolations?status=canceled", headers=caller)
+            assert [job["id"] for job in canceled.json()["data"]] == [ended.id]
+            one = await client.get(f"/v1/interpolations/{ended.id}", headers=caller)
+            assert one.json()["status"] == "canceled"
+            hidden = await client.get(f"/v1/interpolations/{waiting.id}", headers=caller)
+            assert hidden.status_code == 404
+            gone = await client.delete(f"/v1/interpolations/{ended.id}", headers=caller)
+            assert gone.status_code == 204
+        assert claim(store, "worker").job.id == waiting.id
+
+    def test_tenant_cannot_take_its_own(self, ask: Ask) -> None:
+        with pytest.raises(SystemExit, match="both default"):
+            ask("keys", "take-jobs")
