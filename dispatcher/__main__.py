@@ -47,7 +47,7 @@ def main() -> None:
     store, storage = UpkeepStore(redis_url), open_storage(settings)
     audit = Audit(store, storage, settings.orphan_age)
     registry = dispatcher_registry()
-    registry.register(QueueMetrics(redis_url))
+    registry.register(QueueMetrics(redis_url, settings.max_queued))
     serve_metrics(settings, registry, is_ready=store.answers)
     duties = [
         Duty("lead", stop, lambda: lead(store, Scheduler(redis_url), stop, leads)),

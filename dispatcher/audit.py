@@ -14,7 +14,7 @@ from core.objects.keys import JOBS_PREFIX, UPLOADS_PREFIX, StoredObject, outputs
 from core.objects.storage import ObjectStorage
 from core.store import keys
 from core.store.roles.dispatcher import Attempts, UpkeepStore
-from core.telemetry.metrics import REPAIRS
+from core.telemetry.metrics import REPAIRS, STORED_BYTES
 
 OBJECTS_AT_ONCE = 500  # of one listing: half of what S3 gives at most
 
@@ -35,6 +35,7 @@ class Audit:
         self._store = store
         self._storage = storage
         self._orphan_age = orphan_age
+        self._stored_bytes = 0  # so far in this walk
 
     def steps(self) -> Iterator[None]:
         """One walk; the caller decides when each of its small steps is made.
@@ -50,6 +51,7 @@ class Audit:
             yield
         self._store.tidy_lanes()
         self._storage.delete_abandoned(self._orphan_age)
+        self._stored_bytes = 0
         for objects in self._old_objects(JOBS_PREFIX):
             self._condemn(keys.JOB, _owners(objects))
             self._delete_useless_results(objects)
@@ -57,10 +59,12 @@ class Audit:
         for objects in self._old_objects(UPLOADS_PREFIX):
             self._condemn(keys.UPLOAD, _owners(objects))
             yield
+        STORED_BYTES.set(self._stored_bytes)
 
     def _old_objects(self, prefix: str) -> Iterator[list[StoredObject]]:
         after = ""
         while page := self._storage.list_page(prefix, after, OBJECTS_AT_ONCE):
+            self._stored_bytes += sum(stored.size for stored in page)
             limit = datetime.now(UTC) - self._orphan_age
             yield [stored for stored in page if stored.modified < limit]
             after = page[-1].key

@@ -20,6 +20,7 @@ class StoredObject(NamedTuple):
 
     key: str
     modified: datetime
+    size: int  # bytes
 
 
 class ObjectTooLarge(ValueError):

@@ -132,4 +132,6 @@ def _walk(folder: Path, prefix: str, after: str) -> Iterator[StoredObject]:
                     yield from _walk(Path(entry.path), f"{key}/", after)
             elif key > after:
                 with suppress(FileNotFoundError):
-                    yield StoredObject(key, datetime.fromtimestamp(entry.stat().st_mtime, UTC))
+                    found = entry.stat()
+                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield StoredObject(key, modified, found.st_size)

@@ -85,7 +85,7 @@ class S3Storage:
             page = self._client.list_objects_v2(**request)
         found = page.get("Contents", [])
         return [
-            StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"])
+            StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"], item["Size"])
             for item in found
         ]
 

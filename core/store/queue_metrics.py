@@ -58,7 +58,8 @@ class QueueMetrics(Collector):
     the rest is absent.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, max_queued: int) -> None:
+        self._max_queued = max_queued
         self._redis = redis.Redis.from_url(
             redis_url,
             decode_responses=True,
@@ -79,12 +80,17 @@ class QueueMetrics(Collector):
             lanes, running, expired, workers, paused, totals, now = self._look()
             backlog = self._backlog()
             durable = not shortcomings(self._redis)
+            memory = self._redis.info("memory")
         except RedisError as error:
             log.warning("no metrics of the queue, Redis does not answer", error=str(error))
             yield metrics.REDIS_UP.gauge(0)
             return
         yield metrics.REDIS_UP.gauge(1)
         yield metrics.REDIS_DURABLE.gauge(durable)
+        yield metrics.REDIS_MEMORY.gauge(memory["used_memory"])
+        limit = memory["maxmemory"] or memory["total_system_memory"]
+        yield metrics.REDIS_MEMORY_LIMIT.gauge(limit)
+        yield metrics.QUEUE_LIMIT.gauge(self._max_queued)
         yield from _of_lanes(lanes, now)
         yield metrics.RUNNING_JOBS.gauge(running)
         yield metrics.EXPIRED_LEASES.gauge(expired)

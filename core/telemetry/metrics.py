@@ -82,6 +82,14 @@ REDIS_DURABLE = Scraped(
     "tooncrafter_redis_durable",
     "1 if Redis is set to keep what it was told, else 0; the log says what is wrong.",
 )
+REDIS_MEMORY = Scraped("tooncrafter_redis_memory_bytes", "Memory that Redis uses.")
+REDIS_MEMORY_LIMIT = Scraped(
+    "tooncrafter_redis_memory_limit_bytes",
+    "Memory that Redis may use: its `maxmemory`, else all of its machine.",
+)
+QUEUE_LIMIT = Scraped(
+    "tooncrafter_queue_limit_jobs", "Jobs that may wait; further ones are refused with 503."
+)
 READY_JOBS = Scraped("tooncrafter_queue_ready_jobs", "Jobs that wait for a worker.", ("priority",))
 OLDEST_AGE = Scraped(
     "tooncrafter_queue_oldest_age_seconds",
@@ -131,6 +139,11 @@ LEASES_RECOVERED = Counter(
     "tooncrafter_leases_recovered_total",
     "Jobs whose worker vanished. `requeued`: they wait again. `failed`: it was one time too many.",
     ["outcome"],
+    registry=None,
+)
+STORED_BYTES = Gauge(
+    "tooncrafter_stored_bytes",
+    "Size of all stored objects, as the last audit of the leading dispatcher counted it.",
     registry=None,
 )
 REPAIRS = Counter(
@@ -255,6 +268,7 @@ def dispatcher_registry() -> CollectorRegistry:
         MESSAGES_SENT,
         LEASES_RECOVERED,
         REPAIRS,
+        STORED_BYTES,
         STORAGE_SECONDS,
         STORAGE_ERRORS,
     )

@@ -146,6 +146,34 @@ _STORAGE = [
     ),
 ]
 
+_ROOM = [
+    Panel(
+        "Redis memory in use",
+        "As a share of its limit. Full: submissions are refused with 503. The line: the alert.",
+        "percentunit",
+        {"used": "max(tooncrafter_redis_memory_bytes) / max(tooncrafter_redis_memory_limit_bytes)"},
+        limits={0: WELL, 0.8: BAD},
+        most=1,
+    ),
+    Panel(
+        "Queue in use",
+        "Waiting jobs as a share of TOONCRAFTER_MAX_QUEUED. Full: submissions are refused.",
+        "percentunit",
+        {
+            "used": "sum(max by (priority) (tooncrafter_queue_ready_jobs)) / "
+            "max(tooncrafter_queue_limit_jobs)"
+        },
+        limits={0: WELL, 0.8: BAD},
+        most=1,
+    ),
+    Panel(
+        "Bytes stored",
+        "Keyframes, uploads and results, as the last audit counted them.",
+        "bytes",
+        {"stored": "max(tooncrafter_stored_bytes)"},
+    ),
+]
+
 _WEBHOOKS = [
     Panel(
         "Attempts per second",
@@ -184,6 +212,7 @@ SERVICE = Dashboard(
         "Does something need me?": _NEEDS_ME,
         "Do callers get answers?": _CALLERS,
         "Is the storage slow or away?": _STORAGE,
+        "Is there room left?": _ROOM,
         "Do webhooks arrive?": _WEBHOOKS,
     },
 )

@@ -160,7 +160,7 @@ class TestScaling:
         least.
         """
         registry = CollectorRegistry()
-        registry.register(QueueMetrics(redis_server.url))
+        registry.register(QueueMetrics(redis_server.url, max_queued=10_000))
         served = set(
             re.findall(r"^(tooncrafter_\w+)", generate_latest(registry).decode(), re.MULTILINE)
         )

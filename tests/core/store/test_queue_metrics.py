@@ -22,7 +22,7 @@ from testkit.store.steps import claim, expire_lease, submit
 @pytest.fixture
 def registry(redis_server: RedisServer) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(QueueMetrics(redis_server.url))
+    registry.register(QueueMetrics(redis_server.url, max_queued=10_000))
     return registry
 
 
@@ -53,7 +53,7 @@ async def test_however_many_gateways_and_dispatchers_there_are(
         [CollectorRegistry() for _ in range(3)],
     )
     for dispatcher in dispatchers:
-        dispatcher.register(QueueMetrics(redis_server.url))
+        dispatcher.register(QueueMetrics(redis_server.url, max_queued=10_000))
     for gateway in (async_store, other_gateway, other_gateway):
         await submit(gateway)
     store.succeed(claim(store), [stored_output()], Timing(), MODEL)
@@ -192,8 +192,28 @@ class TestRedis:
     def test_redis_that_is_away_leaves_no_zeros(self) -> None:
         """A queue of which nothing is known is not an empty queue."""
         registry = CollectorRegistry()
-        registry.register(QueueMetrics("redis://127.0.0.1:1/0"))
+        registry.register(QueueMetrics("redis://127.0.0.1:1/0", max_queued=10_000))
         assert registry.get_sample_value("tooncrafter_redis_up") == 0
         assert (
             registry.get_sample_value("tooncrafter_queue_ready_jobs", {"priority": "batch"}) is None
         )
+
+
+def test_redis_memory_beside_its_limit(
+    registry: CollectorRegistry, redis_server: RedisServer
+) -> None:
+    """Its own limit, or else the memory of its machine."""
+    value = registry.get_sample_value
+    used = value("tooncrafter_redis_memory_bytes")
+    assert used
+    total = redis_server.client.info("memory")["total_system_memory"]
+    assert value("tooncrafter_redis_memory_limit_bytes") == total
+    redis_server.client.config_set("maxmemory", 2**30)
+    try:
+        assert value("tooncrafter_redis_memory_limit_bytes") == 2**30
+    finally:
+        redis_server.client.config_set("maxmemory", 0)
+
+
+def test_queue_limit_is_the_setting(registry: CollectorRegistry) -> None:
+    assert registry.get_sample_value("tooncrafter_queue_limit_jobs") == 10_000
