@@ -1,17 +1,18 @@
-"""TIFF: tifffile reads the tags of the first picture, libtiff and imagecodecs decode it."""
+"""TIFF: tifffile reads the first picture of a file, imagecodecs unpacks it."""
 
 import io
 import logging
 import struct
 from math import ceil
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
 
 from core.images.errors import UnreadableImage, UnsupportedImage
 from core.images.picture import Levels, Picture, check_size, spread
+from core.images.strips import read_samples
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -29,11 +30,10 @@ _CHANNELS: dict[int, int] = {
     PHOTOMETRIC.YCBCR: 3,
     PHOTOMETRIC.SEPARATED: 4,
 }
+_FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
 _COMPRESSIONS = (
+    *_FAX,
     COMPRESSION.NONE,
-    COMPRESSION.CCITTRLE,
-    COMPRESSION.CCITT_T4,
-    COMPRESSION.CCITT_T6,
     COMPRESSION.LZW,
     COMPRESSION.JPEG,
     COMPRESSION.ADOBE_DEFLATE,
@@ -76,6 +76,8 @@ def read_tiff(data: bytes, max_pixels: int) -> Picture:
 
 def _check_tags(file: TiffFile, page: TiffPage, data: bytes) -> None:
     """Refuse a file with an unreadable tag of the picture: tifffile would take its default."""
+    if not isinstance(page.imagewidth, int) or not isinstance(page.imagelength, int):
+        raise UnreadableImage("cannot be decoded, its width or height is no whole number")
     layout = file.tiff
     (count,) = struct.unpack_from(layout.tagnoformat, data, page.offset)
     first = page.offset + layout.tagnosize
@@ -111,6 +113,13 @@ def _check_variant(page: TiffPage) -> None:
         raise UnsupportedImage(
             "must have no alpha as CMYK; got CMYK with alpha; export it as RGB, or without alpha"
         )
+    is_plain = page.bitspersample == 8 and not page.is_subsampled
+    is_jpeg = page.compression == COMPRESSION.JPEG
+    if page.photometric == PHOTOMETRIC.YCBCR and not (is_plain or is_jpeg):
+        raise UnsupportedImage(
+            "must have JPEG compression as subsampled YCbCr; "
+            f"got {getattr(page.compression, 'name', page.compression)}; {_INSTEAD}"
+        )
     is_rgb = page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     if EXTRASAMPLE.ASSOCALPHA in page.extrasamples and not is_rgb:
         raise UnsupportedImage(
@@ -129,6 +138,8 @@ def _check_segments(page: TiffPage, file_bytes: int, max_pixels: int) -> None:
         raise UnsupportedImage(f"must be flat; got a depth of {depth}; {_INSTEAD}")
     if not _CHANNELS[page.photometric] <= samples <= _MAX_SAMPLES:
         raise UnreadableImage(f"cannot be decoded, it claims {samples} samples per pixel")
+    if page.compression in _FAX and page.bitspersample != 1:
+        raise UnreadableImage("cannot be decoded, its compression is for 1 bit per pixel")
     if page.is_tiled:
         if page.tilewidth * page.tilelength > max(max_pixels, 1):
             raise UnreadableImage("cannot be decoded, its tiles are larger than a picture may be")
@@ -146,16 +157,12 @@ def _check_segments(page: TiffPage, file_bytes: int, max_pixels: int) -> None:
 
 def _samples(page: TiffPage, data: bytes) -> Levels:
     """`(height, width, samples)`, over the full range of 8 or 16 bits."""
-    if page.photometric == PHOTOMETRIC.YCBCR and page.compression != COMPRESSION.JPEG:
-        return np.asarray(imagecodecs.tiff_decode(data, asrgb=True))[:, :, :3]
-    is_jpeg = page.compression == COMPRESSION.JPEG
-    if is_jpeg or page.photometric == PHOTOMETRIC.SEPARATED:  # of these libtiff makes RGB
-        found = page.asarray(squeeze=False, maxworkers=1)
-    else:
-        found = np.asarray(imagecodecs.tiff_decode(data))
+    is_ycbcr = page.photometric == PHOTOMETRIC.YCBCR and page.compression != COMPRESSION.JPEG
     planes, _, height, width, samples = page.shaped
-    by_plane = found.reshape(planes, height, width, samples)
+    by_plane = read_samples(page, data).reshape(planes, height, width, samples)
     levels = np.moveaxis(by_plane, 0, 2).reshape(height, width, planes * samples)
+    if is_ycbcr:
+        return np.asarray(Image.fromarray(levels[:, :, :3], "YCbCr").convert("RGB"))
     if page.photometric == PHOTOMETRIC.PALETTE:
         return levels
     return spread(levels, int(page.bitspersample))
