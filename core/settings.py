@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         default=2,
         gt=0,
         description="Images that a gateway decodes at the same time, each in a process of its own; "
-        "others wait. Such a process takes 20 MB, and up to 20 bytes more for each pixel while it "
+        "others wait. Such a process takes 40 MB, and up to 20 bytes more for each pixel while it "
         "decodes.",
     )
     decode_timeout: Seconds = Field(

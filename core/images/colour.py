@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.images.picture import Levels, eight_bits
+from core.images.picture import Levels, eight_bits, looked_up
 
 # As browsers do: the perceptual table of a profile, if it has one, and its black stays where it is.
 # LittleCMS always moves black to black for a profile of ICC version 4, so this one says 2.4.
@@ -104,7 +104,7 @@ def _transform(levels: Levels, profile: bytes) -> NDArray[np.uint8]:
     if channels == 1:  # by a table: LittleCMS has 8-bit steps in between, which dark gray shows
         most = np.iinfo(levels.dtype).max
         ramp = np.linspace(0, 1, most + 1, dtype=np.float32)[:, None]
-        return np.take(_converted(ramp, profile, "gray")[:, 0], levels[:, :, 0], axis=0)
+        return looked_up(_converted(ramp, profile, "gray")[:, 0], levels[:, :, 0])
     return _converted(levels, profile, "rgb" if channels == 3 else "cmyk")
 
 

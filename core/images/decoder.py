@@ -22,9 +22,10 @@ from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage, U
 from core.images.messages import CONTENT_TYPES, DRAW, INSPECT, ImageFacts
 from core.settings import Settings
 
-# Address space: without an image, and for each pixel of one with 16 bits, alpha and a profile
-BASE_BYTES = 320 * 2**20
-BYTES_PER_PIXEL = 28
+# Address space: 112 MiB without an image; 20 bytes per pixel at most, for a TIFF of 16 bits with
+# premultiplied alpha and a profile (2026-11-28)
+BASE_BYTES = 192 * 2**20
+BYTES_PER_PIXEL = 22
 COPIES = 3  # of the file: as it came, without its metadata, and what a decoder keeps
 # A decoder only computes: one that has not used its CPU time by then did not get the CPU
 SPARE_SECONDS = 50.0

@@ -76,12 +76,15 @@ def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
         MemoryError: decoding takes more memory than this process may use.
     """
     _, picture = _read(data, max_pixels)
-    drawing = Image.fromarray(np.ascontiguousarray(to_srgb(picture.levels, picture.profile)))
-    if picture.alpha is not None:
-        drawing.putalpha(Image.fromarray(np.ascontiguousarray(eight_bits(picture.alpha))))
+    turn = _TO_UPRIGHT.get(picture.orientation)
+    colours = to_srgb(picture.levels, picture.profile)
+    alpha = None if picture.alpha is None else np.array(eight_bits(picture.alpha))
+    del picture  # a large one of 16 bits takes more memory than all that follows
+    drawing = Image.fromarray(np.ascontiguousarray(colours))
+    if alpha is not None:
+        drawing.putalpha(Image.fromarray(alpha))
         paper = Image.new("RGBA", drawing.size, "white")
         drawing = Image.alpha_composite(paper, drawing).convert("RGB")
-    turn = _TO_UPRIGHT.get(picture.orientation)
     return drawing if turn is None else drawing.transpose(turn)
 
 

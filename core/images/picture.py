@@ -13,6 +13,8 @@ Levels = NDArray[np.unsignedinteger[Any]]  # 8 or 16 bits
 MAX_ASPECT = 8  # long side to short side: the short one is scaled to the canvas, the long one grows
 MAX_SIDE = 16_384  # pixels; WebP's own limit, and four times the widest drawing of a feature film
 
+BAND = 64  # rows that are converted at one time, which keeps what lies in between small
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -59,11 +61,19 @@ def spread(samples: NDArray[Any], bits: int) -> Levels:
         return samples.astype(np.uint8 if bits == 8 else np.uint16, copy=False)
     full, kind = (255, np.uint8) if bits < 8 else (65_535, np.uint16)
     table = (np.arange(most + 1, dtype=np.uint32) * full + most // 2) // most
-    return np.take(table.astype(kind), samples)
+    return looked_up(table.astype(kind), samples.astype(np.uint16, copy=False))
 
 
 def eight_bits(levels: Levels) -> NDArray[np.uint8]:
     """Round 16-bit levels to 8 bits; 8-bit ones stay as they are."""
     if levels.dtype == np.uint8:
         return levels.astype(np.uint8, copy=False)
-    return np.take(np.round(np.arange(2**16) / 257).astype(np.uint8), levels)
+    return looked_up(np.round(np.arange(2**16) / 257).astype(np.uint8), levels)
+
+
+def looked_up(table: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    """`table[indices]`, a few rows at a time: numpy makes 8 bytes of each index."""
+    found = np.empty((*indices.shape, *table.shape[1:]), table.dtype)
+    for top in range(0, len(indices), BAND):
+        found[top : top + BAND] = table[indices[top : top + BAND]]
+    return found

@@ -17,6 +17,7 @@ from core.images.formats import inspect_image, read_drawing
 from core.images.messages import INSPECT
 
 FILES = 32  # descriptors
+MAX_WORDS = 300  # letters of a refusal, which may name what is in the file
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def carry_out(
         drawing = read_drawing(data, max_pixels=max_pixels)
         return {"width": drawing.width, "height": drawing.height}, drawing.tobytes()
     except ImageRefused as error:
-        return {"code": error.code, "refused": str(error)}, None
+        return {"code": error.code, "refused": str(error)[:MAX_WORDS]}, None
     except MemoryError:
         return {"out_of_memory": True}, None
 

@@ -51,7 +51,7 @@ def _unpacked(page: TiffPage, data: bytes, unpack: Unpacker) -> NDArray[Any]:
     _, _, height, width, _ = page.shaped
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
     for index, (offset, count) in enumerate(segments):
-        unpacked = bytes(unpack(data[offset : offset + count], size))
+        unpacked = unpack(data[offset : offset + count], size)
         samples, (plane, _, top, left, _), (_, rows, columns, _) = page.decode(unpacked, index)
         if samples is not None:
             found[plane, 0, top : top + rows, left : left + columns] = samples[

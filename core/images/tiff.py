@@ -11,7 +11,7 @@ from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage
 
 from core.images.errors import UnreadableImage, UnsupportedImage
-from core.images.picture import Levels, Picture, check_size, spread
+from core.images.picture import BAND, Levels, Picture, check_size, looked_up, spread
 from core.images.strips import read_samples
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -106,9 +106,8 @@ def _check_variant(page: TiffPage) -> None:
             f"got {page.bitspersample}-bit {kind} ones; {_INSTEAD}"
         )
     if page.bitspersample not in range(1, 17):
-        raise UnsupportedImage(
-            f"must have 8 or 16 bits per channel; got {page.bitspersample}; {_INSTEAD}"
-        )
+        bits = page.bitspersample if isinstance(page.bitspersample, int) else "a mixture"
+        raise UnsupportedImage(f"must have 8 or 16 bits per channel; got {bits}; {_INSTEAD}")
     if page.photometric == PHOTOMETRIC.SEPARATED and set(page.extrasamples) & set(_ALPHA):
         raise UnsupportedImage(
             "must have no alpha as CMYK; got CMYK with alpha; export it as RGB, or without alpha"
@@ -172,7 +171,7 @@ def _from_palette(page: TiffPage, indices: Levels) -> NDArray[np.uint8]:
     """The colours of a palette have 16 bits; some writers use only the lower 8."""
     palette = np.asarray(page.colormap)
     eight_bits = palette if palette.max() < 256 else palette >> 8
-    return np.take(eight_bits.T.astype(np.uint8), indices[:, :, 0], axis=0)
+    return looked_up(eight_bits.T.astype(np.uint8), indices[:, :, 0])
 
 
 def _alpha(page: TiffPage, samples: Levels) -> Levels | None:
@@ -191,9 +190,12 @@ def _alpha(page: TiffPage, samples: Levels) -> Levels | None:
 def _straight(levels: Levels, alpha: Levels) -> Levels:
     """Divide premultiplied levels by their alpha."""
     most = np.iinfo(levels.dtype).max
-    divisor = np.maximum(alpha, 1).astype(np.uint32)[:, :, None]
-    divided = (levels.astype(np.uint32) * most + divisor // 2) // divisor
-    straight: Levels = np.minimum(divided, most).astype(levels.dtype)
+    straight = np.empty_like(levels)
+    for top in range(0, len(levels), BAND):
+        rows = slice(top, top + BAND)
+        divisor = np.maximum(alpha[rows], 1).astype(np.uint32)[:, :, None]
+        divided = (levels[rows].astype(np.uint32) * most + divisor // 2) // divisor
+        straight[rows] = np.minimum(divided, most)
     return straight
 
 

@@ -2,6 +2,7 @@
 dies.
 """
 
+import io
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from datetime import timedelta
 import numpy as np
 import psutil
 import pytest
+import tifffile
 from PIL import Image
 
 from core.errors import Unavailable
@@ -24,6 +26,7 @@ from core.images.formats import inspect_image, read_drawing
 from core.images.messages import ImageFacts
 from core.images.pool import Decoders
 from testkit.images.decoders import DYING, LIMITS, MAX_PIXELS, children, state
+from testkit.images.profiles import ADOBE_RGB
 from testkit.jobs import drawing, encoded, png
 from testkit.servers import ROOT, wait_until
 
@@ -82,6 +85,28 @@ class TestVerdicts:
         try:
             assert decoders.inspect(data).width == 3000
             assert decoders.draw(data).height == 3000
+        finally:
+            decoders.close()
+
+    def test_16_bits_alpha_and_a_profile_fit_the_memory(self) -> None:
+        """A TIFF with premultiplied alpha is what takes most of all."""
+        levels = np.full((3000, 3000, 4), 30_000, np.uint16)
+        file = io.BytesIO()
+        tifffile.imwrite(
+            file,
+            levels,
+            photometric="rgb",
+            extrasamples=["assocalpha"],
+            compression="lzw",
+            rowsperstrip=3000,
+            iccprofile=ADOBE_RGB,
+        )
+        limits = DecoderLimits(
+            max_pixels=9_000_000, max_bytes=file.tell(), cpu_time=timedelta(seconds=60)
+        )
+        decoders = Decoders(limits)
+        try:
+            assert decoders.draw(file.getvalue()).height == 3000
         finally:
             decoders.close()
 
