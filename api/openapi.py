@@ -11,7 +11,7 @@ from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
 from api.http.answers import HEADERS, problems
 from api.middleware.authentication import is_open
 from api.middleware.hosts import needs_trusted_host
-from api.schemas.jobs import InterpolationBody, ProblemView, UploadBody
+from api.schemas.jobs import BODY_EXAMPLE, InterpolationBody, ProblemView, UploadBody
 from api.schemas.webhooks import WebhookTestBody
 from core import errors
 from core.records.webhook import TIME_LIMIT, WebhookEvent
@@ -109,6 +109,8 @@ def _add_components(components: Document) -> None:
     fields["title"] = "InterpolationFields"
     fields["description"] = "What to animate, and how; files hold the keyframes."
     fields["required"].remove("keyframes")
+    # what the page of the contract fills in: with two files, it makes a job
+    fields["example"] = {name: value for name, value in BODY_EXAMPLE.items() if name != "keyframes"}
     components |= {
         "headers": HEADERS,
         "parameters": PARAMETERS,
