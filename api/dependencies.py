@@ -1,8 +1,10 @@
 """What endpoints ask for: the caller, the services of the gateway, and its address.
 
-All are coroutines, because FastAPI calls a plain function in a thread.
+All are coroutines, because FastAPI calls a plain function in a thread, and read the request's
+state directly, because each further dependency costs as much as a Redis command.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,6 +16,8 @@ from api.services.uploads import Uploads
 from api.services.webhooks import Webhooks
 from core.errors import NotFound
 from core.objects.local import LocalStorage
+from core.records.job import QueuedView
+from core.records.view import JobView, job_view
 from core.settings import Settings
 from core.store.deployment import AsyncDeployment
 
@@ -37,14 +41,14 @@ async def _whole_service(request: Request) -> Interpolations:
     return service
 
 
-async def _interpolations(request: Request, caller: CurrentCaller) -> Interpolations:
+async def _interpolations(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
-    return service.of(caller)
+    return service.of(request.state.caller)
 
 
-async def _submissions(request: Request, caller: CurrentCaller) -> Submissions:
+async def _submissions(request: Request) -> Submissions:
     submissions: Submissions = request.state.submissions
-    return submissions.of(caller)
+    return submissions.of(request.state.caller)
 
 
 async def _deployment(request: Request) -> AsyncDeployment:
@@ -68,14 +72,28 @@ async def _served_folder(request: Request) -> LocalStorage:
     return request.state.storage
 
 
-async def _base_url(request: Request, settings: CurrentSettings) -> str:
+def _base_url(request: Request) -> str:
+    return str(request.state.settings.public_url or request.base_url).rstrip("/")
+
+
+async def _gateway_url(request: Request) -> str:
     """Return the address of this gateway for callers, without a slash at the end."""
-    return str(settings.public_url or request.base_url).rstrip("/")
+    return _base_url(request)
 
 
-async def _public_root(settings: CurrentSettings) -> str:
-    """Return what stands before the paths of this gateway: empty without a public URL."""
-    return str(settings.public_url or "").rstrip("/")
+async def _show_job(request: Request) -> Callable[[QueuedView], JobView]:
+    """Return a function that shows a job with fresh links to its outputs."""
+    service: Interpolations = request.state.interpolations
+
+    def show(view: QueuedView) -> JobView:
+        return job_view(view, service.link, _base_url(request) if view.job.outputs else "")
+
+    return show
+
+
+async def _public_root(request: Request) -> str:
+    """Return what precedes the paths of this gateway: empty without a public URL."""
+    return str(request.state.settings.public_url or "").rstrip("/")
 
 
 WholeService = Annotated[Interpolations, Depends(_whole_service)]  # for calls without caller
@@ -85,5 +103,6 @@ CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
-BaseUrl = Annotated[str, Depends(_base_url)]
+ShowJob = Annotated[Callable[[QueuedView], JobView], Depends(_show_job)]
+BaseUrl = Annotated[str, Depends(_gateway_url)]
 PublicRoot = Annotated[str, Depends(_public_root)]

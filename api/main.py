@@ -5,13 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Protocol, TypedDict, TypeVar
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from api.errors import METHODS, install_error_handlers
 from api.http.answers import HEADERS
-from api.http.parameters import refuse_unknown_query
 from api.middleware.authentication import Authentication
 from api.middleware.body_limits import BodyLimits
 from api.middleware.head import Head
@@ -88,10 +87,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: describe(app, settings)  # type: ignore[method-assign]  # as FastAPI's docs do
     install_error_handlers(app)
     _add_middleware(app, settings)
-    for api in (jobs, events, outputs, webhooks, uploads, files, deployment):
-        app.include_router(api.router, dependencies=[Depends(refuse_unknown_query)])
-    app.include_router(health.router)
-    app.include_router(docs.router)
+    for module in (jobs, events, outputs, webhooks, uploads, files, deployment, health, docs):
+        app.include_router(module.router)
     return app
 
 

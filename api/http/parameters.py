@@ -1,10 +1,11 @@
 """Parts of addresses and headers that mean something here, as FastAPI parameters."""
 
 import re
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import Depends, Header, Path, Query, Request, params
+from fastapi import Depends, Header, Path, Query, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic.json_schema import SkipJsonSchema
@@ -93,13 +94,26 @@ _IfMatch = Annotated[
 ]
 
 
-async def _wait(prefer: _Prefer = None) -> timedelta | None:
-    """Return how long the caller would wait; a preference is shortened or ignored, not refused."""
+class Poll(NamedTuple):
+    """What a reader has seen, how long it would wait, and for what."""
+
+    wait: timedelta | None
+    until_end: bool  # not only until the next change
+    seen: frozenset[str]  # quoted tags, or `*`
+
+
+def _read_wait(prefer: str | None) -> timedelta | None:
     wanted = _WAIT.search(prefer) if prefer else None
     return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
 
 
-async def _until_end(
+async def _wait(prefer: _Prefer = None) -> timedelta | None:
+    """Read how long the caller would wait; it is shortened or ignored, never refused."""
+    return _read_wait(prefer)
+
+
+async def _poll(
+    request: Request,
     until: Annotated[
         Literal["end"] | None,
         Query(
@@ -108,8 +122,11 @@ async def _until_end(
         ),
     ] = None,
     prefer: _Prefer = None,
-) -> bool:
-    return until is not None or bool(prefer and _UNTIL_END.search(prefer))
+    if_none_match: _IfNoneMatch = None,
+) -> Poll:
+    until_end = until is not None or bool(prefer and _UNTIL_END.search(prefer))
+    seen = _tags(request, "if-none-match") if if_none_match is not None else frozenset[str]()
+    return Poll(_read_wait(prefer), until_end, seen)
 
 
 async def _seen_tags(request: Request, if_none_match: _IfNoneMatch = None) -> frozenset[str]:
@@ -161,12 +178,17 @@ async def _is_head(request: Request) -> bool:
 
 
 Wait = Annotated[timedelta | None, Depends(_wait)]
-UntilEnd = Annotated[bool, Depends(_until_end)]
+ReadPoll = Annotated[Poll, Depends(_poll)]
 SeenTags = Annotated[frozenset[str], Depends(_seen_tags)]
 MeantTags = Annotated[frozenset[str] | None, Depends(_meant_tags)]
 LastEventVersion = Annotated[int, Depends(_last_event_version)]
 RangeHeaders = Annotated[None, Depends(_range_headers)]
 IsHead = Annotated[bool, Depends(_is_head)]
+
+
+def preference_applied(wait: timedelta | None) -> dict[str, str]:
+    """Return the header that tells what was kept of `Prefer` (RFC 7240)."""
+    return {"Preference-Applied": f"wait={wait.seconds}"} if wait else {}
 
 
 def version_tag(version: int) -> str:
@@ -185,19 +207,22 @@ def newest_version(tags: frozenset[str]) -> int | None:
     return max(versions, default=None)
 
 
-async def refuse_unknown_query(request: Request) -> None:
-    """Refuse query parameters that the route does not have.
+class KnownQueryRoute(APIRoute):
+    """Refuses query parameters that the route does not have, as bodies do unknown fields."""
 
-    Raises:
-        InvalidRequest: there is one; it names the nearest known parameter.
-    """
-    if not request.query_params:
-        return
-    known = _query_names(request.scope["route"])
-    if strays := [name for name in request.query_params if name not in known]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+        fields = get_flat_params(self.dependant)
+        known = [field.alias for field in fields if isinstance(field.field_info, params.Query)]
+
+        async def handle(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown(request.query_params, known)
+            return await handler(request)
+
+        return handle
+
+
+def _refuse_unknown(names: Iterable[str], known: list[str]) -> None:
+    if strays := [name for name in names if name not in known]:
         raise InvalidRequest.of([unknown("query parameter", (name,), known) for name in strays])
-
-
-def _query_names(route: APIRoute) -> tuple[str, ...]:
-    fields = get_flat_params(route.dependant)
-    return tuple(field.alias for field in fields if isinstance(field.field_info, params.Query))

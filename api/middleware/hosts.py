@@ -73,9 +73,9 @@ class Hosts:
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches a host."""
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _is_followed_link(scope: Scope, headers: Headers) -> bool:

@@ -32,13 +32,13 @@ class Tracing:
         if scope["type"] != "http" or scope["path"] in UNTRACED:
             return await self._app(scope, receive, send)
         state = scope.setdefault("state", {})
-        sent = read_traceparent(Headers(scope=scope).get("traceparent", ""))
+        sent = Headers(scope=scope).get("traceparent")
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
         known: dict[str, str | int] = {
             "http.request.method": method,
             "url.scheme": scope["scheme"],
         }
-        span = start_span(method, SpanKind.SERVER, parent=sent)
+        span = start_span(method, SpanKind.SERVER, parent=read_traceparent(sent) if sent else "")
         state["traceparent"] = traceparent_of(span)
 
         async def send_noting(message: Message) -> None:

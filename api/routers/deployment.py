@@ -4,10 +4,13 @@ from fastapi import APIRouter
 
 from api.dependencies import CurrentCaller, CurrentDeployment
 from api.http.answers import problems
+from api.http.parameters import KnownQueryRoute
 from api.schemas.deployment import ModelList, QueueView
 from api.schemas.deployment_views import model_list, queue_view
 
-router = APIRouter(prefix="/v1", tags=["deployment"], responses=problems(503))
+router = APIRouter(
+    prefix="/v1", tags=["deployment"], responses=problems(503), route_class=KnownQueryRoute
+)
 
 
 @router.get("/models")

@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.dependencies import BaseUrl, InterpolationsService
+from api.dependencies import InterpolationsService, ShowJob
 from api.http.answers import Answers, problems
-from api.http.parameters import JOB, JobId, LastEventVersion
-from core.records.view import job_view
+from api.http.parameters import JOB, JobId, KnownQueryRoute, LastEventVersion
 
-router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
+router = APIRouter(
+    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
+)
 
 RETRY = timedelta(seconds=2)  # a client reconnects after it; a restarted gateway is back by then
 # A key is checked when a request starts, so a stream must end some time; clients reconnect.
@@ -39,7 +40,7 @@ async def _job_with_news(
 async def events(
     job_id: Annotated[str, Depends(_job_with_news)],
     interpolations: InterpolationsService,
-    base_url: BaseUrl,
+    show: ShowJob,
     seen: LastEventVersion,
 ) -> AsyncIterator[ServerSentEvent]:
     """Send `status` events with the whole job and `progress` events with its progress.
@@ -58,5 +59,4 @@ async def events(
             yield ServerSentEvent(event="progress", id=version, data=view.job.progress)
         else:
             status = view.job.status
-            shown = job_view(view, interpolations.link, base_url)
-            yield ServerSentEvent(event="status", id=version, data=shown)
+            yield ServerSentEvent(event="status", id=version, data=show(view))

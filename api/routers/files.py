@@ -11,14 +11,14 @@ from fastapi.responses import FileResponse
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
 from api.http.answers import FILE_ANSWERS, problems
 from api.http.bodies import read_limited
-from api.http.parameters import ANY_STATE, RangeHeaders, SeenTags
+from api.http.parameters import ANY_STATE, KnownQueryRoute, RangeHeaders, SeenTags
 from api.http.stored_file import StoredFile
 from core.errors import NotFound
 from core.objects.keys import content_disposition, download_name, upload_of
 from core.objects.signed_links import PATH
 from core.records.request import StoredImage
 
-router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"])
+router = APIRouter(prefix=PATH.rstrip("/"), tags=["files"], route_class=KnownQueryRoute)
 
 _WRITE_DOC = {
     "requestBody": {

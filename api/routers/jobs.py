@@ -1,6 +1,5 @@
 """Submit, estimate, list, read, cancel and delete jobs."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,6 +11,7 @@ from api.dependencies import (
     CurrentSubmissions,
     InterpolationsService,
     PublicRoot,
+    ShowJob,
 )
 from api.http.answers import problems, with_headers
 from api.http.parameters import (
@@ -19,12 +19,13 @@ from api.http.parameters import (
     JOB,
     IdempotencyKey,
     JobId,
+    KnownQueryRoute,
     MeantTags,
-    SeenTags,
+    ReadPoll,
     Traceparent,
-    UntilEnd,
     Wait,
     newest_version,
+    preference_applied,
     version_of,
     version_tag,
 )
@@ -34,9 +35,11 @@ from api.schemas.deployment_views import estimate_view
 from api.schemas.jobs import JobPage
 from core.records.ids import JOB_ID_PATTERN
 from core.records.job import JobState
-from core.records.view import JobView, job_view
+from core.records.view import JobView
 
-router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
+router = APIRouter(
+    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
+)
 
 POLL_AFTER_SECONDS = 1
 
@@ -65,7 +68,7 @@ async def submit(
     submission: SentSubmission,
     submissions: CurrentSubmissions,
     interpolations: InterpolationsService,
-    base_url: BaseUrl,
+    show: ShowJob,
     root: PublicRoot,
     wait: Wait,
     idempotency_key: IdempotencyKey = None,
@@ -82,13 +85,13 @@ async def submit(
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
         view = await interpolations.wait_for_end(view.job.id, wait)
-        response.headers["Preference-Applied"] = _applied(wait)
+        response.headers.update(preference_applied(wait))
     if replayed or view.job.status.is_final:
         response.status_code = 200
     else:
         response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     response.headers["ETag"] = version_tag(view.job.version)
-    return job_view(view, interpolations.link, base_url)
+    return show(view)
 
 
 @router.post("/estimate", openapi_extra=SUBMISSION_DOC, responses=problems(400, 413, 415, 422, 503))
@@ -108,6 +111,7 @@ async def list_jobs(
     request: Request,
     response: Response,
     interpolations: InterpolationsService,
+    show: ShowJob,
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
@@ -120,7 +124,7 @@ async def list_jobs(
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'
-    jobs = [job_view(view, interpolations.link, base_url) for view in views]
+    jobs = [show(view) for view in views]
     return JobPage(data=jobs, next_cursor=next_cursor)
 
 
@@ -141,12 +145,11 @@ async def read(
     response: Response,
     job_id: JobId,
     interpolations: InterpolationsService,
-    base_url: BaseUrl,
-    wait: Wait,
-    until_end: UntilEnd,
-    seen: SeenTags,
+    show: ShowJob,
+    poll: ReadPoll,
 ) -> JobView | Response:
     """Return the job now, or with `Prefer: wait=N` as soon as it changes."""
+    wait, until_end, seen = poll
     if ANY_STATE in seen:
         seen = frozenset({version_tag((await interpolations.get(job_id)).job.version)})
     if wait and until_end:
@@ -155,23 +158,20 @@ async def read(
         view = await interpolations.wait_for_change(job_id, newest_version(seen), wait)
     else:
         view = await interpolations.get(job_id)
-    if wait:
-        response.headers["Preference-Applied"] = _applied(wait)
+    response.headers.update(preference_applied(wait))
     response.headers["ETag"] = version_tag(view.job.version)
     if response.headers["ETag"] in seen:
         return Response(status_code=304, headers=response.headers)
-    return job_view(view, interpolations.link, base_url)
+    return show(view)
 
 
 @router.post(f"{JOB}/cancel", responses=problems(404, 503))
-async def cancel(
-    job_id: JobId, interpolations: InterpolationsService, base_url: BaseUrl
-) -> JobView:
+async def cancel(job_id: JobId, interpolations: InterpolationsService, show: ShowJob) -> JobView:
     """End a queued job at once and a running one within a denoising step.
 
     An ended job is returned as it is.
     """
-    return job_view(await interpolations.cancel(job_id), interpolations.link, base_url)
+    return show(await interpolations.cancel(job_id))
 
 
 @router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
@@ -180,7 +180,3 @@ async def delete(job_id: JobId, interpolations: InterpolationsService, meant: Me
     if meant is not None and ANY_STATE not in meant:
         await interpolations.demand_version(job_id, {version_of(tag) for tag in meant})
     await interpolations.delete(job_id)
-
-
-def _applied(wait: timedelta) -> str:
-    return f"wait={int(wait.total_seconds())}"

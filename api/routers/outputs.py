@@ -7,11 +7,21 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import InterpolationsService
 from api.http.answers import FILE_ANSWERS, with_headers
-from api.http.parameters import ANY_STATE, JOB, IsHead, JobId, RangeHeaders, SeenTags
+from api.http.parameters import (
+    ANY_STATE,
+    JOB,
+    IsHead,
+    JobId,
+    KnownQueryRoute,
+    RangeHeaders,
+    SeenTags,
+)
 from api.http.stored_file import StoredFile
 from core.objects.keys import content_disposition
 
-router = APIRouter(prefix="/v1/interpolations", tags=["interpolations"])
+router = APIRouter(
+    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
+)
 
 
 @router.get(

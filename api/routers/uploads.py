@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends
 from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
 from api.http.answers import problems
 from api.http.bodies import json_body
+from api.http.parameters import KnownQueryRoute
 from api.schemas.jobs import UploadBody, UploadView
 from core.records.view import absolute
 
-router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+router = APIRouter(prefix="/v1/uploads", tags=["uploads"], route_class=KnownQueryRoute)
 
 _BODY_DOC = {
     "requestBody": {

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path
 from api.dependencies import CurrentCaller, CurrentWebhooks, InterpolationsService
 from api.http.answers import problems
 from api.http.bodies import json_body
-from api.http.parameters import JOB, JobId
+from api.http.parameters import JOB, JobId, KnownQueryRoute
 from api.schemas.webhooks import DeliveryList, WebhookTestBody, WebhookTestView
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=KnownQueryRoute)
 
 _BODY_DOC = {
     "requestBody": {
