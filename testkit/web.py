@@ -42,8 +42,10 @@ class WebServer:
 
 
 @asynccontextmanager
-async def web_server(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[WebServer]:
-    """Serve until the block ends; with TLS where a context is given."""
+async def web_server(
+    answer: Answer, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[WebServer]:
+    """Serve until the block ends; with TLS if a context is given, on any port if none is."""
     server = WebServer()
     server_names: list[str | None] = []
     if tls:
@@ -63,7 +65,7 @@ async def web_server(answer: Answer, tls: ssl.SSLContext | None = None) -> Async
                 server.bytes_sent += len(chunk)
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

@@ -26,6 +26,7 @@ from testkit.chaos.proxy import Proxy, Streams
 from testkit.client import Client
 from testkit.monitoring.prometheus import Prometheus, without_patience
 from testkit.servers import S3Server
+from testkit.stacks import without_torch
 from testkit.web import always, http, web_server
 
 BUCKET = "scene"
@@ -166,6 +167,7 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
         through_proxy = {**in_bucket, "s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
         hosts = json.dumps([f"127.0.0.1:{listening.port}"])
         stack = Stack(folder / "state", threads="1", allowed_hosts=hosts, **through_proxy)
+        without_torch(stack)
         opened.push_async_callback(asyncio.to_thread, _end, stack)
         await asyncio.to_thread(stack.start)
         WebhookSecrets((stack.state / "redis.url").read_text()).create("default")

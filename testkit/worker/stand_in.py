@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 TROUBLE = "STAND_IN_TROUBLE"  # variable with the path of the file
@@ -41,6 +41,7 @@ def get_into_trouble() -> None:
 class Pipeline:
     """Called as the real one is."""
 
+    dtype = "torch.float32"
     _execution_device = "cpu"
     components: ClassVar[dict[str, Any]] = {}
 
@@ -61,14 +62,17 @@ class Pipeline:
 
 def load_pipeline(*_: Any, **__: Any) -> SimpleNamespace:
     """What `model.checkpoint.load_pipeline` answers."""
-    import torch
-
-    pipeline = Pipeline()
-    pipeline.dtype = torch.float32
-    return SimpleNamespace(pipeline=pipeline, name="stand-in", trained=False, weights="sha256:0")
+    return SimpleNamespace(pipeline=Pipeline(), name="stand-in", trained=False, weights="sha256:0")
 
 
-if TROUBLE in os.environ:  # in the worker's child; the tests themselves keep the real one
-    _module = ModuleType("model.checkpoint")
-    _module.load_pipeline = load_pipeline
-    sys.modules["model.checkpoint"] = _module
+class NumericalError(ArithmeticError):
+    """Never raised: there are no numbers that could overflow."""
+
+
+if TROUBLE in os.environ:  # in the worker's processes; the tests themselves keep the real modules
+    from testkit.worker import stand_in_torch
+
+    sys.modules["torch"] = stand_in_torch
+    # what bootstrap and the runner import of the model
+    for name in ("model.checkpoint", "model.pipeline_tooncrafter"):
+        sys.modules[name] = sys.modules[__name__]

@@ -2,6 +2,7 @@
 patched.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from scripts.stack import Stack
 from testkit.browser.chromium import CHROMIUM
 from testkit.client import Client
+from testkit.servers import free_port
 from testkit.stacks import end_all_of
 
 
@@ -50,13 +52,34 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """The stack that all tests share which only send jobs."""
+def receiver_port() -> int:
+    """The port at which the shared stack may send webhooks."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def started(receiver_port: int) -> Iterator[tuple[Stack, str]]:
+    """The shared stack, and the id of the first job that it was given."""
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
-        stack = Stack(Path(root) / "state", threads="1")
+        hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
+        stack = Stack(Path(root) / "state", threads="1", allowed_hosts=hosts)
         stack.start()
-        yield stack
+        with httpx.Client(base_url=stack.url, timeout=30) as http:
+            first_job = Client(http).submit(steps=1)
+        yield stack, first_job
         stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(started: tuple[Stack, str]) -> Stack:
+    """The one stack of a test process with a real model; tests that share it only send jobs."""
+    return started[0]
+
+
+@pytest.fixture(scope="session")
+def first_job(started: tuple[Stack, str]) -> str:
+    """The id of the first job of the shared stack's worker."""
+    return started[1]
 
 
 @pytest.fixture

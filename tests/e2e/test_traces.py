@@ -15,7 +15,7 @@ from scripts.stack import Stack
 from testkit.client import Client
 from testkit.otlp import Collector, Span
 from testkit.servers import wait_until
-from testkit.stacks import end_all_of, processes_of
+from testkit.stacks import end_all_of, processes_of, without_torch
 
 STAGES = ["loading", "encoding", "denoising", "decoding", "exporting", "uploading"]
 SENT, QUEUED, RUN = "send interpolations", "queued", "process interpolations"
@@ -33,7 +33,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def traced(collector: Collector) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
-        stack = Stack(Path(root) / "state", threads="1", traces="true")
+        stack = without_torch(Stack(Path(root) / "state", threads="1", traces="true"))
         stack.environment |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",

@@ -3,52 +3,70 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from scripts.stack import UP, Stack, StackFailed
 from testkit.client import Client
-from testkit.stacks import is_gone, processes_of
+from testkit.stacks import end_all_of, is_gone, processes_of, without_torch
 
-MANY_STEPS = 60  # still running when the test looks
-
+MANY_STEPS = 60  # six seconds: still running when the test looks
+LONG_NAME = "a-rather-long-name-for-a-folder"
 
 NewStack = Callable[..., Stack]
 ClientOf = Callable[[Stack], Client]
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Stack]:
+    """The stack that the tests of this file end and start again, in a folder with a long path."""
+    with tempfile.TemporaryDirectory(prefix="tc-") as root:
+        folder = Path(root, *[LONG_NAME] * 4)
+        stack = without_torch(Stack(folder, threads="1", shutdown_grace="0"))
+        stack.start()
+        yield stack
+        end_all_of(stack)
+
+
+@pytest.fixture
+def running(lasting: Stack) -> Stack:
+    """The same stack, started again if a test before has left it broken."""
+    if lasting.process.poll() is not None:
+        end_all_of(lasting)
+        lasting.start()
+    return lasting
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
-    new_stack: NewStack, client_of: ClientOf, number: signal.Signals
+    running: Stack, client_of: ClientOf, number: signal.Signals
 ) -> None:
     """Ctrl-C costs no job: one that is done is still shown, one that was running is run."""
-    stack = new_stack(shutdown_grace="0")
-    stack.start()
-    caller = client_of(stack)
+    caller = client_of(running)
     done = caller.wait(caller.submit())
-    running = caller.submit(steps=MANY_STEPS, width=256, height=256)
-    caller.wait(running, "running")
+    long_job = caller.submit(steps=MANY_STEPS, width=256, height=256)
+    caller.wait(long_job, "running")
 
-    stack.process.send_signal(number)
-    assert stack.process.wait() == 0
-    assert is_gone(stack)
+    running.process.send_signal(number)
+    assert running.process.wait() == 0
+    assert is_gone(running)
 
-    stack.start()
-    caller = client_of(stack)
+    running.start()
+    caller = client_of(running)
     assert caller.job(done["id"])["outputs"][0]["sha256"] == done["outputs"][0]["sha256"]
-    assert caller.wait(running)["status"] == "succeeded"
+    assert caller.wait(long_job)["status"] == "succeeded"
 
 
 def test_two_stacks_run_side_by_side(
-    new_stack: NewStack, client_of: ClientOf, stack: Stack, client: Client
+    running: Stack, client_of: ClientOf, stack: Stack, client: Client
 ) -> None:
     """Each has its own port, Redis and folder, so neither sees the other's jobs."""
-    second = new_stack()
-    second.start()
     job_id = client.submit()
-    assert client_of(second).http.get(f"/v1/interpolations/{job_id}").status_code == 404
-    assert second.url != stack.url
+    assert client_of(running).http.get(f"/v1/interpolations/{job_id}").status_code == 404
+    assert running.url != stack.url
     assert client.wait(job_id)["status"] == "succeeded"
 
 
@@ -70,48 +88,25 @@ def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: 
     assert is_gone(second)
 
 
-def test_killed_supervisord_takes_its_processes_along(
-    new_stack: NewStack, client_of: ClientOf
-) -> None:
-    """No orphan keeps the folder: the next start waits for the last one and goes on with the same
-    jobs.
-    """
-    stack = new_stack()
-    stack.start()
-    caller = client_of(stack)
-    done = caller.wait(caller.submit())
-    stack.process.kill()
-    stack.process.wait()
-
-    stack.start()
-    assert client_of(stack).job(done["id"])["status"] == "succeeded"
-    stack.stop()
-    assert is_gone(stack)
-
-
-def test_dead_process_is_started_again(new_stack: NewStack, client_of: ClientOf) -> None:
-    """The stack mends itself: a killed gateway answers again, with the same jobs."""
-    stack = new_stack()
-    stack.start()
-    caller = client_of(stack)
+def test_dead_process_is_started_again(running: Stack, client_of: ClientOf) -> None:
+    """A killed gateway answers again, with the same jobs."""
+    caller = client_of(running)
     job_id = caller.submit()
     [gateway] = [
-        process for process in processes_of(stack) if process.cmdline()[-2:] == ["-m", "api"]
+        process for process in processes_of(running) if process.cmdline()[-2:] == ["-m", "api"]
     ]
     gateway.kill()
     gateway.wait()
-    stack.wait_until_ready()
+    running.wait_until_ready()
     assert caller.wait(job_id)["status"] == "succeeded"
 
 
 def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(
-    new_stack: NewStack, client_of: ClientOf
+    running: Stack, client_of: ClientOf
 ) -> None:
     """A unix socket's path has at most 107 bytes; a checkout may lie deeper than that."""
-    stack = new_stack("/".join(["a-rather-long-name-for-a-folder"] * 4))
-    stack.start()
-    assert (stack.state / "redis.url").read_text().startswith("redis://:")
-    caller = client_of(stack)
+    assert (running.state / "redis.url").read_text().startswith("redis://:")
+    caller = client_of(running)
     assert caller.wait(caller.submit())["status"] == "succeeded"
 
 
@@ -124,3 +119,16 @@ def test_embedded_redis_is_kept_as_a_database(stack: Stack) -> None:
         text.splitlines()
     )
     assert (stack.state / "redis.url").stat().st_mode & 0o077 == 0
+
+
+def test_killed_supervisord_takes_its_processes_along(running: Stack, client_of: ClientOf) -> None:
+    """No process outlives it: the next start waits for the last one and keeps the jobs."""
+    caller = client_of(running)
+    done = caller.wait(caller.submit())
+    running.process.kill()
+    running.process.wait()
+
+    running.start()
+    assert client_of(running).job(done["id"])["status"] == "succeeded"
+    running.stop()
+    assert is_gone(running)

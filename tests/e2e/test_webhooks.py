@@ -1,8 +1,6 @@
 """A stack tells a receiver of its jobs, with nothing asked in between."""
 
 import asyncio
-import json
-from collections.abc import Callable
 
 from standardwebhooks import Webhook
 
@@ -14,19 +12,17 @@ from testkit.web import always, http, web_server
 
 
 async def test_a_receiver_is_told_from_the_first_step_to_the_video(
-    new_stack: Callable[..., Stack], client_of: Callable[[Stack], Client]
+    stack: Stack, client: Client, receiver_port: int
 ) -> None:
-    async with web_server(always(http())) as receiver:
-        stack = new_stack(allowed_hosts=json.dumps([f"127.0.0.1:{receiver.port}"]))
-        await asyncio.to_thread(stack.start)
+    """Each event is signed, the versions grow, and the last one is the job as it is read."""
+    async with web_server(always(http()), port=receiver_port) as receiver:
         secrets = WebhookSecrets((stack.state / "redis.url").read_text())
         secret = secrets.create("default")
-        caller = client_of(stack)
         webhook = {"url": receiver.url, "events": ["running", "progress", "succeeded"]}
-        job_id = await asyncio.to_thread(caller.submit, webhook=webhook)
-        job = await asyncio.to_thread(caller.wait, job_id)
+        job_id = await asyncio.to_thread(client.submit, webhook=webhook)
+        job = await asyncio.to_thread(client.wait, job_id)
         await asyncio.to_thread(
-            wait_until, lambda: all_told(caller, job_id), "both events are delivered"
+            wait_until, lambda: all_told(client, job_id), "both events are delivered"
         )
         secrets.close()
     told = {}
@@ -37,11 +33,11 @@ async def test_a_receiver_is_told_from_the_first_step_to_the_video(
     assert told["running"]["version"] < told["progress"]["version"] < told["succeeded"]["version"]
     assert told["succeeded"] | {"outputs": []} == job | {"outputs": []}
     (output,) = told["succeeded"]["outputs"]
-    video = await asyncio.to_thread(caller.http.get, output["url"])
+    video = await asyncio.to_thread(client.http.get, output["url"])
     assert len(video.content) == output["bytes"]
 
 
 def all_told(caller: Client, job_id: str) -> bool:
-    """Whether the log has both events that leave a trace, and nothing is to be done for either."""
+    """Whether both events that leave a trace are delivered and nothing is left to do."""
     log = caller.http.get(f"/v1/interpolations/{job_id}/deliveries").json()["data"]
     return [delivery["status"] for delivery in log] == ["delivered", "delivered"]

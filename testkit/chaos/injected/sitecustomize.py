@@ -21,9 +21,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-STAND_IN = Path(__file__).parent / "stand_in_model.py"
-# what bootstrap and runner import of the model
-REPLACED = ("model.checkpoint", "model.pipeline_tooncrafter")
+MODEL = Path(__file__).parent / "stand_in_model.py"
+STAND_INS = {  # what workers import of the model, and what the model computes with
+    "model.checkpoint": MODEL,
+    "model.pipeline_tooncrafter": MODEL,
+    "torch": Path(__file__).parents[2] / "worker" / "stand_in_torch.py",
+}
 
 HELD = "redis.call('HMGET', key_of(id), 'status', 'fence', ...)"  # whoever holds it
 
@@ -45,15 +48,15 @@ BREAKS = {
 
 
 class StandInFinder:
-    """Finds the stand-in where the model would be imported: torch alone takes long enough to
-    load.
-    """
+    """Finds the stand-ins in place of the model and of torch, which take seconds to import."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return importlib.util.spec_from_file_location(name, STAND_IN) if name in REPLACED else None
+        if name not in STAND_INS:
+            return None
+        return importlib.util.spec_from_file_location(name, STAND_INS[name])
 
 
 class BreakingFinder:

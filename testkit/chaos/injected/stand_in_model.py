@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 STEP_SECONDS = float(os.environ.get("CHAOS_STEP_SECONDS", "0.04"))
@@ -47,7 +46,7 @@ def draw(
 class StandInPipeline:
     """Called as `model.pipeline_tooncrafter.ToonCrafterPipeline` is."""
 
-    dtype: torch.dtype = torch.float32
+    dtype: str = "torch.float32"
     # the name under which diffusers' pipelines tell where they compute
     _execution_device: str = "cpu"
     config: dict[str, Any] = field(default_factory=dict)
