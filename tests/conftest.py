@@ -29,8 +29,12 @@ _bucket_numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    """Make the hypothesis profile of `make test-all` known."""
+    """Make the profile of `make test-all` known, and let each process compute in one thread.
+
+    Other tests run beside it, and OpenMP's threads spin while they wait for a core.
+    """
     register_profiles()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -63,6 +63,20 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[tuple[Process, str]]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def lasting_server(
+    _session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of one gateway for all tests of a file, none of which stops it.
+
+    Redis is emptied between the tests, as for any other test.
+    """
+    folder = tmp_path_factory.mktemp("gateway")
+    settings = Settings(_env_file=None, redis_url=_session_redis.url, state_dir=folder / "state")
+    with gateway_process(settings, folder / "gateway.log") as (_, address):
+        yield address
+
+
 @pytest.fixture
 def nothing_left(
     redis_server: RedisServer, stored_keys: Callable[[], set[str]]

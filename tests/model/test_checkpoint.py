@@ -146,7 +146,10 @@ class TestMemory:
     @pytest.mark.skipif(
         not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc"
     )
-    @pytest.mark.parametrize("save", [save_state_dict, save_half_safetensors])
+    @pytest.mark.parametrize(
+        "save",
+        [save_half_safetensors, pytest.param(save_state_dict, marks=pytest.mark.long)],
+    )
     def test_conversion_stays_below_the_largest_part(
         self, save: Callable[[Path, Tensors], None], published: Tensors, tmp_path: Path
     ) -> None:

@@ -4,12 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from scripts.check_goldens import check, read_cases
+from scripts.check_goldens import check, main, read_cases
 from scripts.goldens.registry import Case
 
 FOLDER = Path(__file__).parents[1] / "data" / "goldens"
@@ -34,33 +35,47 @@ class TestScript:
         shutil.copy(FOLDER / goldens["cases"][case]["file"], tmp_path)
         return tmp_path
 
-    def run(self, folder: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, SCRIPT, folder],
+    @pytest.fixture
+    def run(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> Callable[[Path], tuple[int, str]]:
+        """Answers the exit status and the lines, from this process: torch is loaded here."""
+
+        def run(folder: Path) -> tuple[int, str]:
+            monkeypatch.setattr(sys, "argv", ["check_goldens.py", str(folder)])
+            return main(), capsys.readouterr().out
+
+        return run
+
+    def test_agreement_ends_with_0(self, tmp_path: Path) -> None:
+        """As it is typed: a file, from any folder."""
+        ended = subprocess.run(
+            [sys.executable, SCRIPT, self.folder(tmp_path, "ddim_update")],
             capture_output=True,
             text=True,
             check=False,
-            cwd=folder,
+            cwd=tmp_path,
         )
-
-    def test_agreement_ends_with_0(self, tmp_path: Path) -> None:
-        ended = self.run(self.folder(tmp_path, "ddim_update"))
         assert (ended.returncode, "1 of 1 cases" in ended.stdout) == (0, True), ended.stderr
 
-    def test_a_value_out_of_tolerance_ends_with_1(self, tmp_path: Path) -> None:
+    def test_a_value_out_of_tolerance_ends_with_1(
+        self, run: Callable[[Path], tuple[int, str]], tmp_path: Path
+    ) -> None:
         folder = self.folder(tmp_path, "ddim_update")
         stored = load_file(folder / "ddim_update.safetensors")
         next(iter(stored.values())).view(-1)[0] += 0.01
         save_file(stored, folder / "ddim_update.safetensors")
-        ended = self.run(folder)
-        assert (ended.returncode, "FAIL ddim_update" in ended.stdout) == (1, True), ended.stderr
+        status, lines = run(folder)
+        assert (status, "FAIL ddim_update" in lines) == (1, True), lines
 
-    def test_an_unknown_case_fails_and_hides_no_other(self, tmp_path: Path) -> None:
+    def test_an_unknown_case_fails_and_hides_no_other(
+        self, run: Callable[[Path], tuple[int, str]], tmp_path: Path
+    ) -> None:
         folder = self.folder(tmp_path, "ddim_update")
         goldens = json.loads((folder / "goldens.json").read_text())
         goldens["cases"] = {"another": goldens["cases"]["ddim_update"], **goldens["cases"]}
         (folder / "goldens.json").write_text(json.dumps(goldens))
-        ended = self.run(folder)
-        assert ended.returncode == 1
-        assert "case another: unknown" in ended.stdout
-        assert "ok   ddim_update" in ended.stdout
+        status, lines = run(folder)
+        assert status == 1
+        assert "case another: unknown" in lines
+        assert "ok   ddim_update" in lines

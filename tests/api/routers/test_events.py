@@ -21,7 +21,7 @@ from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway_process
 from testkit.api.jobs import claimed, ended, queued
 from testkit.jobs import MODEL, stored_output
-from testkit.servers import Process, RedisServer, wait_until
+from testkit.servers import RedisServer, wait_until
 
 PATIENCE_SECONDS = 20.0  # only ends a wait that would never end
 
@@ -42,9 +42,9 @@ def progress(step: int) -> Progress:
 
 
 @pytest.fixture
-async def remote(server: tuple[Process, str]) -> AsyncIterator[AsyncClient]:
+async def remote(lasting_server: str, redis_server: RedisServer) -> AsyncIterator[AsyncClient]:
     """A client of a gateway in a process of its own."""
-    async with AsyncClient(base_url=server[1], timeout=PATIENCE_SECONDS) as client:
+    async with AsyncClient(base_url=lasting_server, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
