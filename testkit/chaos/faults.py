@@ -1,28 +1,21 @@
 """How each fault is done to a running stack, and when it is over."""
 
-import asyncio
 import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from celery import Celery
 from redis.exceptions import RedisError
 
-from core.store import keys
-from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_options
-from testkit.chaos.processes import Service
+from testkit.chaos.messages import Messages
 from testkit.chaos.recovery import Recoveries
 from testkit.chaos.schedule import Fault, Kind
-from testkit.chaos.stack import STOP_LIMIT_SECONDS, Stack
+from testkit.chaos.service.processes import Service
+from testkit.chaos.service.stack import STOP_LIMIT_SECONDS, Stack
+from testkit.chaos.targets import Hit, Targets
 
-MESSAGES = 5  # that come twice, come again or get lost in one fault
-# so long a worker is waited for that holds a job, so that its death costs one
-BUSY_LIMIT_SECONDS = 8.0
 # on the way of each chunk: a gateway's calls take most of the time that it grants
 SLOW_REDIS_SECONDS = 0.15
 SLOW_STORAGE_SECONDS = 0.5
@@ -47,25 +40,13 @@ FAILING = _http(b"500 Internal Server Error", b"InternalError")
 FULL = _http(b"507 Insufficient Storage", b"InsufficientStorage")
 
 
-@dataclass
-class Hit:
-    """On whom a fault was, and what ends it."""
-
-    whom: str
-    heal: Callable[[], Awaitable[None]]
-
-
 class Injector:
     """Does faults to a stack."""
 
     def __init__(self, stack: Stack, recoveries: Recoveries) -> None:
         self._stack, self._recoveries = stack, recoveries
-        self._old_message = ""
-        url = broker_url(f"unix://{stack.redis.connection_pool.connection_kwargs['path']}")
-        self._celery = Celery("chaos", broker=url, set_as_current=False)
-        self._celery.conf.update(
-            broker_transport_options=transport_options(), task_ignore_result=True
-        )
+        self._targets = Targets(stack)
+        self._messages = Messages(stack.redis)
 
     async def inflict(self, fault: Fault) -> Hit:
         """Begin a fault; what is answered ends it."""
@@ -87,16 +68,16 @@ class Injector:
             Kind.CLOCK: self._move_clock,
             Kind.UPGRADE: self._upgrade,
             Kind.TERMINATE_WORKER: self._terminate_worker,
-            Kind.DUPLICATE: self._duplicate,
-            Kind.REPLAY: self._replay,
-            Kind.LOST_MESSAGE: self._lose_messages,
+            Kind.DUPLICATE: self._messages.duplicate,
+            Kind.REPLAY: self._messages.replay,
+            Kind.LOST_MESSAGE: self._messages.lose,
         }
         return await does.get(fault.kind, self._harm_network)(fault)
 
     # processes
 
     async def _kill_worker(self, fault: Fault) -> Hit:
-        worker, job = await self._busy_worker(fault)
+        worker, job = await self._targets.busy_worker(fault)
         starts = worker.starts
         if fault.kind is Kind.KILL_WORKER:
             whom = f"{worker.name} (pid {worker.pid})"
@@ -111,7 +92,7 @@ class Injector:
 
         async def is_back() -> None:
             if fault.kind is Kind.KILL_WORKER:
-                await self._started_again(worker, starts)
+                await self._targets.started_again(worker, starts)
                 await self._stack.until(
                     lambda: self._stack.worker_is_ready(worker), f"{worker.name} is back"
                 )
@@ -128,7 +109,7 @@ class Injector:
         return self._kill(await self._stack.leader())
 
     async def _kill_gateway(self, fault: Fault) -> Hit:
-        gateway = self._gateway(fault)
+        gateway = self._targets.gateway(fault)
         return self._kill(gateway, lambda: self._stack.gateway_is_ready(gateway))
 
     async def _kill_redis(self, fault: Fault) -> Hit:
@@ -139,14 +120,14 @@ class Injector:
         service.send(signal.SIGKILL)
 
         async def wait() -> None:
-            await self._started_again(service, starts)
+            await self._targets.started_again(service, starts)
             if is_back:
                 await self._stack.until(is_back, f"{service.name} is back")
 
         return Hit(f"{service.name} (pid {service.pid})", wait)
 
     async def _terminate_worker(self, fault: Fault) -> Hit:
-        worker, _ = await self._busy_worker(fault)
+        worker, _ = await self._targets.busy_worker(fault)
 
         async def is_back() -> None:
             await worker.restart(STOP_LIMIT_SECONDS)
@@ -174,7 +155,7 @@ class Injector:
         return Hit("all, one after the other", one_after_the_other)
 
     async def _stop_worker(self, fault: Fault) -> Hit:
-        worker, _ = await self._busy_worker(fault)
+        worker, _ = await self._targets.busy_worker(fault)
         everyone = [worker.pid, *(child.pid for child in worker.children())]
         frozen = {
             Kind.STOP_WORKER: everyone,
@@ -188,7 +169,7 @@ class Injector:
         return self._freeze(leader.name, [leader.pid])
 
     async def _stop_gateway(self, fault: Fault) -> Hit:
-        gateway = self._gateway(fault)
+        gateway = self._targets.gateway(fault)
         return self._freeze(gateway.name, [gateway.pid])
 
     async def _stop_redis(self, fault: Fault) -> Hit:
@@ -213,9 +194,12 @@ class Injector:
         leader = (await self._stack.leader()).name if fault.kind is Kind.PART_DISPATCHER else ""
         everywhere = list(proxies)
         names, harm = {
-            Kind.PART_WORKER: ([self._worker(fault).name], lambda proxy: proxy.half_open()),
+            Kind.PART_WORKER: ([self._targets.worker(fault).name], lambda proxy: proxy.half_open()),
             Kind.PART_DISPATCHER: ([leader], lambda proxy: proxy.half_open()),
-            Kind.PART_GATEWAY: ([self._gateway(fault).name], lambda proxy: proxy.half_open()),
+            Kind.PART_GATEWAY: (
+                [self._targets.gateway(fault).name],
+                lambda proxy: proxy.half_open(),
+            ),
             Kind.PART_ALL: (everywhere, lambda proxy: proxy.half_open()),
             Kind.SLOW_REDIS: (everywhere, lambda proxy: proxy.slow(SLOW_REDIS_SECONDS)),
             Kind.CUT_REDIS: (everywhere, lambda proxy: proxy.cut()),
@@ -265,7 +249,7 @@ class Injector:
         return Hit("redis", make_room)
 
     async def _move_clock(self, fault: Fault) -> Hit:
-        worker = self._worker(fault)
+        worker = self._targets.worker(fault)
         jump = CLOCK_JUMPS[fault.number % len(CLOCK_JUMPS)]
         self._stack.set_clock(worker, jump)
 
@@ -274,70 +258,6 @@ class Injector:
 
         return Hit(f"{worker.name} by {timedelta(seconds=jump)}", set_right)
 
-    # messages
-
-    async def _duplicate(self, fault: Fault) -> Hit:
-        for _ in range(MESSAGES):
-            await asyncio.to_thread(self._celery.send_task, GENERATE_TASK, queue=QUEUE)
-        return Hit("the queue", _nothing)
-
-    async def _replay(self, fault: Fault) -> Hit:
-        """The same message, id and all, as a broker does that forgot that it was handled."""
-        message = self._old_message or await self._pop(timedelta(seconds=BUSY_LIMIT_SECONDS))
-        self._old_message = message or self._old_message
-        if message:
-            await self._stack.redis.lpush(keys.PREFIX + QUEUE, *[message] * MESSAGES)
-        return Hit("the queue" if message else "nobody: no message came by", _nothing)
-
-    async def _lose_messages(self, fault: Fault) -> Hit:
-        """What a worker does that dies between BRPOP and noting the message."""
-        lost = 0
-        deadline = asyncio.get_running_loop().time() + fault.seconds
-        while lost < MESSAGES and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            self._old_message = await self._pop(timedelta(seconds=left)) or self._old_message
-            lost += bool(self._old_message)
-        return Hit(f"{lost} messages", _nothing)
-
-    async def _pop(self, patience: timedelta) -> str:
-        with suppress(RedisError, OSError):
-            popped: Any = await self._stack.redis.brpop(
-                [keys.PREFIX + QUEUE], timeout=patience.total_seconds()
-            )
-            return str(popped[1]) if popped else ""
-        return ""
-
-    # whom
-
-    async def _busy_worker(self, fault: Fault) -> tuple[Service, tuple[str, int] | None]:
-        """A worker with a job at hand, if one is found; the first look is at the fault's own
-        target.
-        """
-        deadline = asyncio.get_running_loop().time() + BUSY_LIMIT_SECONDS
-        workers = [self._worker(fault, further) for further in range(len(self._stack.workers))]
-        while asyncio.get_running_loop().time() < deadline:
-            for worker in workers:
-                with suppress(RedisError, OSError):
-                    if (
-                        worker.runs
-                        and worker.pool_child()
-                        and (job := await self._stack.job_of(worker))
-                    ):
-                        return worker, job
-            await asyncio.sleep(0.05)
-        return workers[0], None
-
-    def _worker(self, fault: Fault, further: int = 0) -> Service:
-        return self._stack.workers[(fault.target + further) % len(self._stack.workers)]
-
-    def _gateway(self, fault: Fault) -> Service:
-        return self._stack.gateways[fault.target % len(self._stack.gateways)]
-
-    async def _started_again(self, service: Service, starts: int) -> None:
-        async def has_started() -> bool:
-            return service.starts > starts and service.runs
-
-        await self._stack.until(has_started, f"{service.name} starts again")
-
 
 def _signal(pids: list[int | None], number: signal.Signals) -> None:
     """To each that still lives."""
@@ -345,7 +265,3 @@ def _signal(pids: list[int | None], number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             if pid:
                 os.kill(pid, number)
-
-
-async def _nothing() -> None:
-    """The fault was over at once."""

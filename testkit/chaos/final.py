@@ -12,7 +12,7 @@ from core.records.job import Job
 from core.store import keys
 from core.store.encoding import parse_job
 from testkit.chaos.checker import Final, wanted_objects
-from testkit.chaos.stack import BUCKET, Stack
+from testkit.chaos.service.stack import BUCKET, Stack
 
 EMPTY_AT_REST = (*keys.READY_KEYS, keys.LEASES, keys.TRASH)
 REST_LIMIT_SECONDS = 60.0  # beyond the age at which orphans are deleted

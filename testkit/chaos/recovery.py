@@ -11,7 +11,7 @@ from core.records.job import JobState
 from core.store import keys
 from testkit.chaos.history import History, What
 from testkit.chaos.schedule import Fault
-from testkit.chaos.stack import Stack
+from testkit.chaos.service.stack import Stack
 
 LOOK_SECONDS = 0.02
 LIMIT_SECONDS = 60.0

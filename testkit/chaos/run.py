@@ -13,7 +13,7 @@ from testkit.chaos.history import History, What
 from testkit.chaos.load import Load
 from testkit.chaos.recovery import Recoveries
 from testkit.chaos.schedule import Fault, Kind, draw_faults
-from testkit.chaos.stack import Stack
+from testkit.chaos.service.stack import Stack
 from testkit.chaos.stories import draw_stories
 
 SECONDS_OF_A_FAULT = 12.0  # from one to the next, on average

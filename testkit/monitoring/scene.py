@@ -22,7 +22,7 @@ from core.objects.bucket import make_bucket
 from core.settings import Settings
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from scripts.stack import Stack
-from testkit.chaos.proxy import Proxy, Streams
+from testkit.chaos.service.proxy import Proxy, Streams
 from testkit.client import Client
 from testkit.monitoring.prometheus import Prometheus, without_patience
 from testkit.servers import S3Server

@@ -37,12 +37,10 @@ TENANTS = {
 
 
 class JobStoreMachine(RuleBasedStateMachine):
-    """Clients of three tenants, workers and a dispatcher take turns; a worker may hold a claim
-    after it lost it.
-    """
+    """Lets clients of three tenants, workers and a dispatcher take turns in any order."""
 
     server: RedisServer
-    claims: Bundle[Claim] = Bundle("claims")
+    claims: Bundle[Claim] = Bundle("claims")  # a worker may use one after it lost it
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +89,6 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        """By its caller, in any state."""
         if not self.jobs:
             return
         before = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
@@ -106,7 +103,6 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        """By its caller, in any state."""
         if not self.jobs:
             return
         job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
@@ -131,7 +127,11 @@ class JobStoreMachine(RuleBasedStateMachine):
             for job in self.jobs.values()
             if job.status is JobState.QUEUED and self._may_start(job.tenant)
         ]
-        waiting = [job for job in waiting if largest is None or canvas_pixels(job) <= largest]
+        waiting = [
+            job
+            for job in waiting
+            if largest is None or job.request.width * job.request.height <= largest
+        ]
         assert (self.store.count_ready(largest) > 0) == bool(waiting)
         held = self.store.claim(worker, largest)
         assert (held is None) == (not waiting)
@@ -270,7 +270,7 @@ class JobStoreMachine(RuleBasedStateMachine):
             tenant, lane = job.tenant, keys.READY + job.request.priority
             places = {JobState.RUNNING: [keys.LEASES]}.get(job.status, [keys.EXPIRY])
             if job.status is JobState.QUEUED:
-                demand = f"{tenant}:{SCHEMA_VERSION}:{canvas_pixels(job)}"
+                demand = f"{tenant}:{SCHEMA_VERSION}:{job.request.width * job.request.height}"
                 places = [lane, f"{lane}:{tenant}", f"{lane}:{demand}"]
                 demanded[keys.DEMANDED + job.request.priority].add(demand)
                 waiting[keys.WAITING + job.request.priority].add(tenant)
@@ -290,17 +290,10 @@ class JobStoreMachine(RuleBasedStateMachine):
             own = [job for job in self.jobs.values() if job.tenant == tenant]
             assert {view.job.id: view.job for view in page} == {job.id: job for job in own}
             limits = TENANTS[tenant]
-            assert (
-                not limits
-                or limits.max_running is None
-                or self._running(tenant) <= limits.max_running
-            )
-            # how many are served before it: no less than of its own, no more than wait at all
+            most = limits.max_running if limits else None
+            assert most is None or self._running(tenant) <= most
+            # no fewer are served before it than of its own, no more than wait at all
             places = [view.queue_position for view in page if view.queue_position is not None]
             assert len(places) == len(self._jobs(tenant, JobState.QUEUED))
-            everybody = sum(job.status is JobState.QUEUED for job in self.jobs.values())
-            assert all(rank <= place < everybody for rank, place in enumerate(sorted(places)))
-
-
-def canvas_pixels(job: Job) -> int:
-    return job.request.width * job.request.height
+            all_queued = sum(job.status is JobState.QUEUED for job in self.jobs.values())
+            assert all(rank <= place < all_queued for rank, place in enumerate(sorted(places)))

@@ -11,8 +11,8 @@ import yaml
 from api.errors import all_errors
 from api.schemas.jobs import InterpolationBody
 from core.errors import JobFailed
-from testkit.named_tests import find, is_test
 from testkit.servers import ROOT
+from testkit.suite.named_tests import find, is_test
 
 PAGE = (ROOT / "docs" / "contract.md").read_text()
 HEADINGS = ["what", "promise", "test"]

@@ -95,6 +95,15 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in listed.splitlines()} == targets
 
 
+def test_check_looks_at_sizes_and_at_known_vulnerabilities() -> None:
+    """`make check` runs the linters, the limits of files and folders, and pip-audit."""
+    shown = subprocess.run(
+        ["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for tool in ("ruff check", "mypy", "lint-imports", "test_limits.py", "pip-audit"):
+        assert tool in shown
+
+
 @pytest.fixture
 def ci(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
     """Runs `.ci/run` with a `make` that only notes its targets; answers status and targets."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from testkit.named_tests import TESTS, find, is_test
+from testkit.suite.named_tests import TESTS, find, is_test
 
 DOCUMENT = TESTS.parent / "docs" / "security.md"
 HEADINGS = ["asset", "attacker and way in", "guard", "test"]

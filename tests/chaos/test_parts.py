@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from testkit.chaos.injected.sitecustomize import BREAKS
-from testkit.chaos.proxy import Proxy
 from testkit.chaos.schedule import Kind, draw_faults
+from testkit.chaos.service.proxy import Proxy
 from testkit.chaos.stories import draw_stories
 
 LIMIT_SECONDS = 10.0  # only ends a wait that would never end

@@ -21,8 +21,8 @@ from core.telemetry.logging import configure_logging
 from testkit.api.caller import Caller
 from testkit.api.gateway import running_app
 from testkit.api.life import Life
-from testkit.examples import examples
 from testkit.servers import RedisServer
+from testkit.suite.examples import examples
 
 
 @pytest.fixture

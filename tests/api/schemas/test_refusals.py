@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from core.settings import Settings
 from testkit.api.calls import URL, body, data_uri, files, problems
 from testkit.api.gateway import gateway
-from testkit.examples import examples
 from testkit.jobs import png
+from testkit.suite.examples import examples
 
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
 

