@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from api.schemas.validation import problems_of_parameters
 from core import errors
 from core.errors import ServiceError
-from core.store.tenants.rates import WINDOW_SECONDS
 
 STATUS: dict[type[ServiceError], int] = {
     errors.MalformedBody: 400,
@@ -68,14 +67,6 @@ def status_of(kind: type[ServiceError]) -> int:
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
-def rate_headers(policy: str, limit: int, left: int, seconds: int) -> dict[str, str]:
-    """Tell what is left of a rate limit (draft-ietf-httpapi-ratelimit-headers-10)."""
-    return {
-        "RateLimit-Policy": f'"{policy}";q={limit};w={WINDOW_SECONDS}',
-        "RateLimit": f'"{policy}";r={max(0, left)};t={seconds}',
-    }
-
-
 def problem_response(error: ServiceError, request_id: str) -> Response:
     """Return an error as a problem document with its status and headers."""
     status = status_of(type(error))
@@ -97,10 +88,7 @@ def _headers(error: ServiceError) -> dict[str, str]:
     waits = [RETRY_AFTER_SECONDS[kind] for kind in kinds if kind in RETRY_AFTER_SECONDS]
     headers = {"Retry-After": str(waits[0])} if waits else {}
     if isinstance(error, errors.RateLimited):
-        seconds = math.ceil(error.retry_after_seconds)
-        headers["Retry-After"] = str(seconds)
-        if error.policy:
-            headers |= rate_headers(error.policy, error.limit, 0, seconds)
+        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.length}"
     if isinstance(error, errors.Unauthorized):

@@ -11,12 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.errors import METHODS, install_error_handlers
 from api.http.answers import HEADERS
-from api.middleware.authentication import Authentication
+from api.middleware.authentication import Authentication, RateLimits
 from api.middleware.body_limits import BodyLimits
 from api.middleware.head import Head
 from api.middleware.hosts import Hosts
 from api.middleware.key_cache import KeyCache
-from api.middleware.rate_limits import RateLimits
 from api.middleware.request_log import RequestLog
 from api.middleware.tracing import Tracing
 from api.openapi import describe

@@ -251,21 +251,9 @@ class RateLimited(ServiceError):
     code = "rate_limited"
     title = "Too many calls"
 
-    def __init__(
-        self, detail: str, retry_after_seconds: float = 60, *, policy: str = "", limit: int = 0
-    ) -> None:
-        """Describe the limit.
-
-        Args:
-            detail: for people.
-            retry_after_seconds: then a call may succeed.
-            policy: name of the exhausted limit of calls per minute; empty for other limits.
-            limit: calls per minute that `policy` allows.
-        """
+    def __init__(self, detail: str, retry_after_seconds: float = 60) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
-        self.policy = policy
-        self.limit = limit
 
 
 class QueueFull(ServiceError):
