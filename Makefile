@@ -32,7 +32,7 @@ check: setup  ## lint, formatting, types, who may import whom, sizes, and known 
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py
+	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py tests/core/store/test_scripts.py
 	@$(MAKE) --no-print-directory audit
 
 format: setup  ## put the code into ruff's format

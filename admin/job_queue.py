@@ -3,7 +3,7 @@
 from typing import Any
 
 from admin.command import AdminError, Options, Result, add_command
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
 
 
 def add_commands(commands: Any) -> None:
@@ -15,17 +15,17 @@ def add_commands(commands: Any) -> None:
 
 
 def _pause(redis_url: str, _: Options) -> Result:
-    JobStore(redis_url).pause_queue()
+    OperatorStore(redis_url).pause_queue()
     return {"queue": "paused"}
 
 
 def _unpause(redis_url: str, _: Options) -> Result:
-    JobStore(redis_url).resume_queue()
+    OperatorStore(redis_url).resume_queue()
     return {"queue": "open"}
 
 
 def _purge(redis_url: str, options: Options) -> Result:
-    store = JobStore(redis_url)
+    store = OperatorStore(redis_url)
     if not options.yes:
         raise AdminError(
             f"purge cancels all {store.count_waiting()} waiting jobs for good; confirm with --yes"

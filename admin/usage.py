@@ -4,7 +4,7 @@ from contextlib import closing
 from typing import Any
 
 from admin.command import Options, Result, add_command, add_tenant
-from core.store.lua.common import USAGE_DAYS
+from core.store.constants import USAGE_LIFE
 from core.store.tenants.usage import UsageStore
 
 
@@ -15,9 +15,9 @@ def add_commands(commands: Any) -> None:
     usage.add_argument(
         "--days",
         type=int,
-        choices=range(1, USAGE_DAYS + 1),
+        choices=range(1, USAGE_LIFE.days + 1),
         default=30,
-        metavar=f"1-{USAGE_DAYS}",
+        metavar=f"1-{USAGE_LIFE.days}",
         help="how many days back; default: 30",
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from admin.command import AdminError, Options, Result, add_command, result_as_text
 from core.records.worker import WorkerRecord
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
 
 
 def add_commands(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _status(redis_url: str, _: Options) -> Result:
-    store = JobStore(redis_url)
+    store = OperatorStore(redis_url)
     workers, waiting = store.workers(), store.count_waiting()
     startable = max(
         (store.count_ready(worker.max_canvas_pixels, worker.schema) for worker in workers),
@@ -36,7 +36,7 @@ def _status(redis_url: str, _: Options) -> Result:
 
 
 def _drain(redis_url: str, options: Options) -> Result:
-    store = JobStore(redis_url)
+    store = OperatorStore(redis_url)
     names = _chosen(store, options, "drain")
     for name in names:
         store.drain(name)
@@ -44,11 +44,11 @@ def _drain(redis_url: str, options: Options) -> Result:
 
 
 def _resume(redis_url: str, options: Options) -> Result:
-    store = JobStore(redis_url)
+    store = OperatorStore(redis_url)
     return {"resumed": [name for name in _chosen(store, options, "resume") if store.resume(name)]}
 
 
-def _chosen(store: JobStore, options: Options, command: str) -> list[str]:
+def _chosen(store: OperatorStore, options: Options, command: str) -> list[str]:
     live = [worker.name for worker in store.workers()]
     if bool(options.names) == options.all:
         raise AdminError(f"{command} wants the names of workers, or --all")

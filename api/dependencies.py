@@ -19,7 +19,7 @@ from core.objects.local import LocalStorage
 from core.records.job import QueuedView
 from core.records.view import JobView, job_view
 from core.settings import Settings
-from core.store.deployment import AsyncDeployment
+from core.store.deployment import DeploymentReader
 
 
 async def _settings(request: Request) -> Settings:
@@ -36,23 +36,18 @@ CurrentSettings = Annotated[Settings, Depends(_settings)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 
 
-async def _whole_service(request: Request) -> Interpolations:
+async def _interpolations(request: Request) -> Interpolations:
     service: Interpolations = request.state.interpolations
     return service
 
 
-async def _interpolations(request: Request) -> Interpolations:
-    service: Interpolations = request.state.interpolations
-    return service.of(request.state.caller)
-
-
 async def _submissions(request: Request) -> Submissions:
     submissions: Submissions = request.state.submissions
-    return submissions.of(request.state.caller)
+    return submissions
 
 
-async def _deployment(request: Request) -> AsyncDeployment:
-    deployment: AsyncDeployment = request.state.deployment
+async def _deployment(request: Request) -> DeploymentReader:
+    deployment: DeploymentReader = request.state.deployment
     return deployment
 
 
@@ -96,10 +91,9 @@ async def _public_root(request: Request) -> str:
     return str(request.state.settings.public_url or "").rstrip("/")
 
 
-WholeService = Annotated[Interpolations, Depends(_whole_service)]  # for calls without caller
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
 CurrentSubmissions = Annotated[Submissions, Depends(_submissions)]
-CurrentDeployment = Annotated[AsyncDeployment, Depends(_deployment)]
+CurrentDeployment = Annotated[DeploymentReader, Depends(_deployment)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]

@@ -32,11 +32,12 @@ from core.objects.s3 import HURRIED
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
 from core.store.changes import ChangeFeed
-from core.store.deployment import AsyncDeployment
-from core.store.roles.gateway import AsyncJobStore
-from core.store.tenants.api_keys import AsyncApiKeys
-from core.store.tenants.rates import AsyncRates
-from core.store.uploads import AsyncUploadStore
+from core.store.client import AsyncRedis
+from core.store.deployment import DeploymentReader
+from core.store.roles.gateway import GatewayStore
+from core.store.tenants.api_keys import ApiKeyLookup
+from core.store.tenants.rates import RateCounters
+from core.store.uploads import UploadStore
 from core.store.webhooks import WebhookStore
 
 # FastAPI's own spans name whole URLs, and with them signed links; those of `Tracing` do not
@@ -59,7 +60,7 @@ class State(TypedDict):
     webhooks: Webhooks
     uploads: Uploads
     storage: ObjectStorage
-    deployment: AsyncDeployment
+    deployment: DeploymentReader
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -126,23 +127,24 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
         return resource
 
     redis_url = settings.find_redis()
-    store = opened(AsyncJobStore(redis_url, max_queued=settings.max_queued))
+    redis = opened(AsyncRedis(redis_url))
+    store = GatewayStore(redis, max_queued=settings.max_queued)
     storage, inspector = open_storage(settings, HURRIED), opened(ImageInspector(settings))
-    uploads = Uploads(opened(AsyncUploadStore(redis_url)), storage, inspector, settings)
+    uploads = Uploads(UploadStore(redis), storage, inspector, settings)
     remote_images = RemoteImages(opened(open_outbound(settings)), settings)
     inputs = Inputs(uploads, remote_images, storage, inspector)
-    webhooks = Webhooks(opened(WebhookStore(redis_url)), opened(open_webhook_outbound(settings)))
+    webhooks = Webhooks(WebhookStore(redis), opened(open_webhook_outbound(settings)))
     feed = opened(ChangeFeed(redis_url))
     feed.start()
     app.state.watch = watch = JobWatch(store, feed)  # `api.__main__` closes it at a signal
     return {
         "settings": settings,
-        "key_cache": KeyCache(settings, opened(AsyncApiKeys(redis_url))),
-        "rate_limits": RateLimits(opened(AsyncRates(redis_url))),
+        "key_cache": KeyCache(settings, ApiKeyLookup(redis)),
+        "rate_limits": RateLimits(RateCounters(redis)),
         "submissions": Submissions(store, storage, inputs, webhooks, settings),
         "interpolations": Interpolations(store, storage, watch, settings),
         "webhooks": webhooks,
         "uploads": uploads,
         "storage": storage,
-        "deployment": opened(AsyncDeployment(redis_url)),
+        "deployment": DeploymentReader(redis),
     }

@@ -19,13 +19,13 @@ from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import Job, JobState
 from core.records.request import Keyframe, StoredImage
-from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import WorkerState
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import generation_request, png
 from testkit.servers import Process, RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 
 INJECTED = Path(__file__).resolve().parent.parent / "testkit" / "chaos" / "injected"
 START_SECONDS = 300.0
@@ -59,10 +59,12 @@ class Deployment:
                 processes.enter_context(self._process(f"worker-{number}", "-m", "worker"))
                 for number in range(self._workers)
             ]
-            self.store = JobStore(self.server.url)
+            self.store = WorkerStore(self.server.url)
+            operator = OperatorStore(self.server.url)
+            processes.callback(operator.close)
             idle = WorkerState.IDLE
             wait_until(
-                lambda: [worker.state for worker in self.store.workers()] == [idle] * self._workers,
+                lambda: [worker.state for worker in operator.workers()] == [idle] * self._workers,
                 "all workers are idle",
                 START_SECONDS,
             )
@@ -91,7 +93,7 @@ class Load:
 
     def __init__(self, deployment: Deployment, steps: int) -> None:
         self._store = deployment.store
-        self._async = AsyncJobStore(deployment.server.url).of(DEFAULT_TENANT)
+        self._async = TenantJobs(deployment.server.url)
         self._storage = open_storage(deployment.settings)
         self._steps = steps
         self._picture = png(SIDE, SIDE)

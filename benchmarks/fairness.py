@@ -16,17 +16,17 @@ from benchmarks.figures import Figure, table
 from core.records.ids import new_job_id
 from core.records.job import Job, Timing
 from core.records.tenant import DEFAULT_TENANT
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 JOB_SECONDS = 0.02  # long beside a claim, short enough for a thousand
 FLOODER, OTHER = "flooder", "other"
 CLAIMS = 200
 
 
-async def submit(store: AsyncJobStore) -> str:
+async def submit(store: TenantJobs) -> str:
     """Submit a job of this store's tenant, and return its id."""
     job_id = new_job_id()
     await store.submit(
@@ -35,7 +35,7 @@ async def submit(store: AsyncJobStore) -> str:
     return job_id
 
 
-def read(store: JobStore, job_id: str) -> Job:
+def read(store: WorkerStore, job_id: str) -> Job:
     """Read a job that was submitted here.
 
     Raises:
@@ -49,7 +49,7 @@ def read(store: JobStore, job_id: str) -> Job:
 
 def work(url: str, jobs: int) -> None:
     """Run this many jobs as a worker does, all of the same length."""
-    store = JobStore(url)
+    store = WorkerStore(url)
     while jobs:
         held = store.claim("worker-1")
         if held is None:
@@ -68,8 +68,8 @@ async def flood(
     Returns how long the other's jobs waited, in lengths of a job.
     """
     server.client.flushall()
-    connection, store = AsyncJobStore(server.url), JobStore(server.url)
-    flooder, other = (connection.of(tenant) for tenant in tenants)
+    connection, store = TenantJobs(server.url), WorkerStore(server.url)
+    flooder, other = (connection.of_tenant(tenant) for tenant in tenants)
     worker = threading.Thread(target=work, args=(server.url, jobs + others))
     await asyncio.gather(*(submit(flooder) for _ in range(jobs)))
     worker.start()
@@ -86,11 +86,11 @@ async def flood(
 async def claim_cost(server: RedisServer, tenants: int) -> float:
     """Return the median milliseconds of a claim while this many tenants wait."""
     server.client.flushall()
-    connection, store = AsyncJobStore(server.url), JobStore(server.url)
+    connection, store = TenantJobs(server.url), WorkerStore(server.url)
     for number in range(max(tenants, CLAIMS)):
-        await submit(connection.of(f"tenant-{number % tenants}"))
+        await submit(connection.of_tenant(f"tenant-{number % tenants}"))
     for number in range(tenants):
-        await submit(connection.of(f"tenant-{number}"))
+        await submit(connection.of_tenant(f"tenant-{number}"))
     await connection.close()
     times = []
     for _ in range(CLAIMS):

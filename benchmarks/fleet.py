@@ -26,9 +26,9 @@ from benchmarks.redis_load import RedisLoad
 from benchmarks.servers import gateway_server
 from core.records.ids import new_job_id
 from core.store.keys import LEASES, WORKERS
-from core.store.roles.gateway import AsyncJobStore
 from testkit.jobs import generation_request
 from testkit.servers import ROOT, Process, RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 from worker.watch.heartbeat import INTERVAL_SECONDS
 
 PROCESSES = 4  # that share the simulated workers; the GIL would slow down a single one
@@ -137,8 +137,8 @@ class Callers:
     """Submit jobs of several tenants in turn, without HTTP."""
 
     def __init__(self, url: str, tenants: int) -> None:
-        self._connection = AsyncJobStore(url)
-        self._stores = [self._connection.of(f"tenant-{number}") for number in range(tenants)]
+        self._connection = TenantJobs(url)
+        self._stores = [self._connection.of_tenant(f"tenant-{number}") for number in range(tenants)]
         self._next = 0
 
     async def submit(self, steps: int) -> None:

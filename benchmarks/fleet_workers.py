@@ -23,7 +23,7 @@ from kombu import Connection, Consumer, Queue
 
 from core.records.job import Stage
 from core.store.broker import QUEUE, broker_url, transport_options
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
 from worker.jobs.progress import JobProgress
 from worker.jobs.trace import AttemptTrace
@@ -64,7 +64,7 @@ class SimulatedWorker(threading.Thread):
             os._exit(1)
 
     def _work(self) -> None:
-        self._store = JobStore(self._url)
+        self._store = WorkerStore(self._url)
         self._heartbeat = Heartbeat(
             self._store, self.name, "cpu", {"host": "fleet", "max_canvas_pixels": ""}
         )

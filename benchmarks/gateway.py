@@ -24,11 +24,11 @@ from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request,
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
 from core.records.ids import new_job_id
 from core.records.job import Progress, Stage
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SUBMIT_GOAL, POLL_GOAL = 0.30, 0.50  # the bare endpoint's CPU time divided by ours
@@ -195,8 +195,8 @@ async def _poll_delays(redis_url: str, port: int, changes: int) -> list[float]:
     return delays
 
 
-async def _running_job(redis_url: str) -> tuple[JobStore, Claim]:
-    jobs, store = AsyncJobStore(redis_url), JobStore(redis_url)
+async def _running_job(redis_url: str) -> tuple[WorkerStore, Claim]:
+    jobs, store = TenantJobs(redis_url), WorkerStore(redis_url)
     while store.claim("benchmark"):  # jobs that an earlier measurement left
         pass
     await jobs.submit(

@@ -11,7 +11,7 @@ from core.environment import read_settings
 from core.objects.storage import open_storage
 from core.store.check import check_redis_in_background
 from core.store.queue_metrics import QueueMetrics
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.metrics import dispatcher_registry
 from core.telemetry.server import serve_metrics
@@ -44,7 +44,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     redis_url = settings.find_redis()
     check_redis_in_background(redis_url)
-    store, storage = UpkeepStore(redis_url), open_storage(settings)
+    store, storage = DispatcherStore(redis_url), open_storage(settings)
     audit = Audit(store, storage, settings.orphan_age)
     registry = dispatcher_registry()
     registry.register(QueueMetrics(redis_url, settings.max_queued))

@@ -13,7 +13,7 @@ import structlog
 from core.objects.keys import JOBS_PREFIX, UPLOADS_PREFIX, StoredObject, outputs_prefix
 from core.objects.storage import ObjectStorage
 from core.store import keys
-from core.store.roles.dispatcher import Attempts, UpkeepStore
+from core.store.roles.dispatcher import Attempts, DispatcherStore
 from core.telemetry.metrics import REPAIRS, STORED_BYTES
 
 OBJECTS_AT_ONCE = 500  # of one listing: half of what S3 gives at most
@@ -31,7 +31,9 @@ class Audit:
             longer than any submission takes to store its images and make its job.
     """
 
-    def __init__(self, store: UpkeepStore, storage: ObjectStorage, orphan_age: timedelta) -> None:
+    def __init__(
+        self, store: DispatcherStore, storage: ObjectStorage, orphan_age: timedelta
+    ) -> None:
         self._store = store
         self._storage = storage
         self._orphan_age = orphan_age

@@ -11,7 +11,7 @@ import structlog
 from core.errors import Unavailable
 from core.objects.keys import prefix_of
 from core.objects.storage import ObjectStorage
-from core.store.roles.dispatcher import BATCH, UpkeepStore
+from core.store.roles.dispatcher import BATCH, DispatcherStore
 
 # until objects are tried again
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)
@@ -25,7 +25,9 @@ class Expiry:
     for the next run.
     """
 
-    def __init__(self, store: UpkeepStore, storage: ObjectStorage, stop: threading.Event) -> None:
+    def __init__(
+        self, store: DispatcherStore, storage: ObjectStorage, stop: threading.Event
+    ) -> None:
         self._store = store
         self._storage = storage
         self._stop = stop

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from core.errors import ServiceError
 from core.objects.storage import ObjectStorage
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from dispatcher.audit import Audit
 from dispatcher.expiry import Expiry
 
@@ -24,7 +24,7 @@ log = structlog.get_logger("dispatcher")
 
 
 def keep_house(
-    store: UpkeepStore,
+    store: DispatcherStore,
     storage: ObjectStorage,
     audit: Audit,
     audit_interval: timedelta,

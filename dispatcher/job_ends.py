@@ -11,13 +11,13 @@ from core.records.base import from_milliseconds
 from core.records.job import JobState, Timing
 from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import ModelInfo
-from core.store.roles.dispatcher import BATCH, UpkeepStore
+from core.store.roles.dispatcher import BATCH, DispatcherStore
 from core.telemetry.tracing import trace_id_field
 
 log = structlog.get_logger("dispatcher")
 
 
-def tell_ended_jobs(store: UpkeepStore) -> None:
+def tell_ended_jobs(store: DispatcherStore) -> None:
     """Write a line for every end since the last time.
 
     Each job has exactly one; it has two where a dispatcher died between writing it and noting that

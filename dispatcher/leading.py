@@ -14,7 +14,7 @@ import structlog
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.metrics import LEADS, MESSAGES_SENT
 from dispatcher.job_ends import tell_ended_jobs
 from dispatcher.recovery import recover_lost_jobs
@@ -29,7 +29,7 @@ log = structlog.get_logger("dispatcher")
 
 
 def lead(
-    store: UpkeepStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event
+    store: DispatcherStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event
 ) -> None:
     """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
     leader = store.leader_lock()

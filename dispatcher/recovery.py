@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import structlog
 
 from core.records.base import from_milliseconds
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.metrics import LEASES_RECOVERED
 from core.telemetry.tracing import trace_id_field, trace_lost_attempt
 
 log = structlog.get_logger("dispatcher")
 
 
-def recover_lost_jobs(store: UpkeepStore) -> None:
+def recover_lost_jobs(store: DispatcherStore) -> None:
     """Look once; every change is one atomic script, so two dispatchers may do this at the same
     time.
     """

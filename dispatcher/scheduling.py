@@ -9,7 +9,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from core.store.broker import GENERATE_TASK, MESSAGE_VERSION, QUEUE, broker_url, transport_options
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 
 RECOUNT_SECONDS = 1.0  # workers count themselves; this finds those that did not, and the dead
 
@@ -31,7 +31,7 @@ class Scheduler:
         )
         self._recount_at = 0.0
 
-    def send_messages(self, store: UpkeepStore) -> int:
+    def send_messages(self, store: DispatcherStore) -> int:
         """Send as many messages as there are free slots with work for them and none on the way;
         answers how many.
         """

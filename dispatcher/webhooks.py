@@ -13,6 +13,7 @@ from core.outbound.fetch import Outbound, SystemResolver
 from core.outbound.webhooks import WebhookSender
 from core.settings import Settings
 from core.store.check import check_redis_in_background
+from core.store.client import AsyncRedis
 from core.store.webhooks import WebhookStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.metrics import webhooks_registry
@@ -34,18 +35,18 @@ def main() -> None:
 
 async def deliver(settings: Settings) -> None:
     """Deliver the events of a deployment until the process is told to stop."""
-    store = WebhookStore(settings.find_redis())
+    redis = AsyncRedis(settings.find_redis())
     resolver = SystemResolver(MAX_IN_FLIGHT)  # name servers may hang as receivers do
     outbound = Outbound(settings.allowed_hosts, max_connections=MAX_IN_FLIGHT, resolve=resolver)
     link = partial(output_link, open_storage(settings), settings.presigned_ttl)
-    deliverer = Deliverer(store, WebhookSender(outbound), link, settings.gateway_url)
+    deliverer = Deliverer(WebhookStore(redis), WebhookSender(outbound), link, settings.gateway_url)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, deliverer.stop)
     try:
         await deliverer.run()
     finally:
         await outbound.close()
-        await store.close()
+        await redis.close()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.records.webhook import RETRY_WAITS
 from core.store import keys
+from core.store.client import open_script
 from core.store.webhooks import WebhookStore
 from dispatcher.deliverer import Deliverer
 from testkit.servers import RedisServer
@@ -41,6 +42,12 @@ async def settled(store: WebhookStore, job_id: str) -> list[Any]:
 
     await eventually(all_done, f"the events of {job_id} are settled")
     return await store.deliveries(job_id)
+
+
+def backlog(server: RedisServer) -> tuple[int, int, int, float]:
+    """Events that wait, those of them that are due, attempts under way, age of the oldest due."""
+    waiting, due, in_flight, oldest, now = open_script(server.client, "webhooks")("backlog")
+    return waiting, due, in_flight, (now - oldest) / 1000 if oldest else 0.0
 
 
 def let_time_pass(server: RedisServer) -> None:

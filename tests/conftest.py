@@ -16,12 +16,14 @@ import structlog
 from core.objects.s3 import s3_client
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.client import AsyncRedis
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.tracing import end_tracing
 from testkit.otlp import Collector
 from testkit.servers import MINISTACK, RedisServer, S3Server
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.suite.distribution import FilesAndStacks, stacks_first
 from testkit.suite.examples import register_profiles
 
@@ -105,25 +107,41 @@ def mortal_redis(short_folder: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def store(redis_server: RedisServer) -> Iterator[JobStore]:
-    store = JobStore(redis_server.url)
+def store(redis_server: RedisServer) -> Iterator[WorkerStore]:
+    """What a worker may do."""
+    store = WorkerStore(redis_server.url)
     yield store
-    store._redis.close()
+    store.close()
 
 
 @pytest.fixture
-def upkeep(redis_server: RedisServer) -> Iterator[UpkeepStore]:
-    """The jobs as the dispatcher sees them."""
-    store = UpkeepStore(redis_server.url)
+def upkeep(redis_server: RedisServer) -> Iterator[DispatcherStore]:
+    """What the dispatcher may do."""
+    store = DispatcherStore(redis_server.url)
     yield store
-    store._redis.close()
+    store.close()
 
 
 @pytest.fixture
-async def async_store(redis_server: RedisServer) -> AsyncIterator[AsyncJobStore]:
-    store = AsyncJobStore(redis_server.url)
+def operator(redis_server: RedisServer) -> Iterator[OperatorStore]:
+    """What an operator may do."""
+    store = OperatorStore(redis_server.url)
     yield store
-    await store.close()
+    store.close()
+
+
+@pytest.fixture
+async def async_redis(redis_server: RedisServer) -> AsyncIterator[AsyncRedis]:
+    """The asyncio client of a gateway or a webhook deliverer."""
+    redis = AsyncRedis(redis_server.url)
+    yield redis
+    await redis.close()
+
+
+@pytest.fixture
+def async_store(async_redis: AsyncRedis) -> TenantJobs:
+    """What the gateway may do with the default tenant's jobs."""
+    return TenantJobs(async_redis)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from core.objects.storage import open_storage
 from core.settings import Settings
 from core.shots.canvas import parse_canvas
 from core.store.check import check_redis_in_background
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.metrics import worker_registry
 from core.telemetry.server import serve_metrics
@@ -112,7 +112,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     from worker.jobs.runner import Limits, Runner
 
     # 1. Report that this worker is loading
-    store = JobStore(settings.find_redis())
+    store = WorkerStore(settings.find_redis())
     storage = open_storage(settings)
     storage.ping()
     device = choose_device(settings.device)
@@ -191,7 +191,7 @@ def start_parent() -> None:
     # name.
     _dismiss(worker)
     monitor = ChildMonitor(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
-    _watchdog = Watchdog(lambda: JobStore(redis_url), worker, monitor, settings.job_timeout)
+    _watchdog = Watchdog(lambda: WorkerStore(redis_url), worker, monitor, settings.job_timeout)
     registry = worker_registry()
     registry.register(GpuMetrics(lambda: monitor.status.gpu if monitor.status else ""))
     serve_metrics(
@@ -206,7 +206,7 @@ def ask_child_to_stop() -> None:
     """Let the child end its job within the grace or give it back; Celery waits for it."""
     settings = Settings()
     try:
-        JobStore(settings.find_redis()).ask_to_stop(
+        WorkerStore(settings.find_redis()).ask_to_stop(
             worker_name(os.getpid()), settings.shutdown_grace
         )
     except (RedisError, RuntimeError) as error:
@@ -223,6 +223,6 @@ def end_parent() -> None:
 
 def _dismiss(worker: str) -> None:
     try:
-        JobStore(Settings().find_redis()).dismiss(worker)
+        WorkerStore(Settings().find_redis()).dismiss(worker)
     except RedisError as error:
         log.warning("cannot remove a worker from Redis", error=str(error))

@@ -17,7 +17,7 @@ from api.caller import Caller
 from api.errors import answer_problem
 from core.errors import RateLimited, ServiceError
 from core.store.tenants import api_keys
-from core.store.tenants.rates import WINDOW_SECONDS, AsyncRates, Lease
+from core.store.tenants.rates import WINDOW_SECONDS, Lease, RateCounters
 
 CACHE_SIZE = 4096  # shares: one for each tenant or key, and policy
 SHARE_SECONDS = 10.0  # how long leased calls may be used
@@ -96,7 +96,7 @@ class _Share:
 class RateLimits:
     """Counts submissions and all other calls apart."""
 
-    def __init__(self, rates: AsyncRates) -> None:
+    def __init__(self, rates: RateCounters) -> None:
         self._rates = rates
         self._shares: LRUCache[str, _Share] = LRUCache(CACHE_SIZE)
 

@@ -14,7 +14,7 @@ from api.middleware.hosts import is_loopback
 from core.errors import RateLimited, Unauthorized, Unavailable
 from core.records.tenant import TenantLimits
 from core.settings import Settings
-from core.store.tenants.api_keys import BEARER_TOKEN, AsyncApiKeys, Found
+from core.store.tenants.api_keys import BEARER_TOKEN, ApiKeyLookup, Found
 
 TRUST = timedelta(seconds=3)  # how long an answer of Redis is used, and a revoked key may work
 BREATHER = timedelta(seconds=0.3)  # after an outage was seen, so that one request waits once
@@ -33,7 +33,7 @@ class _Failures:
 class KeyCache:
     """Tells callers by their key; without any key in Redis, every caller of this machine."""
 
-    def __init__(self, settings: Settings, api_keys: AsyncApiKeys) -> None:
+    def __init__(self, settings: Settings, api_keys: ApiKeyLookup) -> None:
         self._api_keys = api_keys
         self._default_limits = TenantLimits.from_settings(settings)
         self._without_key = Caller.without_key(self._default_limits)

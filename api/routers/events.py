@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.dependencies import InterpolationsService, ShowJob
+from api.dependencies import CurrentCaller, InterpolationsService, ShowJob
 from api.http.answers import Answers, problems
 from api.http.parameters import JOB, JobId, KnownQueryRoute, LastEventVersion
 
@@ -27,10 +27,13 @@ _ANSWERS: Answers = {
 
 
 async def _job_with_news(
-    job_id: JobId, interpolations: InterpolationsService, seen: LastEventVersion
+    job_id: JobId,
+    interpolations: InterpolationsService,
+    caller: CurrentCaller,
+    seen: LastEventVersion,
 ) -> str:
     """Look the job up first: a stream that has begun can answer neither 404 nor 204."""
-    job = (await interpolations.get(job_id)).job
+    job = (await interpolations.get(job_id, caller.tenant)).job
     if job.status.is_final and seen >= job.version:
         raise HTTPException(204)  # an `EventSource` reconnects after anything else
     return job.id
@@ -41,6 +44,7 @@ async def events(
     job_id: Annotated[str, Depends(_job_with_news)],
     interpolations: InterpolationsService,
     show: ShowJob,
+    caller: CurrentCaller,
     seen: LastEventVersion,
 ) -> AsyncIterator[ServerSentEvent]:
     """Send `status` events with the whole job and `progress` events with its progress.
@@ -53,7 +57,7 @@ async def events(
     yield ServerSentEvent(
         retry=round(RETRY / timedelta(milliseconds=1)), comment="events of this job follow"
     )
-    async for view in interpolations.watch.follow(job_id, seen, STREAM_LIFE):
+    async for view in interpolations.follow(job_id, caller.tenant, seen, STREAM_LIFE):
         version = str(view.job.version)
         if view.job.status is status and view.job.progress:
             yield ServerSentEvent(event="progress", id=version, data=view.job.progress)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.dependencies import WholeService
+from api.dependencies import InterpolationsService
 from api.http.answers import problems
 from core.errors import Unavailable
 
@@ -16,7 +16,7 @@ async def alive() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=problems(503))
-async def ready(service: WholeService) -> dict[str, str]:
+async def ready(service: InterpolationsService) -> dict[str, str]:
     """Answer while Redis and the storage do; else 503 names the one that does not."""
     failing = await service.check()
     if failing:

@@ -69,6 +69,7 @@ async def submit(
     submissions: CurrentSubmissions,
     interpolations: InterpolationsService,
     show: ShowJob,
+    caller: CurrentCaller,
     root: PublicRoot,
     wait: Wait,
     idempotency_key: IdempotencyKey = None,
@@ -77,14 +78,14 @@ async def submit(
     """Accept two keyframes and animate between them; poll the job at its `Location`."""
     state = request.state
     view, replayed = await submissions.submit(
-        submission, state.request_id, idempotency_key, state.traceparent
+        submission, caller, state.request_id, idempotency_key, state.traceparent
     )
     state.job_id = view.job.id  # for the access log
     response.headers["Location"] = f"{root}{router.prefix}/{view.job.id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
-        view = await interpolations.wait_for_end(view.job.id, wait)
+        view = await interpolations.wait_for_end(view.job.id, caller.tenant, wait)
         response.headers.update(preference_applied(wait))
     if replayed or view.job.status.is_final:
         response.status_code = 200
@@ -102,7 +103,7 @@ async def estimate(
     caller: CurrentCaller,
 ) -> EstimateView:
     """Validate a submission, images included, and tell what it would take; nothing is run."""
-    understood = await submissions.understand(submission)
+    understood = await submissions.understand(submission, caller)
     return estimate_view(understood.request, await deployment.look(caller.tenant))
 
 
@@ -112,6 +113,7 @@ async def list_jobs(
     response: Response,
     interpolations: InterpolationsService,
     show: ShowJob,
+    caller: CurrentCaller,
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
@@ -120,7 +122,7 @@ async def list_jobs(
     ] = None,
 ) -> JobPage:
     """List jobs, the newest first."""
-    views, next_cursor = await interpolations.page(status, cursor, limit)
+    views, next_cursor = await interpolations.page(caller.tenant, status, cursor, limit)
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'
@@ -146,18 +148,20 @@ async def read(
     job_id: JobId,
     interpolations: InterpolationsService,
     show: ShowJob,
+    caller: CurrentCaller,
     poll: ReadPoll,
 ) -> JobView | Response:
     """Return the job now, or with `Prefer: wait=N` as soon as it changes."""
     wait, until_end, seen = poll
+    tenant = caller.tenant
     if ANY_STATE in seen:
-        seen = frozenset({version_tag((await interpolations.get(job_id)).job.version)})
+        seen = frozenset({version_tag((await interpolations.get(job_id, tenant)).job.version)})
     if wait and until_end:
-        view = await interpolations.wait_for_end(job_id, wait)
+        view = await interpolations.wait_for_end(job_id, tenant, wait)
     elif wait:
-        view = await interpolations.wait_for_change(job_id, newest_version(seen), wait)
+        view = await interpolations.wait_for_change(job_id, tenant, newest_version(seen), wait)
     else:
-        view = await interpolations.get(job_id)
+        view = await interpolations.get(job_id, tenant)
     response.headers.update(preference_applied(wait))
     response.headers["ETag"] = version_tag(view.job.version)
     if response.headers["ETag"] in seen:
@@ -166,17 +170,22 @@ async def read(
 
 
 @router.post(f"{JOB}/cancel", responses=problems(404, 503))
-async def cancel(job_id: JobId, interpolations: InterpolationsService, show: ShowJob) -> JobView:
+async def cancel(
+    job_id: JobId, interpolations: InterpolationsService, show: ShowJob, caller: CurrentCaller
+) -> JobView:
     """End a queued job at once and a running one within a denoising step.
 
     An ended job is returned as it is.
     """
-    return show(await interpolations.cancel(job_id))
+    return show(await interpolations.cancel(job_id, caller.tenant))
 
 
 @router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
-async def delete(job_id: JobId, interpolations: InterpolationsService, meant: MeantTags) -> None:
+async def delete(
+    job_id: JobId, interpolations: InterpolationsService, caller: CurrentCaller, meant: MeantTags
+) -> None:
     """Remove an ended job: its record and every stored object."""
     if meant is not None and ANY_STATE not in meant:
-        await interpolations.demand_version(job_id, {version_of(tag) for tag in meant})
-    await interpolations.delete(job_id)
+        versions = {version_of(tag) for tag in meant}
+        await interpolations.demand_version(job_id, caller.tenant, versions)
+    await interpolations.delete(job_id, caller.tenant)

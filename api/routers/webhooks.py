@@ -22,8 +22,10 @@ _BODY_DOC = {
 }
 
 
-async def _existing_job(job_id: JobId, interpolations: InterpolationsService) -> str:
-    return (await interpolations.get(job_id)).job.id
+async def _existing_job(
+    job_id: JobId, interpolations: InterpolationsService, caller: CurrentCaller
+) -> str:
+    return (await interpolations.get(job_id, caller.tenant)).job.id
 
 
 ExistingJob = Annotated[str, Depends(_existing_job)]

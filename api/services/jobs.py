@@ -1,14 +1,13 @@
 """What each operation does with jobs that exist, free of HTTP."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, TypeVar
 
 from anyio import fail_after, to_thread
 
-from api.caller import Caller
 from api.services.objects import discard
 from api.services.watching import JobWatch
 from core.errors import JobNotFinished, NotFound, PreconditionFailed, ServiceError, Unavailable
@@ -17,8 +16,7 @@ from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore, Deletion, Known
-from core.store.variants import variant
+from core.store.roles.gateway import Deletion, GatewayStore, Known
 
 # with a storage that is asked whether it is there; a transfer may take longer
 PATIENCE_SECONDS = 1.0
@@ -34,13 +32,11 @@ class Page(NamedTuple):
 
 
 class Interpolations:
-    """A tenant's jobs, as the gateway serves them: the default tenant's, or those that `of`
-    answers.
-    """
+    """A tenant's jobs, as the gateway serves them. Another tenant's ids raise `NotFound`."""
 
     def __init__(
         self,
-        store: AsyncJobStore,
+        store: GatewayStore,
         storage: ObjectStorage,
         watch: JobWatch,
         settings: Settings,
@@ -50,71 +46,71 @@ class Interpolations:
         self._storage = storage
         self._link_ttl = settings.presigned_ttl
 
-    def of(self, caller: Caller) -> Self:
-        """The jobs of this caller's tenant; another tenant's are not there."""
-        return variant(self, _store=self._store.of(caller.tenant))
+    def follow(
+        self, job_id: str, tenant: str, seen_version: int, life: timedelta
+    ) -> AsyncIterator[QueuedView]:
+        """Iterate over every newer state of a job, as `JobWatch.follow` does."""
+        return self._watch.follow(job_id, tenant, seen_version, life)
 
-    @property
-    def watch(self) -> JobWatch:
-        """To wait for changes of these jobs."""
-        return self._watch.of(self._store)
-
-    async def get(self, job_id: str) -> QueuedView:
-        """The job and its place in the queue.
+    async def get(self, job_id: str, tenant: str) -> QueuedView:
+        """Return the job and its queue position.
 
         Raises:
             NotFound: there is none of this id.
             Unavailable: Redis does not answer.
         """
-        return _found(await self._store.read(job_id), job_id)
+        return _found(await self._store.read(job_id, tenant), job_id)
 
-    async def get_unless(self, job_id: str, known: Known) -> QueuedView | None:
-        """The job and its place in the queue; None where there is nothing that the caller does not
-        know.
+    async def get_unless(self, job_id: str, tenant: str, known: Known) -> QueuedView | None:
+        """Return the job and its queue position; None if the caller knows both.
 
         Raises:
             NotFound: there is none of this id.
             Unavailable: Redis does not answer.
         """
-        news = _found(await self._store.read_news(job_id, known), job_id)
+        news = _found(await self._store.read_news(job_id, tenant, known), job_id)
         return None if isinstance(news, Known) else news
 
     async def wait_for_change(
-        self, job_id: str, version: int | None, patience: timedelta
+        self, job_id: str, tenant: str, version: int | None, patience: timedelta
     ) -> QueuedView:
-        """The job once its version is another than the given one (or than now), or as it is when
-        patience ends.
+        """Return the job once it has another version than the given one, or than now if None.
 
-        One that has ended is answered at once: it never changes again.
+        Returns it as it is when patience ends, and at once if it has ended.
         """
-        seen = version if version is not None else (await self.get(job_id)).job.version
+        seen = version if version is not None else (await self.get(job_id, tenant)).job.version
 
         def has_news(job: Job) -> bool:
             return job.version != seen or job.status.is_final
 
-        return _found(await self.watch.until(job_id, has_news, patience), job_id)
+        return _found(await self._watch.until(job_id, tenant, has_news, patience), job_id)
 
-    async def wait_for_end(self, job_id: str, patience: timedelta) -> QueuedView:
-        """The job once it has ended, or as it is when patience ends."""
-        return _found(
-            await self.watch.until(job_id, lambda job: job.status.is_final, patience), job_id
-        )
+    async def wait_for_end(self, job_id: str, tenant: str, patience: timedelta) -> QueuedView:
+        """Return the job once it has ended, or as it is when patience ends."""
 
-    async def page(self, status: JobState | None, after: str | None, limit: int) -> Page:
-        """Jobs, the newest first, and the id after which the next page begins, if there is one."""
-        views = await self._store.page(status=status, after=after, limit=limit + 1)
+        def has_ended(job: Job) -> bool:
+            return job.status.is_final
+
+        return _found(await self._watch.until(job_id, tenant, has_ended, patience), job_id)
+
+    async def page(
+        self, tenant: str, status: JobState | None, after: str | None, limit: int
+    ) -> Page:
+        """Return jobs, the newest first, and the id after which the next page begins, if any."""
+        views = await self._store.page(tenant, status=status, after=after, limit=limit + 1)
         return Page(views[:limit], views[limit - 1].job.id if len(views) > limit else None)
 
-    async def cancel(self, job_id: str) -> QueuedView:
-        """End a queued job now and a running one within a denoising step; an ended one is returned
-        as it is.
+    async def cancel(self, job_id: str, tenant: str) -> QueuedView:
+        """End a queued job now, a running one within a denoising step; leave an ended one.
 
         Raises:
             NotFound: there is none of this id.
         """
-        return _found(await self._store.cancel(job_id), job_id)
+        return _found(await self._store.cancel(job_id, tenant), job_id)
 
-    async def demand_version(self, job_id: str, versions: Collection[int | None]) -> None:
+    async def demand_version(
+        self, job_id: str, tenant: str, versions: Collection[int | None]
+    ) -> None:
         """Return if a job has ended at one of these versions, which it then keeps.
 
         Raises:
@@ -122,20 +118,20 @@ class Interpolations:
             PreconditionFailed: it has another version.
             JobNotFinished: it is queued or running.
         """
-        job = (await self.get(job_id)).job
+        job = (await self.get(job_id, tenant)).job
         if job.version not in versions:
             raise PreconditionFailed(f"interpolation {job_id} is at version {job.version}")
         if not job.status.is_final:
             raise JobNotFinished("only an ended job can be deleted; cancel it first")
 
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, job_id: str, tenant: str) -> None:
         """Remove an ended job with every stored object.
 
         Raises:
             NotFound: there is none of this id.
             JobNotFinished: it is queued or running.
         """
-        outcome = await self._store.delete(job_id)
+        outcome = await self._store.delete(job_id, tenant)
         if outcome is Deletion.NOT_FOUND:
             raise NotFound(f"there is no interpolation {job_id}")
         if outcome is Deletion.NOT_FINISHED:
@@ -148,13 +144,13 @@ class Interpolations:
         """
         return output_link(self._storage, self._link_ttl, job, output)
 
-    async def open_output(self, job_id: str, name: str) -> tuple[str | Path, Output]:
-        """Where a result can be read: a link, or a file on this machine.
+    async def open_output(self, job_id: str, tenant: str, name: str) -> tuple[str | Path, Output]:
+        """Return where a result can be read: a link, or a file on this machine.
 
         Raises:
             NotFound: there is no such job, or it has no such output (yet).
         """
-        job = (await self.get(job_id)).job
+        job = (await self.get(job_id, tenant)).job
         output = next((output for output in job.outputs if output.name == name), None)
         if output is None:
             raise NotFound(f"interpolation {job_id} is {job.status} and has no output {name}")

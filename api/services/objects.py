@@ -6,12 +6,12 @@ from anyio import to_thread
 from core.errors import Unavailable
 from core.objects.keys import job_prefix
 from core.objects.storage import ObjectStorage
-from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.gateway import GatewayStore
 
 log = structlog.get_logger("api")
 
 
-async def discard(storage: ObjectStorage, store: AsyncJobStore, job_id: str) -> None:
+async def discard(storage: ObjectStorage, store: GatewayStore, job_id: str) -> None:
     """Delete them; where that fails, the dispatcher finds them in the trash."""
     try:
         await to_thread.run_sync(storage.delete_prefix, job_prefix(job_id))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from datetime import timedelta
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from api.caller import Caller
 from api.schemas.jobs import InterpolationBody
@@ -29,12 +29,15 @@ from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import QueuedView
 from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority
-from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.settings import Settings
 from core.shots.canvas import canvas_for
-from core.store.roles.gateway import AsyncJobStore, IdempotencyKey, Outcome
-from core.store.roles.gateway import Submission as SubmissionResult
-from core.store.variants import variant
+from core.store.roles.gateway import (
+    NO_KEY,
+    GatewayStore,
+    IdempotencyKey,
+    Outcome,
+    SubmissionResult,
+)
 from core.telemetry.tracing import ending, traceparent_of
 
 
@@ -58,34 +61,26 @@ class Understood(NamedTuple):
 
 
 class Submissions:
-    """What a gateway does with submissions: the default tenant's, or those of the caller that `of`
-    was told.
-    """
+    """What the gateway does with submissions."""
 
     def __init__(
         self,
-        store: AsyncJobStore,
+        store: GatewayStore,
         storage: ObjectStorage,
         inputs: Inputs,
         webhooks: Webhooks,
         settings: Settings,
     ) -> None:
-        self._tenant = DEFAULT_TENANT
-        self._limits = TenantLimits.from_settings(settings)
         self._store = store
         self._storage = storage
         self._inputs = inputs
         self._webhooks = webhooks
         self._result_ttl = settings.result_ttl
 
-    def of(self, caller: Caller) -> Self:
-        """The submissions of this caller's tenant, within its limits."""
-        store = self._store.of(caller.tenant, caller.limits)
-        return variant(self, _tenant=caller.tenant, _limits=caller.limits, _store=store)
-
     async def submit(
         self,
         submission: Submission,
+        caller: Caller,
         request_id: str,
         idempotency_key: str | None,
         traceparent: str = "",
@@ -94,6 +89,7 @@ class Submissions:
 
         Args:
             submission: as it was read.
+            caller: whose job it will be, within whose limits.
             request_id: of the request that brought it.
             idempotency_key: the caller's own name for it.
             traceparent: the span at which the job's trace goes on.
@@ -106,29 +102,35 @@ class Submissions:
             QueueFull: as many jobs of all tenants wait as may wait.
             Unavailable: Redis or the storage does not answer.
         """
-        if idempotency_key and (earlier := await self._recall(submission, idempotency_key)):
+        if idempotency_key and (
+            earlier := await self._recall(submission, caller.tenant, idempotency_key)
+        ):
             return _accepted(earlier)
-        body, inputs, request, ttl, webhook = await self.understand(submission, anew=False)
+        body, inputs, request, ttl, webhook = await self.understand(submission, caller, anew=False)
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
         key = (
-            _idempotency(self._tenant, idempotency_key, body, identities)
+            _idempotency(caller.tenant, idempotency_key, body, identities)
             if idempotency_key
-            else None
+            else NO_KEY
         )
         stores = bool(unstored(inputs))
         if stores:
-            reservation = await self._store.reserve(job_id, key)
+            reservation = await self._store.reserve(
+                job_id, caller.tenant, limits=caller.limits, idempotency=key
+            )
             if reservation.outcome is not Outcome.RESERVED:
                 return _accepted(reservation)
             await self._store_inputs(job_id, inputs)
         with ending(start_sending(job_id, request, traceparent)) as sent:
             result = await self._store.submit(
                 job_id,
+                caller.tenant,
                 request,
                 metadata=body.metadata,
                 ttl=ttl,
                 request_id=request_id,
+                limits=caller.limits,
                 idempotency=key,
                 reserved=stores,
                 uploads=uploads_of(inputs),
@@ -140,14 +142,17 @@ class Submissions:
         if stores and result.outcome is not Outcome.CREATED:
             await discard(self._storage, self._store, job_id)
         if result.outcome is Outcome.UPLOAD_GONE:
-            await self.understand(submission)  # says which
+            await self.understand(submission, caller)  # says which
         return _accepted(result)
 
-    async def understand(self, submission: Submission, *, anew: bool = True) -> Understood:
+    async def understand(
+        self, submission: Submission, caller: Caller, *, anew: bool = True
+    ) -> Understood:
         """Judge a submission and fill in what it left open; nothing is stored.
 
         Args:
             submission: as it was read.
+            caller: of whose tenant it is, within whose limits.
             anew: look whether uploads are still there. Who submits need not: Redis looks in the
                 same step.
 
@@ -156,12 +161,13 @@ class Submissions:
                 once.
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        inputs, problems = await self._inputs.judge(submission.images, self._tenant, anew=anew)
-        body, ttl = submission.body, min(self._result_ttl, self._limits.max_retention)
-        webhook = await self._webhooks.judge(body.webhook if body else None, self._tenant)
+        tenant, max_retention = caller.tenant, caller.limits.max_retention
+        inputs, problems = await self._inputs.judge(submission.images, tenant, anew=anew)
+        body, ttl = submission.body, min(self._result_ttl, max_retention)
+        webhook = await self._webhooks.judge(body.webhook if body else None, tenant)
         problems += webhook.problems
         if body and body.expires_in:
-            problems += self._too_long(body.expires_in)
+            problems += _too_long(body.expires_in, max_retention)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
         if body.expires_in:
@@ -169,7 +175,7 @@ class Submissions:
         return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
 
     async def _recall(
-        self, submission: Submission, idempotency_key: str
+        self, submission: Submission, tenant: str, idempotency_key: str
     ) -> SubmissionResult | None:
         """What a key came to before, where it would be wrong to fetch images first: their links may
         have expired.
@@ -177,23 +183,10 @@ class Submissions:
         remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
         if not remote or submission.body is None or submission.problems:
             return None
-        identities = await self._inputs.identify(submission.images, self._tenant)
+        identities = await self._inputs.identify(submission.images, tenant)
         return await self._store.recall(
-            _idempotency(self._tenant, idempotency_key, submission.body, identities)
+            _idempotency(tenant, idempotency_key, submission.body, identities), tenant
         )
-
-    def _too_long(self, seconds: int) -> list[Problem]:
-        """Compares whole numbers: a request may name one that no duration can hold."""
-        most = int(self._limits.max_retention.total_seconds())
-        if seconds <= most:
-            return []
-        return [
-            Problem(
-                "/expires_in",
-                "out_of_range",
-                f"`expires_in` must be at most {most}; got {shown(seconds)}",
-            )
-        ]
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
         try:
@@ -201,6 +194,15 @@ class Submissions:
         except Unavailable:
             await discard(self._storage, self._store, job_id)
             raise
+
+
+def _too_long(seconds: int, max_retention: timedelta) -> list[Problem]:
+    """Compare whole numbers: a request may name one that no duration can hold."""
+    most = int(max_retention.total_seconds())
+    if seconds <= most:
+        return []
+    detail = f"`expires_in` must be at most {most}; got {shown(seconds)}"
+    return [Problem("/expires_in", "out_of_range", detail)]
 
 
 def _accepted(result: SubmissionResult) -> Accepted:

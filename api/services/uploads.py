@@ -28,7 +28,7 @@ from core.records.ids import UPLOAD_ID_PATTERN, new_upload_id
 from core.records.request import StoredImage
 from core.records.upload import UploadRecord
 from core.settings import Settings
-from core.store.uploads import AsyncUploadStore
+from core.store.uploads import UploadStore
 
 CACHE_SIZE = 4096  # uploads
 LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
@@ -59,7 +59,7 @@ class Uploads:
 
     def __init__(
         self,
-        store: AsyncUploadStore,
+        store: UploadStore,
         storage: ObjectStorage,
         judge: ImageInspector,
         settings: Settings,

@@ -4,29 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Self
 
 from core.errors import Unavailable
 from core.records.job import Job, QueuedView
 from core.store.changes import ChangeFeed
-from core.store.roles.gateway import AsyncJobStore
-from core.store.variants import variant
+from core.store.roles.gateway import GatewayStore
 
-REREAD = timedelta(seconds=15)  # a waiter looks by itself after so long, should news have been lost
-AWAY = timedelta(seconds=1)  # a stream asks again after so long while Redis does not answer
+REREAD = timedelta(seconds=15)  # a waiter reads again after this time, should news have been lost
+AWAY = timedelta(seconds=1)  # between the reads of a stream while Redis does not answer
 
 
 class JobWatch:
-    """Follows jobs by their news. `close` lets every waiter go, so that the gateway can stop."""
+    """Waits for changes of jobs. `close` ends all waiting, so that the gateway can stop."""
 
-    def __init__(self, store: AsyncJobStore, feed: ChangeFeed) -> None:
+    def __init__(self, store: GatewayStore, feed: ChangeFeed) -> None:
         self._store = store
         self._feed = feed
         self._closing = asyncio.Event()
-
-    def of(self, store: AsyncJobStore) -> Self:
-        """The same for the jobs of this store: one tenant's."""
-        return variant(self, _store=store)
 
     def close(self) -> None:
         """End all waiting: long polls answer what they have, streams end."""
@@ -34,10 +28,11 @@ class JobWatch:
         self._feed.wake_all()
 
     async def until(
-        self, job_id: str, done: Callable[[Job], bool], patience: timedelta
+        self, job_id: str, tenant: str, done: Callable[[Job], bool], patience: timedelta
     ) -> QueuedView | None:
-        """The first view of a job for which `done` holds, or its last one when patience ends; None
-        if there is none.
+        """Return the first view of a job for which `done` holds, or its last when patience ends.
+
+        Returns None if there is no such job.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -47,14 +42,14 @@ class JobWatch:
         with self._feed.watch(job_id) as news:
             while True:
                 news.clear()
-                view = await self._store.read(job_id)
+                view = await self._store.read(job_id, tenant)
                 left = deadline - loop.time()
                 if view is None or done(view.job) or left <= 0 or self._closing.is_set():
                     return view
                 await _wait(news, min(left, REREAD.total_seconds()))
 
     async def follow(
-        self, job_id: str, seen_version: int, life: timedelta
+        self, job_id: str, tenant: str, seen_version: int, life: timedelta
     ) -> AsyncIterator[QueuedView]:
         """Yield every state of a job that is newer than `seen_version`.
 
@@ -66,7 +61,7 @@ class JobWatch:
             while not self._closing.is_set():
                 news.clear()
                 try:
-                    view = await self._store.read(job_id)
+                    view = await self._store.read(job_id, tenant)
                 except Unavailable:
                     await _wait(news, AWAY.total_seconds())
                     continue

@@ -4,12 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
-import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
+from core.store.client import open_listener
 from core.store.keys import CHANGES
 
 RECONNECT_SECONDS = 0.5
@@ -23,13 +22,7 @@ class ChangeFeed:
     """
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = redis.asyncio.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=None,
-            socket_connect_timeout=2,
-            health_check_interval=10,
-        )
+        self._redis = open_listener(url)
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 

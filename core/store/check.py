@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import redis
 import structlog
 from redis.exceptions import RedisError
+
+from core.store.client import open_redis
 
 LEAST_VERSION = (7, 0)  # since then every script is replicated by its effects
 SOCKET_TIMEOUT_SECONDS = 2
@@ -41,7 +42,7 @@ def shortcomings(client: Any) -> list[str]:
 
 
 def _check_when_it_answers(url: str) -> None:
-    client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=SOCKET_TIMEOUT_SECONDS)
+    client = open_redis(url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
     while True:
         try:
             found = shortcomings(client)

@@ -1,148 +1,137 @@
-"""How the gateway speaks with Redis: one connection for all who ask, and an answer or `Unavailable`
-within a second.
-"""
+"""The only place that makes a Redis client: redis-py, blocking and asyncio, with our time-outs."""
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import hiredis
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
 
 from core.errors import Unavailable
-from core.store.connection import PipelinedConnection, open_connection, pack
+from core.store.encoding import argument
+from core.store.scripts import load
 
-# a request waits at most so long for a Redis that does not answer: 503 within a second
+CONNECT_TIMEOUT_SECONDS = 2.0
+# of the asyncio client: from a call to its answer, so that a request gets 503 within a second
 PATIENCE_SECONDS = 0.8
-MOST_WAITING = 1024  # answers that a connection owes; beyond that it is kinder to say so at once
+CONNECTIONS = 32  # of the asyncio client; further calls wait for a free one
 
-Script = Callable[..., Coroutine[Any, Any, Any]]
+Script = Callable[..., Any]
+AsyncScript = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def open_redis(url: str, *, timeout_seconds: float = 5.0, **options: Any) -> Any:
+    """Open a blocking client, for threads; it connects with the first call.
+
+    Args:
+        url: address of Redis.
+        timeout_seconds: how long a call may take.
+        options: further ones of redis-py.
+
+    Returns:
+        A `redis.Redis`. It is untyped because redis-py types every answer as bytes or str or more.
+    """
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=min(timeout_seconds, CONNECT_TIMEOUT_SECONDS),
+        health_check_interval=10,
+        **options,
+    )
+
+
+def open_script(client: Any, name: str) -> Script:
+    """Return a script of `core/store/lua` as a function: its command, then the arguments."""
+    registered = client.register_script(load(name))
+
+    def run(command: str, *arguments: Any) -> Any:
+        return registered(args=[command, *map(argument, arguments)])
+
+    return run
 
 
 class AsyncRedis:
-    """The connection that all calls of a store share. It is opened by the first call, and again
-    after it broke.
+    """The asyncio client of a process: a pool of connections for all its calls.
+
+    Every call answers within `PATIENCE_SECONDS` or raises `Unavailable`; the command may have been
+    carried out nevertheless.
     """
 
     def __init__(self, url: str) -> None:
-        self._calls = _Line(url)
-        # apart: while one waits, Redis answers nothing else on its connection
-        self._pops = _Line(url)
+        """Connects with the first call."""
+        # `_answered` bounds the whole call. redis-py's own time-out of a write would be
+        # `asyncio.wait_for`, which in Python 3.11 may swallow the cancellation by `_answered`.
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client: Any = redis.asyncio.Redis.from_pool(pool)
 
-    def script(self, source: str) -> Script:
-        """A Lua script as a function of its arguments.
+    def script(self, name: str) -> AsyncScript:
+        """Return a script of `core/store/lua` as a function: its command, then the arguments."""
+        run = open_script(self._client, name)
 
-        It raises:
-            Unavailable: Redis does not answer; the script ran or not.
-        """
-        # Redis's name for it
-        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-        ask = self._calls.ask
+        async def answered(command: str, *arguments: Any) -> Any:
+            async with _answered():
+                return await run(command, *arguments)
 
-        async def run(*args: str | int) -> Any:
-            answer = await ask("EVALSHA", digest, 0, *args)
-            if isinstance(answer, hiredis.ReplyError):
-                if not str(answer).startswith("NOSCRIPT"):
-                    raise _refused(answer)
-                # a Redis that has just started
-                return await self._command("EVAL", source, 0, *args)
-            return answer
-
-        return run
+        return answered
 
     async def ping(self) -> None:
-        """Return if Redis answers.
-
-        Raises:
-            Unavailable: it does not.
-        """
-        await self._command("PING")
+        """Return if Redis answers."""
+        async with _answered():
+            await self._client.ping()
 
     async def remove_member(self, sorted_set: str, member: str) -> None:
-        """Take a member out of a sorted set, if it is there.
-
-        Raises:
-            Unavailable: Redis does not answer.
-        """
-        await self._command("ZREM", sorted_set, member)
+        """Remove a member from a sorted set, if it is there."""
+        async with _answered():
+            await self._client.zrem(sorted_set, member)
 
     async def pop(self, waiting_list: str, patience: timedelta) -> None:
-        """Take an element off a list as soon as there is one, or return when patience ends. One
-        caller at a time.
-
-        Args:
-            waiting_list: its key.
-            patience: less than `PATIENCE_SECONDS`.
-
-        Raises:
-            Unavailable: Redis does not answer.
-        """
-        answer = await self._pops.ask("BLPOP", waiting_list, patience.total_seconds())
-        if isinstance(answer, hiredis.ReplyError):
-            raise _refused(answer)
+        """Remove an element from a list as soon as there is one; return when patience ends."""
+        seconds = patience.total_seconds()
+        async with _answered(seconds + PATIENCE_SECONDS):
+            await self._client.blpop([waiting_list], timeout=seconds)
 
     async def close(self) -> None:
         """Close all connections."""
-        self._calls.close()
-        self._pops.close()
-
-    async def _command(self, *words: str | int) -> Any:
-        answer = await self._calls.ask(*words)
-        if isinstance(answer, hiredis.ReplyError):
-            raise _refused(answer)
-        return answer
+        await self._client.aclose()
 
 
-class _Line:
-    """A connection that is opened when somebody asks."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: PipelinedConnection | None = None
-        self._opening: asyncio.Task[PipelinedConnection] | None = None
-
-    async def ask(self, *words: str | int | float) -> Any:
-        """Redis's answer, which may be a `hiredis.ReplyError`.
-
-        Raises:
-            Unavailable: there is none in time.
-        """
-        command = pack(*words)  # first: words that cannot be sent are the caller's own mistake
-        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        try:
-            connection = self._connection
-            if connection is None or not connection.is_open:
-                connection = await self._open()
-            if connection.owed >= MOST_WAITING:
-                raise Unavailable("more requests wait for Redis than it can answer soon; try again")
-            return await connection.send(command, deadline)
-        except OSError as error:
-            reason = f"Redis does not answer ({type(error).__name__}); nothing is wrong with the request, try again"
-            raise Unavailable(reason) from error
-
-    def close(self) -> None:
-        if self._opening:
-            self._opening.cancel()
-        if self._connection:
-            self._connection.close()
-
-    async def _open(self) -> PipelinedConnection:
-        """Connect once for all who ask meanwhile; who gives up leaves the others to it."""
-        if self._opening is None:
-            self._opening = asyncio.create_task(
-                open_connection(self._url, PATIENCE_SECONDS), name="connect to Redis"
-            )
-            self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
-
-    def _opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
-        self._opening = None
-        if not task.cancelled() and task.exception() is None:
-            self._connection = task.result()
+def open_listener(url: str) -> Any:
+    """Open an asyncio client for subscriptions, on which messages may be far apart."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=None,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        health_check_interval=10,
+    )
 
 
-def _refused(error: hiredis.ReplyError) -> Unavailable:
-    """By the first word of what Redis says, such as OOM; the rest may name keys."""
-    code = str(error).partition(" ")[0]
-    return Unavailable(f"Redis refuses ({code}); nothing is wrong with the request, try again")
+@asynccontextmanager
+async def _answered(seconds: float | None = None) -> AsyncIterator[None]:
+    """Bound a call's time and turn its failure into `Unavailable`."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS if seconds is None else seconds):
+            yield
+    except ResponseError as error:
+        # only the code, such as OOM: the rest may name keys
+        code = error.status_code or str(error).partition(" ")[0]
+        raise Unavailable(
+            f"Redis refuses ({code}); nothing is wrong with the request, try again"
+        ) from error
+    except (RedisError, OSError) as error:
+        reason = f"Redis does not answer ({type(error).__name__})"
+        raise Unavailable(f"{reason}; nothing is wrong with the request, try again") from error

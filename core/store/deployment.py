@@ -18,7 +18,6 @@ from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import SERVING, WorkerRecord
 from core.store.client import AsyncRedis
 from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
-from core.store.lua.deployment import LOOK_AT_QUEUE, LOOK_AT_WORKERS
 
 # workers and running jobs; what is seen of fewer is never older than the question
 LARGE_FLEET = 200
@@ -126,15 +125,13 @@ class Fleet(NamedTuple):
     runs: Sequence[RecentRun]
 
 
-class AsyncDeployment:
+class DeploymentReader:
     """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within
     a moment.
     """
 
-    def __init__(self, url: str) -> None:
-        self._redis = AsyncRedis(url)
-        self._look_at_queue = self._redis.script(LOOK_AT_QUEUE)
-        self._look_at_workers = self._redis.script(LOOK_AT_WORKERS)
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._run = redis.script("deployment")
         self._kept: Fleet | None = None
         self._kept_until = 0.0  # by time.monotonic()
         self._one_looks = asyncio.Lock()
@@ -146,7 +143,7 @@ class AsyncDeployment:
             Unavailable: Redis does not answer.
         """
         fleet, (lanes, paused, now) = await asyncio.gather(
-            self._fleet(), self._look_at_queue(tenant)
+            self._fleet(), self._run("queue", tenant)
         )
         return Deployment(
             workers=fleet.workers,
@@ -165,7 +162,7 @@ class AsyncDeployment:
             return await self._see_fleet()
 
     async def _see_fleet(self) -> Fleet:
-        workers, running, runs = await self._look_at_workers()
+        workers, running, runs = await self._run("workers")
         fleet = Fleet(
             [
                 WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True)))
@@ -178,10 +175,6 @@ class AsyncDeployment:
         self._kept = fleet if members >= LARGE_FLEET else None
         self._kept_until = time.monotonic() + members * KEPT_SECONDS_FOR_EACH
         return fleet
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.close()
 
 
 def _lane(priority: Priority, answer: Sequence[int], now: int) -> Lane:

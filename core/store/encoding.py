@@ -72,17 +72,12 @@ def parse_job(fields: Mapping[str, str]) -> Job:
         ) from error
 
 
-def parse_flat(flat: list[str]) -> Job:
-    """The record from a script's answer: field, value, field, value."""
-    return parse_job(dict(zip(flat[::2], flat[1::2], strict=True)))
-
-
 def parse_view(answer: list[Any]) -> QueuedView | None:
     """What the scripts' `view` answers: the position or -1, then the record, which may be
     missing.
     """
     position, *flat = answer
-    return QueuedView(parse_flat(flat), None if position < 0 else position) if flat else None
+    return QueuedView(parse_job(pairs(flat)), None if position < 0 else position) if flat else None
 
 
 def submission_fields(
@@ -115,5 +110,17 @@ def failure_field(error: JobFailed) -> str:
 
 
 def milliseconds(duration: timedelta) -> int:
-    """A duration as the scripts take it."""
+    """Return a duration as Redis holds it."""
     return round(duration / _MILLISECOND)
+
+
+def argument(value: Any) -> Any:
+    """Return a value as the scripts take it: no value is '', a duration is in milliseconds."""
+    if value is None:
+        return ""
+    return milliseconds(value) if isinstance(value, timedelta) else value
+
+
+def pairs(flat: list[str]) -> dict[str, str]:
+    """Return a hash from a script's answer: field, value, field, value."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -8,7 +8,6 @@ nothing.
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Self
 
 from core.records.base import Record
 from core.records.job import Timing
@@ -37,21 +36,6 @@ class RecentRun(Record):
     decode: float
     rest: float
 
-    @classmethod
-    def of(cls, request: GenerationRequest, timing: Timing, model: ModelInfo) -> Self:
-        """What is worth remembering of a job that succeeded."""
-        return cls(
-            model=model.name,
-            weights=model.weights,
-            dtype=model.dtype,
-            device=model.device,
-            pixels=request.width * request.height,
-            passes=model_passes(request.steps, request.guidance_scale),
-            denoise=timing.denoise_seconds,
-            decode=timing.decode_seconds,
-            rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
-        )
-
     @property
     def seconds(self) -> float:
         """From claim to commit."""
@@ -61,6 +45,21 @@ class RecentRun(Record):
     def maker(self) -> Maker:
         """On what it ran."""
         return self.weights, self.dtype, self.device
+
+
+def recent_run(request: GenerationRequest, timing: Timing, model: ModelInfo) -> RecentRun:
+    """Return what is worth remembering of a job that succeeded."""
+    return RecentRun(
+        model=model.name,
+        weights=model.weights,
+        dtype=model.dtype,
+        device=model.device,
+        pixels=request.width * request.height,
+        passes=model_passes(request.steps, request.guidance_scale),
+        denoise=timing.denoise_seconds,
+        decode=timing.decode_seconds,
+        rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
+    )
 
 
 def maker_of(model: ModelInfo) -> Maker:

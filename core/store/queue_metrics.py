@@ -4,7 +4,6 @@ many processes run.
 
 from collections.abc import Iterator
 
-import redis
 import structlog
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -15,33 +14,12 @@ from core.records.job import JobState
 from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.check import shortcomings
-from core.store.keys import LEASES, PAUSED, TOTALS, WORKER, WORKERS
-from core.store.lua.common import COMMON, LANES
-from core.store.lua.webhooks import BACKLOG
+from core.store.client import open_redis, open_script
+from core.store.encoding import pairs
 from core.telemetry import metrics
 
 # a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
 PATIENCE_SECONDS = 1.0
-
-# Answer: of each lane how many jobs wait and since when (ms) the oldest does, or -1; running jobs;
-# those of them whose lease is over; the state of each live worker; whether the queue is paused, 1
-# or 0; the totals; the time (ms). It costs a look at each worker, however many jobs wait.
-LOOK = (
-    COMMON
-    + f"""
-local lanes, workers = {{}}, {{}}
-for _, lane in ipairs({LANES}) do
-  local oldest = redis.call('ZRANGE', lane, 0, 0, 'WITHSCORES')
-  table.insert(lanes, {{redis.call('ZCARD', lane), tonumber(oldest[2] or -1)}})
-end
-for _, name in ipairs(redis.call('ZRANGE', '{WORKERS}', 0, -1)) do
-  local state = redis.call('HGET', '{WORKER}' .. name, 'state')
-  if state then table.insert(workers, state) end
-end
-return {{lanes, redis.call('ZCARD', '{LEASES}'), redis.call('ZCOUNT', '{LEASES}', '-inf', now()), workers,
-  redis.call('EXISTS', '{PAUSED}'), redis.call('HGETALL', '{TOTALS}'), now()}}
-"""
-)
 
 # Series that exist before their first event.
 ALL_TOTALS = {
@@ -60,15 +38,9 @@ class QueueMetrics(Collector):
 
     def __init__(self, redis_url: str, max_queued: int) -> None:
         self._max_queued = max_queued
-        self._redis = redis.Redis.from_url(
-            redis_url,
-            decode_responses=True,
-            socket_timeout=PATIENCE_SECONDS,
-            socket_connect_timeout=PATIENCE_SECONDS,
-            retry=None,
-        )
-        self._look = self._redis.register_script(LOOK)
-        self._backlog = self._redis.register_script(BACKLOG)
+        self._redis = open_redis(redis_url, timeout_seconds=PATIENCE_SECONDS, retry=None)
+        self._deployment = open_script(self._redis, "deployment")
+        self._webhooks = open_script(self._redis, "webhooks")
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering this asks no Redis."""
@@ -77,8 +49,8 @@ class QueueMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Everything, of one moment."""
         try:
-            lanes, running, expired, workers, paused, totals, now = self._look()
-            backlog = self._backlog()
+            lanes, running, expired, workers, paused, totals, now = self._deployment("metrics")
+            backlog = self._webhooks("backlog")
             durable = not shortcomings(self._redis)
             memory = self._redis.info("memory")
         except RedisError as error:
@@ -97,7 +69,7 @@ class QueueMetrics(Collector):
         yield metrics.QUEUE_PAUSED.gauge(paused)
         yield _of_workers(workers)
         yield from _of_webhooks(*backlog)
-        yield from _of_totals(dict(zip(totals[::2], totals[1::2], strict=True)))
+        yield from _of_totals(pairs(totals))
 
 
 def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:

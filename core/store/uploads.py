@@ -13,20 +13,16 @@ from core.records.base import from_milliseconds
 from core.records.request import StoredImage
 from core.records.upload import UploadRecord
 from core.store.client import AsyncRedis
-from core.store.encoding import milliseconds
-from core.store.lua import uploads as scripts
 
 
-class AsyncUploadStore:
-    """Uploads in Redis for the gateway. Every call answers or raises `Unavailable` within a
-    second.
+class UploadStore:
+    """Uploads in Redis for the gateway.
+
+    Every call answers or raises `Unavailable` within a second.
     """
 
-    def __init__(self, url: str) -> None:
-        self._redis = AsyncRedis(url)
-        self._create = self._redis.script(scripts.CREATE)
-        self._read = self._redis.script(scripts.READ)
-        self._judge = self._redis.script(scripts.JUDGE)
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._run = redis.script("uploads")
 
     async def create(
         self, upload_id: str, tenant: str, life: timedelta, *, max_bytes: int, max_bytes_of_all: int
@@ -43,10 +39,8 @@ class AsyncUploadStore:
         Returns:
             When it vanishes unless a job uses it; None where it would be too much for the tenant.
         """
-        vanishes = await self._create(
-            upload_id, tenant, milliseconds(life), max_bytes, max_bytes_of_all
-        )
-        return None if vanishes < 0 else from_milliseconds(vanishes)
+        expires = await self._run("create", upload_id, tenant, life, max_bytes, max_bytes_of_all)
+        return None if expires < 0 else from_milliseconds(expires)
 
     async def read(self, upload_ids: Iterable[str], tenant: str | None) -> dict[str, UploadRecord]:
         """Those of the uploads that exist for this tenant, in one round trip.
@@ -56,22 +50,19 @@ class AsyncUploadStore:
             tenant: who asks; None where a signed link has proven enough.
         """
         asked = list(upload_ids)
-        answers = zip(asked, await self._read(tenant or "", *asked), strict=True)
+        answers = zip(asked, await self._run("read", tenant, *asked), strict=True)
         return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
 
     async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
         """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if
         it vanished.
         """
-        return _parse(await self._judge(upload_id, "image", image.model_dump_json(), image.bytes))
+        stored = image.model_dump_json()
+        return _parse(await self._run("check", upload_id, "image", stored, image.bytes))
 
     async def refuse(self, upload_id: str, problem: str) -> UploadRecord | None:
         """Note what is wrong with the bytes. Answers as `accept` does."""
-        return _parse(await self._judge(upload_id, "problem", problem, ""))
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.close()
+        return _parse(await self._run("check", upload_id, "problem", problem, ""))
 
 
 def _parse(answer: list[Any]) -> UploadRecord | None:

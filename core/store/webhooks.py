@@ -20,9 +20,7 @@ from core.records.webhook import (
 )
 from core.store import keys
 from core.store.client import AsyncRedis
-from core.store.encoding import milliseconds, parse_job
-from core.store.lua import webhooks as scripts
-from core.store.lua.webhook_secrets import VALID_SECRETS
+from core.store.encoding import pairs, parse_job
 from core.store.tenants.webhook_secrets import parse_secrets
 
 
@@ -41,7 +39,7 @@ class ClaimedEvent(NamedTuple):
     @property
     def record(self) -> dict[str, str]:
         """The job as it was when the event happened, as Redis holds it."""
-        return dict(zip(self.snapshot[::2], self.snapshot[1::2], strict=True))
+        return pairs(self.snapshot)
 
     @property
     def job(self) -> Job:
@@ -68,28 +66,13 @@ class SwitchedOff(NamedTuple):
     because: str
 
 
-class Backlog(NamedTuple):
-    """How much there is to deliver."""
-
-    waiting: int  # events that are not being delivered now
-    due: int  # those of them that should be
-    in_flight: int
-    oldest_due_seconds: float  # for how long the oldest of them has been due; 0 where none is
-
-
 class WebhookStore:
     """Every call answers or raises `Unavailable` within a second."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = AsyncRedis(url)
-        self._claim = self._redis.script(scripts.CLAIM_EVENTS)
-        self._settle = self._redis.script(scripts.SETTLE)
-        self._deliveries = self._redis.script(scripts.DELIVERIES)
-        self._redeliver = self._redis.script(scripts.REDELIVER)
-        self._look_at_address = self._redis.script(scripts.LOOK_AT_ADDRESS)
-        self._switch_on = self._redis.script(scripts.SWITCH_ON)
-        self._backlog = self._redis.script(scripts.BACKLOG)
-        self._secrets = self._redis.script(VALID_SECRETS)
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._redis = redis
+        self._run = redis.script("webhooks")
+        self._secrets = redis.script("webhook_secrets")
 
     async def claim(
         self, limit: int, of_each: int | None = None, under_way: Mapping[str, int] | None = None
@@ -103,8 +86,8 @@ class WebhookStore:
             under_way: how many there are already, by tenant.
         """
         held = [part for tenant_and_count in (under_way or {}).items() for part in tenant_and_count]
-        found = await self._claim(limit, limit if of_each is None else of_each, *held)
-        return [_claimed(_fields(flat)) for flat in found]
+        most = limit if of_each is None else of_each
+        return [_claimed(pairs(flat)) for flat in await self._run("claim", limit, most, *held)]
 
     async def settle(
         self, event: ClaimedEvent, attempt: Attempt, verdict: AttemptOutcome, wait: timedelta
@@ -114,10 +97,8 @@ class WebhookStore:
 
         Answers whether the lease was still this process's; else nothing is noted.
         """
-        told = attempt.model_dump_json()
-        return bool(
-            await self._settle(event.id, event.claim, told, verdict.value, milliseconds(wait))
-        )
+        arguments = (event.id, event.claim, attempt.model_dump_json(), verdict.value, wait)
+        return bool(await self._run("settle", *arguments))
 
     async def wait_for_work(self, patience: timedelta) -> None:
         """Return at once when there may be something to deliver, else when patience ends."""
@@ -125,41 +106,28 @@ class WebhookStore:
 
     async def secrets(self, tenant: str) -> list[WebhookSecret]:
         """Those that are valid now, the newest first."""
-        return parse_secrets(await self._secrets(tenant))
+        return parse_secrets(await self._secrets("valid", tenant))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         """What a job's webhook was told or is to be told, the oldest event first; `progress` is not
         kept.
         """
-        return [_delivery(_fields(flat), due) for flat, due in await self._deliveries(job_id)]
+        found = await self._run("deliveries", job_id)
+        return [_delivery(pairs(flat), due) for flat, due in found]
 
     async def redeliver(self, job_id: str, n: int) -> bool:
         """Let an event be delivered anew, with all attempts; False where there is no such event."""
-        return bool(
-            await self._redeliver(f"{EVENT_PREFIX}{job_id.removeprefix(JOB_ID_PREFIX)}_{n}")
-        )
+        event_id = f"{EVENT_PREFIX}{job_id.removeprefix(JOB_ID_PREFIX)}_{n}"
+        return bool(await self._run("redeliver", event_id))
 
     async def switched_off(self, tenant: str, webhook: Webhook) -> SwitchedOff | None:
         """Since when the address gets nothing; None where it gets everything."""
-        since, because = await self._look_at_address(tenant, webhook.digest)
+        since, because = await self._run("switched_off", tenant, webhook.digest)
         return SwitchedOff(from_milliseconds(int(since)), because) if since else None
 
     async def switch_on(self, tenant: str, webhook: Webhook) -> bool:
         """The address answers as it should; answers whether it was switched off."""
-        return bool(await self._switch_on(tenant, webhook.host, webhook.digest))
-
-    async def backlog(self) -> Backlog:
-        """How much waits, for those who watch the deployment."""
-        waiting, due, in_flight, oldest, now = await self._backlog()
-        return Backlog(waiting, due, in_flight, (now - oldest) / 1000 if oldest else 0.0)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.close()
-
-
-def _fields(flat: list[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+        return bool(await self._run("switch_on", tenant, webhook.host, webhook.digest))
 
 
 def _claimed(fields: Mapping[str, str]) -> ClaimedEvent:

@@ -9,10 +9,10 @@ from core.objects.keys import output_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Timing
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.api.calls import URL, files
 from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.store.tenant_jobs import TenantJobs
 
 VIDEO = bytes(range(256)) * 40
 
@@ -22,19 +22,19 @@ async def queued(client: AsyncClient) -> str:
     return job_id
 
 
-def claimed(store: JobStore) -> Claim:
+def claimed(store: WorkerStore) -> Claim:
     claim = store.claim("worker-1")
     assert claim is not None
     return claim
 
 
-async def ended(client: AsyncClient, store: JobStore) -> str:
+async def ended(client: AsyncClient, store: WorkerStore) -> str:
     job_id = await queued(client)
     store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
     return job_id
 
 
-async def finished_job(client: AsyncClient, storage: ObjectStorage, store: JobStore) -> str:
+async def finished_job(client: AsyncClient, storage: ObjectStorage, store: WorkerStore) -> str:
     """Submit through the gateway, then do what a worker does."""
     job_id: str = (await client.post(URL, files=files())).json()["id"]
     claim = store.claim("worker-1")
@@ -45,7 +45,7 @@ async def finished_job(client: AsyncClient, storage: ObjectStorage, store: JobSt
     return job_id
 
 
-async def submit_to(store: AsyncJobStore, **fields: object) -> None:
+async def submit_to(store: TenantJobs, **fields: object) -> None:
     await store.submit(
         new_job_id(),
         generation_request(**fields),
@@ -56,7 +56,7 @@ async def submit_to(store: AsyncJobStore, **fields: object) -> None:
 
 
 async def run_one(
-    store: JobStore, gateway: AsyncJobStore, timing: Timing, **fields: object
+    store: WorkerStore, gateway: TenantJobs, timing: Timing, **fields: object
 ) -> None:
     """A job from submission to its result, as a worker reports it."""
     await submit_to(gateway, **fields)

@@ -20,7 +20,8 @@ from core.objects.storage import ObjectStorage
 from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
 from core.records.request import Priority
 from core.store import keys
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.api.caller import Caller, View, follows, is_consistent, stable
 from testkit.api.calls import URL, body, problems
 from testkit.jobs import MODEL, stored_output
@@ -35,7 +36,8 @@ class Life(RuleBasedStateMachine):
 
     caller: Caller
     server: RedisServer
-    store: JobStore
+    store: WorkerStore
+    dispatcher: DispatcherStore
     storage: ObjectStorage
 
     @initialize()
@@ -234,7 +236,7 @@ class Life(RuleBasedStateMachine):
             self.store.give_back(claim)
         else:
             self.server.client.zadd(keys.LEASES, {claim.job.id: 0}, xx=True)
-            self.store.recover_expired_leases()
+            self.dispatcher.recover_expired_leases()
 
     @precondition(lambda self: bool(self.stale))
     @rule(data=st.data(), end=st.sampled_from(("succeed", "fail", "give back")))

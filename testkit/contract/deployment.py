@@ -16,7 +16,7 @@ from core.objects.keys import output_key
 from core.objects.storage import open_storage
 from core.records.job import Progress, Stage, Timing
 from core.settings import Settings
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from testkit.api.gateway import gateway_process, make_key
 from testkit.jobs import MODEL, png, stored_output
@@ -106,7 +106,7 @@ def _worker(settings: Settings, redis: RedisServer) -> Iterator[None]:
     """Claims and ends jobs through the same store as real workers do: every third fails, the others
     succeed.
     """
-    store, storage, stop = JobStore(redis.url), open_storage(settings), threading.Event()
+    store, storage, stop = WorkerStore(redis.url), open_storage(settings), threading.Event()
 
     def end(claim: Claim, number: int) -> None:
         with suppress(StaleClaim, CancelRequested):
@@ -135,4 +135,4 @@ def _worker(settings: Settings, redis: RedisServer) -> Iterator[None]:
     yield
     stop.set()
     thread.join()
-    store._redis.close()
+    store.close()

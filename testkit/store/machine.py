@@ -24,10 +24,14 @@ from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore, Deletion, Outcome, Submission
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.gateway import Deletion, Outcome
+from core.store.roles.gateway import SubmissionResult as Submission
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 TENANTS = {
     "acme": TENANT_LIMITS.model_copy(update={"max_queued": 3}),
@@ -53,17 +57,20 @@ class JobStoreMachine(RuleBasedStateMachine):
     @initialize()
     def begin_empty(self) -> None:
         self.server.client.flushall()
-        self.store = JobStore(self.server.url)
+        self.store = WorkerStore(self.server.url)
+        self.dispatcher = DispatcherStore(self.server.url)
+        self.operator = OperatorStore(self.server.url)
         self.loop = asyncio.new_event_loop()
-        self.connection = AsyncJobStore(self.server.url)
+        self.connection = TenantJobs(self.server.url)
         self.gateways = {
-            tenant: self.connection.of(tenant, limits) for tenant, limits in TENANTS.items()
+            tenant: self.connection.of_tenant(tenant, limits) for tenant, limits in TENANTS.items()
         }
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.connection.close())
         self.loop.close()
-        self.store._redis.close()
+        for store in (self.store, self.dispatcher, self.operator):
+            store.close()
 
     @rule(
         tenant=st.sampled_from(sorted(TENANTS)),
@@ -132,7 +139,7 @@ class JobStoreMachine(RuleBasedStateMachine):
             for job in waiting
             if largest is None or job.request.width * job.request.height <= largest
         ]
-        assert (self.store.count_ready(largest) > 0) == bool(waiting)
+        assert (self.operator.count_ready(largest) > 0) == bool(waiting)
         held = self.store.claim(worker, largest)
         assert (held is None) == (not waiting)
         if held is None:
@@ -180,7 +187,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         silent = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
         for job_id in silent:
             self.server.client.zadd(keys.LEASES, {job_id: 0}, xx=True)
-        requeued, failed, _ = self.store.recover_expired_leases()
+        requeued, failed, _ = self.dispatcher.recover_expired_leases()
         assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
             self.lost[job_id] += 1

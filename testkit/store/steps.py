@@ -8,16 +8,16 @@ from core.records.job import Job
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 JOBS = keys.JOBS + DEFAULT_TENANT
 TTL = timedelta(hours=1)
 
 
-async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE) -> Job:
+async def submit(store: TenantJobs, priority: Priority = Priority.INTERACTIVE) -> Job:
     submission = await store.submit(
         new_job_id(),
         generation_request(priority),
@@ -29,13 +29,13 @@ async def submit(store: AsyncJobStore, priority: Priority = Priority.INTERACTIVE
     return submission.view.job
 
 
-async def place(store: AsyncJobStore, job: Job) -> int | None:
+async def place(store: TenantJobs, job: Job) -> int | None:
     view = await store.read(job.id)
     assert view is not None
     return view.queue_position
 
 
-def claim(store: JobStore, worker: str = "worker-1") -> Claim:
+def claim(store: WorkerStore, worker: str = "worker-1") -> Claim:
     held = store.claim(worker)
     assert held is not None
     return held

@@ -18,10 +18,10 @@ from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Job
 from core.records.request import Keyframe, StoredImage
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, png
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 from worker.gpu.memory import DeviceMemory
 from worker.jobs.rendering import ShotRenderer
 from worker.jobs.runner import Limits, Runner
@@ -71,7 +71,7 @@ class StandInPipeline:
 class Worker:
     """A runner with everything around it, as `worker.bootstrap` wires it."""
 
-    store: JobStore
+    store: WorkerStore
     storage: ObjectStorage
     pipeline: StandInPipeline
     name: str = "gpu-1:7"
@@ -93,7 +93,7 @@ class Worker:
         return self.runner.run_next()
 
 
-async def submit(store: AsyncJobStore, storage: ObjectStorage, **fields: object) -> str:
+async def submit(store: TenantJobs, storage: ObjectStorage, **fields: object) -> str:
     """What the gateway does."""
     job_id = new_job_id()
     storage.put(input_key(job_id, IMAGE), png(), IMAGE.content_type)
@@ -102,7 +102,7 @@ async def submit(store: AsyncJobStore, storage: ObjectStorage, **fields: object)
     return job_id
 
 
-def read(store: JobStore, job_id: str) -> Job:
+def read(store: WorkerStore, job_id: str) -> Job:
     job = store.get(job_id)
     assert job is not None
     return job
@@ -112,7 +112,7 @@ def cancel(server: RedisServer, job_id: str) -> None:
     """Cancel as a caller, from another thread: the worker occupies the test's event loop."""
 
     async def ask() -> None:
-        gateway = AsyncJobStore(server.url)
+        gateway = TenantJobs(server.url)
         await gateway.cancel(job_id)
         await gateway.close()
 

@@ -3,17 +3,17 @@
 import pytest
 
 from core.records.job import JobState
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.commands import Ask
 from testkit.store.steps import claim, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 WORKER = "gpu-1:7"
 
 
 class TestQueue:
     async def test_paused_queue_starts_nothing(
-        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+        self, ask: Ask, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """Said twice it is still paused."""
         await submit(async_store)
@@ -24,7 +24,7 @@ class TestQueue:
         claim(store, WORKER)
 
     async def test_purge_wants_to_be_sure(
-        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+        self, ask: Ask, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """It says how many jobs it would cancel; with `--yes` it does, however many there are."""
         jobs = [await submit(async_store) for _ in range(120)]

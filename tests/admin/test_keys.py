@@ -9,13 +9,13 @@ import pytest
 
 from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.api.gateway import gateway
 from testkit.commands import Ask, run_command
 from testkit.servers import RedisServer, free_port
 from testkit.store.steps import claim, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 
 async def test_a_key_from_its_making_to_its_end(ask: Ask, settings: Settings) -> None:
@@ -116,7 +116,7 @@ class TestFirstKey:
     """Jobs made without a key belong to the tenant `default`."""
 
     async def test_it_says_what_changes_and_what_to_do(
-        self, async_store: AsyncJobStore, redis_server: RedisServer
+        self, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """On stderr, so that the key alone is on stdout; the second key says nothing."""
         await submit(async_store)
@@ -138,11 +138,11 @@ class TestFirstKey:
         assert second.stderr == ""
 
     async def test_ended_jobs_go_to_the_new_tenant(
-        self, ask: Ask, async_store: AsyncJobStore, store: JobStore, settings: Settings
+        self, ask: Ask, async_store: TenantJobs, store: WorkerStore, settings: Settings
     ) -> None:
         """Its caller sees them like jobs of its own; a job that waits stays where it is."""
         ended, waiting = await submit(async_store), await submit(async_store)
-        await async_store.of(DEFAULT_TENANT).cancel(ended.id)
+        await async_store.of_tenant(DEFAULT_TENANT).cancel(ended.id)
         made = ask("keys", "create", "--tenant", "studio")
         assert ask("keys", "take-jobs", "--tenant", "studio") == {
             "tenant": "studio",

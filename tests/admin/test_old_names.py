@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from api.keys import forward as forward_keys
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
 from testkit.commands import run_command
 from testkit.servers import RedisServer
 from worker.admin import forward as forward_workers
@@ -57,11 +57,11 @@ def test_old_keys_command(redis_server: RedisServer) -> None:
     assert made.stderr == "`python -m api.keys` is now `python -m admin secrets`\n"
 
 
-def test_old_workers_command(redis_server: RedisServer, store: JobStore) -> None:
+def test_old_workers_command(redis_server: RedisServer, operator: OperatorStore) -> None:
     """A script that pauses the queue by the old name still does."""
     paused = run_command(
         "pause-queue", module="worker.admin", TOONCRAFTER_REDIS_URL=redis_server.url
     )
     assert paused.stdout == "queue: paused\n"
     assert paused.stderr == "`python -m worker.admin` is now `python -m admin pause`\n"
-    assert store.is_queue_paused()
+    assert operator.is_queue_paused()

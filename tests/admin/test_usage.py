@@ -5,20 +5,20 @@ from datetime import timedelta
 import pytest
 
 from core.records.ids import new_job_id
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.commands import Ask, run_command
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 
 async def test_gpu_time_by_day(
-    ask: Ask, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+    ask: Ask, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
 ) -> None:
     """What a tenant's attempts held workers for, whatever came of them; a person is not told to
     keep it secret.
     """
-    await async_store.of("studio").submit(
+    await async_store.of_tenant("studio").submit(
         new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""
     )
     claim = store.claim("worker")

@@ -3,23 +3,24 @@
 import pytest
 
 from admin.__main__ import main
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.commands import Ask
 from testkit.jobs import MODEL
 from testkit.servers import free_port
 from testkit.store.steps import submit
+from testkit.store.tenant_jobs import TenantJobs
 
 FIRST, SECOND = "gpu-1:7", "gpu-2:8"
 
 
 @pytest.fixture
-def two_workers(store: JobStore) -> None:
+def two_workers(store: WorkerStore) -> None:
     for name in (FIRST, SECOND):
         store.report_load(name, MODEL, load_seconds=1.0)
 
 
-def beat(store: JobStore) -> None:
+def beat(store: WorkerStore) -> None:
     for name in (FIRST, SECOND):
         store.report(name, state="idle", host="vm", device="cpu", max_canvas_pixels=128 * 128 - 1)
 
@@ -27,7 +28,7 @@ def beat(store: JobStore) -> None:
 @pytest.mark.usefixtures("two_workers")
 class TestWorkers:
     async def test_status_shows_who_lives_and_what_waits_for_nobody(
-        self, ask: Ask, store: JobStore, async_store: AsyncJobStore
+        self, ask: Ask, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """A job that no live worker takes is not forgotten."""
         beat(store)
@@ -44,7 +45,7 @@ class TestWorkers:
         assert shown == [(FIRST, "idle", "cpu"), (SECOND, "idle", "cpu")]
 
     def test_drained_worker_is_shown_with_its_reason_until_it_is_resumed(
-        self, ask: Ask, store: JobStore
+        self, ask: Ask, store: WorkerStore
     ) -> None:
         """One by its name."""
         assert ask("drain", FIRST) == {"drained": [FIRST]}
@@ -61,12 +62,12 @@ class TestWorkers:
         assert ask("resume", "--all") == {"resumed": [FIRST, SECOND]}
 
     def test_unknown_name_is_refused_before_anything_is_done(
-        self, ask: Ask, store: JobStore
+        self, ask: Ask, operator: OperatorStore
     ) -> None:
         """The message names those that live."""
         with pytest.raises(SystemExit, match=r"gpu-9:9; live are gpu-1:7, gpu-2:8"):
             ask("drain", FIRST, "gpu-9:9")
-        assert store.workers()[0].reason is None
+        assert operator.workers()[0].reason is None
 
     @pytest.mark.parametrize("arguments", [[], [FIRST, "--all"]])
     def test_names_or_all(self, ask: Ask, arguments: list[str]) -> None:

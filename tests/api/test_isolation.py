@@ -10,7 +10,7 @@ from api.main import create_app
 from core.records.ids import new_job_id, new_upload_id
 from core.records.job import Timing
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import files
 from testkit.jobs import MODEL, png, stored_output
 from testkit.store.steps import claim
@@ -82,7 +82,7 @@ def test_every_call_has_its_case(settings: Settings) -> None:
 
 
 async def test_calls_with_another_tenants_job(
-    tenants: Tenants, settings: Settings, store: JobStore
+    tenants: Tenants, settings: Settings, store: WorkerStore
 ) -> None:
     """Waiting, running or ended: the answer is the one for an id that never was, and nothing
     happens to the job.

@@ -19,7 +19,7 @@ from httpx import AsyncClient
 from api.middleware.key_cache import TRUST
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from testkit.api.calls import URL, files, operations, problems
 from testkit.api.gateway import bearer, gateway_process, make_key
@@ -115,9 +115,9 @@ async def calls(running: Running) -> dict[str, Call]:
         await client.post(
             f"{URL}/{job['id']}/cancel"
         )  # an earlier test's; a worker takes them first
-    store = JobStore(running.redis.url)
+    store = WorkerStore(running.redis.url)
     job_id = await finished_job(client, open_storage(running.settings), store)
-    store._redis.close()
+    store.close()
     link = (await client.get(f"{URL}/{job_id}")).json()["outputs"][0]["url"]
     upload = (await client.post("/v1/uploads")).json()["upload_url"]
     hook = {"url": "http://127.0.0.1:9/nobody"}

@@ -8,10 +8,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from core.records.job import Timing
+from core.store import keys, scripts
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from testkit.chaos.injected.sitecustomize import BREAKS
 from testkit.chaos.schedule import Kind, draw_faults
 from testkit.chaos.service.proxy import Proxy
 from testkit.chaos.stories import draw_stories
+from testkit.jobs import MODEL, stored_output
+from testkit.servers import RedisServer
+from testkit.store.steps import claim, expire_lease, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 LIMIT_SECONDS = 10.0  # only ends a wait that would never end
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -104,11 +112,39 @@ async def test_answer_stands_in_for_the_servers(proxy: Proxy, client: Client) ->
         assert await client[0].read() == b""
 
 
-@pytest.mark.parametrize(("module", "script", "after", "line"), BREAKS.values(), ids=BREAKS.keys())
-def test_each_guarantee_can_still_be_broken(
-    module: str, script: str, after: str, line: str
-) -> None:
-    """A script that is worded anew would leave its break without a hold, and the proof without its
-    counterproof.
-    """
-    assert getattr(importlib.import_module(module), script).count(after) == 1
+class TestBreaks:
+    """Each takes a guarantee away from the real code: without it the proof has no counterproof."""
+
+    async def test_a_worker_without_fencing_ends_a_job_twice(
+        self, async_store: TenantJobs, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module, take_away = BREAKS["fencing"]
+        monkeypatch.setattr(scripts, "FOLDERS", scripts.FOLDERS[:])
+        take_away(importlib.import_module(module))
+        scripts.load.cache_clear()
+        store = WorkerStore(redis_server.url)
+        scripts.load.cache_clear()
+        await submit(async_store)
+        held = claim(store)
+        for _ in range(2):
+            redis_server.client.hincrby(keys.JOB + held.job.id, "fence", 1)
+            store.succeed(held, [stored_output()], Timing(), MODEL)
+        assert redis_server.client.xlen(keys.ENDED) == 2
+        store.close()
+
+    async def test_a_dispatcher_without_sweep_takes_nothing_back(
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        module, take_away = BREAKS["sweep"]
+        found = importlib.import_module(module)
+        usual = DispatcherStore.recover_expired_leases
+        monkeypatch.setattr(found.DispatcherStore, "recover_expired_leases", usual)  # to restore it
+        take_away(found)
+        await submit(async_store)
+        expire_lease(redis_server, claim(store).job.id)
+        assert upkeep.recover_expired_leases() == ([], [], [])

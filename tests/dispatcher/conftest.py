@@ -17,7 +17,7 @@ from core.outbound.webhooks import WebhookSender
 from core.records.ids import new_job_id
 from core.records.webhook import FINAL_EVENTS, TIME_LIMIT, Webhook, WebhookEvent, WebhookSecret
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
+from core.store.client import AsyncRedis
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from dispatcher.deliverer import Deliverer
@@ -29,14 +29,13 @@ from testkit.deliveries import (
 )
 from testkit.jobs import generation_request
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.web import WebServer
 
 
 @pytest.fixture
-async def webhook_store(redis_server: RedisServer) -> AsyncIterator[WebhookStore]:
-    store = WebhookStore(redis_server.url)
-    yield store
-    await store.close()
+def webhook_store(async_redis: AsyncRedis) -> WebhookStore:
+    return WebhookStore(async_redis)
 
 
 @pytest.fixture
@@ -53,14 +52,14 @@ def secret(secrets: WebhookSecrets) -> WebhookSecret:
 
 
 @pytest.fixture
-def submit(async_store: AsyncJobStore, secret: WebhookSecret) -> Submit:
+def submit(async_store: TenantJobs, secret: WebhookSecret) -> Submit:
     """Makes a job whose events go to a URL."""
 
     async def submit(
         url: str,
         *events: str,
         ttl: timedelta = timedelta(days=1),
-        store: AsyncJobStore = async_store,
+        store: TenantJobs = async_store,
     ) -> str:
         with_checked = Outbound([url.split("/")[2]] if url.startswith("http:") else [])
         webhook = Webhook.for_url(

@@ -5,12 +5,12 @@ from datetime import timedelta
 from prometheus_client import generate_latest
 
 from core.objects.storage import ObjectStorage
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.metrics import dispatcher_registry
 from dispatcher.audit import Audit
 
 
-def test_stored_bytes(upkeep: UpkeepStore, storage: ObjectStorage) -> None:
+def test_stored_bytes(upkeep: DispatcherStore, storage: ObjectStorage) -> None:
     """All objects of jobs and uploads count, in a folder and in a bucket; nothing counts twice."""
     storage.put("jobs/itp_1/inputs/a.png", b"x" * 1_000, "image/png")
     storage.put("jobs/itp_2/outputs/1/video.mp4", b"x" * 500, "video/mp4")

@@ -4,7 +4,7 @@ import threading
 import time
 
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
+from core.store.roles.dispatcher import DispatcherStore
 from dispatcher.leading import RENEW_SECONDS, lead
 from dispatcher.scheduling import Scheduler
 from testkit.servers import RedisServer, wait_until
@@ -13,7 +13,7 @@ NEWS = 100
 
 
 def test_lock_is_renewed_by_time_and_not_by_news(
-    upkeep: UpkeepStore, redis_server: RedisServer
+    upkeep: DispatcherStore, redis_server: RedisServer
 ) -> None:
     """A fleet sends hundreds of news a second; each costs what it is about and no renewal of the
     lead beside it.

@@ -18,10 +18,10 @@ from core.records.job import JobState, Timing
 from core.settings import Settings
 from core.store import keys
 from core.store.broker import QUEUE
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import Process, RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 
 Start = Callable[[], Process]
 
@@ -52,7 +52,7 @@ def leader(server: RedisServer) -> str | None:
     return token
 
 
-async def submit(store: AsyncJobStore) -> str:
+async def submit(store: TenantJobs) -> str:
     job_id = new_job_id()
     await store.submit(
         job_id, generation_request(), metadata={}, ttl=timedelta(milliseconds=1), request_id=""
@@ -62,8 +62,8 @@ async def submit(store: AsyncJobStore) -> str:
 
 async def test_it_sends_recovers_and_expires(
     start: Start,
-    async_store: AsyncJobStore,
-    store: JobStore,
+    async_store: TenantJobs,
+    store: WorkerStore,
     redis_server: RedisServer,
     settings: Settings,
 ) -> None:
@@ -91,7 +91,7 @@ async def test_it_sends_recovers_and_expires(
 
 
 async def test_another_takes_over(
-    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    start: Start, async_store: TenantJobs, store: WorkerStore, redis_server: RedisServer
 ) -> None:
     """After kill -9 the lock ends by itself; after SIGTERM it is free at once; never do two
     lead.
@@ -115,7 +115,7 @@ async def test_another_takes_over(
 
 
 async def test_paused_leader_does_no_harm_beside_its_successor(
-    start: Start, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+    start: Start, async_store: TenantJobs, store: WorkerStore, redis_server: RedisServer
 ) -> None:
     """A machine may stand still for longer than the lock lives; when it goes on, its step was
     another's already.

@@ -10,13 +10,15 @@ from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
 from core.records.job import MAX_LOST_LEASES, Timing
 from core.store import keys
-from core.store.roles.dispatcher import BATCH, UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.dispatcher import BATCH, DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
 from dispatcher.job_ends import tell_ended_jobs
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import TTL, claim, expire_lease, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 TIMING = Timing(
     queued_seconds=1.5,
@@ -29,7 +31,7 @@ TIMING = Timing(
 )
 
 
-def told(upkeep: UpkeepStore, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def told(upkeep: DispatcherStore, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What a dispatcher writes now."""
     configure_logging("info", "json")
     tell_ended_jobs(upkeep)
@@ -39,12 +41,15 @@ def told(upkeep: UpkeepStore, capsys: pytest.CaptureFixture[str]) -> list[dict[s
 
 
 async def test_line_says_whose_it_was_and_where_its_time_went(
-    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    upkeep: DispatcherStore,
+    store: WorkerStore,
+    async_store: TenantJobs,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Once, and nothing of what was written or drawn."""
     job = await submit(async_store)
     assert told(upkeep, capsys) == []
-    upkeep.succeed(claim(upkeep, "gpu-1:7"), [stored_output()], TIMING, MODEL)
+    store.succeed(claim(store, "gpu-1:7"), [stored_output()], TIMING, MODEL)
     (line,) = told(upkeep, capsys)
     assert told(upkeep, capsys) == []
     whose = {
@@ -69,17 +74,20 @@ async def test_line_says_whose_it_was_and_where_its_time_went(
 
 
 async def test_failure_has_its_code(
-    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    upkeep: DispatcherStore,
+    store: WorkerStore,
+    async_store: TenantJobs,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await submit(async_store)
-    upkeep.fail(claim(upkeep), OutOfMemory("too large"), TIMING, MODEL)
+    store.fail(claim(store), OutOfMemory("too large"), TIMING, MODEL)
     (line,) = told(upkeep, capsys)
     assert (line["level"], line["status"], line["code"]) == ("warning", "failed", "out_of_memory")
 
 
 class TestWhoeverEndsIt:
     async def test_caller_while_it_waits(
-        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+        self, upkeep: DispatcherStore, async_store: TenantJobs, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """No worker ever saw it; the record may be gone before the line is written."""
         job = await submit(async_store)
@@ -96,8 +104,9 @@ class TestWhoeverEndsIt:
 
     async def test_lost_leases(
         self,
-        upkeep: UpkeepStore,
-        async_store: AsyncJobStore,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
@@ -105,47 +114,58 @@ class TestWhoeverEndsIt:
         job = await submit(async_store)
         for attempt in range(1, MAX_LOST_LEASES + 1):
             assert told(upkeep, capsys) == []
-            assert claim(upkeep).job.attempts == attempt
+            assert claim(store).job.attempts == attempt
             expire_lease(redis_server, job.id)
             upkeep.recover_expired_leases()
         (line,) = told(upkeep, capsys)
         assert (line["code"], line["attempt"], line["lost_leases"]) == ("worker_lost", 3, 3)
 
     async def test_worker_that_gives_a_canceled_job_back(
-        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+        self,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         """It meant to let the job wait again; the script knew better."""
         job = await submit(async_store)
-        held = claim(upkeep)
+        held = claim(store)
         await async_store.cancel(job.id)
-        upkeep.give_back(held)
+        store.give_back(held)
         assert [line["status"] for line in told(upkeep, capsys)] == ["canceled"]
 
     async def test_operator(
-        self, upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+        self,
+        upkeep: DispatcherStore,
+        operator: OperatorStore,
+        async_store: TenantJobs,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         """More at once than one look at Redis takes."""
         jobs = [await submit(async_store) for _ in range(BATCH + 20)]
-        while upkeep.purge():
+        while operator.purge():
             pass
         lines = told(upkeep, capsys)
         assert sorted(line["job_id"] for line in lines) == sorted(job.id for job in jobs)
 
 
 async def test_commit_that_is_told_twice(
-    upkeep: UpkeepStore, async_store: AsyncJobStore, capsys: pytest.CaptureFixture[str]
+    upkeep: DispatcherStore,
+    store: WorkerStore,
+    async_store: TenantJobs,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its first answer was lost on the way; the job ended once."""
     await submit(async_store)
-    held = claim(upkeep)
-    upkeep.succeed(held, [stored_output()], TIMING, MODEL)
-    upkeep.succeed(held, [stored_output()], TIMING, MODEL)
+    held = claim(store)
+    store.succeed(held, [stored_output()], TIMING, MODEL)
+    store.succeed(held, [stored_output()], TIMING, MODEL)
     assert len(told(upkeep, capsys)) == 1
 
 
 async def test_job_of_a_version_that_is_no_neighbour(
-    upkeep: UpkeepStore,
-    async_store: AsyncJobStore,
+    upkeep: DispatcherStore,
+    async_store: TenantJobs,
     redis_server: RedisServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -153,13 +173,13 @@ async def test_job_of_a_version_that_is_no_neighbour(
     job = await submit(async_store)
     redis_server.client.hset(keys.JOB + job.id, "schema", SCHEMA_VERSION + 2)
     redis_server.client.hset(keys.JOB + job.id, "cancel", 1)
-    await async_store._cancel(job.id, "default")
+    await async_store.redis.script("gateway")("cancel", job.id, "default")
     (line,) = told(upkeep, capsys)
     assert (line["job_id"], line["tenant"], line["status"]) == (job.id, "default", "canceled")
 
 
 async def test_nothing_that_the_caller_wrote_waits_for_its_line(
-    async_store: AsyncJobStore, redis_server: RedisServer
+    async_store: TenantJobs, redis_server: RedisServer
 ) -> None:
     """A job that its caller deletes is gone at once, also where no dispatcher lives."""
     submission = await async_store.submit(
@@ -178,14 +198,15 @@ async def test_nothing_that_the_caller_wrote_waits_for_its_line(
 
 
 async def test_record_that_cannot_be_read_ends_all_the_same(
-    upkeep: UpkeepStore,
-    async_store: AsyncJobStore,
+    upkeep: DispatcherStore,
+    operator: OperatorStore,
+    async_store: TenantJobs,
     redis_server: RedisServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its line says what is known: no end may fail for the sake of the log."""
     job = await submit(async_store)
     redis_server.client.hset(keys.JOB + job.id, "request", "7")
-    upkeep.purge()
+    operator.purge()
     (line,) = told(upkeep, capsys)
     assert (line["job_id"], line["status"], line["steps"]) == (job.id, "canceled", 0)

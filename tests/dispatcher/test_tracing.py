@@ -10,9 +10,8 @@ import pytest
 from core.records.job import Timing
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from core.store.webhooks import WebhookStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.tracing import begin_tracing, end_tracing
@@ -23,6 +22,7 @@ from testkit.otlp import Collector
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, expire_lease
 from testkit.store.steps import submit as submit_job
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.web import Visit, http, web_server
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -33,7 +33,7 @@ async def test_each_attempt_at_a_delivery_lies_in_the_jobs_trace(
     traces: Settings,
     collector: Collector,
     submit: Submit,
-    store: JobStore,
+    store: WorkerStore,
     delivering: Delivering,
     webhook_store: WebhookStore,
     redis_server: RedisServer,
@@ -68,8 +68,9 @@ async def test_each_attempt_at_a_delivery_lies_in_the_jobs_trace(
 async def test_lost_attempt_is_told_of_by_whoever_takes_the_job_back(
     traces: Settings,
     collector: Collector,
-    async_store: AsyncJobStore,
-    upkeep: UpkeepStore,
+    async_store: TenantJobs,
+    upkeep: DispatcherStore,
+    store: WorkerStore,
     redis_server: RedisServer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -78,7 +79,7 @@ async def test_lost_attempt_is_told_of_by_whoever_takes_the_job_back(
     begin_tracing(traces, "dispatcher")
     job = await submit_job(async_store)
     redis_server.client.hset(keys.JOB + job.id, "traceparent", CALLER)
-    held = claim(upkeep, "gpu-7:12")
+    held = claim(store, "gpu-7:12")
     expire_lease(redis_server, job.id)
     recover_lost_jobs(upkeep)
     end_tracing()

@@ -7,14 +7,14 @@ import pytest
 from core.errors import InternalFailure
 from core.records.job import MAX_LOST_LEASES, Timing
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from core.store.webhooks import WebhookStore
 from testkit.deliveries import Submit
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, expire_lease
+from testkit.store.tenant_jobs import TenantJobs
 
 URL = "https://hooks.example.com/"
 
@@ -23,9 +23,14 @@ class World:
     """What can end a job."""
 
     def __init__(
-        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+        self,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        async_store: TenantJobs,
+        redis_server: RedisServer,
     ) -> None:
-        self.store, self.async_store, self.redis = store, async_store, redis_server
+        self.store, self.upkeep = store, upkeep
+        self.async_store, self.redis = async_store, redis_server
 
 
 async def succeed(world: World, _: str) -> None:
@@ -56,7 +61,7 @@ async def vanish_after_a_cancel(world: World, job_id: str) -> None:
     claim(world.store)
     await world.async_store.cancel(job_id)
     expire_lease(world.redis, job_id)
-    world.store.recover_expired_leases()
+    world.upkeep.recover_expired_leases()
 
 
 async def give_back_after_a_cancel(world: World, job_id: str) -> None:
@@ -69,7 +74,7 @@ async def lose_every_worker(world: World, job_id: str) -> None:
     for _ in range(MAX_LOST_LEASES):
         claim(world.store)
         expire_lease(world.redis, job_id)
-        world.store.recover_expired_leases()
+        world.upkeep.recover_expired_leases()
 
 
 async def break_two_devices(world: World, _: str) -> None:
@@ -95,13 +100,14 @@ async def test_every_end_has_one_event(
     end: Callable[[World, str], Awaitable[None]],
     event: str,
     submit: Submit,
-    store: JobStore,
-    async_store: AsyncJobStore,
+    store: WorkerStore,
+    upkeep: DispatcherStore,
+    async_store: TenantJobs,
     webhook_store: WebhookStore,
     redis_server: RedisServer,
 ) -> None:
     job_id = await submit(URL)
-    await end(World(store, async_store, redis_server), job_id)
+    await end(World(store, upkeep, async_store, redis_server), job_id)
     view = await async_store.read(job_id)
     assert view
     (delivery,) = await webhook_store.deliveries(job_id)
@@ -110,12 +116,16 @@ async def test_every_end_has_one_event(
 
 
 async def test_every_attempt_of_a_worker_is_told_as_running(
-    submit: Submit, store: JobStore, webhook_store: WebhookStore, redis_server: RedisServer
+    submit: Submit,
+    store: WorkerStore,
+    upkeep: DispatcherStore,
+    webhook_store: WebhookStore,
+    redis_server: RedisServer,
 ) -> None:
     job_id = await submit(URL, "running")
     claim(store)
     expire_lease(redis_server, job_id)
-    store.recover_expired_leases()
+    upkeep.recover_expired_leases()
     claim(store)
     assert [delivery.event for delivery in await webhook_store.deliveries(job_id)] == [
         "running",
@@ -124,7 +134,7 @@ async def test_every_attempt_of_a_worker_is_told_as_running(
 
 
 async def test_a_job_without_a_webhook_costs_nothing(
-    store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer, submit: Submit
+    store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer, submit: Submit
 ) -> None:
     """Nor does an event that nobody asked for."""
     await submit(URL, "failed")
@@ -134,9 +144,9 @@ async def test_a_job_without_a_webhook_costs_nothing(
 
 async def test_events_vanish_when_the_job_expires(
     submit: Submit,
-    async_store: AsyncJobStore,
+    async_store: TenantJobs,
     webhook_store: WebhookStore,
-    upkeep: UpkeepStore,
+    upkeep: DispatcherStore,
     redis_server: RedisServer,
 ) -> None:
     job_id = await submit(URL)

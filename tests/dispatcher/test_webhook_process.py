@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
 from core.store.webhooks import WebhookStore
 from testkit.deliveries import Submit, eventually, let_time_pass, settled
 from testkit.servers import Process, RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.web import Answer, Visit, http, web_server
 
 Start = Callable[[int], Process]
@@ -56,7 +56,7 @@ def held_until(release: asyncio.Event) -> Answer:
 async def test_a_deliverer_that_is_killed_repeats_one_attempt_and_loses_nothing(
     start: Start,
     submit: Submit,
-    async_store: AsyncJobStore,
+    async_store: TenantJobs,
     webhook_store: WebhookStore,
     redis_server: RedisServer,
 ) -> None:
@@ -82,7 +82,7 @@ async def test_a_deliverer_that_is_killed_repeats_one_attempt_and_loses_nothing(
 
 
 async def test_a_deliverer_that_is_told_to_stop_ends_what_it_began(
-    start: Start, submit: Submit, async_store: AsyncJobStore, webhook_store: WebhookStore
+    start: Start, submit: Submit, async_store: TenantJobs, webhook_store: WebhookStore
 ) -> None:
     release = asyncio.Event()
     async with web_server(held_until(release)) as server:

@@ -16,20 +16,21 @@ from core.records.webhook import (
     AttemptOutcome,
 )
 from core.store import keys
-from core.store.lua.webhooks import RECEIVERS_PER_CLAIM
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.constants import RECEIVERS_PER_CLAIM
+from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.deliveries import (
     Delivering,
     Submit,
+    backlog,
     eventually,
     let_time_pass,
     message,
     settled,
 )
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.web import (
     Internet,
     NameServer,
@@ -57,7 +58,7 @@ class TestGuard:
     async def test_a_name_that_leads_inside_by_now_is_not_connected_to(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -79,7 +80,7 @@ class TestGuard:
     async def test_a_certificate_for_another_name_gets_no_message(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -104,7 +105,7 @@ class TestLease:
     async def test_who_was_frozen_past_it_notes_nothing(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         webhook_store: WebhookStore,
         redis_server: RedisServer,
     ) -> None:
@@ -123,7 +124,7 @@ class TestLease:
     async def test_an_event_of_a_job_deleted_meanwhile_is_forgotten(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         webhook_store: WebhookStore,
         redis_server: RedisServer,
     ) -> None:
@@ -135,14 +136,14 @@ class TestLease:
         assert not await webhook_store.settle(event, attempt, AttemptOutcome.DELIVERED, timedelta())
         let_time_pass(redis_server)
         assert await webhook_store.claim(10) == []
-        assert (await webhook_store.backlog())[:3] == (0, 0, 0)
+        assert backlog(redis_server)[:3] == (0, 0, 0)
 
 
 class TestRedelivery:
     async def test_it_has_all_attempts_again_and_switches_on_what_answers(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -168,7 +169,7 @@ class TestRedelivery:
 
 class TestProgress:
     async def test_it_is_told_once_a_second_at_most_and_leaves_no_trace(
-        self, submit: Submit, store: JobStore, delivering: Delivering, redis_server: RedisServer
+        self, submit: Submit, store: WorkerStore, delivering: Delivering, redis_server: RedisServer
     ) -> None:
         async with web_server(BROKEN) as server:
             job_id = await submit(server.url, "progress")
@@ -204,9 +205,10 @@ class TestReceivers:
     async def test_fifty_events_to_one_that_hangs_delay_nobody(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
+        redis_server: RedisServer,
     ) -> None:
         async with web_server(hanging) as dead, web_server(FINE) as alive, delivering(dead, alive):
             for _ in range(50):
@@ -216,12 +218,12 @@ class TestReceivers:
             await async_store.cancel(job_id)
             (delivery,) = await settled(webhook_store, job_id)
             assert (delivery.status, len(dead.visits)) == ("delivered", 10)
-            assert await webhook_store.backlog() == (40, 40, 10, pytest.approx(0, abs=60))
+            assert backlog(redis_server) == (40, 40, 10, pytest.approx(0, abs=60))
 
     async def test_a_tenant_whose_hosts_all_hang_leaves_places_to_others(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
         secrets: WebhookSecrets,
@@ -233,7 +235,7 @@ class TestReceivers:
         monkeypatch.setattr("dispatcher.deliverer.MAX_IN_FLIGHT", 4)
         monkeypatch.setattr("dispatcher.deliverer.OF_ONE_TENANT", 3)
         secrets.create("crowd")
-        crowd, fine = async_store.of("crowd"), "fine.example.com:80"
+        crowd, fine = async_store.of_tenant("crowd"), "fine.example.com:80"
         names = [f"h{number}.example.com:80" for number in range(RECEIVERS_PER_CLAIM + 20)]
 
         async def by_host(visit: Visit) -> AsyncIterator[bytes]:
@@ -256,7 +258,7 @@ class TestReceivers:
     async def test_two_deliverers_send_nothing_twice(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:

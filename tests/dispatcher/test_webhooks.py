@@ -21,8 +21,7 @@ from core.records.webhook import (
     WebhookSecret,
 )
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.deliveries import (
@@ -36,6 +35,7 @@ from testkit.deliveries import (
 )
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.web import (
     Answer,
     Internet,
@@ -76,7 +76,7 @@ class TestMessage:
     async def test_it_reaches_a_public_receiver_over_tls_and_verifies(
         self,
         submit: Submit,
-        store: JobStore,
+        store: WorkerStore,
         delivering: Delivering,
         webhook_store: WebhookStore,
         secret: WebhookSecret,
@@ -116,7 +116,7 @@ class TestMessage:
     async def test_during_a_rotation_both_secrets_verify_it_and_no_other(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
         secret: WebhookSecret,
@@ -134,7 +134,11 @@ class TestMessage:
             verify(visit, stranger)
 
     async def test_events_of_a_job_are_ordered_by_its_version(
-        self, submit: Submit, store: JobStore, delivering: Delivering, webhook_store: WebhookStore
+        self,
+        submit: Submit,
+        store: WorkerStore,
+        delivering: Delivering,
+        webhook_store: WebhookStore,
     ) -> None:
         """An event shows the job as it was, however late it is told."""
         async with web_server(FINE) as server:
@@ -152,7 +156,7 @@ class TestMessage:
         assert [delivery.n for delivery in deliveries] == [one["data"]["version"] for one in told]
 
 
-def told_at(store: JobStore, job_id: str) -> datetime | None:
+def told_at(store: WorkerStore, job_id: str) -> datetime | None:
     job = store.get(job_id)
     assert job
     return job.finished_at
@@ -162,7 +166,7 @@ class TestAttempts:
     async def test_a_receiver_that_fails_five_times_is_told_a_sixth_time(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -189,7 +193,7 @@ class TestAttempts:
     async def test_a_receiver_that_never_succeeds_gets_exactly_what_was_promised(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
         answer: Answer,
@@ -212,7 +216,7 @@ class TestAttempts:
     async def test_an_answer_that_never_ends_is_a_success_once_its_status_is(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -230,7 +234,7 @@ class TestAttempts:
     async def test_the_waits_are_those_of_the_specification(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
         redis_server: RedisServer,
@@ -256,7 +260,7 @@ class TestAttempts:
     async def test_a_410_ends_them_and_nothing_more_is_sent_there(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
     ) -> None:
@@ -273,7 +277,7 @@ class TestAttempts:
     async def test_five_days_of_failure_switch_a_receiver_off(
         self,
         submit: Submit,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         delivering: Delivering,
         webhook_store: WebhookStore,
         redis_server: RedisServer,

@@ -9,20 +9,22 @@ from core.records.ids import new_job_id, new_upload_id
 from core.records.job import Job
 from core.records.request import Keyframe
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore, Outcome
-from core.store.roles.worker import JobStore
-from core.store.uploads import AsyncUploadStore
+from core.store.roles.gateway import Outcome
+from core.store.roles.worker import WorkerStore
+from core.store.uploads import UploadStore
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES, Client
+from testkit.store.tenant_jobs import TenantJobs
 
 FLOOD = 1_000
 FLOODER = "flooder"
 
 
-async def flood(settings: Settings, like: Job) -> AsyncJobStore:
+async def flood(settings: Settings, like: Job) -> TenantJobs:
     """So many jobs like this one, of another tenant. Answers what it can do with its jobs."""
     url = settings.find_redis()
-    uploads, jobs = AsyncUploadStore(url), AsyncJobStore(url).of(FLOODER)
+    jobs = TenantJobs(url, FLOODER)
+    uploads = UploadStore(jobs.redis)
     upload_id, image = new_upload_id(), like.request.keyframes[0].image
     await uploads.create(
         upload_id, FLOODER, timedelta(hours=1), max_bytes=image.bytes, max_bytes_of_all=image.bytes
@@ -31,7 +33,6 @@ async def flood(settings: Settings, like: Job) -> AsyncJobStore:
     open_storage(settings).put(
         upload_key(upload_id, image), KEYFRAMES[0].read_bytes(), image.content_type
     )
-    await uploads.close()
     request = like.request.model_copy(update={"keyframes": [Keyframe(image=image)] * 2})
     for _ in range(FLOOD):
         made = await jobs.submit(
@@ -46,7 +47,7 @@ async def flood(settings: Settings, like: Job) -> AsyncJobStore:
     return jobs
 
 
-async def withdraw(jobs: AsyncJobStore) -> list[Job]:
+async def withdraw(jobs: TenantJobs) -> list[Job]:
     """Cancel what waits or runs. Answers the jobs that had begun."""
     begun, after = [], None
     while page := await jobs.page(status=None, after=after, limit=100):
@@ -62,7 +63,7 @@ def test_flood_delays_another_tenant_by_the_running_job_only(stack: Stack, clien
     """A thousand jobs wait; the other tenant's first is next all the same."""
     settings, store = (
         Settings(state_dir=stack.state),
-        JobStore(Settings(state_dir=stack.state).find_redis()),
+        WorkerStore(Settings(state_dir=stack.state).find_redis()),
     )
     like = store.get(client.wait(client.submit(seed=1))["id"])
     assert like

@@ -10,7 +10,7 @@ import pytest
 
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.worker.in_process import DECODERS, StandInPipeline, Worker
 
 
@@ -27,7 +27,9 @@ def pipeline() -> StandInPipeline:
 
 
 @pytest.fixture
-def worker(store: JobStore, storage: ObjectStorage, pipeline: StandInPipeline) -> Iterator[Worker]:
+def worker(
+    store: WorkerStore, storage: ObjectStorage, pipeline: StandInPipeline
+) -> Iterator[Worker]:
     worker = Worker(store, storage, pipeline)
     yield worker
     worker.heartbeat.end()
@@ -35,7 +37,7 @@ def worker(store: JobStore, storage: ObjectStorage, pipeline: StandInPipeline) -
 
 @pytest.fixture
 def folder_worker(
-    store: JobStore, settings: Settings, pipeline: StandInPipeline
+    store: WorkerStore, settings: Settings, pipeline: StandInPipeline
 ) -> Iterator[Worker]:
     """Where the kind of storage makes no difference."""
     worker = Worker(store, open_storage(settings), pipeline)

@@ -16,9 +16,11 @@ from core.records.worker import WorkerRecord
 from core.settings import Settings
 from core.store import keys
 from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_options
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.servers import Process, RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import read, submit
 from testkit.worker.stand_in import TROUBLE
 
@@ -31,9 +33,11 @@ class Stack:
     """A worker of this stack, and what its dispatcher and callers would do."""
 
     def __init__(
-        self, settings: Settings, gateway: AsyncJobStore, store: JobStore, folder: Path
+        self, settings: Settings, gateway: TenantJobs, store: WorkerStore, folder: Path
     ) -> None:
         self.store = store
+        self.dispatcher = DispatcherStore(settings.redis_url or "")
+        self.operator = OperatorStore(settings.redis_url or "")
         self._gateway, self._storage, self._folder = gateway, open_storage(settings), folder
         redis_url = settings.redis_url or ""
         self.celery = Celery("test", broker=broker_url(redis_url), set_as_current=False)
@@ -70,7 +74,7 @@ class Stack:
         return read(self.store, job_id)
 
     def workers(self, state: str) -> list[WorkerRecord]:
-        return [worker for worker in self.store.workers() if worker.state == state]
+        return [worker for worker in self.operator.workers() if worker.state == state]
 
     def wait_for(self, state: str, count: int = 1) -> list[WorkerRecord]:
         wait_until(
@@ -87,7 +91,7 @@ class Stack:
 
 @pytest.fixture
 def stack(
-    settings: Settings, async_store: AsyncJobStore, store: JobStore, tmp_path: Path
+    settings: Settings, async_store: TenantJobs, store: WorkerStore, tmp_path: Path
 ) -> Iterator[Stack]:
     stack = Stack(settings, async_store, store, tmp_path)
     yield stack
@@ -133,7 +137,7 @@ async def test_sick_device_costs_the_job_nothing(
     stack.send()
     stack.cause("")
 
-    stack.store.resume(record.name)
+    stack.operator.resume(record.name)
     stack.wait_for("idle")
     stack.send()
     assert stack.wait_for_job(job_id, JobState.SUCCEEDED).lost_leases == 0
@@ -159,7 +163,9 @@ async def test_child_does_not_outlive_its_parent(stack: Stack, worker: Process) 
     stack.wait_for_job(job_id, JobState.RUNNING)
     worker.kill()
     wait_until(lambda: not child.is_running(), "the child is gone")
-    wait_until(lambda: stack.store.recover_expired_leases()[:2] == ([job_id], []), "the lease ends")
+    wait_until(
+        lambda: stack.dispatcher.recover_expired_leases()[:2] == ([job_id], []), "the lease ends"
+    )
     assert stack.job(job_id).lost_leases == 1
 
 
@@ -176,7 +182,7 @@ async def test_stopped_worker_leaves_its_job_to_others(
     assert worker.wait() == 0
     job = stack.job(job_id)
     assert (job.status, job.attempts, job.lost_leases) == (JobState.QUEUED, 1, 0)
-    assert stack.store.workers() == []
+    assert stack.operator.workers() == []
     assert redis_server.client.keys(keys.HOLD + "*") == []
 
 
@@ -192,4 +198,4 @@ def test_each_device_has_its_worker_and_falls_alone(stack: Stack) -> None:
         assert {worker.name for worker in stack.wait_for("idle", 2)} == first
         keeper.send(signal.SIGTERM)
         assert keeper.wait(60) == 0
-    assert stack.store.workers() == []
+    assert stack.operator.workers() == []

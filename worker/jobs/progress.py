@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, DeadlineExceeded, StaleClaim, StorageFailed
 from core.records.job import Progress, Stage, Timing
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 
@@ -39,7 +39,7 @@ class JobProgress:
 
     def __init__(
         self,
-        store: JobStore,
+        store: WorkerStore,
         claim: Claim,
         heartbeat: Heartbeat,
         timeout: timedelta,

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from core.errors import CancelRequested, JobFailed, StaleClaim, Unavailable
 from core.objects.storage import ObjectStorage
 from core.records.worker import ModelInfo
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from worker.gpu.device import require_working_device
 from worker.gpu.faults import DeviceBroken
 from worker.gpu.memory import DeviceMemory
@@ -47,7 +47,7 @@ class Runner:
 
     def __init__(
         self,
-        store: JobStore,
+        store: WorkerStore,
         storage: ObjectStorage,
         heartbeat: Heartbeat,
         renderer: ShotRenderer,

@@ -16,7 +16,7 @@ from core.errors import CancelRequested, StaleClaim
 from core.records.base import SCHEMA_VERSION
 from core.records.job import Stage, Timing
 from core.records.worker import ModelInfo, WorkerState
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
@@ -37,7 +37,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        store: JobStore,
+        store: WorkerStore,
         worker: str,
         device: str = "cpu",
         about: Mapping[str, str] | None = None,

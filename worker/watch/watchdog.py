@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from core.errors import DeadlineExceeded, StaleClaim
 from core.records.job import Timing
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.worker import Claim, WorkerStore
 from core.telemetry.tracing import trace_lost_attempt
 from worker.gpu.faults import GpuFaults
 from worker.watch.diagnosis import ChildMonitor, Diagnosis, Trouble
@@ -40,7 +40,7 @@ class Watchdog:
 
     def __init__(
         self,
-        open_store: Callable[[], JobStore],
+        open_store: Callable[[], WorkerStore],
         worker: str,
         monitor: ChildMonitor,
         job_timeout: timedelta,

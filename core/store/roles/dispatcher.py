@@ -1,6 +1,4 @@
-"""What the dispatcher does with jobs beyond what a worker does: it leads, logs ends, forgets, and
-audits.
-"""
+"""What the dispatcher may do: lead, recover lost jobs, log ends, delete, and audit. Blocking."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,22 +8,27 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 from redis.lock import Lock
 
-from core.records.job import JobState
+from core.errors import WorkerLost
+from core.records.job import MAX_LOST_LEASES, JobState
 from core.store import keys
-from core.store.encoding import milliseconds
-from core.store.lua import fair_share as fair_share_scripts
-from core.store.lua import jobs as job_scripts
-from core.store.lua import slots as slot_scripts
-from core.store.lua import upkeep as upkeep_scripts
-from core.store.roles.worker import LEASE, JobStore
-from core.store.workers import WORKER_LIFE
+from core.store.client import open_redis, open_script
+from core.store.constants import LEASE, WORKER_LIFE
+from core.store.encoding import failure_field, milliseconds, pairs
 
 # renewed every second or two; another dispatcher takes over after it
 LEADER_LIFE = timedelta(seconds=3)
 # longer than any blocking read here; the loop tries again by itself
-SOCKET_TIMEOUT = timedelta(seconds=2)
-SHORTEST_WAIT_SECONDS = 0.02  # a blocking read of 0 s would block for ever
+SOCKET_TIMEOUT_SECONDS = 2.0
+SHORTEST_WAIT_SECONDS = 0.02  # a blocking read of 0 s would never end
 BATCH = 100  # jobs or keys that one script looks at: about a millisecond of Redis's time
+
+
+class Recovered(NamedTuple):
+    """What became of jobs whose workers vanished."""
+
+    requeued: list[str]  # ids
+    failed: list[str]
+    attempts: list[dict[str, str]]  # that were lost: the records as they were, of any version
 
 
 class Attempts(NamedTuple):
@@ -36,48 +39,52 @@ class Attempts(NamedTuple):
     has_outputs: bool
 
 
-class UpkeepStore(JobStore):
-    """Jobs as the dispatcher sees them. Every call is safe to make twice, late, or by two
-    dispatchers at once.
+class DispatcherStore:
+    """Jobs as the dispatcher sees them.
+
+    Every call is safe to make twice, late, or by two dispatchers at once. Calls raise redis-py's
+    errors.
     """
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, socket_timeout=SOCKET_TIMEOUT)
-        self._sweep_expired = self._redis.register_script(job_scripts.SWEEP_EXPIRED)
-        self._reconcile = self._redis.register_script(upkeep_scripts.RECONCILE)
-        self._tidy_lanes = self._redis.register_script(fair_share_scripts.TIDY)
-        self._count_missing = self._redis.register_script(slot_scripts.COUNT_MISSING)
-        self._recount = self._redis.register_script(slot_scripts.RECOUNT)
-        self._condemn = self._redis.register_script(upkeep_scripts.CONDEMN)
+        """Connects with the first call."""
+        self._redis = open_redis(url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
+        self._run = open_script(self._redis, "dispatcher")
 
     def leader_lock(self) -> Lock:
-        """The lock that makes one of several dispatchers the active one; it dies with its holder
-        within seconds.
+        """Return the lock that makes one of several dispatchers the active one.
+
+        It expires within seconds if its holder dies.
         """
         return Lock(
             self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False
         )
 
-    def count_missing_messages(self, queue: str) -> int:
-        """How many messages to send to this Celery queue: each finds a worker that waits, and
-        another job for it.
+    def recover_expired_leases(self) -> Recovered:
+        """Return the jobs of vanished workers to the ready set; fail those that lost too many.
 
-        What a tenant's limit lets wait does not count. The answer costs the same however many
-        workers there are.
+        A job that its caller canceled ends as canceled instead.
         """
-        return int(self._count_missing(args=[milliseconds(WORKER_LIFE), keys.PREFIX + queue]))
+        error = WorkerLost(f"{MAX_LOST_LEASES} workers vanished while they ran this job")
+        requeued, failed, attempts = self._run("recover", failure_field(error))
+        return Recovered(requeued, failed, list(map(pairs, attempts)))
+
+    def count_missing_messages(self, queue: str) -> int:
+        """Return how many messages to send to this Celery queue.
+
+        Each finds an idle worker and another job for it. Jobs that wait because of their tenant's
+        limit do not count. The call costs the same however many workers there are.
+        """
+        return int(self._run("count_missing", WORKER_LIFE, keys.PREFIX + queue))
 
     def recount_workers(self) -> None:
-        """Forget dead workers, and count as idle who says so of itself: a look at each, to be taken
-        now and then.
-        """
-        self._recount(args=[milliseconds(WORKER_LIFE)])
+        """Forget dead workers and count the idle ones again: a read for each worker."""
+        self._run("recount", WORKER_LIFE)
 
     def wait_for_work(self, longest: timedelta) -> bool:
-        """Whether something changed that the dispatcher should look at: at once if so.
+        """Wait for a change that the dispatcher should look at; return whether there was one.
 
-        Else it returns when a lease ends that nobody has renewed meanwhile, and after the longest
-        time at the latest.
+        Returns False when a lease ends that was not renewed meanwhile, and after the longest time.
         """
         pipeline = self._redis.pipeline(transaction=False)
         (seconds, micros), first = (
@@ -86,26 +93,23 @@ class UpkeepStore(JobStore):
         patience = longest.total_seconds()
         if first:
             patience = min(patience, first[0][1] / 1000 - (seconds + micros / 1e6))
-        return (
-            self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS)) is not None
-        )
+        found = self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS))
+        return found is not None
 
     def answers(self) -> bool:
-        """Whether Redis does."""
+        """Return whether Redis answers."""
         try:
             return bool(self._redis.ping())
         except RedisError:
             return False
 
     def sweep_expired(self, limit: int = BATCH) -> list[str]:
-        """Forget ended jobs and unused uploads past their time. Answers ids in the trash that are
-        due.
-        """
-        ids: list[str] = self._sweep_expired(args=[limit])
+        """Forget expired jobs and unused uploads; return ids in the trash that are due."""
+        ids: list[str] = self._run("sweep_expired", limit)
         return ids
 
     def emptied(self, resource_id: str) -> None:
-        """The objects of a forgotten job or upload are gone."""
+        """Note that the objects of a forgotten job or upload are gone."""
         self._redis.zrem(keys.TRASH, resource_id)
 
     def postpone(self, resource_id: str, delay: timedelta) -> None:
@@ -113,24 +117,23 @@ class UpkeepStore(JobStore):
         self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
 
     def untold_ends(self, limit: int = BATCH) -> list[tuple[str, dict[str, str]]]:
-        """Jobs that ended and have no line in the log yet, the first first: an entry's id, and what
-        the line will say.
+        """Return jobs that ended and have no line in the log yet, the oldest first.
 
-        Names and values are the record's, with the request's `width`, `height`, `steps` and the
-        failure's `code`.
+        Each is an entry's id and the record's fields, with the request's `width`, `height`, `steps`
+        and the failure's `code`.
         """
         entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(keys.ENDED, count=limit)
         return entries
 
     def told(self, entries: Iterable[str]) -> None:
-        """These ends are in the log."""
+        """Note that these ends are in the log."""
         self._redis.xdel(keys.ENDED, *entries)
 
     def known_jobs(self) -> Iterator[tuple[str, list[str]]]:
-        """Batches of all ids that a record or a set of jobs names, each with the set, or '' for
-        records.
+        """Iterate over batches of all ids that a record or a set of jobs names.
 
-        What is added or goes meanwhile may be missed; the next time finds it.
+        Each batch comes with the set, or '' for records. Ids that are added or removed meanwhile
+        may be missed.
         """
         cursor = -1
         while cursor:
@@ -150,32 +153,35 @@ class UpkeepStore(JobStore):
             yield from self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="zset")
 
     def reconcile(self, job_ids: list[str], found_in: str = "") -> list[tuple[str, str]]:
-        """Put jobs where their records say that they belong, and out of the set in which they were
-        found wrongly.
+        """Put jobs into the sets to which they belong by their records.
 
-        Answers each repair: id, and what was wrong.
+        Args:
+            job_ids: those to look at.
+            found_in: the set that names them, from which they are removed if they do not belong
+                there; '' for none.
+
+        Returns:
+            Each repair: id, and what was wrong.
         """
-        repairs = self._reconcile(args=[milliseconds(LEASE), found_in, *job_ids])
+        repairs = self._run("reconcile", LEASE, found_in, *job_ids)
         return list(zip(repairs[::2], repairs[1::2], strict=True))
 
     def tidy_lanes(self) -> None:
-        """Forget tenants and demands of which no job waits; a walk calls it once all jobs are in
-        their places.
-        """
-        self._tidy_lanes()
+        """Forget tenants and demands without a waiting job, once all jobs are in their places."""
+        self._run("tidy")
 
     def condemn(self, record_prefix: str, ids: Iterable[str]) -> list[str]:
-        """Put those without a record into the trash. Answers them.
+        """Put ids without a record into the trash; return them.
 
         Args:
             record_prefix: what stands before the id in a record's key, such as `keys.JOB`.
             ids: of jobs or uploads whose objects are older than any submission takes.
         """
-        condemned: list[str] = self._condemn(args=[record_prefix, *ids])
+        condemned: list[str] = self._run("condemn", record_prefix, *ids)
         return condemned
 
     def attempts(self, job_ids: Iterable[str]) -> dict[str, Attempts]:
-        """What the records of those jobs that exist say of their results."""
+        """Return what the records of those jobs that exist say of their results."""
         asked = list(job_ids)
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in asked:
@@ -186,3 +192,7 @@ class UpkeepStore(JobStore):
             for job_id, (status, fence, outputs) in found
             if status
         }
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()

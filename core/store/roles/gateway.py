@@ -1,26 +1,23 @@
-"""Jobs in Redis for the gateway: asyncio, one round trip per operation."""
+"""What the gateway may do with jobs: asyncio, one round trip per operation."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from core.records.base import from_milliseconds
+from core.records.base import SCHEMA_VERSION, from_milliseconds
 from core.records.job import Caution, Job, JobState, QueuedView
 from core.records.request import GenerationRequest
-from core.records.tenant import DEFAULT_TENANT, TenantLimits
+from core.records.tenant import TenantLimits
 from core.records.webhook import Webhook
 from core.store.client import AsyncRedis
-from core.store.encoding import milliseconds, parse_view, submission_fields
+from core.store.encoding import parse_view, submission_fields
 from core.store.keys import TRASH
-from core.store.lua import jobs as scripts
-from core.store.variants import variant
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
-_IDEMPOTENCY_MILLISECONDS = milliseconds(IDEMPOTENCY_LIFE)
-# a gateway that has not stored a job's images by then will not any more
+# until a gateway has stored a job's images; later its objects count as abandoned
 STORING_PATIENCE = timedelta(minutes=10)
 
 
@@ -57,9 +54,7 @@ NO_KEY = IdempotencyKey("", "")
 
 
 class Known(NamedTuple):
-    """What a caller knows of a job already: its version and, unless `any_position`, its place in
-    the queue.
-    """
+    """What a caller knows of a job: its version and, unless `any_position`, its queue position."""
 
     version: int
     queue_position: int | None = None
@@ -67,129 +62,121 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Submission:
-    """What a submission came to. `view` is None where no job was made, or a replayed key's has been
-    deleted.
+class SubmissionResult:
+    """What a submission came to.
+
+    `view` is None if no job was made, or if the job of a replayed key was deleted.
     """
 
     outcome: Outcome
     view: QueuedView | None
 
 
-class AsyncJobStore:
-    """What the gateway does with one tenant's jobs. Every call answers or raises `Unavailable`
-    within a second.
+class GatewayStore:
+    """What the gateway does with a tenant's jobs.
 
-    Another tenant's jobs are not there, whatever id is asked for: the scripts themselves look whose
-    a job is.
+    Every call takes the tenant, and the scripts themselves check whose a job is: another tenant's
+    id gets the same answer as an unknown one. Every call answers or raises `Unavailable` within a
+    second.
     """
 
-    def __init__(self, url: str, *, max_queued: int | None = None) -> None:
-        """Connects with the first call. The jobs are the default tenant's, without limits of its
-        own; see `of`.
+    def __init__(
+        self, redis: AsyncRedis, *, max_queued: int | None = None, schema: int = SCHEMA_VERSION
+    ) -> None:
+        """Connects with the first call.
 
         Args:
-            url: address of Redis.
+            redis: the client, which its owner closes.
             max_queued: how many jobs of all tenants may wait; None for any number.
+            schema: of the records that are made.
         """
-        self._tenant = DEFAULT_TENANT
-        self._limits: TenantLimits | None = None
-        self._max_queued = "" if max_queued is None else max_queued
-        self._redis = AsyncRedis(url)
-        self._recall = self._redis.script(scripts.RECALL_KEY)
-        self._reserve = self._redis.script(scripts.RESERVE)
-        self._submit = self._redis.script(scripts.SUBMIT)
-        self._read = self._redis.script(scripts.READ)
-        self._read_news = self._redis.script(scripts.READ_NEWS)
-        self._list = self._redis.script(scripts.LIST)
-        self._cancel = self._redis.script(scripts.CANCEL)
-        self._delete = self._redis.script(scripts.DELETE)
+        self._max_queued = max_queued
+        self._schema = schema
+        self._redis = redis
+        self._run = redis.script("gateway")
 
-    def of(self, tenant: str, limits: TenantLimits | None = None) -> Self:
-        """The jobs of this tenant, on the same connections; `limits` count for what is submitted
-        through it.
+    async def recall(self, idempotency: IdempotencyKey, tenant: str) -> SubmissionResult | None:
+        """Return what an idempotency key came to before, without using it; None if it is new."""
+        answer = await self._run("recall", tenant, idempotency.digest, idempotency.fingerprint)
+        return SubmissionResult(Outcome(answer[0]), parse_view(answer[1])) if answer else None
+
+    async def reserve(
+        self,
+        job_id: str,
+        tenant: str,
+        *,
+        limits: TenantLimits | None = None,
+        idempotency: IdempotencyKey = NO_KEY,
+    ) -> SubmissionResult:
+        """Note that objects of a job are about to be stored, so that they are found in any case.
+
+        Returns:
+            `RESERVED`, what the idempotency key came to before, or why no further job may wait.
+            Only after `RESERVED` may objects be stored.
         """
-        return variant(self, _tenant=tenant, _limits=limits)
-
-    async def recall(self, idempotency: IdempotencyKey) -> Submission | None:
-        """What an idempotency key came to before, without using it up; None where it is new."""
-        answer = await self._recall(self._tenant, idempotency.digest, idempotency.fingerprint)
-        return Submission(Outcome(answer[0]), parse_view(answer[1])) if answer else None
-
-    async def reserve(self, job_id: str, idempotency: IdempotencyKey | None = None) -> Submission:
-        """Note that objects of a job are about to be stored: whatever becomes of it, they will be
-        found.
-
-        Answers `RESERVED`, what the idempotency key came to before, or why no further job may wait;
-        else than after `RESERVED` nothing is to be stored.
-        """
-        key = idempotency or NO_KEY
-        outcome, view = await self._reserve(
-            *(job_id, self._tenant, key.digest, key.fingerprint),
-            *(
-                self._limits.max_queued if self._limits else "",
-                self._max_queued,
-                milliseconds(STORING_PATIENCE),
-            ),
+        outcome, view = await self._run(
+            "reserve",
+            *(job_id, tenant, idempotency.digest, idempotency.fingerprint),
+            *(limits and limits.max_queued, self._max_queued, STORING_PATIENCE),
         )
-        return Submission(Outcome(outcome), parse_view(view))
+        return SubmissionResult(Outcome(outcome), parse_view(view))
 
     async def submit(
         self,
         job_id: str,
+        tenant: str,
         request: GenerationRequest,
         *,
         metadata: Mapping[str, str],
         ttl: timedelta,
         request_id: str,
-        idempotency: IdempotencyKey | None = None,
+        limits: TenantLimits | None = None,
+        idempotency: IdempotencyKey = NO_KEY,
         reserved: bool = False,
         uploads: Mapping[str, str] | None = None,
         webhook: Webhook | None = None,
         warnings: Sequence[Caution] = (),
         traceparent: str = "",
-    ) -> Submission:
-        """Make the job exist: record, index, ready set, idempotency key and claim on uploads in one
-        step.
+    ) -> SubmissionResult:
+        """Make a job: record, index, ready set, idempotency key and claim on uploads in one step.
 
         Args:
             job_id: of `new_job_id`.
+            tenant: whose job it is.
             request: as understood.
             metadata: the caller's own.
             ttl: how long record and objects are kept.
             request_id: of the request that brought it.
+            limits: the caller's; None for none.
             idempotency: the caller's key, if it sent one.
             reserved: whether objects were stored for it, after `reserve`.
-            uploads: for images that lie with an upload, their digest and that upload.
-            webhook: who is told of its events.
+            uploads: for images that belong to an upload, their digest and that upload.
+            webhook: receives its events.
             warnings: what the caller should know.
-            traceparent: the span at which the job's trace goes on.
+            traceparent: the span that the job's trace continues.
 
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
         """
-        key, limits = idempotency or NO_KEY, self._limits
-        outcome, *answer = await self._submit(
-            *(job_id, self._tenant, key.digest, key.fingerprint),
-            *(
-                limits.max_queued if limits else "",
-                self._max_queued,
-                (limits and limits.max_running) or "",
-            ),
-            *(_IDEMPOTENCY_MILLISECONDS, life := milliseconds(ttl), request.priority.value),
+        outcome, *answer = await self._run(
+            "submit",
+            *(job_id, tenant, idempotency.digest, idempotency.fingerprint),
+            *(limits and limits.max_queued, self._max_queued, limits and limits.max_running),
+            *(IDEMPOTENCY_LIFE, ttl, self._schema, request.priority.value),
             *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
             *submission_fields(request, metadata, request_id, webhook, warnings, traceparent),
         )
         if outcome != Outcome.CREATED:
-            return Submission(Outcome(outcome), parse_view(answer[0]))
+            return SubmissionResult(Outcome(outcome), parse_view(answer[0]))
         created, position = answer
+        created_at = from_milliseconds(created)
         job = Job(
             id=job_id,
-            tenant=self._tenant,
+            tenant=tenant,
             version=1,
             status=JobState.QUEUED,
-            created_at=from_milliseconds(created),
-            expires_at=from_milliseconds(created + life),
+            created_at=created_at,
+            expires_at=created_at + ttl,
             request=request,
             metadata=dict(metadata),
             webhook=webhook,
@@ -198,58 +185,52 @@ class AsyncJobStore:
             request_id=request_id,
             traceparent=traceparent,
         )
-        return Submission(Outcome.CREATED, QueuedView(job, position))
+        return SubmissionResult(Outcome.CREATED, QueuedView(job, position))
 
-    async def read(self, job_id: str) -> QueuedView | None:
-        """The record and its place in the queue, or None where there is none."""
-        return parse_view(await self._read(job_id, self._tenant))
+    async def read(self, job_id: str, tenant: str) -> QueuedView | None:
+        """Return the record and its queue position; None if there is no such job."""
+        return parse_view(await self._run("read", job_id, tenant))
 
-    async def read_news(self, job_id: str, known: Known) -> QueuedView | Known | None:
-        """As `read`; but `known` itself where nothing is new to the caller, which costs a third."""
-        place = (
-            ""
-            if known.any_position
-            else -1
-            if known.queue_position is None
-            else known.queue_position
+    async def read_news(self, job_id: str, tenant: str, known: Known) -> QueuedView | Known | None:
+        """Do as `read`, but return `known` if the caller knows the present state.
+
+        That costs a third of `read`.
+        """
+        position = -1 if known.queue_position is None else known.queue_position
+        answer = await self._run(
+            "read_news", job_id, tenant, known.version, "" if known.any_position else position
         )
-        answer = await self._read_news(job_id, self._tenant, known.version, place)
         return known if answer[1:] == ["unchanged"] else parse_view(answer)
 
     async def page(
-        self, *, status: JobState | None, after: str | None, limit: int
+        self, tenant: str, *, status: JobState | None, after: str | None, limit: int
     ) -> list[QueuedView]:
-        """Jobs, the newest first.
+        """Return jobs, the newest first.
 
         Args:
+            tenant: whose.
             status: only these.
             after: id of the last job of the page before.
             limit: how many at most.
         """
-        page = await self._list(self._tenant, status.value if status else "", after or "", limit)
+        page = await self._run("page", tenant, status, after, limit)
         return [view for view in map(parse_view, page) if view]
 
-    async def cancel(self, job_id: str) -> QueuedView | None:
-        """End a queued job now and a running one at its next denoising step; an ended one stays as
-        it is.
-        """
-        return parse_view(await self._cancel(job_id, self._tenant))
+    async def cancel(self, job_id: str, tenant: str) -> QueuedView | None:
+        """End a queued job now, a running one at its next denoising step; leave an ended one."""
+        return parse_view(await self._run("cancel", job_id, tenant))
 
-    async def delete(self, job_id: str) -> Deletion:
-        """Forget an ended job. Until `emptied` is called, the dispatcher takes its objects for its
-        own to delete.
+    async def delete(self, job_id: str, tenant: str) -> Deletion:
+        """Forget an ended job.
+
+        Its objects are then the caller's to delete. Unless it calls `emptied`, the dispatcher does.
         """
-        answer = await self._delete(job_id, self._tenant)
-        return {1: Deletion.DONE, 0: Deletion.NOT_FOUND, -1: Deletion.NOT_FINISHED}[answer]
+        return Deletion(await self._run("delete", job_id, tenant))
 
     async def emptied(self, job_id: str) -> None:
-        """The objects of a deleted job are gone."""
+        """Note that the objects of a deleted job are gone."""
         await self._redis.remove_member(TRASH, job_id)
 
     async def ping(self) -> None:
         """Return if Redis answers."""
         await self._redis.ping()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.close()

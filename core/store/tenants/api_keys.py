@@ -14,15 +14,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import redis
 from pydantic import Field
 
 from core.records.base import Record, from_milliseconds
 from core.records.tenant import TenantLimits
 from core.store import keys
-from core.store.client import AsyncRedis
+from core.store.client import AsyncRedis, open_redis, open_script
 from core.store.encoding import milliseconds
-from core.store.lua import api_keys as scripts
 
 # what tells a key of this service from other secrets, for those who search repositories for them
 MARK = "tck_"
@@ -83,13 +81,8 @@ class ApiKeys:
 
     def __init__(self, redis_url: str) -> None:
         """Connects with the first call."""
-        client = redis.Redis.from_url(
-            redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
-        )
-        self._redis: Any = client  # redis-py types every answer as bytes or str or more
-        self._add = client.register_script(scripts.ADD_KEY)
-        self._add_once = client.register_script(scripts.ADD_KEY_ONCE)
-        self._revoke = client.register_script(scripts.REVOKE_KEYS)
+        self._redis = open_redis(redis_url)
+        self._run = open_script(self._redis, "api_keys")
 
     def create(
         self,
@@ -111,7 +104,7 @@ class ApiKeys:
             else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
         )
         stored = _stored(key_id, tenant, name, scopes, expires, limits or {})
-        made = _key_info(json.loads(str(self._add(args=[_digest(key), stored]))))
+        made = _key_info(json.loads(self._run("add", _digest(key), stored)))
         return ApiKey(**made.model_dump(), key=key)
 
     def add_once(self, key: str, tenant: str, name: str) -> bool:
@@ -128,7 +121,7 @@ class ApiKeys:
                 "such as `openssl rand -hex 32` prints"
             )
         stored = _stored(secrets.token_hex(6), tenant, name, [Scope.ADMIN], None, {})
-        return bool(self._add_once(args=[_digest(key), stored]))
+        return bool(self._run("add_once", _digest(key), stored))
 
     def list(self, tenant: str | None = None) -> list[KeyInfo]:
         """All keys, expired ones too, or those of one tenant; the oldest first."""
@@ -139,7 +132,7 @@ class ApiKeys:
 
     def revoke(self, ids: Iterable[str]) -> int:
         """End keys for ever; gateways refuse them within seconds. Answers how many there were."""
-        return int(str(self._revoke(args=list(ids))))
+        return int(self._run("revoke", *ids))
 
     def any(self) -> bool:
         """Whether there is a key, expired or not."""
@@ -150,26 +143,21 @@ class ApiKeys:
         self._redis.close()
 
 
-class AsyncApiKeys:
+class ApiKeyLookup:
     """Keys as a gateway asks for them: an answer or `Unavailable` within a second."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis = AsyncRedis(redis_url)
-        self._find = self._redis.script(scripts.FIND_KEY)
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._run = redis.script("api_keys")
 
     async def find(self, key: str) -> Found:
         """Look a key up, and note its use at most once a minute; '' to learn only whether there is
         any.
         """
-        any_key, *found = await self._find(_digest(key) if key else "")
+        any_key, *found = await self._run("find", _digest(key) if key else "")
         if not found:
             return Found(bool(any_key), None, expired=False)
         stored, expired = found
         return Found(True, _key_info(json.loads(stored)), bool(expired))
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.close()
 
 
 def _digest(key: str) -> str:

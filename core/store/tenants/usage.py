@@ -3,12 +3,10 @@ or doubles any.
 """
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
-import redis
-
+from core.store.client import open_redis
+from core.store.constants import USAGE_LIFE
 from core.store.keys import USAGE
-from core.store.lua.common import USAGE_DAYS
 
 _FIRST_DAY = date(1970, 1, 1)
 
@@ -18,17 +16,15 @@ class UsageStore:
 
     def __init__(self, url: str) -> None:
         """Connects with the first call."""
-        self._redis: Any = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
-        )
+        self._redis = open_redis(url)
 
-    def gpu_seconds(self, tenant: str, *, days: int = USAGE_DAYS) -> dict[date, float]:
+    def gpu_seconds(self, tenant: str, *, days: int = USAGE_LIFE.days) -> dict[date, float]:
         """Seconds for which jobs of a tenant held a worker, attempts that were lost or given back
         included.
 
         Args:
             tenant: whose.
-            days: so many, the last of them today, in UTC; older ones than `USAGE_DAYS` are
+            days: so many, the last of them today, in UTC; older ones than `USAGE_LIFE` are
                 forgotten.
 
         Returns:

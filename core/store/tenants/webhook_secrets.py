@@ -9,12 +9,10 @@ import json
 import secrets
 from datetime import timedelta
 
-import redis
-
 from core.records.ids import new_ulid
 from core.records.webhook import MARK, SecretInfo, WebhookSecret
-from core.store.encoding import milliseconds
-from core.store.lua import webhook_secrets as scripts
+from core.store.client import open_redis, open_script
+from core.store.constants import MAX_VALID_SECRETS
 
 SECRET_BYTES = 32
 # so long a replaced secret stays valid: receivers take the new one over meanwhile
@@ -33,12 +31,8 @@ class WebhookSecrets:
 
     def __init__(self, redis_url: str) -> None:
         """Connects with the first call."""
-        self._redis = redis.Redis.from_url(
-            redis_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2
-        )
-        self._valid = self._redis.register_script(scripts.VALID_SECRETS)
-        self._create = self._redis.register_script(scripts.CREATE_SECRET)
-        self._rotate = self._redis.register_script(scripts.ROTATE_SECRET)
+        self._redis = open_redis(redis_url)
+        self._run = open_script(self._redis, "webhook_secrets")
 
     def create(self, tenant: str) -> WebhookSecret:
         """A secret beside the one that the tenant may have; webhooks are then signed with both.
@@ -46,10 +40,10 @@ class WebhookSecrets:
         Raises:
             TooManySecrets: the tenant has two.
         """
-        stored = self._create(args=[tenant, *_fresh()])
+        stored = self._run("create", tenant, *_fresh())
         if stored is None:
             raise TooManySecrets(
-                f"tenant {tenant} has {scripts.MAX_VALID} valid secrets, as many as one may have"
+                f"tenant {tenant} has {MAX_VALID_SECRETS} valid secrets, as many as one may have"
             )
         return WebhookSecret.from_stored(json.loads(stored))
 
@@ -57,15 +51,13 @@ class WebhookSecrets:
         """A secret in place of the tenant's newest, which stays valid beside it for so long; older
         ones end at once.
         """
-        return WebhookSecret.from_stored(
-            json.loads(self._rotate(args=[tenant, *_fresh(), milliseconds(keep)]))
-        )
+        return WebhookSecret.from_stored(json.loads(self._run("rotate", tenant, *_fresh(), keep)))
 
     def list(self, tenant: str) -> list[SecretInfo]:
         """The valid ones, the newest first."""
         return [
             SecretInfo.model_validate(secret.model_dump())
-            for secret in parse_secrets(self._valid(args=[tenant]))
+            for secret in parse_secrets(self._run("valid", tenant))
         ]
 
     def close(self) -> None:

@@ -16,10 +16,11 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 MODEL = Path(__file__).parent / "stand_in_model.py"
 STAND_INS = {  # what workers import of the model, and what the model computes with
@@ -28,22 +29,20 @@ STAND_INS = {  # what workers import of the model, and what the model computes w
     "torch": Path(__file__).parents[2] / "worker" / "stand_in_torch.py",
 }
 
-HELD = "redis.call('HMGET', key_of(id), 'status', 'fence', ...)"  # whoever holds it
 
-# module -> name of a script in it, what to look for, what to write instead
-BREAKS = {
-    "fencing": (
-        "core.store.lua.common",
-        "COMMON",
-        "local function held(id, fence, ...)",
-        f"\n  do return {HELD} end",
-    ),
-    "sweep": (
-        "core.store.lua.leases",
-        "RECOVER",
-        "lost_attempts = {}, {}, {}",
-        "\ndo return {{}, {}, {}} end",
-    ),
+def _without_fencing(scripts: Any) -> None:
+    scripts.FOLDERS.insert(0, Path(__file__).parent / "unfenced")
+
+
+def _without_sweep(dispatcher: Any) -> None:
+    nothing = dispatcher.Recovered([], [], [])
+    dispatcher.DispatcherStore.recover_expired_leases = lambda _: nothing
+
+
+# the module that is changed once it is imported, and the change
+BREAKS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "fencing": ("core.store.scripts", _without_fencing),
+    "sweep": ("core.store.roles.dispatcher", _without_sweep),
 }
 
 
@@ -60,12 +59,10 @@ class StandInFinder:
 
 
 class BreakingFinder:
-    """Finds one module as it is and adds a line to a script in it, which takes the guarantee
-    away.
-    """
+    """Finds one module as it is and takes a guarantee away from it."""
 
-    def __init__(self, module: str, script: str, after: str, line: str) -> None:
-        self._module, self._script, self._after, self._line = module, script, after, line
+    def __init__(self, module: str, take_away: Callable[[Any], None]) -> None:
+        self._module, self._take_away = module, take_away
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -77,10 +74,7 @@ class BreakingFinder:
 
         def execute_and_break(module: ModuleType) -> None:
             execute(module)
-            whole = getattr(module, self._script)
-            if self._after not in whole:
-                raise RuntimeError(f"{name}.{self._script} holds no {self._after!r} to break")
-            setattr(module, self._script, whole.replace(self._after, self._after + self._line))
+            self._take_away(module)
 
         spec.loader.exec_module = execute_and_break
         return spec

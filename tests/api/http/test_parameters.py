@@ -6,7 +6,7 @@ import pytest
 from httpx import AsyncClient, Response
 
 from core.records.job import Timing
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.jobs import claimed, ended, queued
 from testkit.jobs import MODEL, stored_output
@@ -52,7 +52,7 @@ class TestUntilEnd:
         ("query", "prefer"), [({"until": "end"}, "wait=50"), ({}, "wait=50, until=end")]
     )
     async def test_waits_for_the_end(
-        self, client: AsyncClient, store: JobStore, query: dict[str, str], prefer: str
+        self, client: AsyncClient, store: WorkerStore, query: dict[str, str], prefer: str
     ) -> None:
         """Steps on the way do not end the wait."""
         job_id = await queued(client)
@@ -80,7 +80,7 @@ class TestUntilEnd:
 class TestIfMatch:
     @pytest.mark.parametrize("tags", ['"1"', '"1", "99"', '"abc"', "1"])
     async def test_stale_one_deletes_nothing(
-        self, client: AsyncClient, store: JobStore, tags: str
+        self, client: AsyncClient, store: WorkerStore, tags: str
     ) -> None:
         job_id = await ended(client, store)
         answer = await client.delete(f"{URL}/{job_id}", headers={"If-Match": tags})
@@ -89,7 +89,7 @@ class TestIfMatch:
 
     @pytest.mark.parametrize("form", ["{}", "W/{}", '"1", {}', "*"])
     async def test_present_one_deletes(
-        self, client: AsyncClient, store: JobStore, form: str
+        self, client: AsyncClient, store: WorkerStore, form: str
     ) -> None:
         job_id = await ended(client, store)
         etag = (await client.get(f"{URL}/{job_id}")).headers["etag"]

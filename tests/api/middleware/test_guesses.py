@@ -12,7 +12,8 @@ from api.middleware import key_cache
 from api.middleware.key_cache import KeyCache
 from core.errors import Unauthorized
 from core.settings import Settings
-from core.store.tenants.api_keys import AsyncApiKeys, KeyInfo
+from core.store.client import AsyncRedis
+from core.store.tenants.api_keys import ApiKeyLookup, KeyInfo
 from core.telemetry.logging import configure_logging
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import bearer, gateway, make_key
@@ -50,7 +51,7 @@ class TestGuesses:
         """Addresses of ten failures leave three entries."""
         monkeypatch.setattr(key_cache, "CACHE_SIZE", 3)
         make_key(settings, "studio")
-        store = AsyncApiKeys(settings.find_redis())
+        store = ApiKeyLookup(settings.find_redis())
         cache = KeyCache(settings, store)
         for number in range(10):
             with pytest.raises(Unauthorized):
@@ -63,12 +64,12 @@ class TestGuesses:
 async def test_no_key_stays_in_memory(settings: Settings) -> None:
     """Not in what a gateway remembers of callers; only of the request itself, while it lasts."""
     known, wrong = make_key(settings, "studio"), "tck_wrong_" + "x" * 40
-    store = AsyncApiKeys(settings.find_redis())
-    cache = KeyCache(settings, store)
+    redis = AsyncRedis(settings.find_redis())
+    cache = KeyCache(settings, ApiKeyLookup(redis))
     assert (await cache.identify([f"Bearer {known}"], "127.0.0.1")).tenant == "studio"
     with pytest.raises(Unauthorized):
         await cache.identify([f"Bearer {wrong}"], "127.0.0.1")
-    await store.close()
+    await redis.close()
     remembered = everything_in(cache)
     assert any(isinstance(one, KeyInfo) for one in remembered)
     for key in (known, wrong):

@@ -9,7 +9,7 @@ from httpx import AsyncClient
 
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.metrics import REQUESTS
 from testkit.api.calls import URL, problems
 from testkit.api.jobs import VIDEO, finished_job, queued
@@ -33,7 +33,7 @@ async def test_same_head_as_get(client: AsyncClient, path: str) -> None:
 
 
 async def test_job_with_its_events_and_output(
-    client: AsyncClient, settings: Settings, store: JobStore
+    client: AsyncClient, settings: Settings, store: WorkerStore
 ) -> None:
     """An event stream would last until the job ends; its head comes at once."""
     waiting = await queued(client)

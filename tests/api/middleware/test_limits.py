@@ -10,8 +10,8 @@ from httpx import AsyncClient
 from api.services.remote_images import RemoteImages, open_outbound
 from core.outbound.urls import UnreachableUrl
 from core.settings import Settings
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway
 from testkit.api.uploads import UPLOADS, let_time_pass
@@ -35,7 +35,7 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def test_waiting_jobs(client: AsyncClient, store: JobStore) -> None:
+async def test_waiting_jobs(client: AsyncClient, store: WorkerStore) -> None:
     """429 where it is the tenant's own doing; there is room again once one has started."""
     for _ in range(2):
         assert (await client.post(URL, files=files())).status_code == 202
@@ -47,7 +47,7 @@ async def test_waiting_jobs(client: AsyncClient, store: JobStore) -> None:
 
 
 async def test_bytes_of_uploads(
-    client: AsyncClient, upkeep: UpkeepStore, redis_server: RedisServer
+    client: AsyncClient, upkeep: DispatcherStore, redis_server: RedisServer
 ) -> None:
     """One whose bytes have not come counts as large as it may be; one that vanished counts no
     more.

@@ -7,7 +7,7 @@ import pytest
 from httpx import AsyncClient
 
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.tracing import begin_tracing, end_tracing
 from testkit.api.calls import files
@@ -27,7 +27,7 @@ async def traced(traces: Settings) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-def traceparent_of(store: JobStore, job_id: str) -> str:
+def traceparent_of(store: WorkerStore, job_id: str) -> str:
     job = store.get(job_id)
     assert job is not None
     return job.traceparent
@@ -35,7 +35,7 @@ def traceparent_of(store: JobStore, job_id: str) -> str:
 
 class TestOff:
     async def test_callers_trace_reaches_the_worker(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """Which may trace although this gateway does not; and the job's line in the log names
         it.
@@ -50,7 +50,7 @@ class TestOff:
         "header", ["", "of no known form", CALLER.replace("-b7ad6b7169203331-", "-0-")]
     )
     async def test_header_that_means_nothing_is_no_error(
-        self, client: AsyncClient, store: JobStore, header: str
+        self, client: AsyncClient, store: WorkerStore, header: str
     ) -> None:
         """The standard wants it ignored, and the job has no trace."""
         sent = await client.post(URL, files=files(), headers={"traceparent": header})
@@ -60,7 +60,7 @@ class TestOff:
 
 class TestOn:
     async def test_job_goes_on_at_the_span_that_sent_it(
-        self, traced: AsyncClient, store: JobStore, collector: Collector
+        self, traced: AsyncClient, store: WorkerStore, collector: Collector
     ) -> None:
         """Below the request's, which lies below the caller's."""
         sent = await traced.post(
@@ -74,7 +74,7 @@ class TestOn:
         assert producer.attributes["tooncrafter.outcome"] == "created"
 
     async def test_repeated_submission_leaves_the_jobs_trace_as_it_was(
-        self, traced: AsyncClient, store: JobStore
+        self, traced: AsyncClient, store: WorkerStore
     ) -> None:
         """The job is the first request's."""
         first, second = [

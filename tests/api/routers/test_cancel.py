@@ -12,8 +12,8 @@ from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import JobState, Timing
 from core.settings import Settings
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from dispatcher.expiry import Expiry
 from testkit.api.calls import URL, problems
 from testkit.api.gateway import gateway
@@ -23,7 +23,7 @@ from testkit.servers import RedisServer, free_port
 
 
 class TestCancel:
-    async def test_queued_job_ends_at_once(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_queued_job_ends_at_once(self, client: AsyncClient, store: WorkerStore) -> None:
         """No worker holds it yet, so the same request settles it, and none ever will."""
         job_id = await queued(client)
         job = (await client.post(f"{URL}/{job_id}/cancel")).json()
@@ -32,7 +32,7 @@ class TestCancel:
         assert store.claim("worker-1") is None
 
     async def test_running_job_is_told_at_its_next_step(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """The answer shows it still running; its worker ends it."""
         job_id = await queued(client)
@@ -51,7 +51,7 @@ class TestCancel:
         assert once == twice
 
     async def test_ended_job_is_returned_as_it_is(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """Too late is no error."""
         job_id = await ended(client, store)
@@ -78,12 +78,13 @@ class TestDelete:
         self,
         any_client: AsyncClient,
         any_settings: Settings,
-        upkeep: UpkeepStore,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
         stored_keys: Callable[[], set[str]],
     ) -> None:
         """Keyframes, results, and the leavings of earlier attempts; those of other jobs stay."""
         kept = await queued(any_client)
-        upkeep.fail(claimed(upkeep), OutOfMemory("too large"), Timing(), MODEL)
+        store.fail(claimed(store), OutOfMemory("too large"), Timing(), MODEL)
         job_id = await ended(any_client, upkeep)
         for fence in (1, 2):
             open_storage(any_settings).put(
@@ -92,10 +93,10 @@ class TestDelete:
         response = await any_client.delete(f"{URL}/{job_id}")
         assert (response.status_code, response.content) == (204, b"")
         assert {key.split("/")[1] for key in stored_keys()} == {kept}
-        assert upkeep.get(job_id) is None
+        assert store.get(job_id) is None
         assert upkeep.sweep_expired() == []
 
-    async def test_deleted_job_is_nowhere(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_deleted_job_is_nowhere(self, client: AsyncClient, store: WorkerStore) -> None:
         """Neither to read, to cancel, to download nor to delete again."""
         job_id = await ended(client, store)
         await client.delete(f"{URL}/{job_id}")
@@ -112,7 +113,7 @@ class TestDelete:
         assert (await client.get(URL)).json()["data"] == []
 
     async def test_job_that_has_not_ended_is_refused(
-        self, client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+        self, client: AsyncClient, store: WorkerStore, stored_keys: Callable[[], set[str]]
     ) -> None:
         """Neither while it waits nor while it runs: canceling comes first."""
         job_id = await queued(client)
@@ -132,7 +133,7 @@ class TestDelete:
     async def test_storage_that_is_away_gets_rid_of_the_objects_later(
         self,
         s3_settings: Settings,
-        upkeep: UpkeepStore,
+        upkeep: DispatcherStore,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:

@@ -10,13 +10,14 @@ from core.records.job import Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, body, problems
 from testkit.api.gateway import gateway
 from testkit.api.jobs import run_one, submit_to
 from testkit.jobs import MODEL
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 ESTIMATE = f"{URL}/estimate"
 MODELS = "/v1/models"
@@ -30,7 +31,7 @@ class TestModels:
         assert (await client.get(MODELS)).json() == {"data": []}
 
     async def test_workers_of_the_same_weights_are_one_model(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """On whatever card; the largest limit counts, since a job goes to a worker that takes
         it.
@@ -59,7 +60,7 @@ class TestModels:
         assert {"width": 512, "height": 320} in model["sizes"]
 
     async def test_worker_without_a_limit_takes_everything(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """Then there is none for the model either."""
         store.report_load("gpu-1:7", MODEL, 2.5)
@@ -69,7 +70,7 @@ class TestModels:
         assert model["limits"]["max_canvas_pixels"] is None
 
     async def test_other_weights_are_another_model(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """During an update both are there."""
         store.report_load("gpu-1:7", MODEL, 2.5)
@@ -80,7 +81,7 @@ class TestModels:
         ]
 
     async def test_every_listed_limit_is_the_one_that_refuses(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """A client that keeps to them is accepted, and one step beyond is refused."""
         store.report_load("gpu-1:7", MODEL, 2.5)
@@ -118,7 +119,7 @@ class TestQueue:
         ]
 
     async def test_depth_age_and_wait_of_each_lane(
-        self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
+        self, client: AsyncClient, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """A batch job waits behind both lanes."""
         store.report_load("gpu-1:7", MODEL, 2.5)
@@ -143,20 +144,20 @@ class TestQueue:
         assert (answer["running"], answer["workers"]["busy"]) == (1, 1)
 
     async def test_paused_queue_is_said_to_be_paused(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore, operator: OperatorStore
     ) -> None:
         """A free worker does not mean that a job would start."""
-        store.pause_queue()
+        operator.pause_queue()
         store.report_load("gpu-1:7", MODEL, 2.5)
         answer = (await client.get(QUEUE)).json()
         assert answer["paused"] is True
         assert {lane["unknown"] for lane in answer["lanes"]} == {"queue_paused"}
         plan = (await client.post(ESTIMATE, json=body())).json()
         assert (plan["seconds"]["queue_wait"], plan["seconds"]["unknown"]) == (None, "queue_paused")
-        store.resume_queue()
+        operator.resume_queue()
         assert (await client.get(QUEUE)).json()["paused"] is False
 
-    async def test_workers_by_what_they_do(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_workers_by_what_they_do(self, client: AsyncClient, store: WorkerStore) -> None:
         """Every state that a worker can report has its count."""
         assert set(WorkersView.model_fields) == {state.value for state in WorkerState}
         for number, state in enumerate([*WorkerState, WorkerState.IDLE]):
@@ -166,7 +167,7 @@ class TestQueue:
 
     @pytest.mark.parametrize("jobs", [1, 300])
     async def test_cost_does_not_grow_with_the_jobs(
-        self, redis_server: RedisServer, client: AsyncClient, async_store: AsyncJobStore, jobs: int
+        self, redis_server: RedisServer, client: AsyncClient, async_store: TenantJobs, jobs: int
     ) -> None:
         """Redis does the same work however many wait."""
         for _ in range(jobs):

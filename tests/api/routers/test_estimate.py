@@ -5,11 +5,11 @@ from httpx import AsyncClient
 from core.records.job import Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.worker import WorkerState
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, body, files, problems
 from testkit.api.jobs import run_one, submit_to
 from testkit.jobs import MODEL, png
+from testkit.store.tenant_jobs import TenantJobs
 
 ESTIMATE = f"{URL}/estimate"
 MODELS = "/v1/models"
@@ -32,7 +32,7 @@ class TestEstimate:
         assert plan["model_passes"] == 20
 
     async def test_seconds_come_from_this_deployment_s_own_runs(
-        self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
+        self, client: AsyncClient, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """Scaled to steps and canvas, of the model that the live worker holds; a free worker lets
         nobody wait.
@@ -47,7 +47,7 @@ class TestEstimate:
         assert plan["based_on"] == {"runs": 3, "model": "stand-in", "device": "cpu"}
 
     async def test_job_that_waits_is_told_how_long(
-        self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
+        self, client: AsyncClient, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """One runs and says what is left, one waits before it, one batch job does not."""
         await run_one(store, async_store, Timing(run_seconds=10.0, denoise_seconds=10.0))
@@ -65,7 +65,7 @@ class TestEstimate:
         assert plan["seconds"] == {"run": 10.0, "queue_wait": 14.0, "total": 24.0, "unknown": None}
 
     async def test_no_number_is_made_up(
-        self, client: AsyncClient, store: JobStore, async_store: AsyncJobStore
+        self, client: AsyncClient, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """Without a worker there is no wait to tell, before the first run no time at all."""
         unknown = {"run": None, "queue_wait": None, "total": None, "unknown": "no_worker"}

@@ -15,7 +15,7 @@ from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.caller import stable
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway_process
@@ -77,7 +77,7 @@ async def everything(events: AsyncIterator[Event]) -> list[Event]:
     return [event async for event in events]
 
 
-async def test_from_the_queue_to_the_end(remote: AsyncClient, store: JobStore) -> None:
+async def test_from_the_queue_to_the_end(remote: AsyncClient, store: WorkerStore) -> None:
     """It begins with the job as it is, tells each change, and ends after the final one."""
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
@@ -101,7 +101,7 @@ async def test_from_the_queue_to_the_end(remote: AsyncClient, store: JobStore) -
     assert stable(seen[-1].data) == stable((await remote.get(f"{URL}/{job_id}")).json())
 
 
-async def test_ended_job_is_one_event(remote: AsyncClient, store: JobStore) -> None:
+async def test_ended_job_is_one_event(remote: AsyncClient, store: WorkerStore) -> None:
     """Who comes late hears how it ended."""
     job_id = await ended(remote, store)
     async with stream(remote, job_id) as events:
@@ -110,7 +110,7 @@ async def test_ended_job_is_one_event(remote: AsyncClient, store: JobStore) -> N
 
 
 async def test_resumed_stream_repeats_and_loses_nothing(
-    remote: AsyncClient, store: JobStore
+    remote: AsyncClient, store: WorkerStore
 ) -> None:
     """The connection broke after version 2; what came meanwhile is there, and what the client has
     is not.
@@ -128,7 +128,7 @@ async def test_resumed_stream_repeats_and_loses_nothing(
 
 
 async def test_who_has_heard_the_end_is_told_not_to_come_back(
-    remote: AsyncClient, store: JobStore
+    remote: AsyncClient, store: WorkerStore
 ) -> None:
     """A browser's `EventSource` connects anew whenever a stream ends, until it is answered with
     204.
@@ -146,7 +146,7 @@ async def test_who_has_heard_the_end_is_told_not_to_come_back(
 
 @pytest.mark.parametrize("odd", ["abc", "-1", "9" * 5000, "²"])
 async def test_odd_last_event_id_begins_anew(
-    remote: AsyncClient, store: JobStore, odd: str
+    remote: AsyncClient, store: WorkerStore, odd: str
 ) -> None:
     """It is none that we gave."""
     job_id = await ended(remote, store)
@@ -155,7 +155,7 @@ async def test_odd_last_event_id_begins_anew(
     assert "event: status" in response.text
 
 
-async def test_job_given_back_is_told_as_a_status(remote: AsyncClient, store: JobStore) -> None:
+async def test_job_given_back_is_told_as_a_status(remote: AsyncClient, store: WorkerStore) -> None:
     """It waits again; a client that showed progress has to know."""
     job_id = await queued(remote)
     claim = claimed(store)
@@ -181,9 +181,7 @@ async def test_canceled_job_ends_the_stream(remote: AsyncClient) -> None:
     assert last.data["status"] == "canceled"
 
 
-async def test_deleted_job_ends_the_stream(
-    remote: AsyncClient, store: JobStore, redis_server: RedisServer
-) -> None:
+async def test_deleted_job_ends_the_stream(remote: AsyncClient, redis_server: RedisServer) -> None:
     """Here behind the gateway's back, while the job waits: else the stream would have ended
     before.
     """
@@ -204,7 +202,7 @@ async def test_unknown_job_is_refused_before_the_stream_begins(
 
 
 async def test_many_streams_share_one_subscription(
-    remote: AsyncClient, store: JobStore, redis_server: RedisServer
+    remote: AsyncClient, store: WorkerStore, redis_server: RedisServer
 ) -> None:
     """Twenty open pages of a studio cost Redis one connection that listens, and all of them
     hear.
@@ -230,7 +228,7 @@ async def test_stream_outlives_a_restart_of_redis(
     mortal_redis: RedisServer, settings: Settings, tmp_path: Path
 ) -> None:
     """The client sees a pause, no end; what happened after the restart arrives."""
-    store = JobStore(mortal_redis.url)
+    store = WorkerStore(mortal_redis.url)
     own = settings.model_copy(update={"redis_url": mortal_redis.url})
     with gateway_process(own, tmp_path / "gateway.log") as (_, address):
         async with AsyncClient(base_url=address, timeout=PATIENCE_SECONDS) as client:
@@ -248,11 +246,11 @@ async def test_stream_outlives_a_restart_of_redis(
                 assert (await anext(events)).data["status"] == "running"
                 store.succeed(claim, [stored_output()], Timing(), MODEL)
                 assert (await everything(events))[-1].data["status"] == "succeeded"
-    store._redis.close()
+    store.close()
 
 
 async def test_change_while_redis_was_away_from_the_gateway_is_told(
-    remote: AsyncClient, store: JobStore, redis_server: RedisServer
+    remote: AsyncClient, redis_server: RedisServer
 ) -> None:
     """The subscription was cut and its news lost: the gateway looks again as soon as it listens
     again.

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from core.objects.keys import job_prefix
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, problems
 from testkit.api.gateway import gateway
 from testkit.api.jobs import VIDEO, finished_job
@@ -19,7 +19,7 @@ UPLOADS = "/v1/uploads"
 
 
 @pytest.fixture
-async def job_id(client: AsyncClient, settings: Settings, store: JobStore) -> str:
+async def job_id(client: AsyncClient, settings: Settings, store: WorkerStore) -> str:
     return await finished_job(client, open_storage(settings), store)
 
 
@@ -71,7 +71,9 @@ class TestRead:
         assert (response.status_code, response.content) == (200, b"")
         assert response.headers["content-length"] == str(len(VIDEO))
 
-    async def test_links_are_made_fresh_and_end(self, settings: Settings, store: JobStore) -> None:
+    async def test_links_are_made_fresh_and_end(
+        self, settings: Settings, store: WorkerStore
+    ) -> None:
         """After the operator's time the link is over; the job shows a new one at each read."""
         brief = settings.model_copy(update={"presigned_ttl": timedelta(seconds=-1)})
         async with gateway(brief) as client:

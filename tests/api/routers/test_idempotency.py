@@ -11,14 +11,18 @@ from core.objects.keys import input_key
 from core.records.job import Timing
 from core.store import keys
 from core.store.roles.gateway import IDEMPOTENCY_LIFE
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import KEY, URL, body, data_uri, files, problems, replayed
 from testkit.jobs import MODEL, png, stored_output
 from testkit.servers import RedisServer
 
 
 async def test_same_key_and_body_answer_the_first_job(
-    any_client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+    any_client: AsyncClient,
+    store: WorkerStore,
+    operator: OperatorStore,
+    stored_keys: Callable[[], set[str]],
 ) -> None:
     """Even where the seed is left to chance; and nothing of the second request stays."""
     first = await any_client.post(URL, files=files(), headers=KEY)
@@ -32,10 +36,10 @@ async def test_same_key_and_body_answer_the_first_job(
     assert stored_keys() == {
         input_key(job.id, keyframe.image) for keyframe in job.request.keyframes
     }
-    assert store.count_ready() == 1
+    assert operator.count_ready() == 1
 
 
-async def test_replay_shows_the_job_as_it_is_now(client: AsyncClient, store: JobStore) -> None:
+async def test_replay_shows_the_job_as_it_is_now(client: AsyncClient, store: WorkerStore) -> None:
     """Who lost the first answer hears how far the job came."""
     await client.post(URL, files=files(), headers=KEY)
     claim = store.claim("worker-1")
@@ -50,7 +54,7 @@ async def test_replay_shows_the_job_as_it_is_now(client: AsyncClient, store: Job
 )
 async def test_another_field_is_another_request(
     client: AsyncClient,
-    store: JobStore,
+    operator: OperatorStore,
     stored_keys: Callable[[], set[str]],
     change: dict[str, object],
 ) -> None:
@@ -59,7 +63,7 @@ async def test_another_field_is_another_request(
     before = stored_keys()
     response = await client.post(URL, json=body(**change), headers=KEY)
     assert problems(response, 422, "idempotency_key_reused") == {}
-    assert store.count_ready() == 1
+    assert operator.count_ready() == 1
     assert stored_keys() == before
 
 
@@ -87,7 +91,9 @@ async def test_json_and_multipart_of_the_same_content_are_the_same_request(
 
 
 async def test_ten_at_the_same_moment_make_one_job(
-    any_client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+    any_client: AsyncClient,
+    operator: OperatorStore,
+    stored_keys: Callable[[], set[str]],
 ) -> None:
     """Nine of them are replays, and their images are gone again."""
     answers = await asyncio.gather(
@@ -95,7 +101,7 @@ async def test_ten_at_the_same_moment_make_one_job(
     )
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [202]
     (job_id,) = {answer.json()["id"] for answer in answers}
-    assert store.count_ready() == 1
+    assert operator.count_ready() == 1
     assert {key.split("/")[1] for key in stored_keys()} == {job_id}
     assert len(stored_keys()) == 2
 

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
 from testkit.api.caller import Caller
 from testkit.api.gateway import running_app
@@ -26,7 +27,9 @@ from testkit.suite.examples import examples
 
 
 @pytest.fixture
-def life(settings: Settings, redis_server: RedisServer, store: JobStore) -> Iterator[type[Life]]:
+def life(
+    settings: Settings, redis_server: RedisServer, store: WorkerStore, upkeep: DispatcherStore
+) -> Iterator[type[Life]]:
     # tens of thousands of requests, and nobody reads their lines
     configure_logging("WARNING", "json")
     with asyncio.Runner() as runner:
@@ -43,7 +46,8 @@ def life(settings: Settings, redis_server: RedisServer, store: JobStore) -> Iter
 
         gateway = runner.run(in_background(serve()))
         Life.caller = Caller(runner, runner.run(started.get()))
-        Life.server, Life.store, Life.storage = redis_server, store, open_storage(settings)
+        Life.server, Life.storage = redis_server, open_storage(settings)
+        Life.store, Life.dispatcher = store, upkeep
         yield Life
         Life.caller.close()
         stop.set()

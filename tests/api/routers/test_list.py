@@ -8,17 +8,17 @@ from httpx import AsyncClient
 from core.records.ids import new_job_id
 from core.records.job import Timing
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import BASE_URL, gateway
 from testkit.api.jobs import claimed, queued
 from testkit.jobs import MODEL, generation_request, stored_output
+from testkit.store.tenant_jobs import TenantJobs
 
 TTL = timedelta(hours=1)
 
 
-async def submit(store: AsyncJobStore, count: int) -> list[str]:
+async def submit(store: TenantJobs, count: int) -> list[str]:
     """Ids in the order in which they sort, the newest first."""
     ids = [new_job_id() for _ in range(count)]
     for job_id in ids:
@@ -39,7 +39,7 @@ async def test_nothing_yet(client: AsyncClient) -> None:
     assert "link" not in response.headers
 
 
-async def test_newest_first(client: AsyncClient, async_store: AsyncJobStore) -> None:
+async def test_newest_first(client: AsyncClient, async_store: TenantJobs) -> None:
     """Twenty of them, where nothing else is asked."""
     ids = await submit(async_store, 25)
     assert await ids_of(client) == ids[:20]
@@ -54,7 +54,7 @@ async def test_entries_are_whole_jobs(client: AsyncClient) -> None:
         assert (await client.get(f"{URL}/{job_id}")).json() == listed[job_id]
 
 
-async def test_by_status(client: AsyncClient, store: JobStore) -> None:
+async def test_by_status(client: AsyncClient, store: WorkerStore) -> None:
     """Each job stands under the status that it has now."""
     await queued(client)
     running = claimed(store).job.id
@@ -76,7 +76,7 @@ async def test_by_status(client: AsyncClient, store: JobStore) -> None:
 
 @pytest.mark.parametrize("status", [None, "queued"])
 async def test_pages_without_gap_or_repeat_while_jobs_are_added(
-    client: AsyncClient, async_store: AsyncJobStore, status: str | None
+    client: AsyncClient, async_store: TenantJobs, status: str | None
 ) -> None:
     """A cursor is a place among the jobs, not a number of them."""
     ids = await submit(async_store, 10)
@@ -93,7 +93,7 @@ async def test_pages_without_gap_or_repeat_while_jobs_are_added(
 
 
 async def test_cursor_of_a_deleted_job_still_leads_on(
-    client: AsyncClient, async_store: AsyncJobStore
+    client: AsyncClient, async_store: TenantJobs
 ) -> None:
     """Between two pages anything may happen."""
     newest, middle, oldest = await submit(async_store, 3)
@@ -104,7 +104,7 @@ async def test_cursor_of_a_deleted_job_still_leads_on(
     assert await ids_of(client, cursor=page["next_cursor"]) == [oldest]
 
 
-async def test_link_to_the_next_page(client: AsyncClient, async_store: AsyncJobStore) -> None:
+async def test_link_to_the_next_page(client: AsyncClient, async_store: TenantJobs) -> None:
     """It carries everything that was asked (RFC 8288), and ends with the last page."""
     ids = await submit(async_store, 5)
     response = await client.get(URL, params={"limit": 3, "status": "queued"})
@@ -115,9 +115,7 @@ async def test_link_to_the_next_page(client: AsyncClient, async_store: AsyncJobS
     assert following.links == {}
 
 
-async def test_link_is_built_on_the_public_url(
-    settings: Settings, async_store: AsyncJobStore
-) -> None:
+async def test_link_is_built_on_the_public_url(settings: Settings, async_store: TenantJobs) -> None:
     """Behind a proxy the gateway's own address means nothing to callers."""
     await submit(async_store, 2)
     public = Settings(
@@ -128,9 +126,7 @@ async def test_link_is_built_on_the_public_url(
     assert response.links["next"]["url"].startswith(f"https://toon.example/api{URL}?")
 
 
-async def test_full_last_page_leads_nowhere(
-    client: AsyncClient, async_store: AsyncJobStore
-) -> None:
+async def test_full_last_page_leads_nowhere(client: AsyncClient, async_store: TenantJobs) -> None:
     """Else a client would ask for an empty one."""
     await submit(async_store, 4)
     page = (await client.get(URL, params={"limit": 4})).json()

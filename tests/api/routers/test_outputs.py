@@ -12,7 +12,7 @@ from core.objects.keys import job_prefix
 from core.objects.storage import ObjectStorage, open_storage
 from core.records.job import Timing
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import BASE_URL, gateway
 from testkit.api.jobs import VIDEO, finished_job
@@ -30,7 +30,7 @@ async def read_past_the_gateway(url: str) -> bytes | None:
 
 class TestFinishedJob:
     async def test_its_address_is_absolute_and_answers(
-        self, any_client: AsyncClient, storage: ObjectStorage, store: JobStore
+        self, any_client: AsyncClient, storage: ObjectStorage, store: WorkerStore
     ) -> None:
         """A client follows it as it is, without a key and without knowing where results lie."""
         job_id = await finished_job(any_client, storage, store)
@@ -58,7 +58,7 @@ class TestFinishedJob:
         assert hashlib.sha256(content).hexdigest() == output["sha256"]
 
     async def test_address_is_built_on_the_public_url(
-        self, settings: Settings, store: JobStore
+        self, settings: Settings, store: WorkerStore
     ) -> None:
         """Behind a proxy the gateway's own address means nothing to callers."""
         public = Settings(
@@ -71,7 +71,7 @@ class TestFinishedJob:
             f"https://toon.example/api/files/jobs/{job_id}/outputs/"
         )
 
-    async def test_failed_job_tells_why(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_failed_job_tells_why(self, client: AsyncClient, store: WorkerStore) -> None:
         """Code and words, as the worker stored them."""
         job_id = (await client.post(URL, files=files())).json()["id"]
         claim = store.claim("worker-1")
@@ -84,7 +84,7 @@ class TestFinishedJob:
 
 class TestDownload:
     @pytest.fixture
-    async def address(self, client: AsyncClient, settings: Settings, store: JobStore) -> str:
+    async def address(self, client: AsyncClient, settings: Settings, store: WorkerStore) -> str:
         job_id = await finished_job(client, open_storage(settings), store)
         return f"{URL}/{job_id}/outputs/video.mp4"
 
@@ -173,7 +173,7 @@ class TestDownload:
         other = await client.get(address, headers={"If-None-Match": '"other"'})
         assert other.status_code == 200
 
-    async def test_before_the_job_has_ended(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_before_the_job_has_ended(self, client: AsyncClient, store: WorkerStore) -> None:
         """Neither while it waits nor while it runs."""
         job_id = (await client.post(URL, files=files())).json()["id"]
         for state in ("queued", "running"):
@@ -218,7 +218,9 @@ class TestDownload:
 
 
 class TestDownloadFromBucket:
-    async def test_head_says_how_much_it_is(self, s3_settings: Settings, store: JobStore) -> None:
+    async def test_head_says_how_much_it_is(
+        self, s3_settings: Settings, store: WorkerStore
+    ) -> None:
         """Without a redirect: the link that a bucket would be asked by is signed for GET alone."""
         async with gateway(s3_settings) as client:
             job_id = await finished_job(client, open_storage(s3_settings), store)
@@ -231,7 +233,7 @@ class TestDownloadFromBucket:
         assert head.headers["etag"] == f'"{hashlib.sha256(VIDEO).hexdigest()}"'
 
     async def test_redirect_to_a_link_of_its_own(
-        self, s3_settings: Settings, store: JobStore
+        self, s3_settings: Settings, store: WorkerStore
     ) -> None:
         """The bytes do not pass the gateway; the link lives as long as the operator says."""
         brief = s3_settings.model_copy(update={"presigned_ttl": timedelta(minutes=5)})

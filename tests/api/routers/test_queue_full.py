@@ -7,7 +7,8 @@ import pytest
 from httpx import AsyncClient
 
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway
 
@@ -21,7 +22,7 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 async def test_one_job_too_many_is_refused(
-    client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+    client: AsyncClient, store: WorkerStore, stored_keys: Callable[[], set[str]]
 ) -> None:
     """Nothing of it stays; as soon as a worker takes a job there is room again."""
     for _ in range(MAX_QUEUED):
@@ -37,11 +38,11 @@ async def test_one_job_too_many_is_refused(
     assert again.status_code == 202, "the refusal did not use the key up"
 
 
-async def test_limit_holds_for_many_at_once(client: AsyncClient, store: JobStore) -> None:
+async def test_limit_holds_for_many_at_once(client: AsyncClient, operator: OperatorStore) -> None:
     """It is checked in the step that makes the job."""
     answers = await asyncio.gather(*(client.post(URL, files=files()) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [202] * MAX_QUEUED + [503] * 8
-    assert store.count_ready() == MAX_QUEUED
+    assert operator.count_ready() == MAX_QUEUED
 
 
 async def test_replay_is_answered_all_the_same(client: AsyncClient) -> None:

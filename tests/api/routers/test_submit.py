@@ -12,7 +12,7 @@ from PIL import Image
 from core.objects.keys import input_key
 from core.records.ids import JOB_ID_PATTERN
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, body, data_uri, files
 from testkit.api.gateway import gateway
 from testkit.jobs import drawing, encoded, noise_png, png
@@ -20,7 +20,7 @@ from testkit.jobs import drawing, encoded, noise_png, png
 
 class TestForms:
     async def test_two_files_alone_are_a_complete_request(
-        self, any_client: AsyncClient, store: JobStore, stored_keys: Callable[[], set[str]]
+        self, any_client: AsyncClient, store: WorkerStore, stored_keys: Callable[[], set[str]]
     ) -> None:
         """What the README shows with curl; the job, its place and its images are there when the
         answer is.
@@ -191,7 +191,7 @@ class TestUnderstood:
         }
 
     async def test_time_to_live(
-        self, client: AsyncClient, settings: Settings, store: JobStore
+        self, client: AsyncClient, settings: Settings, store: WorkerStore
     ) -> None:
         """As asked, else as the operator allows at most."""
         brief = (await client.post(URL, json=body(expires_in=3600))).json()["id"]
@@ -202,7 +202,9 @@ class TestUnderstood:
             settings.result_ttl.total_seconds(),
         ]
 
-    async def test_request_id_reaches_the_job(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_request_id_reaches_the_job(
+        self, client: AsyncClient, store: WorkerStore
+    ) -> None:
         """Its worker logs it with every line."""
         response = await client.post(URL, files=files(), headers={"X-Request-ID": "shot-12a"})
         job = store.get(response.json()["id"])

@@ -15,6 +15,7 @@ from core.outbound.fetch import Outbound
 from core.records.webhook import WebhookSecret
 from core.settings import Settings
 from core.store import keys
+from core.store.client import AsyncRedis
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.api.calls import URL, files, problems
@@ -211,8 +212,8 @@ class TestTestEvent:
 
         async with web_server(by_path) as server:
             outbound = Outbound([f"127.0.0.1:{server.port}"])
-            store = WebhookStore(settings.find_redis())
-            webhooks = Webhooks(store, outbound)
+            redis = AsyncRedis(settings.find_redis())
+            webhooks = Webhooks(WebhookStore(redis), outbound)
             for tenant in ("slow", "other"):
                 secrets.create(tenant)
             hanging = [
@@ -227,7 +228,7 @@ class TestTestEvent:
             release.set()
             assert all(outcome.attempt.delivered for outcome in await asyncio.gather(*hanging))
             assert (await webhooks.test(f"{server.url}/fine", "slow")).attempt.delivered
-            await store.close()
+            await redis.close()
             await outbound.close()
 
     async def test_it_leads_nowhere_inside(

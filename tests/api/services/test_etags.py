@@ -4,14 +4,14 @@ import pytest
 from httpx import AsyncClient
 
 from core.records.ids import new_job_id
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, files, problems
 from testkit.api.jobs import claimed, queued
 
 
 class TestETag:
     async def test_unchanged_job_is_not_sent_again(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """304 until something changes; the tag is the version."""
         job_id = await queued(client)
@@ -72,7 +72,7 @@ class TestETag:
 
 class TestUnchangedJob:
     async def test_place_in_the_queue_moves_without_a_new_version(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """What the gateway rendered before is not told again where somebody else began to run
         meanwhile.

@@ -14,21 +14,23 @@ from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import STORING_PATIENCE, AsyncJobStore, IdempotencyKey, Outcome
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.gateway import STORING_PATIENCE, IdempotencyKey, Outcome
+from core.store.roles.operator import OperatorStore
 from dispatcher.expiry import Expiry
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway
 from testkit.jobs import generation_request, png
 from testkit.servers import RedisServer
 from testkit.store.steps import TTL, now_ms, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 KEY = {"Idempotency-Key": "shot-12a"}
 IMAGE = generation_request().keyframes[0].image
 
 
 @pytest.fixture
-def sweep(storage: ObjectStorage, upkeep: UpkeepStore) -> Callable[[], None]:
+def sweep(storage: ObjectStorage, upkeep: DispatcherStore) -> Callable[[], None]:
     """What the dispatcher does each second."""
     return Expiry(upkeep, storage, threading.Event()).run
 
@@ -36,7 +38,7 @@ def sweep(storage: ObjectStorage, upkeep: UpkeepStore) -> Callable[[], None]:
 class TestReservation:
     async def test_crash_between_storing_and_the_job(
         self,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         storage: ObjectStorage,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
@@ -65,9 +67,10 @@ class TestReservation:
     @pytest.mark.parametrize("swept", [False, True])
     async def test_gateway_that_was_away_too_long_makes_no_job(
         self,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
-        upkeep: UpkeepStore,
+        upkeep: DispatcherStore,
+        operator: OperatorStore,
         swept: bool,
     ) -> None:
         """Its images may be gone, or about to go: a worker would look for them in vain."""
@@ -80,10 +83,10 @@ class TestReservation:
             job_id, generation_request(), metadata={}, ttl=TTL, request_id="", reserved=True
         )
         assert (late.outcome, late.view) == (Outcome.LATE, None)
-        assert upkeep.count_ready() == 0
+        assert operator.count_ready() == 0
 
     async def test_known_key_reserves_nothing(
-        self, async_store: AsyncJobStore, redis_server: RedisServer
+        self, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """What the key came to is known before an image is stored."""
         key = IdempotencyKey("digest", "fingerprint")
@@ -104,7 +107,7 @@ class TestRefusedByRedis:
     async def test_full_queue_leaves_no_images(
         self,
         any_settings: Settings,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:

@@ -11,7 +11,8 @@ from httpx import AsyncClient
 
 from core.objects.keys import input_key
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import KEY, URL, data_uri, files, problems, replayed
 from testkit.api.gateway import gateway
 from testkit.jobs import noise_png, png
@@ -54,7 +55,7 @@ def request(*urls: str, **fields: object) -> dict[str, object]:
 
 class TestSubmission:
     async def test_two_urls_make_a_job(
-        self, studio: Studio, store: JobStore, stored_keys: Callable[[], set[str]]
+        self, studio: Studio, store: WorkerStore, stored_keys: Callable[[], set[str]]
     ) -> None:
         """The images are the job's own from then on."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
@@ -224,7 +225,9 @@ class TestRefusals:
 
 
 class TestIdempotency:
-    async def test_same_urls_are_the_same_request(self, studio: Studio, store: JobStore) -> None:
+    async def test_same_urls_are_the_same_request(
+        self, studio: Studio, operator: OperatorStore
+    ) -> None:
         """Nothing is fetched again, so a link that has expired meanwhile does no harm."""
         answers = dict(DRAWINGS)
         async with studio(by_resource(answers)) as (client, server):
@@ -235,7 +238,7 @@ class TestIdempotency:
             assert len(server.visits) == 2
         assert (first.status_code, again.status_code, replayed(again)) == (202, 200, True)
         assert again.json()["id"] == first.json()["id"]
-        assert store.count_ready() == 1
+        assert operator.count_ready() == 1
 
     async def test_another_url_is_another_request(self, studio: Studio) -> None:
         """Even where the same drawing lies there: what was asked differs."""
@@ -249,7 +252,7 @@ class TestIdempotency:
         assert problems(answers[1], 422, "idempotency_key_reused") == {}
 
     async def test_ten_at_the_same_moment_make_one_job(
-        self, studio: Studio, store: JobStore
+        self, studio: Studio, operator: OperatorStore
     ) -> None:
         """However often the images are fetched meanwhile."""
         async with studio(by_resource(DRAWINGS)) as (client, server):
@@ -258,7 +261,7 @@ class TestIdempotency:
                 *(client.post(URL, json=fields, headers=KEY) for _ in range(10))
             )
         assert sorted(answer.status_code for answer in answers) == [200] * 9 + [202]
-        assert store.count_ready() == 1
+        assert operator.count_ready() == 1
 
     async def test_refused_url_does_not_use_up_the_key(self, studio: Studio) -> None:
         """The corrected request may carry the same one."""

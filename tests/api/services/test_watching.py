@@ -14,20 +14,21 @@ from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
 from core.records.tenant import DEFAULT_TENANT
 from core.store.changes import ChangeFeed
-from core.store.lua.jobs import CANCEL, DELETE
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
+from core.store.scripts import load
 from testkit.api.calls import URL, files, problems
 from testkit.api.jobs import claimed, queued
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.steps import submit
+from testkit.store.tenant_jobs import TenantJobs
 
 TTL = timedelta(hours=1)
 NEWS = Progress(stage=Stage.DENOISING, step=1, steps=4, percent=20, eta_seconds=None)
 
 
 async def begun(
-    client: AsyncClient, store: JobStore, method: str, path: str, **arguments: object
+    client: AsyncClient, store: WorkerStore, method: str, path: str, **arguments: object
 ) -> asyncio.Task:
     """A request that waits: it has reached the gateway, and its answer is still to come."""
     task = asyncio.create_task(client.request(method, path, **arguments))
@@ -39,7 +40,7 @@ async def begun(
 
 
 class TestLongPoll:
-    async def test_it_returns_at_the_change(self, client: AsyncClient, store: JobStore) -> None:
+    async def test_it_returns_at_the_change(self, client: AsyncClient, store: WorkerStore) -> None:
         """And not at the next look: the bound lies far below the time that the caller would
         wait.
         """
@@ -54,7 +55,7 @@ class TestLongPoll:
         assert response.headers["preference-applied"] == "wait=50"
 
     async def test_state_that_the_caller_does_not_know_is_answered_at_once(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """What happened between two polls is not slept through."""
         job_id = await queued(client)
@@ -64,7 +65,7 @@ class TestLongPoll:
         assert response.json()["status"] == "running"
 
     async def test_with_any_state_it_waits_for_the_next_change(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """Whatever the caller has, it is not more than what is there now."""
         job_id = await queued(client)
@@ -75,7 +76,7 @@ class TestLongPoll:
         assert (answer.status_code, answer.json()["status"]) == (200, "running")
 
     async def test_without_a_tag_it_waits_for_the_next_change(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """From the state at which the request arrives."""
         job_id = await queued(client)
@@ -132,7 +133,7 @@ class TestLongPoll:
         assert response.headers.get("preference-applied") == applied
 
     async def test_job_that_ended_and_was_deleted_meanwhile(
-        self, client: AsyncClient, store: JobStore, redis_server: RedisServer
+        self, client: AsyncClient, store: WorkerStore, redis_server: RedisServer
     ) -> None:
         """Told at once, not after the wait; both in one step, as another gateway may be faster than
         the news.
@@ -142,8 +143,8 @@ class TestLongPoll:
             client, store, "GET", f"{URL}/{job_id}", headers={"Prefer": "wait=50"}
         )
         with redis_server.client.pipeline(transaction=True) as both:
-            both.eval(CANCEL, 0, job_id, DEFAULT_TENANT)
-            both.eval(DELETE, 0, job_id, DEFAULT_TENANT)
+            both.eval(load("gateway"), 0, "cancel", job_id, DEFAULT_TENANT)
+            both.eval(load("gateway"), 0, "delete", job_id, DEFAULT_TENANT)
             both.execute()
         assert problems(await asyncio.wait_for(waiting, 10), 404, "not_found") == {}
 
@@ -156,7 +157,7 @@ class TestLongPoll:
 
 class TestSubmitAndWait:
     async def test_job_that_ends_in_time_is_the_answer(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """One request from drawings to video; steps on the way do not end the wait."""
         waiting = await begun(
@@ -178,7 +179,7 @@ class TestSubmitAndWait:
         assert response.headers["retry-after"]
 
     async def test_retry_under_the_same_key_waits_as_well(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """The first answer was lost; the second gives the same service."""
         key = {"Idempotency-Key": "take-3"}
@@ -194,7 +195,7 @@ class TestSubmitAndWait:
         )
 
     async def test_job_canceled_and_deleted_meanwhile(
-        self, client: AsyncClient, store: JobStore
+        self, client: AsyncClient, store: WorkerStore
     ) -> None:
         """Whoever did it, the waiting caller hears that it is gone."""
         waiting = await begun(
@@ -215,12 +216,12 @@ class TestFollow:
         """A reader that is woken meanwhile finds no Redis; its stream goes on when there is one
         again.
         """
-        store, feed = AsyncJobStore(mortal_redis.url), ChangeFeed(mortal_redis.url)
-        watch, worker = JobWatch(store, feed), JobStore(mortal_redis.url)
+        jobs, feed = TenantJobs(mortal_redis.url), ChangeFeed(mortal_redis.url)
+        watch, worker = JobWatch(jobs.store, feed), WorkerStore(mortal_redis.url)
         feed.start()
         job_id = new_job_id()
-        await store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
-        async with aclosing(watch.follow(job_id, 0, TTL)) as views:
+        await jobs.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
+        async with aclosing(watch.follow(job_id, DEFAULT_TENANT, 0, TTL)) as views:
             assert (await anext(views)).job.status == "queued"
             mortal_redis.kill()
             following = asyncio.create_task(anext(views))
@@ -232,19 +233,20 @@ class TestFollow:
             claimed(worker)
             assert (await asyncio.wait_for(following, 10)).job.status == "running"
         await feed.close()
-        await store.close()
-        worker._redis.close()
+        await jobs.close()
+        worker.close()
 
-    async def test_stream_ends_after_its_life(self, redis_server: RedisServer) -> None:
+    async def test_stream_ends_after_its_life(
+        self, async_store: TenantJobs, redis_server: RedisServer
+    ) -> None:
         """A key is checked when a stream begins, so no stream lasts for ever; clients resume."""
         assert timedelta(hours=1) == STREAM_LIFE
-        store, feed = AsyncJobStore(redis_server.url), ChangeFeed(redis_server.url)
-        watch = JobWatch(store, feed)
+        feed = ChangeFeed(redis_server.url)
+        watch = JobWatch(async_store.store, feed)
         feed.start()
-        job_id = new_job_id()
-        await store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
+        job = await submit(async_store)
         async with asyncio.timeout(10):
-            views = [view async for view in watch.follow(job_id, 0, timedelta(seconds=0.3))]
+            following = watch.follow(job.id, DEFAULT_TENANT, 0, timedelta(seconds=0.3))
+            views = [view async for view in following]
         assert [view.job.status for view in views] == ["queued"]
         await feed.close()
-        await store.close()

@@ -9,31 +9,28 @@ from core.errors import Unavailable
 from core.records.base import SCHEMA_VERSION
 from core.records.job import JobState, Timing
 from core.store import keys
-from core.store.lua.jobs import SUBMIT
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, place, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 NEXT = SCHEMA_VERSION + 1
 
 
-def of_version(store: AsyncJobStore, schema: int) -> AsyncJobStore:
+def of_version(jobs: TenantJobs, schema: int) -> TenantJobs:
     """The same gateway as another version would be: it writes another number into its records."""
-    ours = f"'schema', {SCHEMA_VERSION},"
-    assert ours in SUBMIT
-    store._submit = store._redis.script(SUBMIT.replace(ours, f"'schema', {schema},"))
-    return store
+    return TenantJobs(jobs.redis, schema=schema)
 
 
 @pytest.fixture
-def next_worker(redis_server: RedisServer) -> Iterator[JobStore]:
+def next_worker(redis_server: RedisServer) -> Iterator[WorkerStore]:
     """A worker of the next version."""
-    store = JobStore(redis_server.url, schema=NEXT)
+    store = WorkerStore(redis_server.url, schema=NEXT)
     yield store
-    store._redis.close()
+    store.close()
 
 
 def add_what_only_the_next_version_knows(server: RedisServer, job_id: str) -> dict[str, str]:
@@ -46,7 +43,7 @@ def add_what_only_the_next_version_knows(server: RedisServer, job_id: str) -> di
 
 class TestNextVersion:
     async def test_its_jobs_are_shown(
-        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+        self, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """An old gateway answers for them, in the words it knows; it may also cancel and delete
         them.
@@ -64,7 +61,7 @@ class TestNextVersion:
         assert canceled.job.status is JobState.CANCELED
 
     async def test_its_jobs_are_left_to_its_workers(
-        self, async_store: AsyncJobStore, store: JobStore, next_worker: JobStore
+        self, async_store: TenantJobs, store: WorkerStore, operator: OperatorStore
     ) -> None:
         """An old worker skips them, and runs what waits behind them; nothing fails."""
         newer = await submit(of_version(async_store, NEXT))
@@ -72,13 +69,13 @@ class TestNextVersion:
         assert claim(store).job.id == older.id
         assert store.claim("old") is None
         assert await place(async_store, newer) == 0
-        assert next_worker.count_ready(schema=NEXT) == 1
+        assert operator.count_ready(schema=NEXT) == 1
 
     async def test_what_it_added_is_kept(
         self,
-        async_store: AsyncJobStore,
-        next_worker: JobStore,
-        upkeep: UpkeepStore,
+        async_store: TenantJobs,
+        next_worker: WorkerStore,
+        upkeep: DispatcherStore,
         redis_server: RedisServer,
     ) -> None:
         """No old process writes a part of the record anew that it did not make."""
@@ -95,7 +92,7 @@ class TestNextVersion:
         assert stored["status"] == "succeeded"
 
     async def test_words_that_only_it_knows(
-        self, async_store: AsyncJobStore, redis_server: RedisServer
+        self, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """Such a job cannot be shown in truth; the caller is told to ask again and meets a new
         gateway.
@@ -115,7 +112,7 @@ class TestNextVersion:
 
 class TestPreviousVersion:
     async def test_its_jobs_are_run_and_shown(
-        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+        self, async_store: TenantJobs, store: WorkerStore, redis_server: RedisServer
     ) -> None:
         """Also those that lack the parts which are new since."""
         job = await submit(of_version(async_store, SCHEMA_VERSION - 1))
@@ -129,12 +126,14 @@ class TestPreviousVersion:
 
 
 class TestFartherVersions:
-    async def test_neither_run_nor_shown(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_neither_run_nor_shown(
+        self, async_store: TenantJobs, store: WorkerStore, operator: OperatorStore
+    ) -> None:
         """Who skips a version at an update is told so, and the job waits for somebody who knows
         it.
         """
         job = await submit(of_version(async_store, NEXT + 1))
         with pytest.raises(Unavailable, match=f"has schema {NEXT + 1} but this process reads"):
             await async_store.read(job.id)
-        assert store.count_ready(schema=NEXT + 1) == 1
+        assert operator.count_ready(schema=NEXT + 1) == 1
         assert store.claim("worker-1") is None

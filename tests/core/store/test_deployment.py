@@ -4,7 +4,6 @@ real Redis.
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -16,20 +15,21 @@ from core.records.job import Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.worker import ModelInfo, WorkerRecord, WorkerState
 from core.store import keys
+from core.store.client import AsyncRedis
 from core.store.deployment import (
     LARGE_FLEET,
-    AsyncDeployment,
     Deployment,
+    DeploymentReader,
     Lane,
     Unknown,
     wait_behind,
 )
-from core.store.forecast import RecentRun
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.forecast import RecentRun, recent_run
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
 from testkit.store.steps import submit
+from testkit.store.tenant_jobs import TenantJobs
 
 OTHER_CARD = MODEL.model_copy(update={"device": "NVIDIA H200"})
 
@@ -44,7 +44,7 @@ def worker(
 
 def run(seconds: float = 10.0, model: ModelInfo = MODEL) -> RecentRun:
     timing = Timing(run_seconds=seconds, denoise_seconds=seconds)
-    return RecentRun.of(generation_request(), timing, model)
+    return recent_run(generation_request(), timing, model)
 
 
 def deployment(
@@ -152,23 +152,21 @@ class TestRelevantRuns:
 
 
 @pytest.fixture
-async def reader(redis_server: RedisServer) -> AsyncIterator[AsyncDeployment]:
-    reader = AsyncDeployment(redis_server.url)
-    yield reader
-    await reader.close()
+def reader(async_redis: AsyncRedis) -> DeploymentReader:
+    return DeploymentReader(async_redis)
 
 
 class TestLook:
-    async def test_empty_deployment(self, reader: AsyncDeployment) -> None:
+    async def test_empty_deployment(self, reader: DeploymentReader) -> None:
         """Nothing runs and nothing waits."""
         assert await reader.look() == deployment()
 
     async def test_everything_is_seen_at_once(
         self,
-        reader: AsyncDeployment,
+        reader: DeploymentReader,
         redis_server: RedisServer,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
     ) -> None:
         """Workers with their limit, lanes with their age, what is left of running jobs, and the
         last run.
@@ -212,10 +210,10 @@ class TestLook:
 
     async def test_hundreds_of_workers_are_looked_at_once_for_all_who_ask(
         self,
-        reader: AsyncDeployment,
+        reader: DeploymentReader,
         redis_server: RedisServer,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A look at each holds Redis up; what waits is told fresh nevertheless, and the workers

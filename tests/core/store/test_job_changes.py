@@ -10,10 +10,10 @@ from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
 from core.store import keys
 from core.store.changes import ChangeFeed
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 PATIENCE_SECONDS = 10.0  # only ends a wait that would never end
 
@@ -34,7 +34,7 @@ async def arrives(news: asyncio.Event) -> None:
 
 
 async def test_every_change_of_a_job_is_news(
-    feed: ChangeFeed, async_store: AsyncJobStore, store: JobStore
+    feed: ChangeFeed, async_store: TenantJobs, store: WorkerStore
 ) -> None:
     """From its submission to its deletion."""
     job_id = new_job_id()

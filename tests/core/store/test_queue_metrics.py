@@ -11,12 +11,12 @@ from core.records.job import Timing
 from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.queue_metrics import QueueMetrics
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry import metrics
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, expire_lease, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def test_all_that_is_declared_is_told(registry: CollectorRegistry) -> None:
 
 
 async def test_however_many_gateways_and_dispatchers_there_are(
-    redis_server: RedisServer, async_store: AsyncJobStore, store: JobStore
+    redis_server: RedisServer, async_store: TenantJobs, store: WorkerStore
 ) -> None:
     """Each dispatcher tells of all jobs, whichever gateway took them; none has to be told of
     another.
     """
     other_gateway, dispatchers = (
-        AsyncJobStore(redis_server.url),
+        TenantJobs(redis_server.url),
         [CollectorRegistry() for _ in range(3)],
     )
     for dispatcher in dispatchers:
@@ -75,7 +75,7 @@ async def test_however_many_gateways_and_dispatchers_there_are(
 
 class TestQueue:
     async def test_waiting_jobs_stand_by_priority(
-        self, async_store: AsyncJobStore, registry: CollectorRegistry
+        self, async_store: TenantJobs, registry: CollectorRegistry
     ) -> None:
         for priority in (Priority.INTERACTIVE, Priority.BATCH, Priority.BATCH):
             await submit(async_store, priority)
@@ -89,7 +89,7 @@ class TestQueue:
         )
 
     async def test_age_is_of_the_job_that_waits_longest(
-        self, async_store: AsyncJobStore, registry: CollectorRegistry, redis_server: RedisServer
+        self, async_store: TenantJobs, registry: CollectorRegistry, redis_server: RedisServer
     ) -> None:
         job = await submit(async_store)
         await submit(async_store)
@@ -106,8 +106,8 @@ class TestQueue:
 
     async def test_lease_that_ended_stands_apart(
         self,
-        async_store: AsyncJobStore,
-        store: JobStore,
+        async_store: TenantJobs,
+        store: WorkerStore,
         registry: CollectorRegistry,
         redis_server: RedisServer,
     ) -> None:
@@ -120,7 +120,7 @@ class TestQueue:
         assert registry.get_sample_value("tooncrafter_queue_running_jobs") == 2
         assert registry.get_sample_value("tooncrafter_queue_expired_leases") == 1
 
-    def test_workers_stand_by_state(self, store: JobStore, registry: CollectorRegistry) -> None:
+    def test_workers_stand_by_state(self, store: WorkerStore, registry: CollectorRegistry) -> None:
         store.report("worker-1", state=WorkerState.IDLE)
         store.report("worker-2", state=WorkerState.BUSY)
         store.report("worker-3", state=WorkerState.BUSY)
@@ -141,7 +141,7 @@ class TestTotals:
             assert registry.get_sample_value("tooncrafter_jobs_ended_total", labels) == 0
 
     async def test_each_end_is_counted_once(
-        self, async_store: AsyncJobStore, store: JobStore, registry: CollectorRegistry
+        self, async_store: TenantJobs, store: WorkerStore, registry: CollectorRegistry
     ) -> None:
         """By the scripts that end jobs, whoever called them: a worker, a caller, the dispatcher."""
 
@@ -166,7 +166,7 @@ class TestTotals:
         )
 
     async def test_submission_that_is_repeated_counts_once(
-        self, async_store: AsyncJobStore, registry: CollectorRegistry
+        self, async_store: TenantJobs, registry: CollectorRegistry
     ) -> None:
         await submit(async_store)
         assert (

@@ -10,11 +10,18 @@ from core.errors import NumericalFailure
 from core.records.ids import new_job_id
 from core.records.job import Timing
 from core.store import keys
-from core.store.forecast import KEPT_RUNS, RecentRun, expected_seconds, maker_of, typical_seconds
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.forecast import (
+    KEPT_RUNS,
+    RecentRun,
+    expected_seconds,
+    maker_of,
+    recent_run,
+    typical_seconds,
+)
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
+from testkit.store.tenant_jobs import TenantJobs
 
 TTL = timedelta(hours=1)
 TIMING = Timing(
@@ -35,7 +42,7 @@ def run(steps: int = 10, width: int = 512, height: int = 320, slowness: float = 
     timing = Timing(
         run_seconds=denoise + decode + 2 * slowness, denoise_seconds=denoise, decode_seconds=decode
     )
-    return RecentRun.of(generation_request(steps=steps, width=width, height=height), timing, MODEL)
+    return recent_run(generation_request(steps=steps, width=width, height=height), timing, MODEL)
 
 
 class TestExpectation:
@@ -72,7 +79,7 @@ class TestExpectation:
 
     def test_guidance_doubles_the_passes(self) -> None:
         """Each step asks the model twice, unless guidance is off."""
-        unguided = RecentRun.of(generation_request(steps=10, guidance_scale=1.0), TIMING, MODEL)
+        unguided = recent_run(generation_request(steps=10, guidance_scale=1.0), TIMING, MODEL)
         assert (run(steps=10).passes, unguided.passes) == (20, 10)
 
     def test_typical_job_is_the_one_in_the_middle(self) -> None:
@@ -81,7 +88,7 @@ class TestExpectation:
 
 
 class TestNote:
-    async def submit_and_claim(self, store: JobStore, gateway: AsyncJobStore) -> Claim:
+    async def submit_and_claim(self, store: WorkerStore, gateway: TenantJobs) -> Claim:
         await gateway.submit(
             new_job_id(), generation_request(), metadata={}, ttl=TTL, request_id=""
         )
@@ -96,7 +103,7 @@ class TestNote:
         ]
 
     async def test_commit_of_a_job_notes_what_it_took(
-        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+        self, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """Once, even where the answer was lost and the commit is told again."""
         claim = await self.submit_and_claim(store, async_store)
@@ -108,7 +115,7 @@ class TestNote:
         assert noted.maker == maker_of(MODEL)
 
     async def test_failed_and_canceled_jobs_tell_nothing(
-        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+        self, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """They ended somewhere on the way."""
         store.fail(
@@ -118,7 +125,7 @@ class TestNote:
         assert self.noted(redis_server) == []
 
     async def test_only_the_last_runs_are_kept(
-        self, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+        self, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """The newest first; Redis does not grow with the jobs that were ever run."""
         redis_server.client.rpush(keys.RUNS, *[run().model_dump_json()] * KEPT_RUNS)

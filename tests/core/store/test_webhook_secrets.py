@@ -1,11 +1,12 @@
 """Secrets of webhooks: shown once, two valid at once, effective at the next look."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from core.store.client import AsyncRedis
 from core.store.tenants.webhook_secrets import TooManySecrets, WebhookSecrets
 from core.store.webhooks import WebhookStore
 from testkit.servers import RedisServer
@@ -21,10 +22,8 @@ def secrets(redis_server: RedisServer) -> Iterator[WebhookSecrets]:
 
 
 @pytest.fixture
-async def webhook_store(redis_server: RedisServer) -> AsyncIterator[WebhookStore]:
-    store = WebhookStore(redis_server.url)
-    yield store
-    await store.close()
+def webhook_store(async_redis: AsyncRedis) -> WebhookStore:
+    return WebhookStore(async_redis)
 
 
 def test_a_secret_is_whsec_and_32_bytes(secrets: WebhookSecrets) -> None:

@@ -16,9 +16,9 @@ from core.objects.storage import open_storage
 from core.records.job import JobState
 from core.settings import Offload, Settings
 from core.shots.canvas import CANVAS_MULTIPLE, MAX_SIDE, MIN_SIDE, Size
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import ToonCrafterPipeline
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import Worker, read, submit
 from worker.gpu.memory import LOW_MEMORY_CHUNK, DeviceMemory, canvas_that_fits, is_out_of_memory
 from worker.gpu.placement import place
@@ -37,7 +37,7 @@ def tiny() -> ToonCrafterPipeline:
 
 
 @pytest.fixture
-def worker(store: JobStore, settings: Settings, tiny: ToonCrafterPipeline) -> Iterator[Worker]:
+def worker(store: WorkerStore, settings: Settings, tiny: ToonCrafterPipeline) -> Iterator[Worker]:
     """With the real pipeline in the stand-in's place."""
     worker = Worker(store, open_storage(settings), tiny)
     yield worker
@@ -72,7 +72,7 @@ class TestJob:
     async def test_what_does_not_fit_is_done_in_the_low_memory_mode(
         self,
         worker: Worker,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         tiny: ToonCrafterPipeline,
         cramped: Callable[..., list[str]],
         part: str,
@@ -91,7 +91,7 @@ class TestJob:
         assert not tiny._all_hooks
 
     async def test_what_never_fits_is_told_with_a_canvas_that_may(
-        self, worker: Worker, async_store: AsyncJobStore, cramped: Callable[..., list[str]]
+        self, worker: Worker, async_store: TenantJobs, cramped: Callable[..., list[str]]
     ) -> None:
         """After one more try; the worker takes the next job."""
         done = cramped("unet", lambda: len(done) <= 2)

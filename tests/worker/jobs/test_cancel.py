@@ -8,10 +8,11 @@ from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.servers import RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import StandInPipeline, Worker, cancel, read, submit
 
 
@@ -19,7 +20,7 @@ class TestCancel:
     async def test_running_job_ends_within_a_step(
         self,
         folder_worker: Worker,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:
@@ -50,7 +51,7 @@ class TestCancel:
         assert read(folder_worker.store, following).status is JobState.SUCCEEDED
 
     async def test_queued_job_is_never_claimed(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """Its message is still on the way, and finds nothing."""
         job_id = await submit(async_store, folder_worker.storage)
@@ -59,7 +60,7 @@ class TestCancel:
         assert folder_worker.pipeline.seen == []
 
     async def test_heartbeat_goes_on_while_a_slow_step_ends(
-        self, folder_worker: Worker, async_store: AsyncJobStore, redis_server: RedisServer
+        self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """It hears of the wish first; the lease has to hold until the computing thread does."""
         job_id = await submit(async_store, folder_worker.storage, steps=2)
@@ -79,8 +80,8 @@ class TestCancel:
 
     async def test_cancel_during_export_still_counts(
         self,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         settings: Settings,
         pipeline: StandInPipeline,
@@ -109,7 +110,7 @@ class TestCancel:
         assert (job.status, job.outputs) == (JobState.CANCELED, [])
 
     async def test_failure_after_a_cancel_is_a_canceled_job(
-        self, folder_worker: Worker, async_store: AsyncJobStore, redis_server: RedisServer
+        self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """Nobody wants to hear of it any more; the log has it."""
 
@@ -124,7 +125,11 @@ class TestCancel:
         assert (job.status, job.error) == (JobState.CANCELED, None)
 
     async def test_worker_that_stops_does_not_give_back_a_canceled_job(
-        self, folder_worker: Worker, async_store: AsyncJobStore, redis_server: RedisServer
+        self,
+        folder_worker: Worker,
+        operator: OperatorStore,
+        async_store: TenantJobs,
+        redis_server: RedisServer,
     ) -> None:
         """Else another worker would begin it only to end it."""
         job_id = await submit(async_store, folder_worker.storage, steps=50)
@@ -140,4 +145,4 @@ class TestCancel:
         folder_worker.pipeline.at_step = stop_and_cancel
         folder_worker.run()
         assert read(folder_worker.store, job_id).status is JobState.CANCELED
-        assert folder_worker.store.count_ready() == 0
+        assert operator.count_ready() == 0

@@ -13,12 +13,13 @@ from core.objects.storage import open_storage
 from core.records.job import JobState
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
 from testkit.jobs import MODEL, png
 from testkit.servers import RedisServer
 from testkit.store.steps import now_ms
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import IMAGE, StandInPipeline, Worker, read, submit
 
 
@@ -26,7 +27,7 @@ class TestSuccess:
     async def test_video_is_stored_and_visible(
         self,
         worker: Worker,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         stored_keys: Callable[[], set[str]],
         any_settings: Settings,
     ) -> None:
@@ -44,7 +45,7 @@ class TestSuccess:
         assert job.model.trained is False
 
     async def test_pipeline_gets_the_request(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """Every field that the caller set, and the keyframes as pixels."""
         await submit(
@@ -61,7 +62,7 @@ class TestSuccess:
         assert arguments["generator"].initial_seed() == 11
 
     async def test_video_has_the_shape_of_the_first_drawing(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """What fills the canvas around it is cut away: drawings of 64x40 on a square canvas are no
         square video.
@@ -76,7 +77,7 @@ class TestSuccess:
         assert (output.width, output.height) == (frame.width, frame.height) == (256, 160)
 
     async def test_progress_grows_to_the_end(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """Each step is seen, with the time that is left once it can be told."""
         job_id = await submit(async_store, folder_worker.storage, steps=4)
@@ -96,7 +97,7 @@ class TestSuccess:
         ]
 
     async def test_load_time_stands_in_the_first_job(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """The model is loaded once, so only one job waited for it."""
         ids = [await submit(async_store, folder_worker.storage) for _ in range(2)]
@@ -122,7 +123,7 @@ class TestFailure:
         ],
     )
     async def test_error_becomes_a_code(
-        self, folder_worker: Worker, async_store: AsyncJobStore, error: Exception, code: str
+        self, folder_worker: Worker, async_store: TenantJobs, error: Exception, code: str
     ) -> None:
         """The record tells it without trace or path, and the worker takes the next job."""
 
@@ -143,7 +144,7 @@ class TestFailure:
         folder_worker.run()
         assert read(folder_worker.store, following).status is JobState.SUCCEEDED
 
-    async def test_keyframe_that_is_gone(self, worker: Worker, async_store: AsyncJobStore) -> None:
+    async def test_keyframe_that_is_gone(self, worker: Worker, async_store: TenantJobs) -> None:
         """Storage is asked before the GPU is."""
         job_id = await submit(async_store, worker.storage)
         worker.storage.delete_prefix(f"jobs/{job_id}/")
@@ -154,7 +155,7 @@ class TestFailure:
         assert worker.pipeline.seen == []
 
     async def test_keyframe_that_was_exchanged(
-        self, worker: Worker, async_store: AsyncJobStore
+        self, worker: Worker, async_store: TenantJobs
     ) -> None:
         """Who writes into the storage past the gateway brings no bytes here that nobody has
         judged.
@@ -168,8 +169,8 @@ class TestFailure:
 
     async def test_result_that_cannot_be_written_until_the_job_expires(
         self,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         settings: Settings,
         pipeline: StandInPipeline,
         redis_server: RedisServer,
@@ -188,9 +189,11 @@ class TestFailure:
 
 
 class TestHeartbeat:
-    def test_live_worker_is_seen_and_goes_in_order(self, folder_worker: Worker) -> None:
+    def test_live_worker_is_seen_and_goes_in_order(
+        self, folder_worker: Worker, operator: OperatorStore
+    ) -> None:
         """From the load of its model to its end."""
-        (record,) = folder_worker.store.workers()
+        (record,) = operator.workers()
         assert (record.name, record.state, record.model_loads, record.model) == (
             "gpu-1:7",
             "idle",
@@ -198,29 +201,27 @@ class TestHeartbeat:
             MODEL,
         )
         folder_worker.heartbeat.end()
-        assert folder_worker.store.workers() == []
+        assert operator.workers() == []
 
     async def test_busy_while_it_computes(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """The dispatcher sends nothing to it meanwhile, and the next message as soon as it is
         free.
         """
         await submit(async_store, folder_worker.storage, steps=1)
         states = []
-        folder_worker.pipeline.at_step = lambda _: states.append(
-            folder_worker.store.workers()[0].state
-        )
+        folder_worker.pipeline.at_step = lambda _: states.append(operator.workers()[0].state)
         folder_worker.run()
-        states.append(folder_worker.store.workers()[0].state)
+        states.append(operator.workers()[0].state)
         assert states == ["busy", "idle"]
 
 
 class TestDeadline:
     async def test_attempt_ends_at_the_first_step_past_it(
         self,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         settings: Settings,
         pipeline: StandInPipeline,
     ) -> None:
@@ -249,8 +250,8 @@ class TestDeadline:
 class TestLimits:
     async def test_larger_canvas_is_left_to_others(
         self,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        async_store: TenantJobs,
         settings: Settings,
         pipeline: StandInPipeline,
     ) -> None:

@@ -12,9 +12,9 @@ from core.objects.local import LocalStorage
 from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
 from core.settings import Settings
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.servers import RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import StandInPipeline, Worker, cancel, read, submit
 
 SHORT = 0.05  # seconds of the first pause
@@ -53,7 +53,7 @@ def storage(settings: Settings) -> FailingStorage:
 
 @pytest.fixture
 def outage_worker(
-    store: JobStore,
+    store: WorkerStore,
     storage: FailingStorage,
     pipeline: StandInPipeline,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +72,7 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 class TestKeyframes:
     async def test_job_waits_again_and_the_worker_takes_no_other(
-        self, outage_worker: Worker, storage: FailingStorage, async_store: AsyncJobStore
+        self, outage_worker: Worker, storage: FailingStorage, async_store: TenantJobs
     ) -> None:
         """One job finds out; the rest of the queue is not touched, and nothing fails."""
         jobs = [await submit(async_store, storage) for _ in range(3)]
@@ -92,7 +92,7 @@ class TestKeyframes:
         assert {read(outage_worker.store, job).status for job in jobs} == {JobState.SUCCEEDED}
 
     async def test_pauses_grow(
-        self, outage_worker: Worker, storage: FailingStorage, async_store: AsyncJobStore
+        self, outage_worker: Worker, storage: FailingStorage, async_store: TenantJobs
     ) -> None:
         """A storage that recovers is not hammered."""
         await submit(async_store, storage)
@@ -105,7 +105,7 @@ class TestKeyframes:
         run.join()
 
     async def test_waiting_worker_stops_when_it_is_asked_to(
-        self, outage_worker: Worker, storage: FailingStorage, async_store: AsyncJobStore
+        self, outage_worker: Worker, storage: FailingStorage, async_store: TenantJobs
     ) -> None:
         """An update of the service does not wait for the storage."""
         await submit(async_store, storage)
@@ -123,7 +123,7 @@ class TestResult:
         outage_worker: Worker,
         storage: FailingStorage,
         pipeline: StandInPipeline,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
     ) -> None:
         """It stays at `uploading` with its lease, and the model is not run again."""
         job_id = await submit(async_store, storage, steps=2)
@@ -145,7 +145,7 @@ class TestResult:
         outage_worker: Worker,
         storage: FailingStorage,
         pipeline: StandInPipeline,
-        async_store: AsyncJobStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
     ) -> None:
         """The caller need not wait for the storage either."""

@@ -11,9 +11,11 @@ from core.objects.storage import open_storage
 from core.records.job import JobState, Progress
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.servers import RedisServer, wait_until
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import StandInPipeline, Worker, read, submit
 from worker.gpu.faults import DeviceBroken
 
@@ -22,7 +24,8 @@ class TestLostLease:
     async def test_attempt_stops_within_a_step_and_writes_nothing(
         self,
         folder_worker: Worker,
-        async_store: AsyncJobStore,
+        upkeep: DispatcherStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:
@@ -33,7 +36,7 @@ class TestLostLease:
         def lose_lease(index: int) -> None:
             if index == 2:
                 redis_server.client.zadd(keys.LEASES, {job_id: 0})
-                assert folder_worker.store.recover_expired_leases()[:2] == ([job_id], [])
+                assert upkeep.recover_expired_leases()[:2] == ([job_id], [])
 
         folder_worker.pipeline.at_step = lose_lease
         assert folder_worker.run() == job_id
@@ -45,7 +48,8 @@ class TestLostLease:
     async def test_second_attempt_succeeds_beside_the_first(
         self,
         folder_worker: Worker,
-        async_store: AsyncJobStore,
+        upkeep: DispatcherStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         settings: Settings,
     ) -> None:
@@ -54,19 +58,19 @@ class TestLostLease:
         """
         job_id = await submit(async_store, folder_worker.storage, steps=3)
         other = Worker(
-            JobStore(redis_server.url), open_storage(settings), StandInPipeline(), "gpu-2:8"
+            WorkerStore(redis_server.url), open_storage(settings), StandInPipeline(), "gpu-2:8"
         )
 
         def sleep_through(index: int) -> None:
             if index == 1:
                 redis_server.client.zadd(keys.LEASES, {job_id: 0})
-                other.store.recover_expired_leases()
+                upkeep.recover_expired_leases()
                 assert other.run() == job_id
 
         folder_worker.pipeline.at_step = sleep_through
         folder_worker.run()
         other.heartbeat.end()
-        other.store._redis.close()
+        other.store.close()
         job = read(folder_worker.store, job_id)
         assert (job.status, job.attempts, job.fence, len(job.outputs)) == (
             JobState.SUCCEEDED,
@@ -76,7 +80,7 @@ class TestLostLease:
         )
 
     async def test_heartbeat_holds_the_lease_of_a_slow_step(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, upkeep: DispatcherStore, async_store: TenantJobs
     ) -> None:
         """A step that takes longer than a lease; nobody takes the job away."""
         job_id = await submit(async_store, folder_worker.storage, steps=1)
@@ -84,10 +88,10 @@ class TestLostLease:
         folder_worker.run()
         job = read(folder_worker.store, job_id)
         assert (job.status, job.attempts) == (JobState.SUCCEEDED, 1)
-        assert folder_worker.store.recover_expired_leases()[:2] == ([], [])
+        assert upkeep.recover_expired_leases()[:2] == ([], [])
 
     async def test_heartbeat_renews_no_lease_that_progress_renewed(
-        self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
+        self, folder_worker: Worker, async_store: TenantJobs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Steps of a fifth of a second for three seconds: each is told once, and a beat in between
         asks Redis less.
@@ -109,7 +113,7 @@ class TestLostLease:
 
 class TestStop:
     async def test_job_that_does_not_fit_is_given_back(
-        self, folder_worker: Worker, async_store: AsyncJobStore, redis_server: RedisServer
+        self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """Between two steps, at once, and without counting against the job."""
         job_id = await submit(async_store, folder_worker.storage, steps=50)
@@ -130,7 +134,7 @@ class TestStop:
         assert redis_server.client.zcard(keys.LEASES) == 0
 
     async def test_job_that_fits_ends_first(
-        self, folder_worker: Worker, async_store: AsyncJobStore
+        self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """A minute of grace is enough for a job that is nearly done."""
         job_id = await submit(async_store, folder_worker.storage, steps=3)
@@ -155,8 +159,8 @@ class TestRedisAway:
         """It goes away in the last step and is back some seconds later; a GPU minute is not thrown
         away.
         """
-        worker = Worker(JobStore(mortal_redis.url), open_storage(settings), pipeline)
-        gateway = AsyncJobStore(mortal_redis.url)
+        worker = Worker(WorkerStore(mortal_redis.url), open_storage(settings), pipeline)
+        gateway = TenantJobs(mortal_redis.url)
         job_id = await submit(gateway, worker.storage, steps=2)
         restart = threading.Timer(2.0, mortal_redis.start)
 
@@ -177,14 +181,14 @@ class TestRedisAway:
     ) -> None:
         """Else the heartbeat would hold the lease of a job that nobody runs, for ever."""
 
-        class LeavesAfterClaim(JobStore):
+        class LeavesAfterClaim(WorkerStore):
             def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:
                 held = super().claim(worker, max_canvas_pixels)
                 mortal_redis.kill()
                 return held
 
         worker = Worker(LeavesAfterClaim(mortal_redis.url), open_storage(settings), pipeline)
-        gateway = AsyncJobStore(mortal_redis.url)
+        gateway = TenantJobs(mortal_redis.url)
         job_id = await submit(gateway, worker.storage, steps=2)
         pipeline.at_step = lambda index: mortal_redis.start() if index == 0 else None
         assert worker.run() == job_id
@@ -195,7 +199,11 @@ class TestRedisAway:
 
 class TestBrokenDevice:
     async def test_job_is_given_back_and_the_process_has_to_end(
-        self, folder_worker: Worker, async_store: AsyncJobStore, monkeypatch: pytest.MonkeyPatch
+        self,
+        folder_worker: Worker,
+        operator: OperatorStore,
+        async_store: TenantJobs,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """An error without another explanation is followed by a question to the device, which does
         not answer.
@@ -216,7 +224,7 @@ class TestBrokenDevice:
             folder_worker.run()
         job = read(folder_worker.store, job_id)
         assert (job.status, job.lost_leases, job.error) == (JobState.QUEUED, 0, None)
-        (record,) = folder_worker.store.workers()
+        (record,) = operator.workers()
         assert record.state == "quarantined"
         assert record.reason == "RuntimeError: CUDA error: device-side assert triggered"
         assert folder_worker.run() is None

@@ -13,14 +13,16 @@ import pytest
 from core.records.job import JobState, Stage
 from core.settings import Settings
 from core.store.keys import LEASES
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
 from core.telemetry.tracing import begin_tracing, end_tracing
 from testkit.jobs import MODEL
 from testkit.otlp import Collector
 from testkit.servers import RedisServer, wait_until
 from testkit.store.steps import claim, now_ms, submit
+from testkit.store.tenant_jobs import TenantJobs
 from worker.watch.diagnosis import ChildMonitor
 from worker.watch.status import ChildStatus, StatusSender
 from worker.watch.watchdog import Watchdog
@@ -57,7 +59,7 @@ class Watch:
     ):
         self.child = child
         self.watchdog = Watchdog(
-            lambda: JobStore(server.url),
+            lambda: WorkerStore(server.url),
             WORKER,
             ChildMonitor(patience, longest),
             timedelta(seconds=9),
@@ -92,7 +94,7 @@ def strict(redis_server: RedisServer, child: subprocess.Popen[bytes]) -> Iterato
     watch.end()
 
 
-async def start_job(store: JobStore, gateway: AsyncJobStore, watch: Watch, stage: Stage) -> str:
+async def start_job(store: WorkerStore, gateway: TenantJobs, watch: Watch, stage: Stage) -> str:
     store.report_load(WORKER, MODEL, load_seconds=1.0)
     await submit(gateway)
     job = claim(store, WORKER).job
@@ -103,13 +105,13 @@ async def start_job(store: JobStore, gateway: AsyncJobStore, watch: Watch, stage
     return job.id
 
 
-def job_of(store: JobStore, job_id: str) -> tuple[JobState, int, str | None]:
+def job_of(store: WorkerStore, job_id: str) -> tuple[JobState, int, str | None]:
     job = store.get(job_id)
     assert job is not None
     return job.status, job.lost_leases, job.error.code if job.error else None
 
 
-async def test_hung_device(impatient: Watch, store: JobStore, async_store: AsyncJobStore) -> None:
+async def test_hung_device(impatient: Watch, store: WorkerStore, async_store: TenantJobs) -> None:
     """The child is killed, the job waits again at no cost, and the worker claims nothing."""
     job_id = await start_job(store, async_store, impatient, Stage.DENOISING)
     assert job_of(store, job_id) == (JobState.QUEUED, 0, None)
@@ -119,8 +121,8 @@ async def test_hung_device(impatient: Watch, store: JobStore, async_store: Async
 
 async def test_attempt_of_a_killed_child_is_told_like_others(
     impatient: Watch,
-    store: JobStore,
-    async_store: AsyncJobStore,
+    store: WorkerStore,
+    async_store: TenantJobs,
     traces: Settings,
     collector: Collector,
     capsys: pytest.CaptureFixture[str],
@@ -147,7 +149,7 @@ async def test_attempt_of_a_killed_child_is_told_like_others(
 
 
 async def test_process_that_hangs_elsewhere(
-    impatient: Watch, store: JobStore, async_store: AsyncJobStore
+    impatient: Watch, store: WorkerStore, async_store: TenantJobs
 ) -> None:
     """No word against the device: the next child goes on with the same job."""
     job_id = await start_job(store, async_store, impatient, Stage.EXPORTING)
@@ -156,7 +158,7 @@ async def test_process_that_hangs_elsewhere(
 
 
 async def test_attempt_without_end(
-    strict: Watch, store: JobStore, async_store: AsyncJobStore
+    strict: Watch, store: WorkerStore, async_store: TenantJobs
 ) -> None:
     """The deadline holds also where no step looks at it."""
     job_id = await start_job(store, async_store, strict, Stage.UPLOADING)
@@ -164,7 +166,7 @@ async def test_attempt_without_end(
 
 
 async def test_idle_child_that_hangs_is_replaced(
-    impatient: Watch, store: JobStore, async_store: AsyncJobStore
+    impatient: Watch, store: WorkerStore, async_store: TenantJobs
 ) -> None:
     """Its worker stays."""
     impatient.tell(impatient.idle)
@@ -178,7 +180,7 @@ async def test_redis_that_is_away_is_told_later(
 ) -> None:
     """Where its lease outlives the absence; the child is killed at once."""
     watch = Watch(mortal_redis, child, SHORT, LONG)
-    store, gateway = JobStore(mortal_redis.url), AsyncJobStore(mortal_redis.url)
+    store, gateway = WorkerStore(mortal_redis.url), TenantJobs(mortal_redis.url)
     await submit(gateway)
     job = claim(store, WORKER).job
     mortal_redis.kill()
@@ -191,7 +193,12 @@ async def test_redis_that_is_away_is_told_later(
 
 
 async def test_child_that_dies_gives_up_its_job(
-    patient: Watch, store: JobStore, async_store: AsyncJobStore, redis_server: RedisServer
+    patient: Watch,
+    store: WorkerStore,
+    operator: OperatorStore,
+    upkeep: DispatcherStore,
+    async_store: TenantJobs,
+    redis_server: RedisServer,
 ) -> None:
     """Killed from outside, or for memory: nobody waits until the lease runs out."""
     job = await submit(async_store)
@@ -202,9 +209,9 @@ async def test_child_that_dies_gives_up_its_job(
     patient.child.kill()
     patient.child.wait()
     wait_until(
-        lambda: store.recover_expired_leases()[:2] == ([job.id], []), "the job is taken back"
+        lambda: upkeep.recover_expired_leases()[:2] == ([job.id], []), "the job is taken back"
     )
-    assert not store.workers()  # nobody is quarantined for it
+    assert not operator.workers()  # nobody is quarantined for it
 
 
 def test_stranger_is_left_alone(impatient: Watch) -> None:

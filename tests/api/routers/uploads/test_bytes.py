@@ -11,7 +11,7 @@ from core.objects.keys import image_key
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, problems
 from testkit.api.gateway import gateway
 from testkit.api.uploads import UPLOADS, by_reference, send, uploaded
@@ -104,7 +104,7 @@ class TestBytesPastTheGateway:
             yield client
 
     async def test_bytes_that_come_later_change_nothing(
-        self, client: AsyncClient, store: JobStore, s3_settings: Settings
+        self, client: AsyncClient, store: WorkerStore, s3_settings: Settings
     ) -> None:
         """The link still takes them, but what was judged lies elsewhere."""
         upload = (await client.post(UPLOADS)).json()

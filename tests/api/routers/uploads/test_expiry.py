@@ -11,8 +11,8 @@ from core.objects.storage import ObjectStorage, open_storage
 from core.records.job import Timing
 from core.settings import Settings
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.worker import JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from dispatcher.expiry import Expiry
 from testkit.api.calls import URL, problems
 from testkit.api.gateway import gateway
@@ -45,7 +45,7 @@ class TestVanishing:
         self,
         any_client: AsyncClient,
         redis_server: RedisServer,
-        store: JobStore,
+        store: WorkerStore,
         storage: ObjectStorage,
         stored_keys: Callable[[], set[str]],
         sweep: Callable[[], None],
@@ -74,9 +74,9 @@ class TestVanishing:
         self,
         client: AsyncClient,
         redis_server: RedisServer,
-        store: JobStore,
+        store: WorkerStore,
         settings: Settings,
-        upkeep: UpkeepStore,
+        upkeep: DispatcherStore,
     ) -> None:
         """Both ways of a job's end do the same."""
         upload_id = await uploaded(client, png())
@@ -90,7 +90,7 @@ class TestVanishing:
         assert redis_server.client.zscore(keys.UPLOADS, upload_id) is not None
 
     async def test_vanishing_between_judgement_and_job(
-        self, client: AsyncClient, redis_server: RedisServer, upkeep: UpkeepStore
+        self, client: AsyncClient, redis_server: RedisServer, upkeep: DispatcherStore
     ) -> None:
         """Either the job holds it or the caller hears of it: no job ever waits for an image that is
         gone.
@@ -129,7 +129,7 @@ class TestVanishing:
         assert problems(await client.post(URL, json=body), 422, "invalid_request") == wrong
 
     async def test_storage_that_is_away_when_it_vanishes(
-        self, s3_settings: Settings, redis_server: RedisServer, upkeep: UpkeepStore
+        self, s3_settings: Settings, redis_server: RedisServer, upkeep: DispatcherStore
     ) -> None:
         """The record is gone, the object is known until it is gone too."""
         async with gateway(s3_settings) as client:

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from core.objects.keys import image_key
 from core.objects.storage import ObjectStorage
 from core.settings import Settings
-from core.store.roles.worker import JobStore
+from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, body, data_uri, problems
 from testkit.api.gateway import gateway
 from testkit.api.uploads import UPLOADS, by_reference, send, uploaded
@@ -69,7 +69,7 @@ class TestCreate:
 
 class TestUse:
     async def test_uploaded_images_are_as_good_as_sent_ones(
-        self, any_client: AsyncClient, store: JobStore, storage: ObjectStorage
+        self, any_client: AsyncClient, store: WorkerStore, storage: ObjectStorage
     ) -> None:
         """The job describes them the same way, and its worker finds their bytes."""
         images = png(color="teal"), png(color="gold")

@@ -5,42 +5,52 @@ import pytest
 from core.errors import CancelRequested, OutOfMemory
 from core.records.job import MAX_LOST_LEASES, JobState, Timing
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import JOBS, claim, expire_lease, members, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 
 class TestCancel:
     @pytest.fixture
-    async def unwanted(self, async_store: AsyncJobStore, store: JobStore) -> Claim:
+    async def unwanted(self, async_store: TenantJobs, store: WorkerStore) -> Claim:
         job = await submit(async_store)
         held = claim(store)
         await async_store.cancel(job.id)
         return held
 
     def test_worker_hears_of_it_and_keeps_its_lease(
-        self, unwanted: Claim, store: JobStore, redis_server: RedisServer
+        self,
+        unwanted: Claim,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> None:
         """So that nobody else takes the job in between."""
         redis_server.client.zadd(keys.LEASES, {unwanted.job.id: 1}, xx=True)
         with pytest.raises(CancelRequested):
             store.renew(unwanted)
-        assert store.recover_expired_leases()[:2] == ([], [])
+        assert upkeep.recover_expired_leases()[:2] == ([], [])
 
     @pytest.mark.parametrize("losses_before", range(MAX_LOST_LEASES))
     def test_lost_lease_ends_it(
-        self, unwanted: Claim, store: JobStore, redis_server: RedisServer, losses_before: int
+        self,
+        unwanted: Claim,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
+        losses_before: int,
     ) -> None:
         """Nobody has to run it again, and the last loss is no failure either."""
         redis_server.client.hset(keys.JOB + unwanted.job.id, "lost_leases", losses_before)
         expire_lease(redis_server, unwanted.job.id)
-        assert store.recover_expired_leases()[:2] == ([], [])
+        assert upkeep.recover_expired_leases()[:2] == ([], [])
         self._ended_as_canceled(unwanted.job.id, store, redis_server)
 
     def test_given_back_it_ends(
-        self, unwanted: Claim, store: JobStore, redis_server: RedisServer
+        self, unwanted: Claim, store: WorkerStore, redis_server: RedisServer
     ) -> None:
         """A worker that stops need not know what its caller wished."""
         store.give_back(unwanted)
@@ -48,7 +58,7 @@ class TestCancel:
 
     @pytest.mark.parametrize("end", ["succeed", "fail", "end_canceled"])
     def test_whatever_its_worker_tells_it_ends_as_canceled(
-        self, unwanted: Claim, store: JobStore, redis_server: RedisServer, end: str
+        self, unwanted: Claim, store: WorkerStore, redis_server: RedisServer, end: str
     ) -> None:
         """Its caller was told so. Told twice it is one end."""
         ends = {
@@ -60,7 +70,7 @@ class TestCancel:
             ends[end]()
             self._ended_as_canceled(unwanted.job.id, store, redis_server)
 
-    def _ended_as_canceled(self, job_id: str, store: JobStore, server: RedisServer) -> None:
+    def _ended_as_canceled(self, job_id: str, store: WorkerStore, server: RedisServer) -> None:
         job = store.get(job_id)
         assert job is not None
         assert (job.status, job.outputs, job.error, job.version) == (JobState.CANCELED, [], None, 3)

@@ -7,32 +7,34 @@ import pytest
 from core.records.ids import new_job_id
 from core.records.job import JobState
 from core.store import keys
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.operator import OperatorStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, generation_request
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 FIRST, SECOND = "gpu-1:7", "gpu-2:8"
 
 
-def load(store: JobStore, *workers: str) -> None:
+def load(store: WorkerStore, *workers: str) -> None:
     for worker in workers:
         store.report_load(worker, MODEL, load_seconds=1.0)
 
 
-def states(store: JobStore) -> dict[str, str]:
+def states(store: WorkerStore, operator: OperatorStore) -> dict[str, str]:
     """As each worker's next beat finds it."""
     for worker in (FIRST, SECOND):
         store.report(worker, state="idle")
-    return {worker.name: worker.state.value for worker in store.workers()}
+    return {worker.name: worker.state.value for worker in operator.workers()}
 
 
-def sick(store: JobStore, held: Claim, worker: str, place: str | None = None) -> str:
+def sick(store: WorkerStore, held: Claim, worker: str, place: str | None = None) -> str:
     return store.report_sick(held, worker, place or f"{worker}/cuda:0", "illegal memory access")
 
 
-def read(store: JobStore, job_id: str) -> tuple[JobState, int]:
+def read(store: WorkerStore, job_id: str) -> tuple[JobState, int]:
     job = store.get(job_id)
     assert job is not None
     return job.status, job.lost_leases
@@ -40,70 +42,72 @@ def read(store: JobStore, job_id: str) -> tuple[JobState, int]:
 
 class TestDrain:
     async def test_drained_worker_claims_nothing_until_resumed(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """From the same moment on, also where a message is on its way already."""
         load(store, FIRST, SECOND)
         job = await submit(async_store)
-        store.drain(FIRST)
+        operator.drain(FIRST)
         assert store.claim(FIRST) is None
-        assert states(store) == {FIRST: "paused", SECOND: "idle"}
-        assert store.resume(FIRST)
-        assert states(store)[FIRST] == "idle"
+        assert states(store, operator) == {FIRST: "paused", SECOND: "idle"}
+        assert operator.resume(FIRST)
+        assert states(store, operator)[FIRST] == "idle"
         assert claim(store, FIRST).job.id == job.id
 
     async def test_running_job_is_finished(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """The worker is shown as busy until then."""
         load(store, FIRST)
         await submit(async_store)
         held = claim(store, FIRST)
-        store.drain(FIRST)
+        operator.drain(FIRST)
         store.report(FIRST, state="busy")
-        assert [worker.state for worker in store.workers()] == ["busy"]
+        assert [worker.state for worker in operator.workers()] == ["busy"]
         store.renew(held)
 
     async def test_free_slot_wakes_the_dispatcher(
-        self, store: JobStore, redis_server: RedisServer
+        self, store: WorkerStore, operator: OperatorStore, redis_server: RedisServer
     ) -> None:
         """A resumed worker waits for no sweep."""
         load(store, FIRST)
-        store.drain(FIRST)
-        states(store)
+        operator.drain(FIRST)
+        states(store, operator)
         redis_server.client.delete(keys.WAKE)
-        store.resume(FIRST)
-        states(store)
+        operator.resume(FIRST)
+        states(store, operator)
         assert redis_server.client.llen(keys.WAKE) == 1
 
-    async def test_nothing_to_resume(self, store: JobStore) -> None:
+    async def test_nothing_to_resume(self, operator: OperatorStore) -> None:
         """A worker that was not held, or is not there."""
-        assert not store.resume("gpu-9:9")
+        assert not operator.resume("gpu-9:9")
 
 
 class TestPausedQueue:
-    async def test_nobody_claims(self, store: JobStore, async_store: AsyncJobStore) -> None:
+    async def test_nobody_claims(
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
+    ) -> None:
         """Jobs are accepted and keep their places."""
-        assert store.pause_queue()
-        assert not store.pause_queue()
+        assert operator.pause_queue()
+        assert not operator.pause_queue()
         first, second = await submit(async_store), await submit(async_store)
         assert store.claim(FIRST) is None
-        assert store.is_queue_paused()
-        assert store.resume_queue()
-        assert not store.is_queue_paused()
+        assert operator.is_queue_paused()
+        assert operator.resume_queue()
+        assert not operator.is_queue_paused()
         assert [claim(store, worker).job.id for worker in (FIRST, SECOND)] == [first.id, second.id]
 
 
 class TestPurge:
     async def test_waiting_jobs_are_canceled(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """And only those: a running one goes on."""
         running = await submit(async_store)
         held = claim(store)
         waiting = [await submit(async_store) for _ in range(3)]
-        assert store.purge() == [job.id for job in waiting]
-        assert store.purge() == []
+        assert operator.purge() == [job.id for job in waiting]
+        assert operator.purge() == []
         assert [read(store, job.id)[0] for job in waiting] == [JobState.CANCELED] * 3
         store.renew(held)
         assert read(store, running.id)[0] is JobState.RUNNING
@@ -111,7 +115,7 @@ class TestPurge:
 
 class TestSickDevice:
     async def test_job_waits_again_and_nothing_counts_as_lost(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """One bad card cannot fail a queue: its worker claims nothing more, the others go on."""
         load(store, FIRST, SECOND)
@@ -119,24 +123,24 @@ class TestSickDevice:
         assert sick(store, claim(store, FIRST), FIRST) == "queued"
         assert read(store, job.id) == (JobState.QUEUED, 0)
         assert store.claim(FIRST) is None
-        assert states(store) == {FIRST: "quarantined", SECOND: "idle"}
-        assert store.workers()[0].reason == "illegal memory access"
+        assert states(store, operator) == {FIRST: "quarantined", SECOND: "idle"}
+        assert operator.workers()[0].reason == "illegal memory access"
         assert claim(store, SECOND).job.id == job.id
 
     async def test_operator_trusts_the_worker_again(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """`drain` meanwhile does not lift the quarantine."""
         load(store, FIRST, SECOND)
         await submit(async_store)
         sick(store, claim(store, FIRST), FIRST)
-        store.drain(FIRST)
-        assert states(store)[FIRST] == "quarantined"
-        store.resume(FIRST)
-        assert states(store)[FIRST] == "idle"
+        operator.drain(FIRST)
+        assert states(store, operator)[FIRST] == "quarantined"
+        operator.resume(FIRST)
+        assert states(store, operator)[FIRST] == "idle"
 
     async def test_job_under_which_a_second_device_breaks_is_to_blame(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """It fails, and neither card is lost to it."""
         load(store, FIRST, SECOND)
@@ -147,10 +151,10 @@ class TestSickDevice:
         assert failed is not None
         assert failed.error is not None
         assert (failed.status, failed.error.code) == (JobState.FAILED, "worker_lost")
-        assert states(store) == {FIRST: "idle", SECOND: "idle"}
+        assert states(store, operator) == {FIRST: "idle", SECOND: "idle"}
 
     async def test_two_broken_cards_do_not_blame_one_job_after_the_other(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, operator: OperatorStore, async_store: TenantJobs
     ) -> None:
         """Within an hour a card is believed once that the job was to blame."""
         load(store, FIRST, SECOND)
@@ -158,10 +162,10 @@ class TestSickDevice:
             await submit(async_store)
             sick(store, claim(store, FIRST), FIRST)
             sick(store, claim(store, SECOND), SECOND)
-        assert states(store) == {FIRST: "quarantined", SECOND: "quarantined"}
+        assert states(store, operator) == {FIRST: "quarantined", SECOND: "quarantined"}
 
     async def test_one_card_condemns_a_job_only_at_the_third_time(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """However often its worker is started anew: host and device stay the same."""
         job = await submit(async_store)
@@ -174,7 +178,7 @@ class TestSickDevice:
         assert store.claim("gpu-1:2") is None
 
     async def test_job_that_is_to_be_canceled_ends_so(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """Its caller was told."""
         job = await submit(async_store)
@@ -186,8 +190,9 @@ class TestSickDevice:
     @pytest.mark.parametrize("given_to_another", [True, False])
     async def test_worker_that_lost_its_job_is_quarantined_all_the_same(
         self,
-        store: JobStore,
-        async_store: AsyncJobStore,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        async_store: TenantJobs,
         redis_server: RedisServer,
         given_to_another: bool,
     ) -> None:
@@ -195,7 +200,7 @@ class TestSickDevice:
         job = await submit(async_store)
         held = claim(store, FIRST)
         redis_server.client.zadd(keys.LEASES, {job.id: 0})
-        store.recover_expired_leases()
+        upkeep.recover_expired_leases()
         if given_to_another:
             claim(store, SECOND)
         before = store.get(job.id)
@@ -206,7 +211,7 @@ class TestSickDevice:
 
 class TestStopping:
     async def test_stopping_worker_claims_nothing(
-        self, store: JobStore, async_store: AsyncJobStore
+        self, store: WorkerStore, async_store: TenantJobs
     ) -> None:
         """It would only give the job back."""
         load(store, FIRST)

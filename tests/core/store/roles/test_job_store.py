@@ -11,16 +11,17 @@ from core.records.ids import new_job_id
 from core.records.job import Caution, JobState, Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.webhook import FINAL_EVENTS, Webhook
-from core.store.roles.gateway import AsyncJobStore, Known
-from core.store.roles.worker import JobStore
+from core.store.roles.gateway import Known
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import TTL, claim, place, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 
 class TestLife:
     async def test_job_from_submission_to_result(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """The way that nearly every job takes; each station stands in the record."""
         job = await submit(async_store)
@@ -54,7 +55,7 @@ class TestLife:
         assert ended.finished_at is not None
 
     async def test_both_stores_read_the_same_record(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Gateway and worker speak of one job."""
         job = await submit(async_store)
@@ -63,7 +64,7 @@ class TestLife:
         assert store.get(job.id) == view.job == job
 
     async def test_version_grows_with_every_change(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """The ETag is made of it, so two different records never share one."""
         job = await submit(async_store)
@@ -87,7 +88,7 @@ class TestLife:
         assert versions == sorted(set(versions))
 
     async def test_lease_without_news_is_no_change(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """A heartbeat must not wake everybody who waits for a change."""
         await submit(async_store)
@@ -97,19 +98,19 @@ class TestLife:
         assert current is not None
         assert current.version == held.job.version
 
-    async def test_unknown_job_is_none(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_unknown_job_is_none(self, async_store: TenantJobs, store: WorkerStore) -> None:
         """Absent, which the caller turns into 404."""
         assert await async_store.read(new_job_id()) is None
         assert store.get(new_job_id()) is None
 
-    def test_nothing_to_claim(self, store: JobStore) -> None:
+    def test_nothing_to_claim(self, store: WorkerStore) -> None:
         """A message that came twice finds no job."""
         assert store.claim("worker-1") is None
 
 
 class TestOrder:
     async def test_first_come_first_served(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Within a lane nobody overtakes."""
         jobs = []
@@ -119,14 +120,14 @@ class TestOrder:
         assert [claim(store).job.id for _ in jobs] == [job.id for job in jobs]
 
     async def test_interactive_before_batch(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Batch work waits until no interactive job is waiting, however old it is."""
         batch = await submit(async_store, Priority.BATCH)
         interactive = await submit(async_store)
         assert [claim(store).job.id for _ in range(2)] == [interactive.id, batch.id]
 
-    async def test_place_in_the_queue(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_place_in_the_queue(self, async_store: TenantJobs, store: WorkerStore) -> None:
         """It counts the jobs that are served first, the better lane included, and ends with the
         waiting.
         """
@@ -140,7 +141,7 @@ class TestOrder:
         assert await place(async_store, batch) == 0
 
     async def test_job_given_back_keeps_its_place(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """A worker that is updated costs a job nothing: neither its turn nor one of its three
         lives.
@@ -167,16 +168,16 @@ class TestRedisAway:
         """Whether Redis is gone or only does not answer, and also on a connection that worked
         before.
         """
-        store = AsyncJobStore(mortal_redis.url)
+        store = TenantJobs(mortal_redis.url)
         job = await submit(store)
         mortal_redis.freeze() if away == "frozen" else mortal_redis.kill()
         calls = [
-            lambda: store.ping(),
+            lambda: store.store.ping(),
             lambda: store.read(job.id),
             lambda: store.page(status=None, after=None, limit=5),
             lambda: store.cancel(job.id),
             lambda: store.delete(job.id),
-            lambda: store.emptied(job.id),
+            lambda: store.store.emptied(job.id),
             lambda: submit(store),
         ]
         for call in calls:
@@ -188,11 +189,11 @@ class TestRedisAway:
 
     async def test_store_recovers_with_redis(self, mortal_redis: RedisServer) -> None:
         """The same store, without a restart; an accepted job has survived the crash."""
-        store = AsyncJobStore(mortal_redis.url)
+        store = TenantJobs(mortal_redis.url)
         job = await submit(store)
         mortal_redis.kill()
         with pytest.raises(Unavailable):
-            await store.ping()
+            await store.store.ping()
         mortal_redis.start()
         view = await store.read(job.id)
         assert view is not None
@@ -203,7 +204,7 @@ class TestRedisAway:
 class TestNews:
     """What is told to a reader who knows a state of the job."""
 
-    async def test_submission_answers_what_a_reader_sees(self, async_store: AsyncJobStore) -> None:
+    async def test_submission_answers_what_a_reader_sees(self, async_store: TenantJobs) -> None:
         """It is made of what the gateway knows, and not read back."""
         await submit(async_store)
         told = await async_store.submit(
@@ -221,13 +222,13 @@ class TestNews:
         assert told.view == await async_store.read(told.view.job.id)
         assert told.view.queue_position == 1
 
-    async def test_nothing_new(self, async_store: AsyncJobStore) -> None:
+    async def test_nothing_new(self, async_store: TenantJobs) -> None:
         """Version and place are as they were."""
         job = await submit(async_store)
         known = Known(version=1, queue_position=0)
         assert await async_store.read_news(job.id, known) is known
 
-    async def test_new_version_or_place(self, async_store: AsyncJobStore, store: JobStore) -> None:
+    async def test_new_version_or_place(self, async_store: TenantJobs, store: WorkerStore) -> None:
         """Either is told, with the whole job."""
         first, second = await submit(async_store), await submit(async_store)
         claim(store)
@@ -235,7 +236,7 @@ class TestNews:
             assert await async_store.read_news(job.id, known) == await async_store.read(job.id)
 
     async def test_place_that_does_not_matter(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Who names a version alone hears of another one."""
         _, second = await submit(async_store), await submit(async_store)
@@ -245,11 +246,12 @@ class TestNews:
         claim(store)
         assert await async_store.read_news(second.id, known) == await async_store.read(second.id)
 
-    async def test_job_that_is_not_there(self, async_store: AsyncJobStore) -> None:
+    async def test_job_that_is_not_there(self, async_store: TenantJobs) -> None:
         """Deleted, or another tenant's: knowing its version proves nothing."""
         job = await submit(async_store)
-        assert await async_store.of("another").read_news(job.id, Known(1, 0)) is None
+        assert await async_store.of_tenant("another").read_news(job.id, Known(1, 0)) is None
         assert (
-            await async_store.of("another").read_news(job.id, Known(1, any_position=True)) is None
+            await async_store.of_tenant("another").read_news(job.id, Known(1, any_position=True))
+            is None
         )
         assert await async_store.read_news(new_job_id(), Known(1, 0)) is None

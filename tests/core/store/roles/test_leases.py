@@ -9,12 +9,12 @@ import pytest
 from core.errors import OutOfMemory, StaleClaim
 from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
 from core.store import keys
-from core.store.roles.dispatcher import UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
-from core.store.roles.worker import Claim, JobStore
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer, wait_until
 from testkit.store.steps import claim, expire_lease, members, now_ms, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 
 class TestFence:
@@ -22,17 +22,21 @@ class TestFence:
 
     @pytest.fixture
     async def stale(
-        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> Claim:
         await submit(async_store)
         held = claim(store)
         expire_lease(redis_server, held.job.id)
-        store.recover_expired_leases()
+        upkeep.recover_expired_leases()
         return held
 
     @pytest.mark.parametrize("taken_over", [False, True])
     def test_nothing_that_it_writes_counts(
-        self, stale: Claim, store: JobStore, taken_over: bool
+        self, stale: Claim, store: WorkerStore, taken_over: bool
     ) -> None:
         """Not while the job waits again, and not once another worker has it."""
         if taken_over:
@@ -49,7 +53,7 @@ class TestFence:
             store.give_back(stale)
         assert store.get(stale.job.id) == before
 
-    def test_its_successor_is_not_disturbed(self, stale: Claim, store: JobStore) -> None:
+    def test_its_successor_is_not_disturbed(self, stale: Claim, store: WorkerStore) -> None:
         """The second attempt ends as if there had never been a first."""
         successor = claim(store, "worker-2")
         with pytest.raises(StaleClaim):
@@ -60,7 +64,7 @@ class TestFence:
         assert ended.outputs == [stored_output()]
 
     async def test_end_told_twice_is_one_end(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Where the answer to a commit is lost, the worker commits again and has to hear yes."""
         await submit(async_store)
@@ -71,7 +75,7 @@ class TestFence:
         assert store.get(held.job.id) == once
 
     async def test_ended_job_cannot_end_otherwise(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
         """Nor wait again."""
         await submit(async_store)
@@ -85,16 +89,20 @@ class TestFence:
 
 class TestLostWorkers:
     async def test_lease_that_runs_is_left_alone(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore, upkeep: DispatcherStore
     ) -> None:
         """A sweep in the middle of a job changes nothing."""
         await submit(async_store)
         held = claim(store)
-        assert store.recover_expired_leases()[:2] == ([], [])
+        assert upkeep.recover_expired_leases()[:2] == ([], [])
         store.renew(held)
 
     async def test_lease_that_is_not_renewed_ends(
-        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> None:
         """By Redis's own clock, within the five seconds that callers are promised and the sweep."""
         job = await submit(async_store)
@@ -103,38 +111,38 @@ class TestLostWorkers:
             lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)),
             "the lease ends",
         )
-        assert store.recover_expired_leases()[:2] == ([job.id], [])
+        assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
 
     async def test_lease_of_a_dead_process_ends_at_once(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore, upkeep: DispatcherStore
     ) -> None:
         """Its parent saw it die; that counts as a loss all the same, so that no job kills workers
         for ever.
         """
         job = await submit(async_store)
         store.end_lease(claim(store))
-        assert store.recover_expired_leases()[:2] == ([job.id], [])
+        assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
         again = store.get(job.id)
         assert again is not None
         assert (again.status, again.lost_leases) == (JobState.QUEUED, 1)
 
     async def test_nobody_ends_the_lease_of_another_attempt(
-        self, async_store: AsyncJobStore, store: JobStore
+        self, async_store: TenantJobs, store: WorkerStore, upkeep: DispatcherStore
     ) -> None:
         await submit(async_store)
         dead = claim(store)
         store.end_lease(dead)
-        store.recover_expired_leases()
+        upkeep.recover_expired_leases()
         claim(store, "worker-2")
         with pytest.raises(StaleClaim):
             store.end_lease(dead)
-        assert store.recover_expired_leases()[:2] == ([], [])
+        assert upkeep.recover_expired_leases()[:2] == ([], [])
 
     async def test_dispatcher_wakes_when_a_lease_ends(
         self,
-        async_store: AsyncJobStore,
-        store: JobStore,
-        upkeep: UpkeepStore,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
         redis_server: RedisServer,
     ) -> None:
         """It need not wait for its next sweep, which here would come in a minute."""
@@ -143,17 +151,21 @@ class TestLostWorkers:
         upkeep.wait_for_work(timedelta(seconds=1))  # the news of the submission
         redis_server.client.zadd(keys.LEASES, {job.id: now_ms(redis_server) + 300})
         assert not upkeep.wait_for_work(timedelta(seconds=60))
-        assert store.recover_expired_leases()[:2] == ([job.id], [])
+        assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
 
     async def test_third_loss_is_the_jobs_fault(
-        self, async_store: AsyncJobStore, store: JobStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> None:
         """A job that kills its workers must not go round for ever."""
         job = await submit(async_store)
         for loss in range(1, MAX_LOST_LEASES + 1):
             claim(store, f"worker-{loss}")
             expire_lease(redis_server, job.id)
-            requeued, failed, _ = store.recover_expired_leases()
+            requeued, failed, _ = upkeep.recover_expired_leases()
             assert (requeued, failed) == (
                 ([job.id], []) if loss < MAX_LOST_LEASES else ([], [job.id])
             )

@@ -10,16 +10,17 @@ from datetime import timedelta
 from core.records.ids import new_job_id
 from core.records.job import JobState, Timing
 from core.store import keys
-from core.store.roles.dispatcher import BATCH, UpkeepStore
-from core.store.roles.gateway import AsyncJobStore
+from core.store.roles.dispatcher import BATCH, DispatcherStore
+from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
 from testkit.store.steps import JOBS, claim, members, submit
+from testkit.store.tenant_jobs import TenantJobs
 
 MOMENT = timedelta(milliseconds=1)
 
 
-def audit(upkeep: UpkeepStore) -> dict[str, set[str]]:
+def audit(upkeep: DispatcherStore) -> dict[str, set[str]]:
     """One walk over all jobs: what was repaired, by job."""
     repairs: dict[str, set[str]] = {}
     for found_in, job_ids in upkeep.known_jobs():
@@ -42,7 +43,7 @@ def sets(server: RedisServer) -> dict[str, dict[str, float]]:
 
 class TestWaking:
     async def test_new_work_wakes_the_dispatcher(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore
+        self, async_store: TenantJobs, upkeep: DispatcherStore
     ) -> None:
         """It is seen at once and not by the next sweep; the wait returns long before its time is
         over.
@@ -55,20 +56,24 @@ class TestWaking:
 
 class TestExpiry:
     async def test_only_ended_jobs_past_their_time(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
+        redis_server: RedisServer,
     ) -> None:
         """A job that still runs is not deleted under its worker, whatever its time to live says."""
         for _ in range(2):
             await async_store.submit(
                 new_job_id(), generation_request(), metadata={}, ttl=MOMENT, request_id=""
             )
-        running, ended = claim(upkeep), claim(upkeep)
-        upkeep.succeed(ended, [stored_output()], Timing(), MODEL)
+        running, ended = claim(store), claim(store)
+        store.succeed(ended, [stored_output()], Timing(), MODEL)
         fresh = await submit(async_store)
-        upkeep.succeed(claim(upkeep), [stored_output()], Timing(), MODEL)
+        store.succeed(claim(store), [stored_output()], Timing(), MODEL)
         await asyncio.sleep(0.01)
         assert upkeep.sweep_expired() == [ended.job.id]
-        assert upkeep.get(ended.job.id) is None
+        assert store.get(ended.job.id) is None
         assert members(redis_server)[JOBS] == {running.job.id, fresh.id}
         assert upkeep.sweep_expired() == [ended.job.id], "until its objects are gone"
 
@@ -77,7 +82,7 @@ class TestExpiry:
         assert members(redis_server)[keys.TRASH] == set()
 
     async def test_what_resists_comes_later(
-        self, upkeep: UpkeepStore, redis_server: RedisServer
+        self, upkeep: DispatcherStore, redis_server: RedisServer
     ) -> None:
         """And keeps no other waiting."""
         redis_server.client.zadd(keys.TRASH, {"itp_a": 1, "itp_b": 2})
@@ -89,12 +94,12 @@ class TestExpiry:
 
 class TestReconcile:
     async def jobs_in_every_state(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore
+        self, async_store: TenantJobs, store: WorkerStore
     ) -> dict[JobState, str]:
         succeeded, running, queued, canceled = [(await submit(async_store)).id for _ in range(4)]
         await async_store.cancel(canceled)
-        upkeep.succeed(claim(upkeep), [stored_output()], Timing(), MODEL)
-        claim(upkeep)
+        store.succeed(claim(store), [stored_output()], Timing(), MODEL)
+        claim(store)
         return {
             JobState.SUCCEEDED: succeeded,
             JobState.RUNNING: running,
@@ -103,21 +108,29 @@ class TestReconcile:
         }
 
     async def test_jobs_in_order_are_left_alone(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> None:
         """In whatever state."""
-        await self.jobs_in_every_state(async_store, upkeep)
+        await self.jobs_in_every_state(async_store, store)
         before = sets(redis_server)
         assert audit(upkeep) == {}
         assert sets(redis_server) == before
 
     async def test_whatever_is_missing_or_too_many(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        store: WorkerStore,
+        upkeep: DispatcherStore,
+        redis_server: RedisServer,
     ) -> None:
         """Take each job out of each of its sets, and put it into each other one: one walk restores
         all.
         """
-        jobs = await self.jobs_in_every_state(async_store, upkeep)
+        jobs = await self.jobs_in_every_state(async_store, store)
         right = sets(redis_server)
         client = redis_server.client
         for job_id, key in itertools.product(jobs.values(), right):
@@ -129,30 +142,38 @@ class TestReconcile:
             assert sets(redis_server) == right
 
     async def test_everything_at_once(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
+        redis_server: RedisServer,
     ) -> None:
         """All sets are lost, the records are there: the next walk rebuilds them, and work goes
         on.
         """
-        jobs = await self.jobs_in_every_state(async_store, upkeep)
+        jobs = await self.jobs_in_every_state(async_store, store)
         right = sets(redis_server)
         redis_server.client.delete(*right, *redis_server.client.keys(f"{keys.DEMANDED}*"))
         audit(upkeep)
         assert sets(redis_server) == right
-        assert claim(upkeep).job.id == jobs[JobState.QUEUED]
+        assert claim(store).job.id == jobs[JobState.QUEUED]
 
     async def test_names_without_a_record(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self,
+        async_store: TenantJobs,
+        upkeep: DispatcherStore,
+        store: WorkerStore,
+        redis_server: RedisServer,
     ) -> None:
         """They would be claimed for ever."""
         job = await submit(async_store)
         redis_server.client.delete(keys.JOB + job.id)
         assert set(audit(upkeep)) == {job.id}
         assert {key for key, found in sets(redis_server).items() if found} == set()
-        assert upkeep.claim("worker-1") is None
+        assert store.claim("worker-1") is None
 
     async def test_state_of_a_later_version_is_left_alone(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self, async_store: TenantJobs, upkeep: DispatcherStore, redis_server: RedisServer
     ) -> None:
         """Its own dispatcher knows where such a job belongs."""
         job = await submit(async_store)
@@ -162,7 +183,7 @@ class TestReconcile:
         assert sets(redis_server) == before
 
     async def test_more_jobs_than_one_batch(
-        self, upkeep: UpkeepStore, redis_server: RedisServer
+        self, upkeep: DispatcherStore, redis_server: RedisServer
     ) -> None:
         """The walk sees all of them."""
         ids = {new_job_id() for _ in range(3 * BATCH)}
@@ -172,7 +193,7 @@ class TestReconcile:
 
 class TestCondemn:
     async def test_only_what_has_no_record(
-        self, async_store: AsyncJobStore, upkeep: UpkeepStore, redis_server: RedisServer
+        self, async_store: TenantJobs, upkeep: DispatcherStore, redis_server: RedisServer
     ) -> None:
         """What waits in the trash already, such as a submission that is just stored, keeps its
         time.

@@ -1,0 +1,49 @@
+"""Values that the Lua scripts share with Python: keys, states and limits.
+
+A script reads them as `C.NAME`. Durations arrive in milliseconds.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from core.records import base, ids, job, request, tenant, webhook
+from core.store import keys
+from core.store.forecast import KEPT_RUNS
+
+LEASE = timedelta(seconds=5)  # of an attempt, renewed every second
+WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for longer is dead
+HOLD_LIFE = timedelta(days=1)  # after its worker's last sign of life; a restart changes its name
+# a batch job that waits for longer goes before other tenants' interactive work, once in this time
+BATCH_PATIENCE = timedelta(minutes=1)
+USAGE_LIFE = timedelta(days=400)  # of a day's usage: a year, and time to look at it
+MAX_VALID_SECRETS = 2  # of a tenant, while its receivers change from one to the other
+# receivers that one script looks at: about a millisecond of Redis's time
+RECEIVERS_PER_CLAIM = 100
+
+CONSTANTS: Mapping[str, Any] = {
+    **{name: value for name, value in vars(keys).items() if name.isupper()},
+    "DEFAULT_TENANT": tenant.DEFAULT_TENANT,
+    "JOB_ID_PREFIX": ids.JOB_ID_PREFIX,
+    "SCHEMA_VERSION": base.SCHEMA_VERSION,
+    "PRIORITIES": list(request.Priority),  # best first
+    "TRANSITIONS": {
+        state: dict.fromkeys(successors, True) for state, successors in job.TRANSITIONS.items()
+    },
+    "MAX_LOST_LEASES": job.MAX_LOST_LEASES,
+    "MAX_SICK_ATTEMPTS": job.MAX_SICK_ATTEMPTS,
+    "KEPT_RUNS": KEPT_RUNS,
+    "BATCH_PATIENCE": BATCH_PATIENCE,
+    "USAGE_LIFE": USAGE_LIFE,
+    "EVENT_PREFIX": webhook.EVENT_PREFIX,
+    "PROGRESS_EVERY": webhook.PROGRESS_EVERY,
+    "PROGRESS_LIFE": webhook.PROGRESS_LIFE,
+    "DELIVERY_LEASE": webhook.LEASE,
+    "KEPT_ATTEMPTS": webhook.KEPT_ATTEMPTS,
+    "MAX_IN_FLIGHT": webhook.MAX_IN_FLIGHT,
+    "MAX_IN_FLIGHT_FAILING": webhook.MAX_IN_FLIGHT_FAILING,
+    "MAX_VALID_SECRETS": MAX_VALID_SECRETS,
+    "RECEIVERS_PER_CLAIM": RECEIVERS_PER_CLAIM,
+    "RECEIVER_MEMORY": webhook.RECEIVER_MEMORY,
+    "SWITCH_OFF_AFTER": webhook.SWITCH_OFF_AFTER,
+}

@@ -1,0 +1,55 @@
+-- Looks at the whole deployment.
+-- include shared/lanes.lua
+
+local commands = {}
+
+-- How many jobs of a lane wait, and since when (ms) the oldest does, or -1.
+local function lane_of(priority)
+  local oldest = call('ZRANGE', C.READY .. priority, 0, 0, 'WITHSCORES')
+  return {call('ZCARD', C.READY .. priority), tonumber(oldest[2] or -1)}
+end
+
+-- Returns of each lane what `lane_of` does and how many jobs are served before one that this tenant
+-- submits now; whether the queue is paused, 1 or 0; and the time. Costs the same however many jobs
+-- wait.
+function commands.queue(tenant)
+  local lanes = {}
+  for _, priority in ipairs(C.PRIORITIES) do
+    local lane = lane_of(priority)
+    table.insert(lane, ahead(priority, tenant, call('ZCARD', C.READY .. priority .. ':' .. tenant)))
+    table.insert(lanes, lane)
+  end
+  return {lanes, call('EXISTS', C.PAUSED), now()}
+end
+
+-- Returns of each live worker its name, state, model or '', and largest canvas or ''; the progress
+-- of every running job, or ''; what the last runs took, the newest first. It costs a read for each
+-- worker and each running job: with a thousand of both, Redis serves no other call for many
+-- milliseconds.
+function commands.workers()
+  local workers, running = {}, {}
+  for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
+    local worker = call('HMGET', C.WORKER .. name, 'state', 'model', 'max_canvas_pixels')
+    if worker[1] then table.insert(workers, {name, worker[1], worker[2] or '', worker[3] or ''}) end
+  end
+  for _, id in ipairs(call('ZRANGE', C.LEASES, 0, -1)) do
+    table.insert(running, call('HGET', key_of(id), 'progress') or '')
+  end
+  return {workers, running, call('LRANGE', C.RUNS, 0, -1)}
+end
+
+-- For metrics. Returns of each lane what `lane_of` does; how many jobs run; how many of them have
+-- an expired lease; the state of each live worker; whether the queue is paused, 1 or 0; the totals;
+-- the time. Costs a read for each worker, however many jobs wait.
+function commands.metrics()
+  local lanes, workers = {}, {}
+  for _, priority in ipairs(C.PRIORITIES) do table.insert(lanes, lane_of(priority)) end
+  for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
+    local state = call('HGET', C.WORKER .. name, 'state')
+    if state then table.insert(workers, state) end
+  end
+  return {lanes, call('ZCARD', C.LEASES), call('ZCOUNT', C.LEASES, '-inf', now()), workers,
+    call('EXISTS', C.PAUSED), call('HGETALL', C.TOTALS), now()}
+end
+
+return commands[ARGV[1]](unpack(ARGV, 2))

@@ -1,0 +1,95 @@
+-- Whose turn it is: between lanes, between tenants, and within a tenant's jobs.
+--
+-- docs/decisions/0005 says why. Each look costs one read for every tenant and demand that waits,
+-- however many jobs do.
+-- include shared/transitions.lua
+
+-- A meter is GPU time that its tenant used. A tenant that comes back after a pause begins where the
+-- tenants being served now are: nothing is saved up meanwhile.
+local function meter(tenant) return tonumber(call('HGET', C.METERS, tenant) or 0) end
+local function clock() return tonumber(call('GET', C.CLOCK) or 0) end
+
+-- Call when a tenant that neither waits nor runs submits a job.
+local function begin_metering(tenant)
+  if meter(tenant) < clock() then call('HSET', C.METERS, tenant, clock()) end
+end
+
+local function may_run(tenant) return tonumber(call('HGET', C.MAX_RUNNING, tenant) or math.huge) end
+
+-- The tenant of this demand if a worker can run it: jobs of the worker's newest schema or the one
+-- before, of at most its `largest` canvas in pixels, '' for any.
+local function tenant_if_fitting(demand, newest, largest)
+  local tenant, schema, pixels = string.match(demand, '^(.+):(%d+):(%d+)$')
+  local is_known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
+  return is_known and (largest == '' or tonumber(pixels) <= tonumber(largest)) and tenant
+end
+
+local function comes_before(one, other)
+  for i = 1, #one do
+    if one[i] ~= other[i] then return one[i] < other[i] end
+  end
+end
+
+-- The first job of a lane: of the tenant with the fewest running jobs, then the lowest meter, the
+-- job that waits longest. Hundreds of tenants may wait, so one that cannot come first any more
+-- costs no further read.
+local function first_of(priority, newest, largest)
+  local first, counts = nil, {}
+  for _, demand in ipairs(call('SMEMBERS', C.DEMANDED .. priority)) do
+    local tenant = tenant_if_fitting(demand, newest, largest)
+    local count = tenant and (counts[tenant] or running(tenant))
+    if tenant and (not first or count <= first[1]) then
+      local metered = meter(tenant)
+      local may_come_first = not first or count < first[1] or metered <= first[2]
+      if may_come_first and count < may_run(tenant) then
+        local job = call('ZRANGE', C.READY .. priority .. ':' .. demand, 0, 0, 'WITHSCORES')
+        local rank = job[1] and {count, metered, tonumber(job[2]), job[1], tenant}
+        if rank and (not first or comes_before(rank, first)) then first = rank end
+      end
+    end
+    if tenant then counts[tenant] = count end
+  end
+  return first
+end
+
+-- Whether this batch job goes before interactive work: once in BATCH_PATIENCE, for a tenant that
+-- gets nothing otherwise.
+local function has_waited_enough(job)
+  local is_served, since, tenant = job[1] > 0, job[3], job[5]
+  return not is_served and now() - since >= C.BATCH_PATIENCE
+    and call('SISMEMBER', C.WAITING .. 'interactive', tenant) == 0
+end
+
+-- The id of the job whose turn it is, or nil.
+local function take_turn(newest, largest)
+  local job = first_of('interactive', newest, largest)
+  if not job or call('EXISTS', C.BATCH_TURN) == 0 then
+    local batch = first_of('batch', newest, largest)
+    if batch and (not job or has_waited_enough(batch)) then
+      job = batch
+      call('SET', C.BATCH_TURN, 1, 'PX', C.BATCH_PATIENCE)
+    end
+  end
+  if not job then return nil end
+  call('SET', C.CLOCK, math.max(clock(), job[2]))
+  return job[4]
+end
+
+-- How many waiting jobs such a worker can run now; counts up to `most`. Jobs that wait because of
+-- their tenant's limit do not count.
+local function count_turns(newest, largest, most)
+  local room, count = {}, 0
+  for _, priority in ipairs(C.PRIORITIES) do
+    for _, demand in ipairs(call('SMEMBERS', C.DEMANDED .. priority)) do
+      local tenant = tenant_if_fitting(demand, newest, largest)
+      if tenant then
+        room[tenant] = room[tenant] or math.max(0, may_run(tenant) - running(tenant))
+        local jobs = math.min(call('ZCARD', C.READY .. priority .. ':' .. demand), room[tenant])
+        room[tenant] = room[tenant] - jobs
+        count = count + jobs
+        if count >= most then return most end
+      end
+    end
+  end
+  return count
+end

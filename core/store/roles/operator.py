@@ -1,0 +1,72 @@
+"""What an operator may do with workers and the queue. Blocking."""
+
+from core.records.base import SCHEMA_VERSION
+from core.records.worker import WorkerRecord
+from core.store import keys
+from core.store.client import open_redis, open_script
+from core.store.constants import HOLD_LIFE
+
+PURGED_AT_ONCE = 100  # jobs; a script that ended thousands would block Redis for seconds
+
+
+class OperatorStore:
+    """Workers and waiting jobs. Calls raise redis-py's errors."""
+
+    def __init__(self, url: str) -> None:
+        """Connects with the first call."""
+        self._redis = open_redis(url)
+        self._run = open_script(self._redis, "operator")
+
+    def workers(self) -> list[WorkerRecord]:
+        """Return all live workers."""
+        records = []
+        for name in self._redis.zrange(keys.WORKERS, 0, -1):
+            fields = self._redis.hgetall(keys.WORKER + name)
+            if "state" not in fields:
+                self._redis.zrem(keys.WORKERS, name)
+                continue
+            reason = self._redis.hget(keys.HOLD + name, "reason")
+            records.append(WorkerRecord.parse(name, fields, reason))
+        return records
+
+    def drain(self, worker: str) -> None:
+        """Let a worker end its job and take no other. One in quarantine stays there."""
+        self._run("drain", worker, HOLD_LIFE)
+
+    def resume(self, worker: str) -> bool:
+        """Let a drained or quarantined worker take jobs again; return whether it was held."""
+        return bool(self._redis.delete(keys.HOLD + worker))
+
+    def pause_queue(self) -> bool:
+        """Stop all claims; return False if they were stopped already."""
+        return bool(self._run("pause_queue"))
+
+    def resume_queue(self) -> bool:
+        """Let jobs be claimed again; return whether the queue was paused."""
+        return bool(self._run("resume_queue"))
+
+    def is_queue_paused(self) -> bool:
+        """Return whether jobs are accepted but not claimed."""
+        return bool(self._redis.exists(keys.PAUSED))
+
+    def count_waiting(self) -> int:
+        """Return how many jobs wait, whether or not a worker can run them."""
+        return sum(int(self._redis.zcard(lane)) for lane in keys.READY_KEYS)
+
+    def count_ready(
+        self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION
+    ) -> int:
+        """Return how many waiting jobs a worker with these limits can run now, in all lanes.
+
+        Jobs that wait because of their tenant's limit of running jobs do not count.
+        """
+        return int(self._run("count_ready", schema, max_canvas_pixels))
+
+    def purge(self) -> list[str]:
+        """Cancel up to `PURGED_AT_ONCE` waiting jobs; return their ids, none once nothing waits."""
+        ids: list[str] = self._run("purge", PURGED_AT_ONCE)
+        return ids
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()
