@@ -12,6 +12,7 @@ from core.objects.local import LocalStorage
 from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
 from core.settings import Settings
+from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from testkit.servers import RedisServer, wait_until
 from testkit.store.tenant_jobs import TenantJobs
@@ -72,20 +73,24 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 class TestKeyframes:
     async def test_job_waits_again_and_the_worker_takes_no_other(
-        self, outage_worker: Worker, storage: FailingStorage, async_store: TenantJobs
+        self,
+        outage_worker: Worker,
+        operator: OperatorStore,
+        storage: FailingStorage,
+        async_store: TenantJobs,
     ) -> None:
         """One job finds out; the rest of the queue is not touched, and nothing fails."""
         jobs = [await submit(async_store, storage) for _ in range(3)]
         storage.is_away = True
         run = in_thread(outage_worker.run)
         wait_until(lambda: storage.tries > 3, "the worker asks the storage again")
-        (record,) = outage_worker.store.workers()
+        (record,) = operator.workers()
         assert (record.state, record.reason) == ("paused", "the object storage does not answer")
         seen = [read(outage_worker.store, job) for job in jobs]
         assert {(job.status, job.lost_leases) for job in seen} == {(JobState.QUEUED, 0)}
         storage.is_away = False
         run.join()
-        (record,) = outage_worker.store.workers()
+        (record,) = operator.workers()
         assert (record.state, record.reason) == ("idle", None)
         while outage_worker.run():
             pass
