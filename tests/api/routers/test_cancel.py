@@ -85,7 +85,7 @@ class TestDelete:
         """Keyframes, results, and the leavings of earlier attempts; those of other jobs stay."""
         kept = await queued(any_client)
         store.fail(claimed(store), OutOfMemory("too large"), Timing(), MODEL)
-        job_id = await ended(any_client, upkeep)
+        job_id = await ended(any_client, store)
         for fence in (1, 2):
             open_storage(any_settings).put(
                 output_key(job_id, fence, "video.mp4"), b"video", "video/mp4"
@@ -133,13 +133,14 @@ class TestDelete:
     async def test_storage_that_is_away_gets_rid_of_the_objects_later(
         self,
         s3_settings: Settings,
+        store: WorkerStore,
         upkeep: DispatcherStore,
         redis_server: RedisServer,
         stored_keys: Callable[[], set[str]],
     ) -> None:
         """The caller is rid of the job at once; the dispatcher's next sweep does the rest."""
         async with gateway(s3_settings) as client:
-            job_id = await ended(client, upkeep)
+            job_id = await ended(client, store)
         away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
         async with gateway(away) as client:
             assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
