@@ -104,7 +104,8 @@ async def estimate(
 ) -> EstimateView:
     """Validate a submission, images included, and tell what it would take; nothing is run."""
     understood = await submissions.understand(submission, caller)
-    return estimate_view(understood.request, await deployment.look(caller.tenant))
+    seen = await deployment.look(caller.tenant)
+    return estimate_view(understood.request, understood.warnings, seen)
 
 
 @router.get("", responses={200: with_headers("Link"), **problems(422, 503)})

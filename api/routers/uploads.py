@@ -8,7 +8,7 @@ from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUpl
 from api.http.answers import problems
 from api.http.bodies import json_body
 from api.http.parameters import KnownQueryRoute
-from api.schemas.jobs import UploadBody, UploadView
+from api.schemas.uploads import UploadBody, UploadView
 from core.records.view import absolute
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"], route_class=KnownQueryRoute)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from core.records.job import Caution
 from core.records.request import Priority
 from core.store.deployment import Unknown
 
@@ -63,6 +64,7 @@ class EstimateView(BaseModel):
     )
     seconds: ExpectedSeconds
     based_on: BasedOn
+    warnings: list[Caution] = Field(description="What the result would lack of the drawings.")
 
 
 class LimitsView(BaseModel):

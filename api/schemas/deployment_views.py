@@ -15,28 +15,31 @@ from api.schemas.deployment import (
     WorkersView,
 )
 from api.schemas.jobs import MAX_STEPS
+from core.records.job import Caution
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
-from core.shots.segments import NUM_FRAMES
+from core.shots.segments import NUM_FRAMES, split_into_segments
 from core.store.deployment import Deployment, Lane, Unknown
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows
 
 
-def estimate_view(request: GenerationRequest, deployment: Deployment) -> EstimateView:
-    """The plan of a request, and what it would take by the deployment's recent runs."""
+def estimate_view(
+    request: GenerationRequest, warnings: list[Caution], deployment: Deployment
+) -> EstimateView:
+    """Return the plan of a request, and what it would take by the deployment's recent runs."""
     canvas, first = Size(request.width, request.height), request.keyframes[0].image
     output = shot.content_box(Size(first.width, first.height), canvas).size
-    segments = len(request.keyframes) - 1
-    passes = segments * shot.model_passes(request.steps, request.guidance_scale)
+    segments = split_into_segments(request)
+    passes = len(segments) * shot.model_passes(request.steps, request.guidance_scale)
     pixels = canvas.width * canvas.height
     runs = deployment.runs
     return EstimateView(
-        segments=segments,
+        segments=len(segments),
         model_passes=passes,
-        frames=segments * NUM_FRAMES,
+        frames=sum(len(segment.drawings) for segment in segments),
         canvas=_size(canvas),
         output=_size(output),
         seconds=_seconds(
@@ -48,6 +51,7 @@ def estimate_view(request: GenerationRequest, deployment: Deployment) -> Estimat
             model=runs[0].model if runs else None,
             device=runs[0].device if runs else None,
         ),
+        warnings=warnings,
     )
 
 

@@ -2,17 +2,25 @@
 unit and range.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from fractions import Fraction
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from api.schemas import data_uris
-from core.records.request import Priority
+from api.schemas.body import Body
+from core.records.request import FileFormat, Priority, Rate
 from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
 from core.shots import canvas as shot
+from core.shots.rates import FRACTIONAL, MOST_WHOLE, show_rate
 
 # entries, characters; they lie in Redis
 MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000
@@ -20,19 +28,18 @@ MAX_STEPS = 60  # as many as the published demo offers
 MIN_EXPIRES_SECONDS = 3600
 
 
-def _never_null(schema: dict[str, Any]) -> None:
-    """Describe a field that may be left out but not be null."""
-    schema.pop("default")
-    schema |= next(way for way in schema.pop("anyOf") if way != {"type": "null"})
-
-
+BodyRate = Annotated[
+    Rate,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_WHOLE},
+                {"enum": [*map(show_rate, FRACTIONAL.values()), *FRACTIONAL]},
+            ]
+        }
+    ),
+]
 Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
-
-
-class Body(BaseModel):
-    """Base of request bodies: nothing is coerced and nothing unknown is ignored."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ImageSource(Body):
@@ -40,11 +47,23 @@ class ImageSource(Body):
     gray, RGB or RGBA.
     """
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": [given],
+                    "properties": {
+                        name: {"type": "string" if name == given else "null"}
+                        for name in ("data", "part", "url", "upload")
+                    },
+                }
+                for given in ("data", "part", "url", "upload")
+            ]
+        }
+    )
 
     data: str | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="The image itself as a base64 data URI; lines may be wrapped. Its type may be "
         "left out: the bytes say what the image is.",
         examples=["data:image/png;base64,iVBORw0KGgo…"],
@@ -52,13 +71,11 @@ class ImageSource(Body):
     )
     part: str | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="Name of the multipart file that holds the image.",
         examples=["first"],
     )
     url: str | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="An https address at which the image lies. It is fetched before the request is "
         "answered; up to 3 "
         "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
@@ -66,17 +83,9 @@ class ImageSource(Body):
     )
     upload: str | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="Id of an upload whose bytes have arrived.",
         examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_null(cls, value: object) -> object:
-        if value is None:
-            raise PydanticKnownError("string_type")
-        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -95,7 +104,7 @@ class KeyframeBody(Body):
 class OutputBody(Body):
     """A file that is wanted."""
 
-    format: Literal["mp4"] = Field(
+    format: FileFormat = Field(
         default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser."
     )
 
@@ -123,7 +132,15 @@ class InterpolationBody(Body):
     """What to animate, and how."""
 
     model_config = ConfigDict(
-        json_schema_extra={"dependentRequired": {"width": ["height"], "height": ["width"]}},
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"width": {"type": "null"}, "height": {"type": "null"}}},
+                {
+                    "required": ["width", "height"],
+                    "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}},
+                },
+            ]
+        },
     )
 
     keyframes: list[KeyframeBody] = Field(
@@ -174,7 +191,6 @@ class InterpolationBody(Body):
     )
     width: Side | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="Width of the canvas in pixels. Left out: by the first keyframe's aspect "
         "ratio. Keyframes are "
         "fitted into the canvas, and what fills it up is cut away again: a result has the first "
@@ -182,10 +198,14 @@ class InterpolationBody(Body):
     )
     height: Side | None = Field(
         default=None,
-        json_schema_extra=_never_null,
         description="Height of the canvas in pixels; goes with `width`.",
     )
-    fps: int = Field(default=8, ge=1, le=60, description="Playback rate in frames per second.")
+    fps: BodyRate = Field(
+        default=Fraction(8),
+        json_schema_extra={"default": 8},
+        description="Frames per second: a whole number, or a film or video rate, such as "
+        "`24000/1001` or 23.976, which mean the same.",
+    )
     outputs: list[OutputBody] = Field(
         # a plain default would be copied deeply for each request
         default_factory=lambda: [OutputBody()],
@@ -217,44 +237,18 @@ class InterpolationBody(Body):
     )
 
     @field_validator(
-        "frame_stride", "steps", "seed", "width", "height", "fps", "expires_in", mode="before"
+        "frame_stride", "steps", "seed", "width", "height", "expires_in", mode="before"
     )
     @classmethod
     def _whole(cls, value: object) -> object:
         """For JSON Schema 5.0 is an integer, and some languages write it so."""
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
-    @field_validator("width", "height", mode="before")
-    @classmethod
-    def _no_null(cls, value: object) -> object:
-        if value is None:
-            raise PydanticKnownError("int_type")
-        return value
-
     @model_validator(mode="after")
     def _width_and_height_together(self) -> Self:
         if (self.width is None) != (self.height is None):
             raise ValueError("`width` and `height` have to be given together")
         return self
-
-
-class UploadBody(Body):
-    """Nothing needs to be said about an upload yet."""
-
-
-class UploadView(BaseModel):
-    """A place for one image."""
-
-    id: str = Field(description="`upl_` and a ULID.", examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
-    object: Literal["upload"] = "upload"
-    upload_url: str = Field(
-        description="PUT the bytes to this address; it needs no other permission."
-    )
-    max_bytes: int = Field(description="A larger image is refused.")
-    expires_at: datetime = Field(
-        description="Until then the address takes the bytes, and the upload waits for the first "
-        "job that uses it."
-    )
 
 
 class JobPage(BaseModel):
@@ -264,32 +258,6 @@ class JobPage(BaseModel):
     next_cursor: str | None = Field(
         description="Ask for the next page with it; null on the last one."
     )
-
-
-class ProblemEntry(BaseModel):
-    """One thing that is wrong with a request."""
-
-    pointer: str = Field(
-        description="JSON pointer (RFC 6901) into the request body.",
-        examples=["/keyframes/1/image"],
-    )
-    code: str = Field(examples=["out_of_range"])
-    detail: str = Field(examples=["`steps` has to be at most 60 but is 200"])
-
-
-class ProblemView(BaseModel):
-    """An error, as problem details (RFC 9457)."""
-
-    type: str = Field(
-        description="Relative address of a page about the code.",
-        examples=["/errors/invalid_request"],
-    )
-    title: str
-    status: int
-    code: str = Field(description="Stable name of the error.", examples=["invalid_request"])
-    detail: str
-    request_id: str
-    errors: list[ProblemEntry] | None = None
 
 
 # a flat teal and a flat yellow drawing of 96 x 64 pixels: the example is a request that works

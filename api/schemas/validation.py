@@ -24,6 +24,7 @@ _CODES = {
     "literal_error": "invalid_value",
     "enum": "invalid_value",
     "value_error": "invalid_value",
+    "rate": "out_of_range",
 }
 _WANTED = {
     "greater_than_equal": "must be at least {ge}",
@@ -52,7 +53,15 @@ _WANTED = {
 }
 # Strings are shown if numbers or words of a list are wanted. Elsewhere a string may be an image, a
 # prompt or a URL with a key in it, and callers log problems.
-_SHOW_STRINGS = {"int_type", "int_parsing", "float_type", "float_parsing", "literal_error", "enum"}
+_SHOW_STRINGS = {
+    "int_type",
+    "int_parsing",
+    "float_type",
+    "float_parsing",
+    "literal_error",
+    "enum",
+    "rate",
+}
 _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
 _SHOWN_NAME = 100  # characters of the name of a field
 _brief = reprlib.Repr()  # looks at little more than is shown

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.jobs import Body
+from api.schemas.body import Body
 from core.store.webhooks import Delivery
 
 

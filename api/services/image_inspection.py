@@ -50,4 +50,5 @@ class ImageInspector:
             width=facts.width,
             height=facts.height,
             bytes=len(data),
+            has_alpha=facts.has_alpha,
         )

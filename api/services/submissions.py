@@ -27,10 +27,11 @@ from core.errors import (
 )
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
-from core.records.job import QueuedView
+from core.records.job import Caution, QueuedView
 from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority
 from core.settings import Settings
-from core.shots.canvas import canvas_for
+from core.shots.canvas import Size, canvas_for
+from core.shots.warnings import warnings_about
 from core.store.roles.gateway import (
     NO_KEY,
     GatewayStore,
@@ -58,6 +59,7 @@ class Understood(NamedTuple):
     request: GenerationRequest
     ttl: timedelta
     webhook: JudgedWebhook
+    warnings: list[Caution]
 
 
 class Submissions:
@@ -106,7 +108,8 @@ class Submissions:
             earlier := await self._recall(submission, caller.tenant, idempotency_key)
         ):
             return _accepted(earlier)
-        body, inputs, request, ttl, webhook = await self.understand(submission, caller, anew=False)
+        understood = await self.understand(submission, caller, anew=False)
+        body, inputs, request, ttl, webhook, warnings = understood
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
         key = (
@@ -135,7 +138,7 @@ class Submissions:
                 reserved=stores,
                 uploads=uploads_of(inputs),
                 webhook=webhook.webhook,
-                warnings=webhook.warnings,
+                warnings=warnings,
                 traceparent=traceparent_of(sent),
             )
             sent.set_attribute("tooncrafter.outcome", result.outcome.value)
@@ -172,7 +175,9 @@ class Submissions:
             raise InvalidRequest.of([*submission.problems, *problems])
         if body.expires_in:
             ttl = timedelta(seconds=body.expires_in)
-        return Understood(body, inputs, _as_understood(body, inputs), ttl, webhook)
+        request = _as_understood(body, inputs)
+        warnings = _warnings(request) + webhook.warnings
+        return Understood(body, inputs, request, ttl, webhook, warnings)
 
     async def _recall(
         self, submission: Submission, tenant: str, idempotency_key: str
@@ -236,6 +241,13 @@ def _idempotency(
     return IdempotencyKey(
         *(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical))
     )
+
+
+def _warnings(request: GenerationRequest) -> list[Caution]:
+    """Return what the result will lack of the drawings."""
+    images = [keyframe.image for keyframe in request.keyframes]
+    found = warnings_about(images, Size(request.width, request.height))
+    return [Caution(code=one.code, detail=one.detail, pointer=one.pointer) for one in found]
 
 
 def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:

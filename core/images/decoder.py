@@ -118,7 +118,9 @@ class Decoder:
         with self._answer(INSPECT, data) as facts:
             if facts["content_type"] not in CONTENT_TYPES:
                 raise ValueError
-            return ImageFacts(facts["content_type"], *self._size(facts))
+            return ImageFacts(
+                facts["content_type"], *self._size(facts), has_alpha=facts["has_alpha"] is True
+            )
 
     def draw(self, data: bytes) -> Drawing:
         """Decode an image to a drawing, as `core.images.formats.read_drawing` does.

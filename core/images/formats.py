@@ -63,7 +63,9 @@ def inspect_image(data: bytes, *, max_pixels: int) -> ImageFacts:
     height, width = picture.levels.shape[:2]
     if picture.orientation >= 5:
         width, height = height, width
-    return ImageFacts(content_type, width, height)
+    alpha = picture.alpha
+    has_alpha = alpha is not None and bool((alpha < np.iinfo(alpha.dtype).max).any())
+    return ImageFacts(content_type, width, height, has_alpha)
 
 
 def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:

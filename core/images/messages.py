@@ -13,3 +13,4 @@ class ImageFacts:
     content_type: str
     width: int
     height: int
+    has_alpha: bool = False  # some pixel is not opaque

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from core.records.base import Record
-from core.records.request import FileFormat, GenerationRequest
+from core.records.request import FileFormat, GenerationRequest, Rate
 from core.records.tenant import DEFAULT_TENANT
 from core.records.webhook import Webhook
 from core.records.worker import ModelInfo
@@ -76,7 +76,7 @@ class Output(Record):
     width: int
     height: int
     frames: int
-    fps: int
+    fps: Rate
 
 
 class Failure(Record):
@@ -91,6 +91,9 @@ class Caution(Record):
 
     code: str
     detail: str
+    pointer: str | None = Field(
+        default=None, description="JSON pointer to the field of the request that causes it."
+    )
 
 
 class Timing(Record):

@@ -1,11 +1,38 @@
 """A request as understood: what the job record stores and the worker runs."""
 
 from enum import StrEnum
-from typing import Literal
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from core.records.base import Record
+from core.shots.rates import FRACTIONAL, MOST_WHOLE, parse_rate, show_rate
 
 FileFormat = Literal["mp4"]  # every format that a worker writes
+
+
+def _parse_rate(value: object) -> Fraction:
+    try:
+        return parse_rate(value)
+    except ValueError as error:
+        raise PydanticCustomError("rate", "{wanted}", {"wanted": str(error)}) from None
+
+
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(_parse_rate),
+    PlainSerializer(show_rate, return_type=int | str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_WHOLE},
+                {"enum": [show_rate(rate) for rate in FRACTIONAL.values()]},
+            ]
+        }
+    ),
+]
 
 
 class Priority(StrEnum):
@@ -23,6 +50,7 @@ class StoredImage(Record):
     width: int  # pixels, after the EXIF orientation was applied
     height: int
     bytes: int
+    has_alpha: bool = False  # some pixel is not opaque; unknown in older records
 
 
 class Keyframe(Record):
@@ -51,6 +79,6 @@ class GenerationRequest(Record):
     seed: int
     width: int
     height: int
-    fps: int
+    fps: Rate
     outputs: list[OutputFormat]
     priority: Priority

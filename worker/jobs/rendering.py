@@ -89,7 +89,7 @@ class ShotRenderer:
 
         # 3. Encode every output, then store all
         progress.begin(Stage.EXPORTING)
-        film = Film(frames, exposures=[1] * len(frames), rate=Fraction(request.fps))
+        film = Film(frames, exposures=[1] * len(frames), rate=request.fps)
         exports = {
             output.format: EXPORTERS[output.format](film, progress.check)
             for output in request.outputs
@@ -155,7 +155,7 @@ class ShotRenderer:
             self._progress.check()
 
 
-def _describe(export: Export, file_format: FileFormat, fps: int) -> Output:
+def _describe(export: Export, file_format: FileFormat, fps: Fraction) -> Output:
     return Output(
         name=export.name,
         format=file_format,

@@ -115,6 +115,21 @@ class TestForms:
         assert len(stored_keys()) == 2
 
 
+class TestWarnings:
+    async def test_losses_are_said_by_job_and_estimate(self, client: AsyncClient) -> None:
+        """Alpha that is flattened, a drawing that is reduced, and keys of different aspect."""
+        glass = Image.new("RGBA", (1920, 1200), (255, 0, 0, 128))
+        sent = files(encoded(glass), png(40, 64))
+        job = (await client.post(URL, files=sent)).json()
+        assert [(one["code"], one["pointer"]) for one in job["warnings"]] == [
+            ("alpha_flattened", "/keyframes/0"),
+            ("keyframe_reduced", "/keyframes/0"),
+            ("aspect_differs", "/keyframes/1"),
+        ]
+        estimate = (await client.post(f"{URL}/estimate", files=sent)).json()
+        assert estimate["warnings"] == job["warnings"]
+
+
 class TestUnderstood:
     async def test_defaults(self, client: AsyncClient) -> None:
         """Every field that was left out stands in the answer with what it means."""
@@ -188,6 +203,7 @@ class TestUnderstood:
             "width": 64,
             "height": 40,
             "bytes": len(sideways),
+            "has_alpha": False,
         }
 
     async def test_time_to_live(

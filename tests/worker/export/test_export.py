@@ -16,7 +16,7 @@ from worker.export.formats import EXPORTERS
 COLOURS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 200, 170), (128, 128, 128)]
 
 
-def encode_mp4(frames: NDArray[np.uint8], fps: int) -> bytes:
+def encode_mp4(frames: NDArray[np.uint8], fps: Fraction | int) -> bytes:
     film = Film(frames, exposures=[1] * len(frames), rate=Fraction(fps))
     return EXPORTERS["mp4"](film, no_check).content
 
@@ -63,8 +63,8 @@ class TestMp4:
         assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
         assert frames.shape == (16, height, width, 3)
 
-    @pytest.mark.parametrize("fps", [1, 8, 60])
-    def test_rate_and_length(self, fps: int) -> None:
+    @pytest.mark.parametrize("fps", [1, 8, 60, Fraction(24_000, 1_001), Fraction(60_000, 1_001)])
+    def test_rate_and_length(self, fps: Fraction | int) -> None:
         """16 drawings last 16 / fps seconds."""
         with av.open(io.BytesIO(encode_mp4(flat_frames(16, 64, 64), fps))) as container:
             stream = container.streams.video[0]

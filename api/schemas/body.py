@@ -1,0 +1,52 @@
+"""The base of request bodies."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a field's schema that also takes null."""
+    ways = schema.pop("anyOf", None)
+    if ways is None:
+        about: dict[str, Any] = {
+            key: schema.pop(key)
+            for key in ("title", "description", "default", "examples")
+            if key in schema
+        }
+        return {"anyOf": [schema, {"type": "null"}], **about}
+    return schema | {"anyOf": [way for way in ways if way != {"type": "null"}] + [{"type": "null"}]}
+
+
+class Body(BaseModel):
+    """Base of request bodies: nothing is coerced, no unknown field ignored, null means left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, values: Any) -> Any:
+        """Leave out optional fields that are null, as many typed clients send them."""
+        if not isinstance(values, dict):
+            return values
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None or name not in optional
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe optional fields as nullable."""
+        schema = handler(core_schema)
+        described = handler.resolve_ref_schema(schema)
+        required = described.get("required", [])
+        for name, field in described.get("properties", {}).items():
+            if name not in required:
+                described["properties"][name] = _nullable(field)
+        return schema
