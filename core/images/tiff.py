@@ -75,9 +75,14 @@ def read_tiff(data: bytes, max_pixels: int) -> Picture:
 
 
 def _check_tags(file: TiffFile, page: TiffPage, data: bytes) -> None:
-    """Refuse a file with an unreadable tag of the picture: tifffile would take its default."""
-    if not isinstance(page.imagewidth, int) or not isinstance(page.imagelength, int):
-        raise UnreadableImage("cannot be decoded, its width or height is no whole number")
+    """Refuse a file with a tag of the picture that is senseless, or that tifffile left out.
+
+    For one that is left out, tifffile would take the default.
+    """
+    numbers = [page.imagewidth, page.imagelength, page.photometric, page.compression]
+    numbers += [page.samplesperpixel, page.planarconfig, page.predictor, page.fillorder]
+    if not all(isinstance(number, int) for number in numbers):
+        raise UnreadableImage("cannot be decoded, a tag of its picture is no whole number")
     layout = file.tiff
     (count,) = struct.unpack_from(layout.tagnoformat, data, page.offset)
     first = page.offset + layout.tagnosize

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 import zlib
 
 import numpy as np
@@ -266,6 +267,17 @@ class TestDamage:
         data[offsets.valueoffset : offsets.valueoffset + 4] = bytes(4)
         with pytest.raises(UnreadableImage):
             inspect_image(bytes(data), max_pixels=MAX_PIXELS)
+
+    @pytest.mark.parametrize("tag", [256, 257, 259, 262, 277, 284])
+    def test_list_in_place_of_a_number(self, tag: int) -> None:
+        """No refusal repeats what is in the file at length."""
+        data = bytearray(rgb(halves()))
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            place = file.pages.first.tags[tag].offset
+        data[place + 2 : place + 12] = struct.pack("<HII", 3, 300, 8)
+        with pytest.raises(UnreadableImage) as refusal:
+            inspect_image(bytes(data), max_pixels=MAX_PIXELS)
+        assert len(str(refusal.value)) < 100
 
     def test_metadata_does_not_decide(self) -> None:
         """XMP of megabytes, and a directory of EXIF data that is none."""
