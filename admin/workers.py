@@ -1,4 +1,4 @@
-"""Show the status of workers and queue; drain and resume workers (docs/workers.md)."""
+"""Show the status of workers and queue; drain and resume workers (docs/operator.md)."""
 
 from typing import Any
 

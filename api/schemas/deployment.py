@@ -57,7 +57,10 @@ class EstimateView(BaseModel):
         description="Evaluations of the network: one for each step, two with guidance.",
         examples=[100],
     )
-    frames: int = Field(description="Frames of the result, the keyframes included.", examples=[16])
+    frames: int = Field(
+        description="Frames of the result. The model draws all of them, the first and last too.",
+        examples=[16],
+    )
     canvas: SizeView = Field(description="What the model would run on.")
     output: SizeView = Field(
         description="Size of the result: the first keyframe's place on the canvas."
@@ -85,7 +88,9 @@ class LimitsView(BaseModel):
         examples=[524288],
     )
     max_steps: int = Field(description="Most denoising steps.", examples=[60])
-    frames: int = Field(description="Frames of one clip, both keyframes included.", examples=[16])
+    frames: int = Field(
+        description="Frames of one clip, all of them drawn by the model.", examples=[16]
+    )
 
 
 class ModelView(BaseModel):

@@ -51,7 +51,7 @@ def _check_when_it_answers(url: str) -> None:
             continue
         for words in found:
             log.warning(
-                "Redis is not set up for this service: see docs/operations.md", reason=words
+                "Redis is not set up for this service: see docs/operator.md", reason=words
             )
         client.close()
         return

@@ -2,7 +2,7 @@
 
 A span's context travels as the text of the W3C header `traceparent`, from the caller through the
 job's record to the worker, also while tracing is off. Neither the global provider nor the global
-context is touched, so that no library starts tracing by itself. docs/traces.md shows a trace.
+context is touched, so that no library starts tracing by itself. docs/operator.md shows a trace.
 """
 
 import logging

@@ -6,7 +6,7 @@ import sys
 
 # Read by OpenMP's runtime when torch is imported. By default a thread that waits for others spins;
 # where another process holds one of the cores, that spinning takes the time which the awaited
-# thread needs. docs/workers.md has the measurement.
+# thread needs.
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 # glibc's names and numbers, from malloc.h
