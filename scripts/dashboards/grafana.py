@@ -86,6 +86,8 @@ def _panel(panel: Panel, width: int) -> Any:
         built.override_by_regexp(f"/{pattern}/", [fixed])
     if panel.most is not None:
         built.max(panel.most)
+    if panel.absent:
+        built.no_value(panel.absent)
     if panel.unit == "short":
         built.decimals(panel.digits or 0)
     if panel.words:

@@ -158,6 +158,7 @@ _LOST = [
             "{{outcome}}": "sum by (outcome) "
             f"(increase(tooncrafter_leases_recovered_total[{JOBS_RANGE}]))"
         },
+        absent="0",
     ),
     Panel(
         "Messages",
@@ -173,6 +174,7 @@ _LOST = [
         "Within an hour; each tells of a fault.",
         "short",
         {"{{repair}}": "sum by (repair) (increase(tooncrafter_audit_repairs_total[1h]))"},
+        absent="0",
     ),
 ]
 

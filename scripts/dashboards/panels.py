@@ -29,6 +29,7 @@ class Panel:
         most: end of the scale.
         most_at_least: the scale ends here or later, so that small values look small.
         digits: decimals; none for counts.
+        absent: shown if there is no series, where that is no gap in the measurement.
         stacked: the series are parts of a whole.
         many: many series, so the legend is one line of names.
         colors: regular expression of a legend to its colour.
@@ -44,6 +45,7 @@ class Panel:
     most: float | None = None
     most_at_least: float | None = None
     digits: int | None = None
+    absent: str = ""
     stacked: bool = False
     many: bool = False
     colors: dict[str, str] = field(default_factory=dict)

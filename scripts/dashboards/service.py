@@ -65,6 +65,7 @@ _NEEDS_ME = [
             f'(ALERTS{{alertstate=~"pending|firing", {OUR_ALERTS}}})'
         },
         "table",
+        absent="none",
     ),
 ]
 
@@ -143,6 +144,7 @@ _STORAGE = [
         limits={0: WELL, 0.05: BAD},
         most_at_least=0.1,
         many=True,
+        absent="0",
     ),
 ]
 

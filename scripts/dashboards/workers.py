@@ -118,6 +118,7 @@ _CARDS = [
         "Which card and why, while it lasts. Nothing here is good news.",
         "short",
         {"{{instance}} {{reason}}": f"tooncrafter_gpu_throttled{CHOSEN} > 0"},
+        absent="none",
     ),
 ]
 

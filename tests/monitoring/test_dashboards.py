@@ -147,3 +147,26 @@ class TestFiles:
     def test_every_metric_has_its_line_in_the_docs(self) -> None:
         text = (ROOT / "docs" / "metrics.md").read_text()
         assert {used(name).pop() for name in NAME.findall(text)} == declared()
+
+
+def test_absence_that_means_none_is_shown_as_such() -> None:
+    """No repairs and no throttled card are good news, and no gap in the measurement."""
+    shown = {
+        panel["title"]: panel["fieldConfig"]["defaults"].get("noValue")
+        for path in FOLDER.glob("*.json")
+        for panel in json.loads(path.read_text())["panels"]
+        if panel["type"] != "row"
+    }
+    assert shown["Which alerts"] == shown["Slowed down"] == "none"
+    assert shown["Repairs of the audit"] == shown["Operations that fail"] == "0"
+    assert shown["Utilisation"] is None
+
+
+def test_legends_of_quantiles_are_called_so() -> None:
+    """p50 and p95, as every other dashboard calls them."""
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels:
+            for legend, query in panel.queries.items():
+                if "histogram_quantile(0.5" in query:
+                    assert legend == "p50"
+                    assert "p95" in panel.queries

@@ -78,6 +78,7 @@ class TestPanels:
         assert {one["metric"]["status"]: one["value"][1] for one in ended} == {
             "succeeded": "3",
             "canceled": "2",
+            "failed": "0",
         }
         assert float(scraped.query("sum(tooncrafter_denoising_steps_total)")[0]["value"][1]) >= 3
 
