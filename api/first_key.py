@@ -1,5 +1,6 @@
 """What a gateway makes sure of before it listens: that not everybody may call it by accident."""
 
+import stat
 import threading
 import time
 from contextlib import closing
@@ -50,6 +51,12 @@ def _read_first_key(settings: Settings) -> str | None:
     if settings.initial_key_file is None:
         return None
     try:
+        if settings.initial_key_file.stat().st_mode & stat.S_IROTH:
+            log.warning(
+                "every user of the machine can read the initial API key; take the right away with "
+                "`chmod o-r`, and let the gateway's user own the file",
+                file=str(settings.initial_key_file),
+            )
         return settings.initial_key_file.read_text().strip()
     except OSError as error:
         raise SystemExit(

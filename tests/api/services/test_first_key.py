@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from api.first_key import prepare_keys
 from core.settings import Settings
@@ -125,3 +126,16 @@ def test_only_trusted_proxies_are_believed(
         forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
         made = httpx.post(f"{url}/v1/uploads", headers=forwarded).json()
     assert made["upload_url"].startswith(f"{scheme}://")
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_key_file_that_everybody_can_read_is_told(
+    settings: Settings, key_file: Path, mode: int, warned: bool
+) -> None:
+    """The key has all scopes; the log says how to close the file."""
+    key_file.chmod(mode)
+    with structlog.testing.capture_logs() as logged:
+        prepare_keys(settings.model_copy(update={"initial_key_file": key_file}))
+    told = [line for line in logged if "every user" in line["event"]]
+    assert bool(told) is warned
+    assert KEY not in str(logged)
