@@ -6,8 +6,10 @@ from pathlib import Path
 from types import FrameType
 from urllib.request import ProxyHandler, build_opener
 
+from redis.exceptions import RedisError
+
 from core.settings import Settings
-from core.store.roles.worker import WorkerStore
+from core.store.roles.operator import OperatorStore
 
 READY_WITHIN_SECONDS = 60
 LOCAL = build_opener(ProxyHandler({}))  # calls to this machine never use a proxy
@@ -56,8 +58,8 @@ def _last_words(logs: Path) -> str:
 def _stop_words(grace_seconds: int) -> str:
     then = f"within {grace_seconds} s (TOONCRAFTER_SHUTDOWN_GRACE), then it goes back to the queue"
     try:
-        workers = WorkerStore(Settings().find_redis()).workers()
-    except Exception:  # Redis is away or stopped; the stop goes on all the same
+        workers = OperatorStore(Settings().find_redis()).workers()
+    except (RuntimeError, RedisError):  # Redis is away; the stop goes on all the same
         return f"stopping; a running job may end {then}"
     if running := [worker.job for worker in workers if worker.job]:
         return f"stopping; {', '.join(running)} may end {then}"
