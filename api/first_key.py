@@ -8,7 +8,7 @@ from contextlib import closing
 import structlog
 from redis.exceptions import RedisError
 
-from api.middleware.hosts import is_loopback
+from core.endpoints import is_loopback
 from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys

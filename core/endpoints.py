@@ -1,5 +1,6 @@
-"""Hosts with ports, as an operator writes them in settings."""
+"""Hosts and ports, as an operator writes them in settings."""
 
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,3 +24,11 @@ def parse_endpoint(text: str) -> Endpoint:
             f"has to be `host:port`, such as `127.0.0.1:9000` or `[::1]:9000`, but is {text!r}"
         )
     return Endpoint(parts.hostname, parts.port)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

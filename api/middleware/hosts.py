@@ -1,24 +1,23 @@
 """Refuse requests under another host name or from another site while no API key protects."""
 
 import re
-from ipaddress import ip_address
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import answer_problem
+from core.endpoints import is_loopback
 from core.errors import ServiceError, UntrustedHost, UntrustedOrigin
 from core.settings import Settings
 
 # RFC 9110, section 7.2; a name may end in the dot of an absolute one
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+?)\.?)(?::[0-9]{1,5})?", re.IGNORECASE)
-_SHOWN_CHARACTERS = 100  # of a refused value
-_PROBES = frozenset({"/healthz", "/readyz"})  # a cluster calls them by the pod's address
+_UNCHECKED = ("/healthz", "/readyz", "/files/")  # probes use the pod's address; links are signed
 
 
 def needs_trusted_host(path: str) -> bool:
-    """Return whether `Hosts` checks this path; elsewhere a signature or nothing is at stake."""
-    return path not in _PROBES and not path.startswith("/files/")
+    """Return whether `Hosts` checks this path."""
+    return not path.startswith(_UNCHECKED)
 
 
 class Hosts:
@@ -36,52 +35,24 @@ class Hosts:
         self._origins = set(settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not needs_trusted_host(scope["path"]):
-            return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
-        refusal = self._refuse_host(headers) or self._refuse_origin(scope, headers)
-        if refusal and await scope["state"]["key_cache"].needs_no_key():
-            return await answer_problem(refusal, scope, receive, send)
+        if scope["type"] == "http" and needs_trusted_host(scope["path"]):
+            refusal = self._refuse(Headers(scope=scope), scope["method"])
+            if refusal and await scope["state"]["key_cache"].needs_no_key():
+                return await answer_problem(refusal, scope, receive, send)
         return await self._app(scope, receive, send)
 
-    def _refuse_host(self, headers: Headers) -> ServiceError | None:
-        host = headers.get("host", "")
+    def _refuse(self, headers: Headers, method: str) -> ServiceError | None:
+        host, origin = headers.get("host", "").lower(), headers.get("origin")
         parts = _HOST.fullmatch(host)
-        name = (parts[1] or parts[2]).lower() if parts else ""
-        if name in self._names or name.endswith(".localhost") or is_loopback(name):
-            return None
-        return UntrustedHost(
-            f"`Host` must be a name of this gateway; got {host[:_SHOWN_CHARACTERS]!r}. "
-            "TOONCRAFTER_GATEWAY_NAMES may list more names"
-        )
-
-    def _refuse_origin(self, scope: Scope, headers: Headers) -> ServiceError | None:
-        origin = headers.get("origin")
-        if origin is None:
-            if headers.get("sec-fetch-site") != "cross-site" or _is_followed_link(scope, headers):
-                return None
-        elif origin in self._origins:
-            return None
-        elif origin.partition("://")[2] == headers.get("host", "").lower():
-            return None  # the gateway's own page; TLS may end before it, so any scheme will do
-        return UntrustedOrigin(
-            f"a web page of {(origin or 'another site')[:_SHOWN_CHARACTERS]} may not call this "
-            "gateway. TOONCRAFTER_CORS_ORIGINS may list those that may"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_followed_link(scope: Scope, headers: Headers) -> bool:
-    """A person followed a link; the page that held it learns nothing of the response."""
-    return (scope["method"], headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == (
-        "GET",
-        "navigate",
-        "document",
-    )
+        name = (parts[1] or parts[2]) if parts else ""
+        if not (name in self._names or name.endswith(".localhost") or is_loopback(name)):
+            reason = "; TOONCRAFTER_GATEWAY_NAMES may list more names"
+            return UntrustedHost(f"`Host` must name this gateway; got {host[:100]!r}{reason}")
+        if origin is None:  # an `<img>` or a followed link, which shows the other page nothing
+            followed = (method, headers.get("sec-fetch-dest")) == ("GET", "document")
+            trusted = headers.get("sec-fetch-site") != "cross-site" or followed
+        else:  # TLS may end before the gateway, so any scheme will do
+            trusted = origin in self._origins or origin.partition("://")[2] == host
+        reason = "may not call this gateway; TOONCRAFTER_CORS_ORIGINS may list those that may"
+        page = (origin or "another site")[:100]
+        return None if trusted else UntrustedOrigin(f"a web page of {page} {reason}")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from cachetools import LRUCache, TTLCache
 
 from api.caller import Caller
-from api.middleware.hosts import is_loopback
+from core.endpoints import is_loopback
 from core.errors import RateLimited, Unauthorized, Unavailable
 from core.records.tenant import TenantLimits
 from core.settings import Settings
