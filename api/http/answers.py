@@ -84,8 +84,7 @@ def problems(*statuses: int) -> Answers:
 
 _FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
 FILE_ANSWERS: Answers = {
-    200: with_headers(*_FILE_HEADERS, description="The file.")
-    | {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+    200: with_headers(*_FILE_HEADERS, description="The file."),
     206: with_headers(*_FILE_HEADERS, "Content-Range", description="The part in `Range`."),
     304: with_headers("ETag", description="The caller has the file already."),
     **problems(404, 503),
