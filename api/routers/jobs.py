@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
 
 from api.dependencies import (
     BaseUrl,
@@ -117,13 +118,26 @@ async def list_jobs(
     caller: CurrentCaller,
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(description="Only jobs that were created later.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="Only jobs that were created earlier.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
     cursor: Annotated[
         str | None, Query(description="`next_cursor` of the page before.", pattern=JOB_ID_PATTERN)
     ] = None,
 ) -> JobPage:
     """List jobs, the newest first."""
-    views, next_cursor = await interpolations.page(caller.tenant, status, cursor, limit)
+    views, next_cursor = await interpolations.page(
+        caller.tenant,
+        status=status,
+        after=cursor,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+    )
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'

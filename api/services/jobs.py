@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from anyio import fail_after, to_thread
 
@@ -16,12 +16,10 @@ from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
 from core.settings import Settings
-from core.store.roles.gateway import Deletion, GatewayStore, Known
+from core.store.roles.gateway import Deletion, GatewayStore
 
 # with a storage that is asked whether it is there; a transfer may take longer
 PATIENCE_SECONDS = 1.0
-
-AnyView = TypeVar("AnyView", bound=QueuedView | Known)
 
 
 class Page(NamedTuple):
@@ -61,16 +59,6 @@ class Interpolations:
         """
         return _found(await self._store.read(job_id, tenant), job_id)
 
-    async def get_unless(self, job_id: str, tenant: str, known: Known) -> QueuedView | None:
-        """Return the job and its queue position; None if the caller knows both.
-
-        Raises:
-            NotFound: there is none of this id.
-            Unavailable: Redis does not answer.
-        """
-        news = _found(await self._store.read_news(job_id, tenant, known), job_id)
-        return None if isinstance(news, Known) else news
-
     async def wait_for_change(
         self, job_id: str, tenant: str, version: int | None, patience: timedelta
     ) -> QueuedView:
@@ -94,10 +82,24 @@ class Interpolations:
         return _found(await self._watch.until(job_id, tenant, has_ended, patience), job_id)
 
     async def page(
-        self, tenant: str, status: JobState | None, after: str | None, limit: int
+        self,
+        tenant: str,
+        *,
+        status: JobState | None,
+        after: str | None,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        limit: int,
     ) -> Page:
         """Return jobs, the newest first, and the id after which the next page begins, if any."""
-        views = await self._store.page(tenant, status=status, after=after, limit=limit + 1)
+        views = await self._store.page(
+            tenant,
+            status=status,
+            after=after,
+            created_after=created_after,
+            created_before=created_before,
+            limit=limit + 1,
+        )
         return Page(views[:limit], views[limit - 1].job.id if len(views) > limit else None)
 
     async def cancel(self, job_id: str, tenant: str) -> QueuedView:
@@ -186,7 +188,7 @@ class Interpolations:
         return None
 
 
-def _found(view: AnyView | None, job_id: str) -> AnyView:
+def _found(view: QueuedView | None, job_id: str) -> QueuedView:
     if view is None:
         raise NotFound(f"there is no interpolation {job_id}")
     return view

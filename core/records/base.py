@@ -17,3 +17,8 @@ class Record(BaseModel):
 def from_milliseconds(value: int) -> datetime:
     """Convert milliseconds since the epoch, as Redis holds times, to a moment in UTC."""
     return datetime.fromtimestamp(value / 1000, UTC)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Convert a moment to milliseconds since the epoch, as Redis holds times."""
+    return round(moment.timestamp() * 1000)

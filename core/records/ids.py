@@ -1,5 +1,7 @@
 """Ids that sort by the time at which they were made: a prefix and a ULID."""
 
+from datetime import datetime
+
 from ulid import ULID
 
 JOB_ID_PREFIX = "itp_"
@@ -17,6 +19,13 @@ def new_ulid() -> str:
 def new_job_id() -> str:
     """Return the id of a new job."""
     return f"{JOB_ID_PREFIX}{new_ulid()}"
+
+
+def job_id_bound(moment: datetime) -> str:
+    """Return a text that sorts between the ids of jobs from before and from after a moment."""
+    milliseconds = int(moment.timestamp() * 1000)
+    time_digits = str(ULID.from_timestamp(max(0, milliseconds)))[:10]
+    return f"{JOB_ID_PREFIX}{time_digits}"
 
 
 def new_upload_id() -> str:

@@ -10,7 +10,6 @@ from core.store.roles.gateway import (
     Deletion,
     GatewayStore,
     IdempotencyKey,
-    Known,
     SubmissionResult,
 )
 
@@ -55,9 +54,6 @@ class TenantJobs:
 
     async def read(self, job_id: str) -> QueuedView | None:
         return await self.store.read(job_id, self.tenant)
-
-    async def read_news(self, job_id: str, known: Known) -> QueuedView | Known | None:
-        return await self.store.read_news(job_id, self.tenant, known)
 
     async def page(self, **options: Any) -> list[QueuedView]:
         return await self.store.page(self.tenant, **options)

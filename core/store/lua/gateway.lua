@@ -91,27 +91,24 @@ end
 
 function commands.read(id, tenant) return view(id, tenant) end
 
--- Read a job unless the caller knows its `version` and queue `position` (-1 for none, '' for any):
--- then its position and 'unchanged', which costs a third.
-function commands.read_news(id, tenant, version, position)
-  local job = call('HMGET', key_of(id), 'version', 'status', 'priority', 'tenant')
-  if job[1] == version and (job[4] or C.DEFAULT_TENANT) == tenant then
-    if position == '' then return {-1, 'unchanged'} end
-    local present = position_of(id, tenant, job[2], job[3])
-    if present == tonumber(position) then return {present, 'unchanged'} end
-  end
-  return view(id, tenant)
-end
-
--- Views of at most `limit` jobs, the newest first: of one `status` or '', after the id `after` or
--- ''.
-function commands.page(tenant, status, after, limit)
+-- Views of at most `limit` jobs, the newest first: of one `status` or '', with ids between `oldest`
+-- or '-' and `newest` or '+' (both as ZRANGE has them), created between two times in ms or ''.
+function commands.page(tenant, status, newest, oldest, created_after, created_before, limit)
   local index = C.JOBS .. tenant .. (status == '' and '' or ':' .. status)
-  local from = after == '' and '+' or '(' .. after
-  local page = {}
-  for _, id in ipairs(call('ZRANGE', index, from, '-', 'BYLEX', 'REV', 'LIMIT', 0, limit)) do
-    table.insert(page, view(id, tenant))
-  end
+  local from, page = newest, {}
+  created_after = tonumber(created_after) or -1
+  created_before = tonumber(created_before) or math.huge
+  repeat
+    local ids = call('ZRANGE', index, from, oldest, 'BYLEX', 'REV', 'LIMIT', 0, limit)
+    for _, id in ipairs(ids) do
+      local created = tonumber(call('HGET', key_of(id), 'created')) or 0
+      if created > created_after and created < created_before then
+        table.insert(page, view(id, tenant))
+        if #page == tonumber(limit) then return page end
+      end
+      from = '(' .. id
+    end
+  until #ids < tonumber(limit)
   return page
 end
 

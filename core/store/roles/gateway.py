@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
 
-from core.records.base import SCHEMA_VERSION, from_milliseconds
+from core.records.base import SCHEMA_VERSION, from_milliseconds, to_milliseconds
+from core.records.ids import job_id_bound
 from core.records.job import Caution, Job, JobState, QueuedView
 from core.records.request import GenerationRequest
 from core.records.tenant import TenantLimits
@@ -51,14 +51,6 @@ class IdempotencyKey:
 
 
 NO_KEY = IdempotencyKey("", "")
-
-
-class Known(NamedTuple):
-    """What a caller knows of a job: its version and, unless `any_position`, its queue position."""
-
-    version: int
-    queue_position: int | None = None
-    any_position: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,19 +183,15 @@ class GatewayStore:
         """Return the record and its queue position; None if there is no such job."""
         return parse_view(await self._run("read", job_id, tenant))
 
-    async def read_news(self, job_id: str, tenant: str, known: Known) -> QueuedView | Known | None:
-        """Do as `read`, but return `known` if the caller knows the present state.
-
-        That costs a third of `read`.
-        """
-        position = -1 if known.queue_position is None else known.queue_position
-        answer = await self._run(
-            "read_news", job_id, tenant, known.version, "" if known.any_position else position
-        )
-        return known if answer[1:] == ["unchanged"] else parse_view(answer)
-
     async def page(
-        self, tenant: str, *, status: JobState | None, after: str | None, limit: int
+        self,
+        tenant: str,
+        *,
+        status: JobState | None,
+        after: str | None,
+        limit: int,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
     ) -> list[QueuedView]:
         """Return jobs, the newest first.
 
@@ -212,8 +200,18 @@ class GatewayStore:
             status: only these.
             after: id of the last job of the page before.
             limit: how many at most.
+            created_after: only jobs that are newer.
+            created_before: only jobs that are older.
         """
-        page = await self._run("page", tenant, status, after, limit)
+        newest, oldest = f"({after}" if after else "+", "-"
+        # an id is made up to STORING_PATIENCE before its job, and by another clock
+        if created_before:
+            bound = f"({job_id_bound(created_before + STORING_PATIENCE)}"
+            newest = min(newest, bound) if after else bound
+        if created_after:
+            oldest = f"[{job_id_bound(created_after - STORING_PATIENCE)}"
+        times = [moment and to_milliseconds(moment) for moment in (created_after, created_before)]
+        page = await self._run("page", tenant, status, newest, oldest, *times, limit)
         return [view for view in map(parse_view, page) if view]
 
     async def cancel(self, job_id: str, tenant: str) -> QueuedView | None:

@@ -1,9 +1,11 @@
 """Jobs in pages, the newest first."""
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from httpx import AsyncClient
+from ulid import ULID
 
 from core.records.ids import new_job_id
 from core.records.job import Timing
@@ -148,3 +150,53 @@ async def test_wrong_question(client: AsyncClient, name: str, value: str, code: 
     """Refused with the name of what is wrong."""
     response = await client.get(URL, params={name: value})
     assert problems(response, 422, "invalid_request") == {f"/{name}": code}
+
+
+class TestCreated:
+    """Between two times, as the jobs show them."""
+
+    @pytest.fixture
+    async def jobs(self, client: AsyncClient) -> list[dict[str, str]]:
+        """Five, the oldest first, each in a millisecond of its own."""
+        for _ in range(5):
+            await queued(client)
+            await asyncio.sleep(0.01)
+        return list(reversed((await client.get(URL)).json()["data"]))
+
+    async def test_after_and_before(self, client: AsyncClient, jobs: list[dict[str, str]]) -> None:
+        """Both ends are left out."""
+        ids, times = [job["id"] for job in jobs], [job["created_at"] for job in jobs]
+        assert await ids_of(client, created_after=times[2]) == ids[:2:-1]
+        assert await ids_of(client, created_before=times[2]) == ids[1::-1]
+        assert await ids_of(client, created_after=times[0], created_before=times[3]) == ids[2:0:-1]
+        assert await ids_of(client, created_after=times[4]) == []
+        assert await ids_of(client, created_before=times[0]) == []
+
+    async def test_in_pages_and_by_status(
+        self, client: AsyncClient, jobs: list[dict[str, str]]
+    ) -> None:
+        """`next_cursor` goes on within the times."""
+        between = {"created_after": jobs[0]["created_at"], "created_before": jobs[4]["created_at"]}
+        page = (await client.get(URL, params={**between, "limit": 2, "status": "queued"})).json()
+        assert [job["id"] for job in page["data"]] == [jobs[3]["id"], jobs[2]["id"]]
+        rest = await client.get(URL, params={**between, "limit": 2, "cursor": page["next_cursor"]})
+        assert [job["id"] for job in rest.json()["data"]] == [jobs[1]["id"]]
+        assert rest.json()["next_cursor"] is None
+
+    async def test_id_that_is_older_than_its_job(
+        self, client: AsyncClient, async_store: TenantJobs
+    ) -> None:
+        """Images were stored for minutes after the id was made; the job's own time counts."""
+        made = datetime.now(UTC) - timedelta(minutes=9)
+        job_id = f"itp_{ULID.from_datetime(made)}"
+        await async_store.submit(job_id, generation_request(), metadata={}, ttl=TTL, request_id="")
+        since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+        assert await ids_of(client, created_after=since) == [job_id]
+        assert await ids_of(client, created_before=since) == []
+
+    @pytest.mark.parametrize("value", ["yesterday", "2026-11-02T09:30:00", "2026-13-02T09:30:00Z"])
+    async def test_what_is_no_time(self, client: AsyncClient, value: str) -> None:
+        """A time without its zone is none: it would be another one elsewhere."""
+        refused = await client.get(URL, params={"created_after": value})
+        assert problems(refused, 422, "invalid_request").keys() == {"/created_after"}
+        assert "2026-11-02T09:30:00Z" in refused.json()["errors"][0]["detail"]

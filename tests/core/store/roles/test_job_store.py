@@ -11,7 +11,6 @@ from core.records.ids import new_job_id
 from core.records.job import Caution, JobState, Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.webhook import FINAL_EVENTS, Webhook
-from core.store.roles.gateway import Known
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
@@ -221,37 +220,3 @@ class TestNews:
         assert told.view is not None
         assert told.view == await async_store.read(told.view.job.id)
         assert told.view.queue_position == 1
-
-    async def test_nothing_new(self, async_store: TenantJobs) -> None:
-        """Version and place are as they were."""
-        job = await submit(async_store)
-        known = Known(version=1, queue_position=0)
-        assert await async_store.read_news(job.id, known) is known
-
-    async def test_new_version_or_place(self, async_store: TenantJobs, store: WorkerStore) -> None:
-        """Either is told, with the whole job."""
-        first, second = await submit(async_store), await submit(async_store)
-        claim(store)
-        for job, known in ((first, Known(1, 0)), (second, Known(1, 1))):
-            assert await async_store.read_news(job.id, known) == await async_store.read(job.id)
-
-    async def test_place_that_does_not_matter(
-        self, async_store: TenantJobs, store: WorkerStore
-    ) -> None:
-        """Who names a version alone hears of another one."""
-        _, second = await submit(async_store), await submit(async_store)
-        known = Known(1, any_position=True)
-        claim(store)
-        assert await async_store.read_news(second.id, known) is known
-        claim(store)
-        assert await async_store.read_news(second.id, known) == await async_store.read(second.id)
-
-    async def test_job_that_is_not_there(self, async_store: TenantJobs) -> None:
-        """Deleted, or another tenant's: knowing its version proves nothing."""
-        job = await submit(async_store)
-        assert await async_store.of_tenant("another").read_news(job.id, Known(1, 0)) is None
-        assert (
-            await async_store.of_tenant("another").read_news(job.id, Known(1, any_position=True))
-            is None
-        )
-        assert await async_store.read_news(new_job_id(), Known(1, 0)) is None
