@@ -82,6 +82,7 @@ def problems(*statuses: int) -> Answers:
     return {status: {"content": PROBLEM_CONTENT} for status in statuses}
 
 
+ANY_BYTES: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
 FILE_ANSWERS: Answers = {
     200: with_headers(*_FILE_HEADERS, description="The file."),

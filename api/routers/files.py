@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
-from api.http.answers import FILE_ANSWERS, problems
+from api.http.answers import ANY_BYTES, FILE_ANSWERS, problems
 from api.http.bodies import read_limited
 from api.http.parameters import ANY_STATE, KnownQueryRoute, RangeHeaders, SeenTags
 from api.http.stored_file import StoredFile
@@ -41,7 +41,11 @@ async def _signed_fields(
 SignedFields = Annotated[dict[str, str], Depends(_signed_fields)]
 
 
-@router.get("/{key:path}", response_class=FileResponse, responses=FILE_ANSWERS | problems(403, 422))
+@router.get(
+    "/{key:path}",
+    response_class=FileResponse,
+    responses=FILE_ANSWERS | {200: FILE_ANSWERS[200] | {"content": ANY_BYTES}} | problems(403, 422),
+)
 async def read_file(
     key: str, folder: ServedFolder, fields: SignedFields, seen: SeenTags, _: RangeHeaders
 ) -> Response:

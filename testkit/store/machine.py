@@ -25,8 +25,7 @@ from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.dispatcher import DispatcherStore
-from core.store.roles.gateway import Deletion, Outcome
-from core.store.roles.gateway import SubmissionResult as Submission
+from core.store.roles.gateway import Deletion, Outcome, SubmissionResult
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
@@ -38,6 +37,10 @@ TENANTS = {
     "zoo": TENANT_LIMITS.model_copy(update={"max_running": 1}),
     DEFAULT_TENANT: None,
 }
+
+
+def canvas_pixels(job: Job) -> int:
+    return job.request.width * job.request.height
 
 
 class JobStoreMachine(RuleBasedStateMachine):
@@ -86,7 +89,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         )
         limits = TENANTS[tenant]
         if limits and len(self._jobs(tenant, JobState.QUEUED)) == limits.max_queued:
-            assert submission == Submission(Outcome.TOO_MANY, None)
+            assert submission == SubmissionResult(Outcome.TOO_MANY, None)
             return
         assert submission.view is not None
         job = submission.view.job
@@ -129,15 +132,11 @@ class JobStoreMachine(RuleBasedStateMachine):
         largest=st.sampled_from([None, 192**2, 64**2]),
     )
     def claim(self, worker: str, largest: int | None) -> Claim | object:
+        queued = (job for job in self.jobs.values() if job.status is JobState.QUEUED)
         waiting = [
             job
-            for job in self.jobs.values()
-            if job.status is JobState.QUEUED and self._may_start(job.tenant)
-        ]
-        waiting = [
-            job
-            for job in waiting
-            if largest is None or job.request.width * job.request.height <= largest
+            for job in queued
+            if self._may_start(job.tenant) and (largest is None or canvas_pixels(job) <= largest)
         ]
         assert (self.operator.count_ready(largest) > 0) == bool(waiting)
         held = self.store.claim(worker, largest)
@@ -166,9 +165,8 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(claim=consumes(claims))
     def fail(self, claim: Claim) -> None:
-        self._finish(
-            claim, lambda: self.store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL)
-        )
+        error = NumericalFailure("NaN")
+        self._finish(claim, lambda: self.store.fail(claim, error, Timing(), MODEL))
 
     @rule(claim=consumes(claims))
     def end_canceled(self, claim: Claim) -> None:
@@ -191,9 +189,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
             self.lost[job_id] += 1
-            assert (job_id in failed) == (
-                self.lost[job_id] == MAX_LOST_LEASES and job_id not in self.unwanted
-            )
+            too_many = self.lost[job_id] == MAX_LOST_LEASES
+            assert (job_id in failed) == (too_many and job_id not in self.unwanted)
             self._let_go(self.valid[job_id])
 
     @rule(data=st.data(), tenant=st.sampled_from(sorted(TENANTS)))
@@ -215,9 +212,8 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     def _may_start(self, tenant: str) -> bool:
         limits = TENANTS[tenant]
-        return (
-            not limits or limits.max_running is None or self._running(tenant) < limits.max_running
-        )
+        most = limits.max_running if limits else None
+        return most is None or self._running(tenant) < most
 
     def _is_valid(self, claim: Claim) -> bool:
         return self.valid.get(claim.job.id) is claim
@@ -231,9 +227,7 @@ class JobStoreMachine(RuleBasedStateMachine):
                 write()
 
     def _finish(self, claim: Claim, write: Callable[[], None]) -> None:
-        """As `_write`; but where this attempt's job was canceled, every end of it counts as told
-        before.
-        """
+        """As `_write`; but a job that was canceled in this attempt takes any further end."""
         job = self.jobs.get(claim.job.id)
         if job and (job.status, job.fence) == (JobState.CANCELED, claim.job.fence):
             write()
@@ -277,7 +271,7 @@ class JobStoreMachine(RuleBasedStateMachine):
             tenant, lane = job.tenant, keys.READY + job.request.priority
             places = {JobState.RUNNING: [keys.LEASES]}.get(job.status, [keys.EXPIRY])
             if job.status is JobState.QUEUED:
-                demand = f"{tenant}:{SCHEMA_VERSION}:{job.request.width * job.request.height}"
+                demand = f"{tenant}:{SCHEMA_VERSION}:{canvas_pixels(job)}"
                 places = [lane, f"{lane}:{tenant}", f"{lane}:{demand}"]
                 demanded[keys.DEMANDED + job.request.priority].add(demand)
                 waiting[keys.WAITING + job.request.priority].add(tenant)

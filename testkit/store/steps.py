@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
-from core.records.job import Job
+from core.records.job import Job, Timing
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
+from core.store.encoding import milliseconds
 from core.store.roles.worker import Claim, WorkerStore
-from testkit.jobs import generation_request
+from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
 
@@ -66,3 +67,18 @@ def as_next_version_enqueues(server: RedisServer, job_id: str) -> None:
     server.client.zadd(f"{lane}:{demand}", {job_id: server.client.zscore(lane, job_id)})
     server.client.sadd(keys.DEMANDED + Priority.INTERACTIVE, demand)
     server.client.zrem(f"{lane}:{DEFAULT_TENANT}:{SCHEMA_VERSION}:{pixels}", job_id)
+
+
+async def flood(store: TenantJobs, jobs: int, priority: Priority = Priority.INTERACTIVE) -> None:
+    for _ in range(jobs):
+        await submit(store, priority)
+
+
+def end(store: WorkerStore, held: Claim) -> None:
+    store.succeed(held, [stored_output()], Timing(), MODEL)
+
+
+def let_run(server: RedisServer, held: Claim, duration: timedelta) -> None:
+    """The job has run for so long."""
+    assert held.job.started_at is not None
+    server.client.hincrby(keys.JOB + held.job.id, "started", -milliseconds(duration))

@@ -1,6 +1,4 @@
-"""Webhooks over real sockets: every event arrives, as often as promised, and no receiver stands in
-another's way.
-"""
+"""Webhooks over real sockets: every event arrives, as often as promised."""
 
 import ssl
 from collections.abc import AsyncIterator

@@ -5,20 +5,17 @@ from datetime import timedelta
 import pytest
 
 from core.records.ids import new_job_id
-from core.records.job import Timing
 from core.records.request import Priority
 from core.records.tenant import TenantLimits
 from core.store import keys
 from core.store.constants import BATCH_PATIENCE
 from core.store.encoding import milliseconds
-from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.gateway import Outcome
 from core.store.roles.operator import OperatorStore
-from core.store.roles.worker import Claim, WorkerStore
-from core.store.tenants.usage import UsageStore
-from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
+from core.store.roles.worker import WorkerStore
+from testkit.jobs import TENANT_LIMITS, generation_request
 from testkit.servers import RedisServer
-from testkit.store.steps import claim, expire_lease, place, submit
+from testkit.store.steps import claim, end, flood, let_run, place, submit
 from testkit.store.tenant_jobs import TenantJobs
 
 FLOOD = 1_000
@@ -26,15 +23,6 @@ FLOOD = 1_000
 
 def limits(**changes: object) -> TenantLimits:
     return TENANT_LIMITS.model_copy(update=changes)
-
-
-async def flood(store: TenantJobs, jobs: int, priority: Priority = Priority.INTERACTIVE) -> None:
-    for _ in range(jobs):
-        await submit(store, priority)
-
-
-def end(store: WorkerStore, held: Claim) -> None:
-    store.succeed(held, [stored_output()], Timing(), MODEL)
 
 
 def serve(store: WorkerStore, server: RedisServer, jobs: int) -> list[str]:
@@ -46,12 +34,6 @@ def serve(store: WorkerStore, server: RedisServer, jobs: int) -> list[str]:
         let_run(server, held, timedelta(minutes=1))
         end(store, held)
     return tenants
-
-
-def let_run(server: RedisServer, held: Claim, duration: timedelta) -> None:
-    """The job has run for so long."""
-    assert held.job.started_at is not None
-    server.client.hincrby(keys.JOB + held.job.id, "started", -milliseconds(duration))
 
 
 def let_wait(server: RedisServer, job_id: str, duration: timedelta) -> None:
@@ -264,41 +246,3 @@ class TestLimits:
         await flood(async_store.of_tenant("small", limits(max_running=1)), 2)
         await submit(async_store.of_tenant("small", limits()))
         assert [claim(store).job.tenant for _ in range(3)] == ["small"] * 3
-
-
-class TestUsage:
-    async def test_each_end_of_an_attempt_counts(
-        self,
-        async_store: TenantJobs,
-        store: WorkerStore,
-        upkeep: DispatcherStore,
-        redis_server: RedisServer,
-    ) -> None:
-        """Ended, given back, lost: the worker was held all the same. Nothing counts twice, waiting
-        counts nothing.
-        """
-        usage, tenant = UsageStore(redis_server.url), async_store.of_tenant("acme")
-        await flood(tenant, 3)
-        expected = 0
-        for seconds, finish in (
-            (10, lambda held: store.give_back(held)),
-            (
-                20,
-                lambda held: (
-                    expire_lease(redis_server, held.job.id),
-                    upkeep.recover_expired_leases(),
-                ),
-            ),
-            (40, lambda held: end(store, held)),
-            (80, lambda held: end(store, held)),
-        ):
-            held = claim(store)
-            let_run(redis_server, held, timedelta(seconds=seconds))
-            finish(held)
-            expected += seconds
-            assert sum(usage.gpu_seconds("acme").values()) == pytest.approx(expected, abs=1)
-        assert usage.gpu_seconds("default") == {}
-        canceled = await submit(tenant)
-        await tenant.cancel(canceled.id)
-        assert sum(usage.gpu_seconds("acme", days=2).values()) == pytest.approx(expected, abs=1)
-        usage.close()

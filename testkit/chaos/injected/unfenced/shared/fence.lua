@@ -1,4 +1,4 @@
--- Stands in for the service's own file: every worker may write, and every state may follow any other.
+-- Stands in for the shared file: any worker may write, and any state may follow any other.
 -- include shared/records.lua
 
 local function held(id, fence, ...) return call('HMGET', key_of(id), 'status', 'fence', ...) end
