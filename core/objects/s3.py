@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from core.errors import NotFound
 from core.objects.keys import (
@@ -165,8 +167,19 @@ def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.read_seconds,
             retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            # None: as the environment says
+            proxies={} if _is_this_machine(settings.s3_endpoint_url) else None,
         ),
     )
+
+
+def _is_this_machine(url: str | None) -> bool:
+    """Whether a URL leads to this machine, which a proxy could not reach for us."""
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager
