@@ -131,6 +131,7 @@ class Job(Record):
     warnings: list[Caution] = Field(default_factory=list)
     # Digest of an image to the upload under which it is stored.
     uploads: dict[str, str] = Field(default_factory=dict)
+    cancel_requested_at: datetime | None = None
     attempts: int = 0
     lost_leases: int = 0
     fence: int = 0

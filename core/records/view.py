@@ -65,6 +65,9 @@ class JobView(BaseModel):
         description="What the caller should know though the job was accepted."
     )
     metadata: dict[str, str]
+    cancel_requested_at: datetime | None = Field(
+        description="When a running job's caller canceled it; it ends within a moment."
+    )
     attempts: int = Field(description="How often a worker began this job.")
 
     @classmethod

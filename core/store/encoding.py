@@ -31,6 +31,7 @@ _TIME_FIELDS = {
     "requeued": "requeued_at",
     "finished": "finished_at",
     "expires": "expires_at",
+    "cancel_requested": "cancel_requested_at",
 }
 
 

@@ -8,6 +8,7 @@ nothing.
 
 from collections.abc import Sequence
 from statistics import median
+from typing import NamedTuple
 
 from core.records.base import Record
 from core.records.job import Timing
@@ -67,13 +68,20 @@ def maker_of(model: ModelInfo) -> Maker:
     return model.weights, model.dtype, model.device
 
 
-def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:
-    """How long a run of so many passes on a canvas of so many pixels will take; None where no run
-    is known.
+class StageSeconds(NamedTuple):
+    """How long the parts of a run take."""
+
+    denoise: float
+    decode: float
+    rest: float
+
+
+def expected_stages(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> StageSeconds | None:
+    """Return how long a run's parts will take; None if no run is known.
 
     Args:
         runs: of one model on one kind of device. Those of the same number of pixels decide alone
-            where there are `ENOUGH_RUNS` of them.
+            once there are `ENOUGH_RUNS` of them.
         passes: evaluations of the UNet.
         pixels: of the canvas.
     """
@@ -83,11 +91,17 @@ def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> 
         return None
     per_pass_and_pixel = median(run.denoise / (run.passes * run.pixels) for run in alike)
     per_pixel = median(run.decode / run.pixels for run in alike)
-    return (
-        passes * pixels * per_pass_and_pixel
-        + pixels * per_pixel
-        + median(run.rest for run in alike)
+    return StageSeconds(
+        denoise=passes * pixels * per_pass_and_pixel,
+        decode=pixels * per_pixel,
+        rest=median(run.rest for run in alike),
     )
+
+
+def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:
+    """Return how long a run will take, as `expected_stages` has it."""
+    stages = expected_stages(runs, passes=passes, pixels=pixels)
+    return sum(stages) if stages else None
 
 
 def typical_seconds(runs: Sequence[RecentRun]) -> float | None:

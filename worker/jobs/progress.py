@@ -8,22 +8,13 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, DeadlineExceeded, StaleClaim, StorageFailed
 from core.records.job import Progress, Stage, Timing
+from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
+from worker.jobs.estimate import Estimate
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 
-# Percent of a job that is done when a stage begins, for a 50-step job of the published model on a
-# GPU.
-_BEGINS_AT = {
-    Stage.LOADING: 0.0,
-    Stage.ENCODING: 1.0,
-    Stage.DENOISING: 3.0,
-    Stage.DECODING: 90.0,
-    Stage.EXPORTING: 97.0,
-    Stage.UPLOADING: 99.0,
-}
-_DENOISING_SPAN = _BEGINS_AT[Stage.DECODING] - _BEGINS_AT[Stage.DENOISING]
-
+PUBLISH_SECONDS = 1.0  # at most, between two reports of a stage that has no steps
 LOOK_SECONDS = 0.2  # between looks at whether a waiting attempt may go on
 STOP_MARGIN_SECONDS = 2.0  # before the grace ends, in which the job is given back
 
@@ -44,6 +35,7 @@ class JobProgress:
         heartbeat: Heartbeat,
         timeout: timedelta,
         trace: AttemptTrace,
+        expected: StageSeconds | None = None,
     ) -> None:
         self._store = store
         self._claim = claim
@@ -55,7 +47,10 @@ class JobProgress:
         self._stage = Stage.LOADING
         self._stage_started = self._started
         self._seconds = dict.fromkeys(Stage, 0.0)
+        self._estimate = Estimate(expected, self._steps)
+        self._step = 0
         self._eta: float | None = None
+        self._published_at = 0.0
         self._paused_seconds = 0.0  # in which the attempt waited for the object storage
 
     def begin(self, stage: Stage) -> None:
@@ -94,7 +89,7 @@ class JobProgress:
         )
 
     def check(self) -> None:
-        """Raise as `begin` does; costs nothing, so it is called between parts of a step."""
+        """Raise as `begin` does, and report progress now and then; called between parts of a step."""
         if self._heartbeat.lost_the_job:
             raise StaleClaim(f"{self._claim.job.id} was given to another worker")
         if self._heartbeat.cancel_requested:
@@ -105,6 +100,8 @@ class JobProgress:
         left = self._heartbeat.seconds_to_stop
         if left is not None and (self._eta is None or self._eta > left):
             raise WorkerStops
+        if time.monotonic() - self._published_at > PUBLISH_SECONDS:
+            self._publish(self._step)
 
     def wait_for_storage(self, seconds: float) -> None:
         """Wait while a computed result cannot be stored; the deadline is paused.
@@ -137,18 +134,20 @@ class JobProgress:
         self._stage_started = now
 
     def _publish(self, step: int) -> None:
-        percent = _BEGINS_AT[self._stage]
-        if self._stage is Stage.DENOISING:
-            percent += _DENOISING_SPAN * step / self._steps
-        elapsed = time.monotonic() - self._started
-        self._eta = round(elapsed * (100.0 - percent) / percent, 1) if step else None
+        now = time.monotonic()
+        self._published_at = now
+        self._step = step
+        share, eta = self._estimate.update(
+            self._stage, step, now - self._stage_started, now - self._started
+        )
+        self._eta = round(eta, 1) if step or self._estimate.is_measured else None
         self._heartbeat.reached(self._stage, step)
         self.check()
         progress = Progress(
             stage=self._stage,
             step=step,
             steps=self._steps,
-            percent=round(percent, 1),
+            percent=round(100 * share, 1),
             eta_seconds=self._eta,
         )
         try:

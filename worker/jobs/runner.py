@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from core.errors import CancelRequested, JobFailed, StaleClaim, Unavailable
 from core.objects.storage import ObjectStorage
 from core.records.worker import ModelInfo
+from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
 from worker.gpu.device import require_working_device
 from worker.gpu.faults import DeviceBroken
@@ -126,7 +127,14 @@ class Runner:
             StaleClaim: the job turned out to be another worker's.
             DeviceBroken: the device computes nothing more in this process.
         """
-        progress = JobProgress(self._store, claim, self.heartbeat, self._limits.job_timeout, trace)
+        progress = JobProgress(
+            self._store,
+            claim,
+            self.heartbeat,
+            self._limits.job_timeout,
+            trace,
+            self._expected(claim),
+        )
         load_seconds, self._load_seconds = self._load_seconds, 0.0
         self._memory.begin_job()
         try:
@@ -167,6 +175,13 @@ class Runner:
             self._report_sick(claim, str(error))
             trace.end("device_broken")
             raise
+
+    def _expected(self, claim: Claim) -> StageSeconds | None:
+        try:
+            return self._store.expected_stages(claim.job.request, self._model)
+        except RedisError as error:
+            log.warning("no times of recent runs", error=str(error))
+            return None
 
     def _report_sick(self, claim: Claim, reason: str) -> None:
         worker, place = self.heartbeat.worker, self.heartbeat.place

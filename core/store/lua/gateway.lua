@@ -116,7 +116,9 @@ end
 function commands.cancel(id, tenant)
   local status = status_for(tenant, id)
   if status == 'queued' then finish(id, 'canceled') end
-  if status == 'running' then call('HSET', key_of(id), 'cancel', 1) end
+  if status == 'running' and call('HSETNX', key_of(id), 'cancel', 1) == 1 then
+    change(id, 'cancel_requested', now())
+  end
   return view(id, tenant)
 end
 

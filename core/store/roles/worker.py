@@ -8,12 +8,20 @@ from datetime import timedelta
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.records.base import SCHEMA_VERSION
 from core.records.job import Job, JobState, Output, Progress, Timing
+from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
+from core.shots.canvas import model_passes
 from core.store import keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE, LEASE, WORKER_LIFE
 from core.store.encoding import failure_field, pairs, parse_job
-from core.store.forecast import recent_run
+from core.store.forecast import (
+    RecentRun,
+    StageSeconds,
+    expected_stages,
+    maker_of,
+    recent_run,
+)
 
 FORGIVEN_FOR = timedelta(hours=1)  # within it, a second breakdown of a device is the device's own
 
@@ -97,6 +105,14 @@ class WorkerStore:
         """
         fields = self._run("claim", worker, LEASE, self._schema, max_canvas_pixels)
         return Claim(parse_job(pairs(fields))) if fields else None
+
+    def expected_stages(self, request: GenerationRequest, model: ModelInfo) -> StageSeconds | None:
+        """Return how long a run takes by the model's recent ones; None if it finished none."""
+        stored = self._redis.lrange(keys.RUNS, 0, -1)
+        runs = map(RecentRun.model_validate_json, stored)
+        passes = model_passes(request.steps, request.guidance_scale)
+        own = [run for run in runs if run.maker == maker_of(model)]
+        return expected_stages(own, passes=passes, pixels=request.width * request.height)
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
         """Hold the lease for another `LEASE`, with or without new progress.

@@ -35,6 +35,7 @@ class TestCancel:
         assert folder_worker.run() == job_id
         assert folder_worker.pipeline.steps_done == 3
         job = read(folder_worker.store, job_id)
+        assert job.cancel_requested_at is not None
         assert (job.status, job.error, job.outputs, job.progress) == (
             JobState.CANCELED,
             None,
