@@ -1,0 +1,173 @@
+"""The preview engine's lesson: true motion first, then the picture."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.preview import FlowLevels, PreviewFlowModel
+from model.preview.flow_network import CELL
+from training.config import Config
+from training.data.clips import Sample, World, random_clip, sample, to_float
+from training.data.motion import Manner
+from training.lessons.lesson import Batch, Validation
+from training.sheets import contact_sheet, to_pictures
+
+HELD_OUT_SEED = 7_000_000  # far from any training seed
+VALIDATION_CLIPS = 12
+MOVING = 0.5  # pixels; what moves less counts as still
+STILL_WEIGHT = 0.15  # most pixels are still and soon right; they would drown the others
+FLOW_WEIGHTS = (0.01, 0.015, 0.02)  # of 1/8, 1/4 and full size, per pixel of error
+COST_WEIGHT = 0.05
+MASK_WEIGHT = 0.05
+GRADIENT_WEIGHT = 0.5
+
+
+class FlowLesson:
+    """Teaches `PreviewFlowModel` on clips whose motion is known."""
+
+    edges = ("encoder.level_2", "head", "temperature")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        if config.start:
+            self.network = PreviewFlowModel.from_pretrained(config.start, torch_dtype=torch.float32)
+        else:
+            self.network = PreviewFlowModel(**config.network)
+        self.network.to(memory_format=torch.channels_last).train()
+
+    def batch(self, step: int, rank: int) -> Batch:
+        stage = self.config.stage(step)
+        samples = []
+        for index in range(stage.batch):
+            rng = np.random.default_rng([self.config.seed, step, rank, index])
+            reach = stage.reach * rng.uniform(0.3, 1.1)
+            world = World(Manner(reach), closest=stage.closest)
+            clip = random_clip(rng, stage.height, stage.width, world)
+            samples.append(sample(clip, float(rng.uniform(0.08, 0.92))))
+        return collate(samples)
+
+    def loss(
+        self, network: Callable[..., FlowLevels], batch: Batch, step: int
+    ) -> tuple[Tensor, dict[str, float]]:
+        levels = network(batch["first"], batch["last"], batch["position"])
+        return flow_loss(levels, batch)
+
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        self.network.eval()
+        stage = self.config.stages[-1]
+        errors, fades, rows = [], [], []
+        for index in range(VALIDATION_CLIPS):
+            rng = np.random.default_rng([HELD_OUT_SEED, index])
+            world = World(Manner(90.0), held_out=index % 3 == 0, comes_and_goes=0, boil=0)
+            batch = collate([sample(random_clip(rng, stage.height, stage.width, world), 0.5)])
+            levels = self.network(batch["first"], batch["last"], batch["position"])
+            middle, fade = batch["middle"], (batch["first"] + batch["last"]) / 2
+            errors.append(psnr(levels.picture, middle))
+            fades.append(psnr(fade, middle))
+            if index < 6:
+                row = [batch["first"], middle, levels.picture, batch["last"]]
+                rows.append(to_pictures(torch.cat(row)))
+        self.network.train()
+        gain = float(np.mean(errors) - np.mean(fades))
+        figures = {"error": -gain, "psnr": float(np.mean(errors)), "fade": float(np.mean(fades))}
+        return Validation(figures, contact_sheet(rows))
+
+    def save(self, folder: Path) -> None:
+        self.network.save_pretrained(folder)
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack samples as float tensors; pictures in [-1, 1], flows as `(batch, 4, height, width)`."""
+
+    def stacked(arrays: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(arrays))
+
+    flow = [np.concatenate([s.to_first.flow, s.to_last.flow]) for s in samples]
+    visible = [np.stack([s.to_first.visible, s.to_last.visible]) for s in samples]
+    picture = {
+        name: stacked([to_float(getattr(s, name)) for s in samples]).contiguous(
+            memory_format=torch.channels_last
+        )
+        for name in ("first", "last", "middle")
+    }
+    position = torch.tensor([s.position for s in samples], dtype=torch.float32)
+    return {**picture, "position": position, "flow": stacked(flow), "visible": stacked(visible)}
+
+
+def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """Compare motion, mask and picture with the truth, moving pixels above all."""
+    truth, visible, middle = batch["flow"], batch["visible"], batch["middle"]
+    motion = truth.abs().amax(1, keepdim=True)  # b 1 h w
+    weight = torch.where(motion > MOVING, 1.0, STILL_WEIGHT)
+    # Where a key hides what moves, its flow is unimportant, but still helps the level below.
+    seen = torch.where(visible, 1.0, 0.2).repeat_interleave(2, dim=1) * weight
+    flow_terms, error = [], torch.zeros(())
+    for factor, flow in zip(FLOW_WEIGHTS, levels.flows, strict=True):
+        size = flow.shape[-2:]
+        if size == truth.shape[-2:]:
+            target, share = truth, seen
+        else:
+            step = truth.shape[-1] // size[1]
+            target = truth[..., step // 2 :: step, step // 2 :: step] / step
+            share = seen[..., step // 2 :: step, step // 2 :: step]
+            factor = factor * step  # errors count in pixels of the full size
+        error = ((flow - target).abs() * share).sum() / share.sum()
+        flow_terms.append(factor * error)
+    picture_error = ((levels.picture - middle).abs() * (weight + 0.1)).mean()
+    edges = gradient_error(levels.picture, middle, weight)
+    costs = matching_loss(levels.costs, truth, visible, weight)
+    only_one = visible[:, :1] ^ visible[:, 1:]
+    mask = levels.mask.clamp(1e-4, 1 - 1e-4)
+    mask_terms = F.binary_cross_entropy(mask, visible[:, :1].float(), reduction="none")
+    mask_loss = (mask_terms * only_one).sum() / only_one.sum().clamp(min=100)
+    loss = (
+        picture_error + GRADIENT_WEIGHT * edges + COST_WEIGHT * costs + MASK_WEIGHT * mask_loss
+    ) + sum(flow_terms)
+    figures = {
+        "picture": picture_error.item(),
+        "costs": costs.item(),
+        "mask": mask_loss.item(),
+        "flow": error.item(),
+    }
+    return loss, figures
+
+
+def matching_loss(costs: Tensor, truth: Tensor, visible: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of each cell's true motion, shared by the four displacements around it."""
+    radius = (int(costs.shape[1] ** 0.5) - 1) // 2
+    centre = slice(CELL // 2, None, CELL)
+    motion = (truth[:, 2:] - truth[:, :2])[..., centre, centre] / CELL  # b 2 h w, in cells
+    both = visible.all(1)[:, centre, centre] & (motion.abs().amax(1) < radius)
+    share = weight[:, 0, centre, centre] * both
+    low = motion.clamp(-radius, radius - 1e-3).floor()
+    part = motion.clamp(-radius, radius - 1e-3) - low
+    log_probability = costs.log_softmax(1)
+    total = torch.zeros_like(share)
+    side = 2 * radius + 1
+    for step_x, step_y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        x, y = low[:, 0] + step_x, low[:, 1] + step_y
+        index = ((y + radius) * side + x + radius).long().clamp(0, side * side - 1)
+        near = (1 - (part[:, 0] - step_x).abs()) * (1 - (part[:, 1] - step_y).abs())
+        chosen = log_probability.gather(1, index[:, None])[:, 0]
+        total = total - near * chosen.clamp(min=-30)
+    return (total * share).sum() / share.sum().clamp(min=1)
+
+
+def gradient_error(picture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Compare differences of neighbours: blurred and doubled lines cost twice."""
+    difference = picture - truth
+    horizontal = (difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]
+    vertical = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]
+    return horizontal.mean() + vertical.mean()
+
+
+def psnr(picture: Tensor, truth: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB; pictures in [-1, 1]."""
+    error = ((picture.clamp(-1, 1) - truth) / 2).square().mean()
+    return float(-10 * torch.log10(error + 1e-9))
