@@ -42,7 +42,7 @@ def held_out_cases(count: int, height: int, width: int, reach: float) -> Iterato
     """Draw clips of seeds, and every second one of a cast, that training never shows."""
     for index in range(count):
         rng = np.random.default_rng([HELD_OUT_SEED, index])
-        world = World(Manner(reach), held_out=index % 2 == 0, comes_and_goes=0.0)
+        world = World(Manner(reach), cast="all" if index % 2 else "held-out", comes_and_goes=0.0)
         clip = random_clip(rng, height, width, world)
         middles = [clip.picture(position) for position in POSITIONS]
         yield Case(

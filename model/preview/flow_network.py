@@ -13,6 +13,7 @@ from model.preview.warping import resize_flow, warp
 
 MULTIPLE = 32  # the encoder halves its input five times
 CELL = 8  # pixels of a matching cell
+TEMPERATURE = 20.0  # at the start of training; cosines are multiplied by it
 
 
 @dataclass
@@ -20,7 +21,7 @@ class FlowLevels:
     """What the network says about one position in time.
 
     Attributes:
-        costs: `(batch, displacements, height / 8, width / 8)`, logits of each motion.
+        matches: `(batch, displacements, height / 8, width / 8)`, each motion's log-probability.
         flows: coarse to fine, each `(batch, 4, h, w)` in pixels of its own size: where the pixel
             was in the first key (x, y), where it will be in the last (x, y).
         mask: `(batch, 1, height, width)`, the first key's share in [0, 1].
@@ -28,7 +29,7 @@ class FlowLevels:
         picture: `(batch, 3, height, width)` in about [-1, 1].
     """
 
-    costs: Tensor
+    matches: Tensor
     flows: list[Tensor]
     mask: Tensor
     residual: Tensor
@@ -123,8 +124,10 @@ class PreviewFlowModel(ModelMixin, ConfigMixin):
         self.radius = radius
         self.encoder = Encoder(tuple(widths))
         self.matching = nn.Conv2d(eighth, matching_channels, 1)
-        self.temperature = nn.Parameter(torch.tensor(10.0))
+        self.log_temperature = nn.Parameter(torch.tensor(TEMPERATURE).log())
         self.cost_embedding = nn.Conv2d((2 * radius + 1) ** 2, matching_channels, 1)
+        with torch.no_grad():
+            self.cost_embedding.weight.mul_(0.1)  # costs are logits of up to 20
         hidden_8, hidden_4 = hidden_channels
         known = 4 + 1 + 1  # flow, mask, position
         width_8, width_4, width_2 = decoder_widths
@@ -133,15 +136,19 @@ class PreviewFlowModel(ModelMixin, ConfigMixin):
         self.decoder_4 = Decoder(2 * quarter + hidden_8 + known, width_4, 5 + hidden_4, (1, 2, 1))
         self.decoder_2 = Decoder(2 * 12 + hidden_4 + known, width_2, 8 * 4, (1, 2, 1))
 
-    def forward(self, first: Tensor, last: Tensor, positions: Tensor) -> FlowLevels:
+    def forward(
+        self, first: Tensor, last: Tensor, positions: Tensor, coarse: bool = False
+    ) -> FlowLevels:
         """Draw what is between two key drawings.
 
         Args:
             first: `(batch, 3, height, width)` in [-1, 1], sides divisible by 32.
             last: the same.
             positions: `(batch,)` in (0, 1), 0 at the first key.
+            coarse: stop at a quarter of the size, for training that is about motion only.
         """
-        return self.decode(first, last, self.encode(first), self.encode(last), positions)
+        features = (self.encode(first), self.encode(last))
+        return self.decode(first, last, *features, positions, coarse)
 
     def encode(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compute a key's features, used for all positions: at 1/4, at 1/8, and for matching."""
@@ -155,38 +162,41 @@ class PreviewFlowModel(ModelMixin, ConfigMixin):
         first_features: tuple[Tensor, Tensor, Tensor],
         last_features: tuple[Tensor, Tensor, Tensor],
         positions: Tensor,
+        coarse: bool = False,
     ) -> FlowLevels:
         """Draw one position for each pair; features as `encode` returned them."""
+        # 1. Match at 1/8
         t = positions[:, None, None, None].to(first.dtype)
-        matching = first_features[2] * self.temperature
+        matching = first_features[2] * self.log_temperature.exp()
         costs = bilateral_costs(matching, last_features[2], positions, self.radius)
-        motion = expected_displacement(costs, self.radius)
+        matches = costs.log_softmax(dim=1)
+        motion = expected_displacement(matches, self.radius)
         flow = torch.cat([-t * motion, (1 - t) * motion], dim=1)  # cells are pixels at 1/8
         logits = torch.log((1 - t) / t).expand(-1, 1, *flow.shape[2:])  # the nearer key counts more
-        embedded = self.cost_embedding(costs.clamp(min=-self.config.radius) / 10)
+
+        # 2. Refine at 1/8 and 1/4
+        embedded = self.cost_embedding(costs)
         pair = _warped(first_features[1], last_features[1], flow)
         flow, logits, hidden = self._refine(self.decoder_8, [embedded, *pair], flow, logits, t)
         flows = [flow]
-
         flow, logits, hidden = _double(flow, logits, hidden)
         pair = _warped(first_features[0], last_features[0], flow)
         flow, logits, hidden = self._refine(self.decoder_4, [*pair, hidden], flow, logits, t)
         flows.append(flow)
+        if coarse:
+            small = (F.avg_pool2d(first, 4), F.avg_pool2d(last, 4))
+            return _blended(*small, matches, flows, logits, torch.zeros_like(small[0]))
 
+        # 3. Refine at 1/2, with the pictures themselves, and draw
         flow, logits, hidden = _double(flow, logits, hidden)
         full_flow = resize_flow(flow, first.shape[-2:])
         pair = tuple(F.pixel_unshuffle(x, 2) for x in _warped(first, last, full_flow))
         known = [flow, logits, t.expand_as(logits)]
         output = self.decoder_2(torch.cat([*pair, hidden, *known], dim=1)).float()
         output = F.pixel_shuffle(output, 2)  # b 32 h/2 w/2 -> b 8 h w
-        flow = full_flow + output[:, :4]
+        flows.append(full_flow + output[:, :4])
         logits = F.interpolate(logits, scale_factor=2, mode="bilinear") + output[:, 4:5]
-        flows.append(flow)
-
-        mask, residual = logits.sigmoid(), 0.1 * output[:, 5:]
-        warped_first, warped_last = _warped(first, last, flow)
-        picture = mask * warped_first + (1 - mask) * warped_last + residual
-        return FlowLevels(costs, flows, mask, residual, picture)
+        return _blended(first, last, matches, flows, logits, 0.1 * output[:, 5:])
 
     def _refine(
         self, decoder: Decoder, inputs: list[Tensor], flow: Tensor, logits: Tensor, t: Tensor
@@ -195,6 +205,21 @@ class PreviewFlowModel(ModelMixin, ConfigMixin):
         known = [flow, logits, t.expand_as(logits)]
         output = decoder(torch.cat([*inputs, *known], dim=1)).float()
         return flow + output[:, :4], logits + output[:, 4:5], output[:, 5:]
+
+
+def _blended(
+    first: Tensor,
+    last: Tensor,
+    matches: Tensor,
+    flows: list[Tensor],
+    logits: Tensor,
+    residual: Tensor,
+) -> FlowLevels:
+    """Draw with the finest flow."""
+    mask = logits.sigmoid()
+    warped_first, warped_last = _warped(first, last, flows[-1])
+    picture = mask * warped_first + (1 - mask) * warped_last + residual
+    return FlowLevels(matches, flows, mask, residual, picture)
 
 
 def _warped(first: Tensor, last: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

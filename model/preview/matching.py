@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+OUTSIDE = -40.0  # as a logit: far below any match, and small enough for the embedding
+
 
 def displacements(radius: int, device: torch.device | None = None) -> Tensor:
     """List every displacement (x, y) of at most `radius` cells a side: `((2 · radius + 1)², 2)`."""
@@ -24,29 +26,37 @@ def bilateral_costs(first: Tensor, last: Tensor, positions: Tensor, radius: int)
         radius: the largest displacement, in cells.
 
     Returns:
-        `(batch, (2 · radius + 1)², height, width)`, dot products; -1e4 where a motion leaves
+        `(batch, (2 · radius + 1)², height, width)`, dot products; OUTSIDE where a motion leaves
         the picture at either end.
     """
     batch, _, height, width = first.shape
     volume = first.flatten(2).transpose(1, 2) @ last.flatten(2)  # b (h w) (h w): from, to
     moves = displacements(radius, first.device)  # k 2
     back = (positions[:, None, None] * moves).round().long()  # b k 2: p - start
-    y = torch.arange(height, device=first.device)[:, None]
-    x = torch.arange(width, device=first.device)
-    start_x = x - back[:, :, 0, None, None]  # b k 1 w
-    start_y = y - back[:, :, 1, None, None]  # b k h 1
-    end_x = start_x + moves[:, 0, None, None]
-    end_y = start_y + moves[:, 1, None, None]
-    inside_x = (start_x >= 0) & (start_x < width) & (end_x >= 0) & (end_x < width)
-    inside_y = (start_y >= 0) & (start_y < height) & (end_y >= 0) & (end_y < height)
-    start = start_y.clamp(0, height - 1) * width + start_x.clamp(0, width - 1)
-    end = end_y.clamp(0, height - 1) * width + end_x.clamp(0, width - 1)
-    index = start * (height * width) + end  # b k h w
+    start_x, end_x, inside_x = _ends(width, back[..., 0], moves[:, 0])  # b k w
+    start_y, end_y, inside_y = _ends(height, back[..., 1], moves[:, 1])  # b k h
+    cells = height * width
+    index_x = start_x * cells + end_x
+    index_y = (start_y * cells + end_y) * width
+    index = index_y[..., :, None] + index_x[..., None, :]  # b k h w
     costs = volume.flatten(1).gather(1, index.flatten(1)).view(batch, -1, height, width)
-    return costs.float().masked_fill(~(inside_x & inside_y), -1e4)
+    outside = ~(inside_y[..., :, None] & inside_x[..., None, :])
+    return costs.float().masked_fill(outside, OUTSIDE)
 
 
-def expected_displacement(costs: Tensor, radius: int) -> Tensor:
-    """Average the displacements by their softmax: `(batch, 2, height, width)`, in cells."""
-    moves = displacements(radius, costs.device).to(costs.dtype)
-    return torch.einsum("bkhw,kc->bchw", costs.softmax(dim=1), moves)
+def _ends(side: int, back: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return along one axis where each motion through each cell starts and ends, within 0..side.
+
+    The third result tells whether both ends are inside; all are `(batch, k, side)`.
+    """
+    start = torch.arange(side, device=back.device) - back[..., None]
+    end = start + moves[:, None]
+    inside = (start >= 0) & (start < side) & (end >= 0) & (end < side)
+    return start.clamp(0, side - 1), end.clamp(0, side - 1), inside
+
+
+def expected_displacement(log_probabilities: Tensor, radius: int) -> Tensor:
+    """Average the displacements by their probability: `(batch, 2, height, width)`, in cells."""
+    moves = displacements(radius, log_probabilities.device).to(log_probabilities.dtype)
+    expected = moves.T @ log_probabilities.exp().flatten(2)  # 2 k @ b k (h w) -> b 2 (h w)
+    return expected.unflatten(2, log_probabilities.shape[2:])

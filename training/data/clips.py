@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.characters import beast, bird, person
-from training.data.colours import Style, random_style
+from training.data.colours import EXAMPLE_STYLE, Style, random_style
 from training.data.drawing import Drawing, Picture, Piece, paint, paint_lines, paint_matte
 from training.data.held_out import fish, robot
 from training.data.kitten import kitten
 from training.data.motion import Manner
 from training.data.props import Actor, butterfly, cart, shape, worm
-from training.data.scenes import Camera, Layer, random_camera, random_scene
+from training.data.scenes import Camera, Layer, landscape, random_camera, random_scene
 from training.data.truth import Truth, identities, motion
 
 MakeActor = Callable[[np.random.Generator, Style, Manner], Actor]
@@ -33,7 +33,8 @@ class World:
         camera: share of clips whose camera moves.
         boil: share of clips whose lines are redrawn with a tremble for each frame.
         comes_and_goes: share of actors that appear or vanish on the way.
-        held_out: draws only the cast that training never shows.
+        cast: "all", "held-out" (the one that training never shows), or "kitten": the example
+            drawings' kitten and a butterfly on a meadow, a narrow world for small networks.
         closest: the scale is drawn from [1, closest], relative to the whole stage.
     """
 
@@ -42,7 +43,7 @@ class World:
     camera: float = 0.3
     boil: float = 0.1
     comes_and_goes: float = 0.02
-    held_out: bool = False
+    cast: str = "all"
     closest: float = 1.0
 
 
@@ -133,19 +134,12 @@ def random_clip(
 ) -> Clip:
     """Draw a clip of any size; its stage of 512x320 units covers the picture."""
     world = world or World()
-    style = random_style(rng)
+    style = EXAMPLE_STYLE if world.cast == "kitten" else random_style(rng)
     scale = max(width / 512, height / 320) * rng.uniform(1, world.closest)
     camera = random_camera(rng, world.manner, height, width, scale, world.camera)
-    makers: list[MakeActor] = []
-    if world.held_out:
-        makers += rng.choice(np.array(HELD_OUT), rng.integers(1, 4)).tolist()
-    elif rng.random() < world.characters:
-        makers += rng.choice(np.array(CHARACTERS), 1 + (rng.random() < 0.25)).tolist()
-        makers += rng.choice(np.array(PROPS), rng.integers(0, 3)).tolist()
-    else:
-        makers += rng.choice(np.array(PROPS), rng.integers(1, 5)).tolist()
-    layers = random_scene(rng, style)
-    if rng.random() < 0.3:
+    makers = _choose_makers(rng, world)
+    layers = landscape(rng, style) if world.cast == "kitten" else random_scene(rng, style)
+    if world.cast != "kitten" and rng.random() < 0.3:
         stays = shape(rng, style, world.manner, still=True)
         layers.append((1.0, lambda drawing: stays(drawing, 0.0)))
     cast = []
@@ -157,6 +151,21 @@ def random_clip(
     tremble = rng.uniform(0.2, 0.6) if rng.random() < world.boil else 0.0
     seed = int(rng.integers(2**31))
     return Clip(height, width, camera, layers, cast, tremble, seed)
+
+
+def _choose_makers(rng: np.random.Generator, world: World) -> list[MakeActor]:
+    if world.cast == "kitten":
+        return [kitten, butterfly] if rng.random() < 0.6 else [kitten]
+    if world.cast == "held-out":
+        return _chosen(rng, HELD_OUT, rng.integers(1, 4))
+    if rng.random() < world.characters:
+        characters = _chosen(rng, CHARACTERS, 1 + (rng.random() < 0.25))
+        return characters + _chosen(rng, PROPS, rng.integers(0, 3))
+    return _chosen(rng, PROPS, rng.integers(1, 5))
+
+
+def _chosen(rng: np.random.Generator, cast: Sequence[MakeActor], count: int) -> list[MakeActor]:
+    return [cast[index] for index in rng.integers(0, len(cast), count)]
 
 
 def sample(clip: Clip, position: float) -> Sample:

@@ -62,6 +62,9 @@ class Style:
         return blended(colour, (252, 252, 250), 0.94) if self.pencil else colour
 
 
+EXAMPLE_STYLE = Style(2.6, (51, 38, 61), False)  # of the project's example drawings
+
+
 def random_style(rng: np.random.Generator) -> Style:
     """Choose lines for a clip: mostly dark outlines of 1.6 to 3.6 units."""
     pencil = rng.random() < 0.1

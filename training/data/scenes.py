@@ -76,10 +76,11 @@ def random_scene(rng: np.random.Generator, style: Style) -> list[Layer]:
         return [_textured(rng, style), *_props(rng, style)]
     if kind < 0.55:
         return [*_room(rng, style), *_props(rng, style)]
-    return [*_landscape(rng, style), *(_props(rng, style) if rng.random() < 0.4 else [])]
+    return [*landscape(rng, style), *(_props(rng, style) if rng.random() < 0.4 else [])]
 
 
-def _landscape(rng: np.random.Generator, style: Style) -> list[Layer]:
+def landscape(rng: np.random.Generator, style: Style) -> list[Layer]:
+    """Choose hills under a sky."""
     if rng.random() < 0.4 and not style.pencil:
         jitter = rng.normal(0, 6, (4, 3))
         palette = np.clip(np.array([SKY, FAR_HILL, HILL, GROUND]) + jitter, 0, 255)

@@ -19,6 +19,7 @@ from training.sheets import contact_sheet, to_pictures
 HELD_OUT_SEED = 7_000_000  # far from any training seed
 VALIDATION_CLIPS = 12
 MOVING = 0.5  # pixels; what moves less counts as still
+UNKNOWN = 300.0  # pixels; what comes or goes on the way is parked far outside the picture
 STILL_WEIGHT = 0.15  # most pixels are still and soon right; they would drown the others
 FLOW_WEIGHTS = (0.01, 0.015, 0.02)  # of 1/8, 1/4 and full size, per pixel of error
 COST_WEIGHT = 0.05
@@ -29,7 +30,7 @@ GRADIENT_WEIGHT = 0.5
 class FlowLesson:
     """Teaches `PreviewFlowModel` on clips whose motion is known."""
 
-    edges = ("encoder.level_2", "head", "temperature")
+    edges = ("encoder.level_2", "head", "log_temperature")
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -54,7 +55,8 @@ class FlowLesson:
     def loss(
         self, network: Callable[..., FlowLevels], batch: Batch, step: int
     ) -> tuple[Tensor, dict[str, float]]:
-        levels = network(batch["first"], batch["last"], batch["position"])
+        coarse = bool(self.config.stage(step).options.get("coarse"))
+        levels = network(batch["first"], batch["last"], batch["position"], coarse)
         return flow_loss(levels, batch)
 
     @torch.no_grad()
@@ -64,7 +66,9 @@ class FlowLesson:
         errors, fades, rows = [], [], []
         for index in range(VALIDATION_CLIPS):
             rng = np.random.default_rng([HELD_OUT_SEED, index])
-            world = World(Manner(90.0), held_out=index % 3 == 0, comes_and_goes=0, boil=0)
+            world = World(
+                Manner(90.0), cast="all" if index % 3 else "held-out", comes_and_goes=0, boil=0
+            )
             batch = collate([sample(random_clip(rng, stage.height, stage.width, world), 0.5)])
             levels = self.network(batch["first"], batch["last"], batch["position"])
             middle, fade = batch["middle"], (batch["first"] + batch["last"]) / 2
@@ -105,23 +109,25 @@ def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float
     truth, visible, middle = batch["flow"], batch["visible"], batch["middle"]
     motion = truth.abs().amax(1, keepdim=True)  # b 1 h w
     weight = torch.where(motion > MOVING, 1.0, STILL_WEIGHT)
+    known = motion < UNKNOWN
     # Where a key hides what moves, its flow is unimportant, but still helps the level below.
-    seen = torch.where(visible, 1.0, 0.2).repeat_interleave(2, dim=1) * weight
+    seen = torch.where(visible, 1.0, 0.2).repeat_interleave(2, dim=1) * weight * known
     flow_terms, error = [], torch.zeros(())
-    for factor, flow in zip(FLOW_WEIGHTS, levels.flows, strict=True):
-        size = flow.shape[-2:]
-        if size == truth.shape[-2:]:
-            target, share = truth, seen
-        else:
-            step = truth.shape[-1] // size[1]
-            target = truth[..., step // 2 :: step, step // 2 :: step] / step
-            share = seen[..., step // 2 :: step, step // 2 :: step]
-            factor = factor * step  # errors count in pixels of the full size
-        error = ((flow - target).abs() * share).sum() / share.sum()
+    for factor, flow in zip(FLOW_WEIGHTS, levels.flows, strict=False):
+        scale = truth.shape[-1] // flow.shape[-1]
+        share = every(seen, scale)
+        # errors count in pixels of the full size
+        error = ((flow * scale - every(truth, scale)).abs() * share).sum() / share.sum().clamp(
+            min=1
+        )
         flow_terms.append(factor * error)
+    costs = matching_loss(levels.matches, truth, visible, weight)
+
+    scale = truth.shape[-1] // levels.picture.shape[-1]
+    middle = F.avg_pool2d(middle, scale) if scale > 1 else middle
+    weight, visible = every(weight, scale), every(visible, scale)
     picture_error = ((levels.picture - middle).abs() * (weight + 0.1)).mean()
     edges = gradient_error(levels.picture, middle, weight)
-    costs = matching_loss(levels.costs, truth, visible, weight)
     only_one = visible[:, :1] ^ visible[:, 1:]
     mask = levels.mask.clamp(1e-4, 1 - 1e-4)
     mask_terms = F.binary_cross_entropy(mask, visible[:, :1].float(), reduction="none")
@@ -138,23 +144,26 @@ def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float
     return loss, figures
 
 
-def matching_loss(costs: Tensor, truth: Tensor, visible: Tensor, weight: Tensor) -> Tensor:
+def every(x: Tensor, scale: int) -> Tensor:
+    """Take each `scale`-th pixel, the one near the middle of its square."""
+    return x[..., scale // 2 :: scale, scale // 2 :: scale]
+
+
+def matching_loss(matches: Tensor, truth: Tensor, visible: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy of each cell's true motion, shared by the four displacements around it."""
-    radius = (int(costs.shape[1] ** 0.5) - 1) // 2
-    centre = slice(CELL // 2, None, CELL)
-    motion = (truth[:, 2:] - truth[:, :2])[..., centre, centre] / CELL  # b 2 h w, in cells
-    both = visible.all(1)[:, centre, centre] & (motion.abs().amax(1) < radius)
-    share = weight[:, 0, centre, centre] * both
+    radius = (int(matches.shape[1] ** 0.5) - 1) // 2
+    motion = every(truth[:, 2:] - truth[:, :2], CELL) / CELL  # b 2 h w, in cells
+    both = every(visible.all(1), CELL) & (motion.abs().amax(1) < radius)
+    share = every(weight[:, 0], CELL) * both
     low = motion.clamp(-radius, radius - 1e-3).floor()
     part = motion.clamp(-radius, radius - 1e-3) - low
-    log_probability = costs.log_softmax(1)
     total = torch.zeros_like(share)
     side = 2 * radius + 1
     for step_x, step_y in ((0, 0), (1, 0), (0, 1), (1, 1)):
         x, y = low[:, 0] + step_x, low[:, 1] + step_y
         index = ((y + radius) * side + x + radius).long().clamp(0, side * side - 1)
         near = (1 - (part[:, 0] - step_x).abs()) * (1 - (part[:, 1] - step_y).abs())
-        chosen = log_probability.gather(1, index[:, None])[:, 0]
+        chosen = matches.gather(1, index[:, None])[:, 0]
         total = total - near * chosen.clamp(min=-30)
     return (total * share).sum() / share.sum().clamp(min=1)
 
