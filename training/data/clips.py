@@ -35,6 +35,7 @@ class World:
         comes_and_goes: share of actors that appear or vanish on the way.
         cast: "all", "held-out" (the one that training never shows), or "kitten": the example
             drawings' kitten and a butterfly on a meadow, a narrow world for small networks.
+        crowd: how many props more than usual there may be.
         closest: the scale is drawn from [1, closest], relative to the whole stage.
     """
 
@@ -44,6 +45,7 @@ class World:
     boil: float = 0.1
     comes_and_goes: float = 0.02
     cast: str = "all"
+    crowd: int = 0
     closest: float = 1.0
 
 
@@ -160,8 +162,8 @@ def _choose_makers(rng: np.random.Generator, world: World) -> list[MakeActor]:
         return _chosen(rng, HELD_OUT, rng.integers(1, 4))
     if rng.random() < world.characters:
         characters = _chosen(rng, CHARACTERS, 1 + (rng.random() < 0.25))
-        return characters + _chosen(rng, PROPS, rng.integers(0, 3))
-    return _chosen(rng, PROPS, rng.integers(1, 5))
+        return characters + _chosen(rng, PROPS, rng.integers(0, 3 + world.crowd))
+    return _chosen(rng, PROPS, rng.integers(1, 5 + world.crowd))
 
 
 def _chosen(rng: np.random.Generator, cast: Sequence[MakeActor], count: int) -> list[MakeActor]:

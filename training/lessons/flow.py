@@ -18,11 +18,14 @@ from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_000_000  # far from any training seed
 VALIDATION_CLIPS = 12
-MOVING = 0.5  # pixels; what moves less counts as still
+CROWD = 4  # more props than a film has: more motion to learn from in each picture
+CHANGED = 0.1  # of 2; what changes less between keys and middle needs no motion to look right
+AROUND = 4  # pixels around what changes
 UNKNOWN = 300.0  # pixels; what comes or goes on the way is parked far outside the picture
-STILL_WEIGHT = 0.15  # most pixels are still and soon right; they would drown the others
+UNCHANGED_WEIGHT = 0.03  # of motion; most pixels do not change, and would drown the others
+STILL_PICTURE_WEIGHT = 0.3  # of the picture; they have to stay as they are
 FLOW_WEIGHTS = (0.01, 0.015, 0.02)  # of 1/8, 1/4 and full size, per pixel of error
-COST_WEIGHT = 0.05
+COST_WEIGHT = 0.1
 MASK_WEIGHT = 0.05
 GRADIENT_WEIGHT = 0.5
 
@@ -47,7 +50,7 @@ class FlowLesson:
         for index in range(stage.batch):
             rng = np.random.default_rng([self.config.seed, step, rank, index])
             reach = stage.reach * rng.uniform(0.3, 1.1)
-            world = World(Manner(reach), closest=stage.closest)
+            world = World(Manner(reach), closest=stage.closest, crowd=CROWD)
             clip = random_clip(rng, stage.height, stage.width, world)
             samples.append(sample(clip, float(rng.uniform(0.08, 0.92))))
         return collate(samples)
@@ -107,9 +110,9 @@ def collate(samples: list[Sample]) -> Batch:
 def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """Compare motion, mask and picture with the truth, moving pixels above all."""
     truth, visible, middle = batch["flow"], batch["visible"], batch["middle"]
-    motion = truth.abs().amax(1, keepdim=True)  # b 1 h w
-    weight = torch.where(motion > MOVING, 1.0, STILL_WEIGHT)
-    known = motion < UNKNOWN
+    changed = changed_area(batch)  # b 1 h w
+    weight = torch.where(changed, 1.0, UNCHANGED_WEIGHT)
+    known = truth.abs().amax(1, keepdim=True) < UNKNOWN
     # Where a key hides what moves, its flow is unimportant, but still helps the level below.
     seen = torch.where(visible, 1.0, 0.2).repeat_interleave(2, dim=1) * weight * known
     flow_terms, error = [], torch.zeros(())
@@ -125,12 +128,14 @@ def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float
 
     scale = truth.shape[-1] // levels.picture.shape[-1]
     middle = F.avg_pool2d(middle, scale) if scale > 1 else middle
-    weight, visible = every(weight, scale), every(visible, scale)
-    picture_error = ((levels.picture - middle).abs() * (weight + 0.1)).mean()
+    visible = every(visible, scale)
+    weight = torch.where(every(changed, scale), 1.0, STILL_PICTURE_WEIGHT)
+    picture_error = ((levels.picture - middle).abs() * weight).mean()
     edges = gradient_error(levels.picture, middle, weight)
     only_one = visible[:, :1] ^ visible[:, 1:]
     mask = levels.mask.clamp(1e-4, 1 - 1e-4)
     mask_terms = F.binary_cross_entropy(mask, visible[:, :1].float(), reduction="none")
+    only_one = only_one * weight
     mask_loss = (mask_terms * only_one).sum() / only_one.sum().clamp(min=100)
     loss = (
         picture_error + GRADIENT_WEIGHT * edges + COST_WEIGHT * costs + MASK_WEIGHT * mask_loss
@@ -142,6 +147,14 @@ def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float
         "flow": error.item(),
     }
     return loss, figures
+
+
+def changed_area(batch: Batch) -> Tensor:
+    """Mark what differs between keys and middle, and its surroundings: `(batch, 1, h, w)`."""
+    first, last, middle = batch["first"], batch["last"], batch["middle"]
+    pairs = ((first, last), (first, middle), (last, middle))
+    change = torch.stack([(a - b).abs().amax(1, keepdim=True) for a, b in pairs]).amax(0)
+    return F.max_pool2d(change, 2 * AROUND + 1, stride=1, padding=AROUND) > CHANGED
 
 
 def every(x: Tensor, scale: int) -> Tensor:
