@@ -31,7 +31,11 @@ GRADIENT_WEIGHT = 0.5
 
 
 class FlowLesson:
-    """Teaches `PreviewFlowModel` on clips whose motion is known."""
+    """Teaches `PreviewFlowModel` on clips whose motion is known.
+
+    Stage options: `coarse` stops at a quarter of the size, where motion is learned cheaply;
+    `picture` is the weight of the picture's terms.
+    """
 
     edges = ("encoder.level_2", "head", "log_temperature")
 
@@ -58,9 +62,10 @@ class FlowLesson:
     def loss(
         self, network: Callable[..., FlowLevels], batch: Batch, step: int
     ) -> tuple[Tensor, dict[str, float]]:
-        coarse = bool(self.config.stage(step).options.get("coarse"))
+        options = self.config.stage(step).options
+        coarse = bool(options.get("coarse"))
         levels = network(batch["first"], batch["last"], batch["position"], coarse)
-        return flow_loss(levels, batch)
+        return flow_loss(levels, batch, options.get("picture", 1.0))
 
     @torch.no_grad()
     def validate(self) -> Validation:
@@ -107,7 +112,9 @@ def collate(samples: list[Sample]) -> Batch:
     return {**picture, "position": position, "flow": stacked(flow), "visible": stacked(visible)}
 
 
-def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def flow_loss(
+    levels: FlowLevels, batch: Batch, picture_weight: float = 1.0
+) -> tuple[Tensor, dict[str, float]]:
     """Compare motion, mask and picture with the truth, moving pixels above all."""
     truth, visible, middle = batch["flow"], batch["visible"], batch["middle"]
     changed = changed_area(batch)  # b 1 h w
@@ -138,7 +145,9 @@ def flow_loss(levels: FlowLevels, batch: Batch) -> tuple[Tensor, dict[str, float
     only_one = only_one * weight
     mask_loss = (mask_terms * only_one).sum() / only_one.sum().clamp(min=100)
     loss = (
-        picture_error + GRADIENT_WEIGHT * edges + COST_WEIGHT * costs + MASK_WEIGHT * mask_loss
+        picture_weight * (picture_error + GRADIENT_WEIGHT * edges)
+        + COST_WEIGHT * costs
+        + MASK_WEIGHT * mask_loss
     ) + sum(flow_terms)
     figures = {
         "picture": picture_error.item(),

@@ -12,7 +12,9 @@ import model
 from model.preview import PreviewFlowModel, interpolate
 
 WEIGHTS = Path(model.__file__).parent / "preview" / "weights"
-CLIPS = sorted(path for path in (Path(__file__).parents[2] / "data/clips").iterdir() if path.is_dir())
+CLIPS = sorted(
+    path for path in (Path(__file__).parents[2] / "data/clips").iterdir() if path.is_dir()
+)
 NUMBERS = (4, 7, 11)
 MARGIN = 0.3  # dB; processors round differently
 GAIN = 0.0  # dB above a cross-fade, measured with the shipped weights
@@ -36,7 +38,9 @@ def gains() -> list[float]:
     for clip in CLIPS:
         first, last = read(clip / "000.png"), read(clip / "015.png")
         positions = [number / 15 for number in NUMBERS]
-        for number, drawing in zip(NUMBERS, interpolate(network, first, last, positions), strict=True):
+        for number, drawing in zip(
+            NUMBERS, interpolate(network, first, last, positions), strict=True
+        ):
             truth = read(clip / f"{number:03d}.png")
             fade = first + (last - first) * number / 15
             found.append(psnr(drawing, truth) - psnr(fade, truth))
