@@ -40,7 +40,7 @@ def start_autoencoder(vae: AutoencoderKLDualRef) -> None:
     over_time.weight.zero_()
     over_time.bias.zero_()
     for colour in range(3):
-        over_time.weight[colour, colour, over_time.weight.shape[2] // 2, 0, 0] = 1
+        over_time.weight[colour, colour, over_time.weight.shape[2] // 2, 0] = 1
 
 
 def _carry(conv: nn.Conv2d) -> None:
