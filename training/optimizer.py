@@ -55,10 +55,10 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(update(parameter), alpha=-group["lr"])
+                    parameter.add_(update(parameter, parameter.grad), alpha=-group["lr"])
 
-    def _muon_update(self, parameter: nn.Parameter) -> Tensor:
-        state, gradient = self.state[parameter], parameter.grad
+    def _muon_update(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+        state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 0.05)
@@ -66,8 +66,8 @@ class Muon(torch.optim.Optimizer):
         rows, columns = matrix.shape
         return orthogonalised(matrix).view_as(parameter) * max(1, rows / columns) ** 0.5
 
-    def _adam_update(self, parameter: nn.Parameter) -> Tensor:
-        state, gradient = self.state[parameter], parameter.grad
+    def _adam_update(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+        state = self.state[parameter]
         if "step" not in state:
             state["step"] = 0
             state["mean"] = torch.zeros_like(parameter)

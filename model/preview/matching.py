@@ -41,7 +41,8 @@ def bilateral_costs(first: Tensor, last: Tensor, positions: Tensor, radius: int)
     index = index_y[..., :, None] + index_x[..., None, :]  # b k h w
     costs = volume.flatten(1).gather(1, index.flatten(1)).view(batch, -1, height, width)
     outside = ~(inside_y[..., :, None] & inside_x[..., None, :])
-    return costs.float().masked_fill(outside, OUTSIDE)
+    masked: Tensor = costs.float().masked_fill(outside, OUTSIDE)
+    return masked
 
 
 def _ends(side: int, back: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor]:

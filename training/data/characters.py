@@ -11,6 +11,8 @@ from training.data.geometry import Points, curve, direction, ellipse, mix, place
 from training.data.motion import Manner, Track, moved, random_place
 from training.data.props import Actor
 
+Limb = tuple[Points, float, Colour]  # path, width, colour
+
 
 def face(
     drawing: Drawing, style: Style, centre: Points, turn: float, radius: float, mouth: float,
@@ -84,7 +86,7 @@ def person(rng: np.random.Generator, style: Style, manner: Manner) -> Actor:
         side = direction(lean, girth)
         hang = lean * 0.5
 
-        def limb(start: Points, index: int, length: float, width: float, colour: Colour) -> tuple:
+        def limb(start: Points, index: int, length: float, width: float, colour: Colour) -> Limb:
             return _limb(start, angles[index] + hang, (length, length * 0.9)), width, colour
 
         far = [

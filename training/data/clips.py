@@ -159,11 +159,11 @@ def _choose_makers(rng: np.random.Generator, world: World) -> list[MakeActor]:
     if world.cast == "kitten":
         return [kitten, butterfly] if rng.random() < 0.6 else [kitten]
     if world.cast == "held-out":
-        return _chosen(rng, HELD_OUT, rng.integers(1, 4))
+        return _chosen(rng, HELD_OUT, int(rng.integers(1, 4)))
     if rng.random() < world.characters:
-        characters = _chosen(rng, CHARACTERS, 1 + (rng.random() < 0.25))
-        return characters + _chosen(rng, PROPS, rng.integers(0, 3 + world.crowd))
-    return _chosen(rng, PROPS, rng.integers(1, 5 + world.crowd))
+        characters = _chosen(rng, CHARACTERS, 1 + int(rng.random() < 0.25))
+        return characters + _chosen(rng, PROPS, int(rng.integers(0, 3 + world.crowd)))
+    return _chosen(rng, PROPS, int(rng.integers(1, 5 + world.crowd)))
 
 
 def _chosen(rng: np.random.Generator, cast: Sequence[MakeActor], count: int) -> list[MakeActor]:

@@ -14,7 +14,8 @@ TURN_STEPS = np.linspace(0, math.tau, 29)[:-1]
 def ellipse(centre: ArrayLike, half_width: float, half_height: float) -> Points:
     """Outline an ellipse with 28 points."""
     radii = np.array([half_width, half_height])
-    return centre + radii * np.stack([np.cos(TURN_STEPS), np.sin(TURN_STEPS)], axis=1)
+    outline: Points = centre + radii * np.stack([np.cos(TURN_STEPS), np.sin(TURN_STEPS)], axis=1)
+    return outline
 
 
 def curve(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
@@ -32,7 +33,8 @@ def curve(points: ArrayLike, closed: bool = False, steps: int = 6) -> Points:
 def placed(points: ArrayLike, position: ArrayLike, angle: float = 0.0, scale: float = 1) -> Points:
     """Scale and turn points around (0, 0), then move them to `position`; angle in radians."""
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
-    return np.asarray(points, np.float64) @ np.array([[cos, sin], [-sin, cos]]) + position
+    turned: Points = np.asarray(points, np.float64) @ np.array([[cos, sin], [-sin, cos]])
+    return turned + position
 
 
 def direction(angle: float, length: float = 1.0) -> Points:

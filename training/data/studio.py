@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 
 from training.data.drawing import Picture
 
@@ -53,11 +54,11 @@ def read_frames(path: Path) -> Iterator[tuple[int, Picture]]:
         for index, file in enumerate(files):
             picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if picture is not None:
-                yield known[index] if rising else index, picture[..., ::-1].copy()
+                yield known[index] if rising else index, picture[..., ::-1].astype(np.uint8)
         return
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
-            yield number, frame.to_ndarray(format="rgb24")
+            yield number, frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def find_clips(root: Path) -> list[Path]:
@@ -97,7 +98,7 @@ def is_held(before: Picture, after: Picture) -> bool:
 
 def _difference(before: Picture, after: Picture) -> Picture:
     small = [cv2.resize(x, THUMBNAIL, interpolation=cv2.INTER_AREA) for x in (before, after)]
-    return cv2.absdiff(*small).max(axis=2)
+    return np.asarray(cv2.absdiff(*small).max(axis=2), np.uint8)
 
 
 def _number(stem: str) -> int | None:

@@ -66,7 +66,8 @@ def motion_share(first: Picture, last: Picture, flow: NDArray[np.float32]) -> fl
     changed = cv2.absdiff(first, last).max(axis=2) > MOVING
     if not changed.any():
         return 0.0
-    return float(np.percentile(np.hypot(*flow[changed].T), 95)) / first.shape[1]
+    distance = float(np.percentile(np.hypot(*flow[changed].T), 95))
+    return distance / int(first.shape[1])
 
 
 def _edges(picture: Picture) -> NDArray[np.bool_]:
