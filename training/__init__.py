@@ -1,0 +1,1 @@
+"""Teaches the project's small models on drawn clips, and measures them."""

@@ -1,0 +1,1 @@
+"""Drawn clips with known motion, and a reader for a studio's own clips."""

@@ -1,0 +1,1 @@
+"""Measures engines on clips whose middle drawings are known."""

@@ -1,0 +1,1 @@
+"""What each lesson teaches: its network, data, loss and validation."""

@@ -1,0 +1,192 @@
+"""The denoiser's lesson: v-prediction on latents of clips, above all near pure noise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.autoencoder_kl_dualref import AutoencoderKLDualRef
+from model.clip import clip_tokenizer, preprocess_for_clip, text_tower, tokenize, vision_tower
+from model.pipeline_tooncrafter import ToonCrafterPipeline, place_at_ends
+from model.resampler import ImageResampler
+from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from model.unet_tooncrafter import ToonCrafterUNet
+from training.config import Config
+from training.lessons.autoencoder import draw_frames
+from training.lessons.lesson import Batch, Validation
+from training.lessons.start import start_resampler, start_unet
+from training.sheets import contact_sheet, to_pictures
+
+HELD_OUT_SEED = 7_200_000
+VALIDATION_CLIPS = 4
+NUM_FRAMES = 16
+FRAME_STRIDE = 10
+LAST_TIMESTEP = 999
+CHARBONNIER = 0.1  # in latents; errors below count squared, above nearly absolute
+MIDDLE = slice(4, 12)
+
+
+class Denoiser(nn.Module):
+    """What is trained: the UNet, and the resampler that tells it each frame's place."""
+
+    def __init__(self, unet: ToonCrafterUNet, image_projection: ImageResampler) -> None:
+        super().__init__()
+        self.unet = unet
+        self.image_projection = image_projection
+
+    def forward(
+        self, noisy: Tensor, keys: Tensor, timesteps: Tensor, text: Tensor, image_tokens: Tensor
+    ) -> Tensor:
+        """Predict v: `(clips, channels, frames, h, w)`, as `noisy` and `keys` are."""
+        context = torch.cat([text, self.image_projection(image_tokens)], dim=1)
+        stride = torch.full_like(timesteps, FRAME_STRIDE)
+        prediction: Tensor = self.unet(torch.cat([noisy, keys], 1), timesteps, context, stride)
+        return prediction
+
+
+class DenoiserLesson:
+    """Teaches UNet and image projection on latents of a trained autoencoder; towers stay random.
+
+    Options: `autoencoder`, its folder. `network` has a table for each part.
+    """
+
+    edges = ("conv_in", "conv_out", "latents")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        self.scheduler = DDIMRescaledScheduler(rescale_end=1.0)  # else the last step dims few steps
+        self.tokenizer = clip_tokenizer()
+        if config.start:
+            self._load(Path(config.start))
+        else:
+            self._make(config.network)
+        for frozen in (self.vae, self.text_encoder, self.image_encoder):
+            frozen.eval().requires_grad_(False)
+        with torch.no_grad():
+            self.empty_text = self.text_encoder(tokenize(self.tokenizer, [""])).last_hidden_state
+
+    def _make(self, sizes: dict[str, Any]) -> None:
+        self.vae = AutoencoderKLDualRef.from_pretrained(self.config.options["autoencoder"])
+        self.vae.register_to_config(scaling_factor=self._measured_scale())
+        channels = self.vae.config.latent_channels
+        unet = ToonCrafterUNet(in_channels=2 * channels, out_channels=channels, **sizes["unet"])
+        image_projection = ImageResampler(**sizes["image_projection"])
+        start_unet(unet)
+        start_resampler(image_projection)
+        self.text_encoder = text_tower(**sizes["text_encoder"])
+        self.image_encoder = vision_tower(**sizes["image_encoder"])
+        self.network = Denoiser(unet, image_projection)
+
+    def _load(self, folder: Path) -> None:
+        pipeline = ToonCrafterPipeline.from_pretrained(folder)
+        self.vae = pipeline.vae
+        self.text_encoder, self.image_encoder = pipeline.text_encoder, pipeline.image_encoder
+        self.network = Denoiser(pipeline.unet, pipeline.image_projection)
+
+    @torch.no_grad()
+    def _measured_scale(self) -> float:
+        """Return the factor that gives latents a standard deviation of 1."""
+        stage = self.config.stages[0]
+        channels = self.vae.config.latent_channels
+        latents = [
+            self.vae.encode(draw_frames(self.config, stage, [self.config.seed, 0, i], [0, 8]))[0]
+            for i in range(8)
+        ]
+        return float(1 / torch.cat(latents)[:, :channels].std())
+
+    @torch.no_grad()
+    def _latents(self, frames: Tensor) -> Tensor:
+        """Encode a clip `(frames, 3, height, width)`: `(1, channels, frames, h, w)`, scaled."""
+        mean = self.vae.encode(frames)[0][:, : self.vae.config.latent_channels]
+        return mean.transpose(0, 1)[None] * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def _image_tokens(self, picture: Tensor) -> Tensor:
+        size = self.image_encoder.config.image_size
+        tokens: Tensor = self.image_encoder(preprocess_for_clip(picture, size)).last_hidden_state
+        return tokens
+
+    def batch(self, step: int, rank: int) -> Batch:
+        stage = self.config.stage(step)
+        clips = []
+        for index in range(stage.batch):
+            rng = np.random.default_rng([self.config.seed, step, rank, index, 1])
+            seed = [self.config.seed, step, rank, index]
+            frames = draw_frames(self.config, stage, seed, list(range(NUM_FRAMES)))
+            clips.append(frames.flip(0) if rng.random() < 0.5 else frames)
+        return {"frames": torch.stack(clips)}
+
+    def loss(
+        self, network: Callable[..., Tensor], batch: Batch, step: int
+    ) -> tuple[Tensor, dict[str, float]]:
+        clean = torch.cat([self._latents(frames) for frames in batch["frames"]])
+        keys = torch.cat(
+            [place_at_ends(clip[:, [0, -1]].transpose(0, 1), NUM_FRAMES) for clip in clean]
+        )
+        tokens = self._image_tokens(batch["frames"][:, 0])
+        timesteps = draw_timesteps(len(clean)).to(clean.device)
+        noise = torch.randn_like(clean)
+        noisy = self.scheduler.add_noise(clean, noise, timesteps)
+        target = self.scheduler.get_velocity(clean, noise, timesteps)
+        text = self.empty_text.to(clean.device).expand(len(clean), -1, -1)
+        prediction = network(noisy, keys, timesteps, text, tokens)
+        weight = 1 + 4 * (cross_fade(clean) - clean).abs().mean(1, keepdim=True).clamp(max=1)
+        error = ((prediction - target).square() + CHARBONNIER**2).sqrt() - CHARBONNIER
+        return (weight * error).mean(), {"v": error.mean().item()}
+
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        """Compare one-step predictions from pure noise with a cross-fade of the latents."""
+        self.network.eval()
+        stage, own, fade, rows = self.config.stages[-1], 0.0, 0.0, []
+        generator = torch.Generator().manual_seed(0)
+        for index in range(VALIDATION_CLIPS):
+            frames = draw_frames(
+                self.config, stage, [HELD_OUT_SEED, index], list(range(NUM_FRAMES))
+            )
+            clean = self._latents(frames)
+            keys = place_at_ends(clean[0][:, [0, -1]].transpose(0, 1), NUM_FRAMES)
+            noise = torch.randn(clean.shape, generator=generator)
+            timestep = torch.tensor([LAST_TIMESTEP])
+            tokens = self._image_tokens(frames[:1])
+            predicted = -self.network(noise, keys, timestep, self.empty_text, tokens)
+            predicted = predicted / float(self.scheduler.scales[LAST_TIMESTEP])
+            own += (predicted - clean)[:, :, MIDDLE].square().mean().item()
+            fade += (cross_fade(clean) - clean)[:, :, MIDDLE].square().mean().item()
+            if index < 3:
+                video = self.vae.decode(predicted / self.vae.config.scaling_factor, None)[0]
+                shown = [0, 4, 8, 11, 15]
+                rows += [to_pictures(frames[shown]), to_pictures(video.transpose(0, 1)[shown])]
+        self.network.train()
+        return Validation({"error": own / fade}, contact_sheet(rows))
+
+    def save(self, folder: Path) -> None:
+        ToonCrafterPipeline(
+            self.vae,
+            self.text_encoder,
+            self.tokenizer,
+            self.image_encoder,
+            self.network.image_projection,
+            self.network.unet,
+            self.scheduler,
+            None,
+        ).save_pretrained(folder)
+
+
+def draw_timesteps(count: int) -> Tensor:
+    """Draw timesteps, half of them from the last tenth: there only the keys tell what moves."""
+    timesteps = LAST_TIMESTEP * torch.rand(count).sqrt()
+    near_noise = LAST_TIMESTEP - 100 * torch.rand(count).square()
+    kind = torch.rand(count)
+    timesteps = torch.where(kind < 0.7, near_noise, timesteps)
+    return torch.where(kind < 0.28, torch.tensor(float(LAST_TIMESTEP)), timesteps).round().long()
+
+
+def cross_fade(clean: Tensor) -> Tensor:
+    """Blend the first and last frame of `(clips, channels, frames, h, w)`."""
+    share = torch.linspace(0, 1, clean.shape[2], device=clean.device).view(1, 1, -1, 1, 1)
+    return clean[:, :, :1] * (1 - share) + clean[:, :, -1:] * share
