@@ -5,7 +5,7 @@ AUDIT := .venv/auditors/bin/pip-audit --vulnerability-service osv --no-deps --di
 COMPILE := .venv/auditors/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade) \
   --custom-compile-command "make lock" --no-emit-package torch --constraint locks/torch.txt
 PROJECT := pyproject.toml - --extra traces  # `-`: what builds the project, so that nothing is fetched without a hash
-CHECKED := admin api core dispatcher model worker scripts testkit tests benchmarks
+CHECKED := admin api core dispatcher model training worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all check audit format env-example openapi dashboards \
@@ -65,7 +65,7 @@ audit:  ## look up known vulnerabilities of the locked versions, where osv.dev i
 
 lock:  ## bring locks/ up to date with pyproject.toml and locks/*.in; UPGRADE=1 takes newer versions
 	@$(PYTHON) scripts/setup.py auditors
-	@echo setuptools | $(COMPILE) $(PROJECT) --extra api --extra worker --extra dev -o locks/desk.txt
+	@echo setuptools | $(COMPILE) $(PROJECT) --extra api --extra worker --extra training --extra dev -o locks/desk.txt
 	@echo setuptools | $(COMPILE) $(PROJECT) --extra api -c locks/desk.txt -o locks/api.txt
 	@echo setuptools | $(COMPILE) $(PROJECT) --extra worker -c locks/desk.txt -o locks/worker.txt
 	@for name in servers checkers auditors; do $(COMPILE) locks/$$name.in -o locks/$$name.txt || exit 1; done

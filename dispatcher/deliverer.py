@@ -109,7 +109,7 @@ class Deliverer:
                 error=error.detail,
             )
             return  # its lease ends, and it is due again
-        except Exception:  # counts like every other failure: an event that we cannot send must not be tried for ever
+        except Exception:  # counts like every other failure, or the event is tried for ever
             log.exception("an attempt fails on our side", event_id=event.id)
             attempt = Attempt(
                 at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side"

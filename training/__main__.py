@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from model.main_memory import hold_freed_memory
 from training.config import Config
 from training.lessons.lesson import Lesson
 from training.loop import Loop
@@ -40,7 +39,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="state, log, sheets and weights")
     parser.add_argument("--until", type=int, help="stop at this step; the next run goes on there")
     arguments = parser.parse_args()
-    hold_freed_memory()
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # one process per core; OpenMP barriers cost more than they bring
     config = Config.read(arguments.config)

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import torch
 
-from model.main_memory import hold_freed_memory
 from training.data.clips import World, random_clip
 from training.data.drawing import Picture
 from training.data.motion import Manner
@@ -111,7 +110,6 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=9, help="drawings from key to key")
     parser.add_argument("--out", type=Path, required=True, help="table, plot, sheet, figures")
     arguments = parser.parse_args()
-    hold_freed_memory()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     engines = dict(make_engine(text) for text in arguments.engine or DEFAULT_ENGINES)

@@ -146,7 +146,8 @@ class Webhooks:
         off = await self._store.switched_off(tenant, webhook)
         if off is None:
             return []
-        reason = f"nothing is sent to this webhook since {off.since:%Y-%m-%dT%H:%M:%SZ}, because {off.because}"
+        since = f"{off.since:%Y-%m-%dT%H:%M:%SZ}"
+        reason = f"nothing is sent to this webhook since {since}, because {off.because}"
         return [
             Caution(
                 code="webhook_switched_off",

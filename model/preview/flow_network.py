@@ -190,7 +190,8 @@ class PreviewFlowModel(ModelMixin, ConfigMixin):
         # 3. Refine at 1/2, with the pictures themselves, and draw
         flow, logits, hidden = _double(flow, logits, hidden)
         full_flow = resize_flow(flow, first.shape[-2:])
-        pair = tuple(F.pixel_unshuffle(x, 2) for x in _warped(first, last, full_flow))
+        warped = _warped(first, last, full_flow)
+        pair = F.pixel_unshuffle(warped[0], 2), F.pixel_unshuffle(warped[1], 2)
         known = [flow, logits, t.expand_as(logits)]
         output = self.decoder_2(torch.cat([*pair, hidden, *known], dim=1)).float()
         output = F.pixel_shuffle(output, 2)  # b 32 h/2 w/2 -> b 8 h w

@@ -57,7 +57,8 @@ def interpolate(
             yield (first if position == 0 else last).clone()
             continue
         features = features or [model.encode(picture) for picture in pair]
-        levels = model.decode(*pair, *features, pair[0].new_tensor([position]))
+        time = pair[0].new_tensor([position])
+        levels = model.decode(pair[0], pair[1], features[0], features[1], time)
         size = _inner_size(keys[0].shape[-2:], working_side)
         parts = (levels.flows[-1], levels.mask, levels.residual)
         flow, mask, residual = (part[..., : size[0], : size[1]] for part in parts)
@@ -119,7 +120,7 @@ def _on_one_background(keys: list[Tensor]) -> list[Tensor]:
     return [key[:3] + background * (1 - key[3:]) for key in keys]
 
 
-def _inner_size(size: tuple[int, int], working_side: int) -> tuple[int, int]:
+def _inner_size(size: Sequence[int], working_side: int) -> tuple[int, int]:
     """Return the size at which a picture is matched, before padding."""
     ratio = min(1.0, working_side / max(size))
     return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))

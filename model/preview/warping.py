@@ -1,5 +1,7 @@
 """Backward warping: fetch each pixel of the wanted drawing from a key drawing."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,7 +27,7 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(picture.float(), grid, padding_mode="border", align_corners=True)
 
 
-def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
     """Resize a flow field and rescale its vectors to pixels of the new size.
 
     Args:
