@@ -19,7 +19,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Call:
-    """One kind of request; `body` is made anew for each where it is a function."""
+    """One kind of request; its body is sent with each."""
 
     method: str
     path: str
@@ -68,7 +68,7 @@ def answer(port: int, call: Call) -> Any:
 
 
 def run_load(port: int, call: Call, requests: int) -> None:
-    """Send so many requests over `CONNECTIONS` open connections, each waiting for its answers.
+    """Send this many requests over `CONNECTIONS` open connections, each waiting for its answers.
 
     Raises:
         RuntimeError: another status than expected came.

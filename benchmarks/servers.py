@@ -37,7 +37,7 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 def gateway_server(
     folder: Path, redis_url: str, variables: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """The gateway, which refuses nobody for having too many jobs; with further variables of its
+    """A gateway without limits of waiting jobs; with further variables of its
     environment.
     """
     port = free_port()

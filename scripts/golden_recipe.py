@@ -1,6 +1,6 @@
 """Deterministic weights and inputs of the golden vectors; needs numpy only.
 
-A golden folder stores outputs alone: whoever checks it draws the same weights and inputs from their
+A golden folder stores outputs alone: a check draws the same weights and inputs from their
 names.
 """
 

@@ -186,15 +186,14 @@ _WEBHOOKS = [
     ),
     Panel(
         "Events to deliver",
-        "`due` ones that stay: nobody delivers. `waiting` ones: receivers fail, the next attempt "
-        "comes.",
+        "`due` that stays: no deliverer works. `waiting`: receivers fail, the next attempt comes.",
         "short",
         {"{{state}}": "max by (state) (tooncrafter_webhook_events)"},
         colors={"in_flight": PLAIN, "waiting": WARNING, "due": BAD},
     ),
     Panel(
         "Oldest event that is due",
-        "Seconds past its time. The line: nobody delivers.",
+        "Seconds past its time. The line: no deliverer works.",
         "s",
         {"oldest": "max(tooncrafter_webhook_oldest_due_seconds)"},
         limits={0: WELL, 120: BAD},

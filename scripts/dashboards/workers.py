@@ -92,7 +92,7 @@ _CARDS = [
     ),
     Panel(
         "Memory in use",
-        "By whomever, as a share of the card's. The line: the next larger canvas runs out.",
+        "By any process, as a share of the card's. The line: the next larger canvas runs out.",
         "percentunit",
         {
             "{{instance}}": f"tooncrafter_gpu_memory_used_bytes{CHOSEN} / "

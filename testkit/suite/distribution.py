@@ -5,7 +5,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Tests that start whole stacks: they take turns in one process, so that a stack has a core to
 # itself and all of them share the one that the session starts.
-STACKS = ("tests/e2e/", "tests/chaos/", "tests/contract/", "tests/monitoring/test_live.py")
+STACKS = ("tests/e2e/", "tests/chaos/", "tests/contract/", "tests/monitoring/")
 
 
 class FilesAndStacks(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types

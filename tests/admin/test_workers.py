@@ -71,7 +71,7 @@ class TestWorkers:
 
     @pytest.mark.parametrize("arguments", [[], [FIRST, "--all"]])
     def test_names_or_all(self, ask: Ask, arguments: list[str]) -> None:
-        """Nobody drains everything by a forgotten word."""
+        """A forgotten word does not drain everything."""
         with pytest.raises(SystemExit, match="names of workers, or --all"):
             ask("drain", *arguments)
 

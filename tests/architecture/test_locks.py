@@ -70,7 +70,7 @@ def test_files_are_known() -> None:
 
 @pytest.mark.parametrize("name", [*EXTRAS, *SIDE])
 def test_each_file_has_a_hash_and_no_host(name: str) -> None:
-    """Whoever installs it chooses the index; the hashes say what is accepted from there."""
+    """The installing machine chooses the index; the hashes say what is accepted from there."""
     locked = read(name)
     assert locked
     assert "torch" not in locked

@@ -133,7 +133,7 @@ class TestCompose:
             assert service.get("privileged", False) is False, name
 
     def test_everybody_says_how_it_is(self, services: dict[str, dict[str, Any]]) -> None:
-        """Whoever stays has a health check, and Grafana waits for the one whom it asks."""
+        """Every service that stays has a health check; Grafana waits for Prometheus."""
         unchecked = {
             name
             for name, service in services.items()

@@ -58,7 +58,7 @@ class TestNames:
         assert used(" ".join(queries())) == declared()
 
     def test_every_declared_name_belongs_to_a_process(self) -> None:
-        """What no registry holds is scraped by nobody."""
+        """A metric that no registry holds is never scraped."""
         scraped = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
         for make in (
             metrics.gateway_registry,

@@ -92,14 +92,14 @@ class TestAlerts:
 
     @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
     def test_query_is_valid_and_silent(self, scraped: Prometheus, rule: dict[str, str]) -> None:
-        """Nobody is woken by a stack that is well."""
+        """A healthy stack fires no alert."""
         assert scraped.query(rule["expr"]) == []
 
     @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
     def test_both_sides_of_the_comparison_exist(
         self, scraped: Prometheus, rule: dict[str, str]
     ) -> None:
-        """An alert on a metric that nobody has would be silent for ever."""
+        """An alert on an absent metric would be silent for ever."""
         names = set(re.findall(r"tooncrafter_[a-z0-9_]+", rule["expr"]))
         absent = {name for name in names if not scraped.query(f"count({name})")}
         expected = {name for name in absent if name.startswith(WITHOUT_A_CARD)} | AFTER_A_FAULT

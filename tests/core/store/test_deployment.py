@@ -90,7 +90,9 @@ class TestWait:
         seen = deployment(busy, interactive=1, batch=2, running=(0.0,), runs=(run(),))
         assert [seen.expected_wait(priority) for priority in Priority] == [10.0, 30.0]
 
-    @pytest.mark.parametrize("state", set(WorkerState) - {WorkerState.IDLE, WorkerState.BUSY})
+    @pytest.mark.parametrize(
+        "state", sorted(set(WorkerState) - {WorkerState.IDLE, WorkerState.BUSY})
+    )
     def test_worker_that_takes_no_job_does_not_count(self, state: WorkerState) -> None:
         """It lives, but nobody can tell until when one has to wait."""
         assert deployment(worker(state)).expected_wait(Priority.INTERACTIVE) is Unknown.NO_WORKER
