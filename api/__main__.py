@@ -12,7 +12,7 @@ from api.main import create_app
 from core.environment import read_settings
 from core.store.check import check_redis_in_background
 from core.telemetry.logging import configure_logging
-from core.telemetry.metrics import gateway_registry
+from core.telemetry.registries import gateway_registry
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 

@@ -13,28 +13,27 @@ from core.store.check import check_redis_in_background
 from core.store.queue_metrics import QueueMetrics
 from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.metrics import dispatcher_registry
+from core.telemetry.registries import dispatcher_registry
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.audit import Audit
 from dispatcher.housekeeping import keep_house
 from dispatcher.leading import lead
 from dispatcher.scheduling import Scheduler
-from dispatcher.threads import Duty
+from dispatcher.threads import SupervisedThread
 
-# for a duty in the middle of a step; one that hangs on Redis or storage is left behind
-FAREWELL_SECONDS = 1.5
+# For a thread in the middle of a step; one that hangs on Redis or storage is abandoned.
+SHUTDOWN_SECONDS = 1.5
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT.
 
-    Each duty has a thread, so that a slow storage never delays a job; the threads are daemons, so
-    that a Redis that does not answer never delays the end of the process.
+    Leading and housekeeping have a thread each, so that a slow storage never delays a job. They are
+    daemons, so that a Redis that does not answer never delays the end of the process.
 
     Raises:
-        SystemExit: a duty failed in a way that it does not know; the keeper of the process starts
-            it anew.
+        SystemExit: a thread failed unexpectedly; the process supervisor restarts it.
     """
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -49,22 +48,22 @@ def main() -> None:
     registry = dispatcher_registry()
     registry.register(QueueMetrics(redis_url, settings.max_queued))
     serve_metrics(settings, registry, is_ready=store.answers)
-    duties = [
-        Duty("lead", stop, lambda: lead(store, Scheduler(redis_url), stop, leads)),
-        Duty(
+    threads = [
+        SupervisedThread("lead", stop, lambda: lead(store, Scheduler(redis_url), stop, leads)),
+        SupervisedThread(
             "keep house",
             stop,
             lambda: keep_house(store, storage, audit, settings.audit_interval, stop, leads),
         ),
     ]
-    for duty in duties:
-        duty.start()
+    for thread in threads:
+        thread.start()
     stop.wait()
-    deadline = time.monotonic() + FAREWELL_SECONDS
-    for duty in duties:
-        duty.join(max(0.0, deadline - time.monotonic()))
-    end_tracing(FAREWELL_SECONDS / 3)
-    sys.exit(any(duty.failed for duty in duties))
+    deadline = time.monotonic() + SHUTDOWN_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    end_tracing(SHUTDOWN_SECONDS / 3)
+    sys.exit(any(thread.failed for thread in threads))
 
 
 if __name__ == "__main__":

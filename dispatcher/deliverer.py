@@ -26,7 +26,7 @@ MAX_IN_FLIGHT = 400
 OF_ONE_TENANT = MAX_IN_FLIGHT * 3 // 4  # it may have any number of hosts, which may all hang
 # news wake the loop at once; this finds what no news announce: waits that end
 LOOK = timedelta(seconds=0.4)
-PATIENCE_SECONDS = 1.0  # with a Redis that does not answer
+PATIENCE_SECONDS = 1.0  # between tries while Redis does not answer
 
 log = structlog.get_logger("dispatcher")
 
@@ -114,8 +114,8 @@ class Deliverer:
             attempt = Attempt(
                 at=datetime.now(UTC), latency_seconds=0.0, error="an unexpected error on our side"
             )
-        verdict, wait = self._judge(event, attempt)
-        WEBHOOK_ATTEMPTS.labels(verdict.value).inc()
+        outcome, wait = self._interpret(event, attempt)
+        WEBHOOK_ATTEMPTS.labels(outcome.value).inc()
         WEBHOOK_SECONDS.observe(attempt.latency_seconds)
         log.info(
             "webhook attempt",
@@ -124,12 +124,12 @@ class Deliverer:
             request_id=record.get("request_id", ""),
             tenant=event.tenant,
             **trace_id_field(record.get("traceparent", "")),
-            verdict=verdict.value,
+            outcome=outcome.value,
             status_code=attempt.status_code,
             error=attempt.error,
             latency_seconds=attempt.latency_seconds,
         )
-        await self._settle(event, attempt, verdict, wait, lease_end)
+        await self._settle(event, attempt, outcome, wait, lease_end)
 
     async def _attempt(self, event: ClaimedEvent) -> Attempt:
         secrets = await self._store.secrets(event.tenant)
@@ -142,7 +142,7 @@ class Deliverer:
             f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json")
         )
 
-    def _judge(self, event: ClaimedEvent, attempt: Attempt) -> tuple[AttemptOutcome, timedelta]:
+    def _interpret(self, event: ClaimedEvent, attempt: Attempt) -> tuple[AttemptOutcome, timedelta]:
         """What the attempt means, and how long to wait for the next one."""
         if attempt.delivered:
             return AttemptOutcome.DELIVERED, timedelta()
@@ -157,7 +157,7 @@ class Deliverer:
         self,
         event: ClaimedEvent,
         attempt: Attempt,
-        verdict: AttemptOutcome,
+        outcome: AttemptOutcome,
         wait: timedelta,
         lease_end: float,
     ) -> None:
@@ -166,7 +166,7 @@ class Deliverer:
         """
         while time.monotonic() < lease_end:
             try:
-                if not await self._store.settle(event, attempt, verdict, wait):
+                if not await self._store.settle(event, attempt, outcome, wait):
                     log.warning(
                         "an event was deleted or taken over during its attempt", event_id=event.id
                     )

@@ -31,7 +31,7 @@ log = structlog.get_logger("dispatcher")
 def lead(
     store: DispatcherStore, scheduler: Scheduler, stop: threading.Event, leads: threading.Event
 ) -> None:
-    """Lead whenever nobody else does, until `stop`; `leads` tells the other duties."""
+    """Lead whenever no other dispatcher does, until `stop`; `leads` is set meanwhile."""
     leader = store.leader_lock()
     log.info("dispatcher started")
     news, renew_at = False, 0.0

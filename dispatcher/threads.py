@@ -8,7 +8,7 @@ import structlog
 log = structlog.get_logger("dispatcher")
 
 
-class Duty(threading.Thread):
+class SupervisedThread(threading.Thread):
     """Runs until `stop` is set, and sets it when it ends in any other way. A daemon: it never keeps
     a process alive.
     """
@@ -25,6 +25,6 @@ class Duty(threading.Thread):
             self._work()
         except Exception:
             self.failed = True
-            log.exception("dispatcher fails", duty=self.name)
+            log.exception("dispatcher fails", thread=self.name)
         finally:
             self._stop_all.set()

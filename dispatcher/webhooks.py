@@ -16,7 +16,7 @@ from core.store.check import check_redis_in_background
 from core.store.client import AsyncRedis
 from core.store.webhooks import WebhookStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.metrics import webhooks_registry
+from core.telemetry.registries import webhooks_registry
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.deliverer import MAX_IN_FLIGHT, Deliverer

@@ -21,7 +21,7 @@ from core.shots.canvas import parse_canvas
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.metrics import worker_registry
+from core.telemetry.registries import worker_registry
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from worker.gpu.cpu import hold_freed_memory, prepare_openmp

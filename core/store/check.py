@@ -50,9 +50,7 @@ def _check_when_it_answers(url: str) -> None:
             time.sleep(PAUSE_SECONDS)
             continue
         for words in found:
-            log.warning(
-                "Redis is not set up for this service: see docs/operator.md", reason=words
-            )
+            log.warning("Redis is not set up for this service: see docs/operator.md", reason=words)
         client.close()
         return
 

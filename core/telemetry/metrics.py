@@ -7,12 +7,10 @@ workers are read from Redis at each scrape by `core.store.queue_metrics` in ever
 queries take their `max`. A card is read by `worker.gpu.metrics` in the same way.
 """
 
-from importlib.metadata import version
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics import MetricWrapperBase
 
 
 class Scraped(NamedTuple):
@@ -239,67 +237,8 @@ WEBHOOK_SECONDS = Histogram(
     registry=None,
 )
 
-
-# Values of labels, for the series that exist from the start.
-STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
-ATTEMPT_OUTCOMES = ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken")
+# Stages of an attempt, in order.
 STAGES = ("download", "encode", "denoise", "decode", "export", "upload")
-MESSAGE_CAUSES = ("news", "sweep")
-RECOVERY_OUTCOMES = ("requeued", "failed")
-DELIVERY_OUTCOMES = ("delivered", "retry", "failed", "gone")
-
-
-def gateway_registry() -> CollectorRegistry:
-    """Return what a gateway serves."""
-    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
-    return _registry(
-        "gateway", REQUESTS, REQUEST_SECONDS, REQUESTS_IN_FLIGHT, STORAGE_SECONDS, STORAGE_ERRORS
-    )
-
-
-def dispatcher_registry() -> CollectorRegistry:
-    """Return what a dispatcher serves, beside the queue."""
-    _start_at_zero(MESSAGES_SENT, MESSAGE_CAUSES)
-    _start_at_zero(LEASES_RECOVERED, RECOVERY_OUTCOMES)
-    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
-    return _registry(
-        "dispatcher",
-        LEADS,
-        MESSAGES_SENT,
-        LEASES_RECOVERED,
-        REPAIRS,
-        STORED_BYTES,
-        STORAGE_SECONDS,
-        STORAGE_ERRORS,
-    )
-
-
-def webhooks_registry() -> CollectorRegistry:
-    """Return what a webhook deliverer serves."""
-    _start_at_zero(WEBHOOK_ATTEMPTS, DELIVERY_OUTCOMES)
-    return _registry("webhooks", WEBHOOK_ATTEMPTS, WEBHOOK_SECONDS)
-
-
-def worker_registry() -> CollectorRegistry:
-    """Return what a worker's parent serves, beside its GPU."""
-    _start_at_zero(ATTEMPTS, ATTEMPT_OUTCOMES)
-    _start_at_zero(STAGE_SECONDS, STAGES)
-    _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
-    return _registry(
-        "worker",
-        MODEL_LOADED,
-        MODEL_LOAD_SECONDS,
-        MODEL_PEAK_MEMORY,
-        WORKER_BUSY,
-        ATTEMPTS,
-        JOB_QUEUE_SECONDS,
-        JOB_RUN_SECONDS,
-        JOB_SECONDS,
-        STAGE_SECONDS,
-        STEPS,
-        EMPTY_MESSAGES,
-        STORAGE_ERRORS,
-    )
 
 
 def values_by_label(counter: Counter) -> dict[str, float]:
@@ -310,17 +249,3 @@ def values_by_label(counter: Counter) -> dict[str, float]:
         for sample in family.samples
         if sample.name.endswith("_total")
     }
-
-
-def _start_at_zero(metric: Counter | Histogram, values: tuple[str, ...]) -> None:
-    for value in values:
-        metric.labels(value)
-
-
-def _registry(process: str, *metrics: MetricWrapperBase) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    BUILD.clear()
-    BUILD.labels(version("tooncrafter-service"), process).set(1)
-    for metric in (BUILD, *metrics):
-        registry.register(metric)
-    return registry

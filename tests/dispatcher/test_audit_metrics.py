@@ -6,7 +6,7 @@ from prometheus_client import generate_latest
 
 from core.objects.storage import ObjectStorage
 from core.store.roles.dispatcher import DispatcherStore
-from core.telemetry.metrics import dispatcher_registry
+from core.telemetry.registries import dispatcher_registry
 from dispatcher.audit import Audit
 
 

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from core.store.queue_metrics import QueueMetrics
-from core.telemetry import metrics
+from core.telemetry import metrics, registries
 from scripts.dashboards.catalogue import DASHBOARDS, FOLDER, file_of
 from scripts.dashboards.grafana import render
 from worker.gpu.metrics import GpuMetrics
@@ -61,10 +61,10 @@ class TestNames:
         """A metric that no registry holds is never scraped."""
         scraped = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
         for make in (
-            metrics.gateway_registry,
-            metrics.dispatcher_registry,
-            metrics.webhooks_registry,
-            metrics.worker_registry,
+            registries.gateway_registry,
+            registries.dispatcher_registry,
+            registries.webhooks_registry,
+            registries.worker_registry,
         ):
             scraped |= {
                 f"{family.name}_total" if family.type == "counter" else family.name

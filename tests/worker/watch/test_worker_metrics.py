@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from core.records.job import Timing
 from core.telemetry import metrics
-from core.telemetry.metrics import worker_registry
+from core.telemetry.registries import worker_registry
 from worker.gpu.metrics import GpuMetrics
 from worker.watch.metrics import WorkerMetrics
 from worker.watch.status import AttemptEnd, ChildStatus, StatusReceiver, StatusSender
