@@ -43,9 +43,7 @@ MOST_PROBLEMS = 100  # that one answer lists
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which kind, and in
-    words.
-    """
+    """One problem of a request: its place (JSON pointer, RFC 6901), its kind, and words."""
 
     pointer: str
     code: str
@@ -79,9 +77,7 @@ class InvalidRequest(ServiceError):
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "InvalidRequest":
-        """One error for all problems, in the order in which they were found; of very many the first
-        ones.
-        """
+        """Return one error for all problems, in their order; of very many the first."""
         detail = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         if len(problems) > MOST_PROBLEMS:
             detail += f", of which these are the first {MOST_PROBLEMS}"
@@ -117,9 +113,7 @@ class UnsupportedMediaType(InvalidRequest):
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """An `Idempotency-Key` came with another request within the last 24 hours; a new request needs
-    a new key.
-    """
+    """The `Idempotency-Key` came with another request within the last 24 hours; use a new key."""
 
     code = "idempotency_key_reused"
     title = "The idempotency key was used for another request"
@@ -140,9 +134,7 @@ class PreconditionFailed(ServiceError):
 
 
 class AlreadyUploaded(ServiceError):
-    """The upload has received its image, which never changes; another image needs another
-    upload.
-    """
+    """The upload has its image, which never changes; another image needs another upload."""
 
     code = "already_uploaded"
     title = "The upload has received its image"
@@ -158,9 +150,7 @@ class Unauthorized(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """The API key lacks a scope that the call needs; or a signed link was changed, or its time is
-    over.
-    """
+    """The API key lacks a scope that the call needs, or a signed link is wrong or expired."""
 
     code = "forbidden"
     title = "Not permitted"
@@ -181,18 +171,14 @@ class MethodNotAllowed(ServiceError):
 
 
 class UntrustedHost(ServiceError):
-    """The request came under a name that is not the gateway's; the setting `gateway_names` names
-    more.
-    """
+    """The request came under another name; the setting `gateway_names` allows more names."""
 
     code = "untrusted_host"
     title = "The gateway does not answer under this name"
 
 
 class UntrustedOrigin(ServiceError):
-    """A web page of another site made the request; the setting `cors_origins` names those that
-    may.
-    """
+    """A web page of another site made the request; the setting `cors_origins` allows sites."""
 
     code = "untrusted_origin"
     title = "Web pages of this site may not call the gateway"
@@ -217,36 +203,28 @@ class RangeNotSatisfiable(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """Redis or the object storage does not answer; nothing was accepted, the caller may try
-    again.
-    """
+    """Redis or the object storage does not answer; nothing was accepted, try again later."""
 
     code = "unavailable"
     title = "The service is not available"
 
 
 class TooManyJobs(ServiceError):
-    """As many jobs of the caller's tenant wait as may; nothing was accepted, there is room once
-    some have started.
-    """
+    """The tenant has its limit of waiting jobs; nothing was accepted, try again later."""
 
     code = "too_many_jobs"
     title = "Too many of your jobs wait"
 
 
 class TooManyUploads(ServiceError):
-    """The uploads of the caller's tenant take as many bytes as they may; those that no job uses
-    vanish with time.
-    """
+    """The tenant has its limit of upload bytes; uploads that no job uses expire."""
 
     code = "too_many_uploads"
     title = "Too many of your uploads are kept"
 
 
 class RateLimited(ServiceError):
-    """The tenant, or the key, made as many calls as it may for now; or many wrong keys came from
-    the address.
-    """
+    """The tenant or key has made its calls for now, or many wrong keys came from the address."""
 
     code = "rate_limited"
     title = "Too many calls"
@@ -257,9 +235,7 @@ class RateLimited(ServiceError):
 
 
 class QueueFull(ServiceError):
-    """As many jobs wait as the operator lets wait; nothing was accepted, the caller may try again
-    later.
-    """
+    """The queue has its limit of waiting jobs; nothing was accepted, try again later."""
 
     code = "queue_full"
     title = "The queue is full"
@@ -316,10 +292,8 @@ class InternalFailure(JobFailed):
 
 
 class StaleClaim(Exception):
-    """The job was given to somebody else meanwhile: whoever sees this must write nothing more for
-    it.
-    """
+    """Another worker holds the job meanwhile; this one must write nothing more for it."""
 
 
 class CancelRequested(Exception):
-    """The caller wants the job no more: whoever runs it ends it as canceled."""
+    """The caller asked for the cancel; the worker ends the job as canceled."""

@@ -9,7 +9,8 @@ from functools import partial
 from core.environment import read_settings
 from core.objects.links import output_link
 from core.objects.storage import open_storage
-from core.outbound.fetch import Outbound, SystemResolver
+from core.outbound.fetch import Outbound
+from core.outbound.guard import SystemResolver
 from core.outbound.webhooks import WebhookSender
 from core.settings import Settings
 from core.store.check import check_redis_in_background

@@ -10,7 +10,7 @@ import structlog
 import torch
 
 from core.errors import OutOfMemory
-from core.settings import Offload
+from core.setting_types import Offload
 from core.shots.canvas import Size, canvases_within, nearest_canvas
 from worker.gpu.faults import DeviceBroken
 

@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 import torch
 
-from core.settings import Offload
+from core.setting_types import Offload
 from core.shots.segments import NUM_FRAMES
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from core.errors import OutOfMemory
 from core.objects.storage import open_storage
 from core.records.job import JobState
-from core.settings import Offload, Settings
+from core.setting_types import Offload
+from core.settings import Settings
 from core.shots.canvas import CANVAS_MULTIPLE, MAX_SIDE, MIN_SIDE, Size
 from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import ToonCrafterPipeline

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.settings import Offload
+from core.setting_types import Offload
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
 
