@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core.settings import Settings
 from testkit.servers import ROOT
 
 FOLDERS = sorted(
@@ -17,11 +18,12 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "SECURITY.md"]
     + [page for folder in FOLDERS for page in folder.rglob("*.md")]
 )
+OWN_PAGES = [page for page in PAGES if page.parent == ROOT or page.is_relative_to(ROOT / "docs")]
 # What a superseded decision and the changelog name may be gone.
 CURRENT = [page for page in PAGES if page.parent.name != "superseded"]
 SUFFIXES = "py|lua|md|toml|txt|in|ya?ml|json|conf|svg|png|sh"
 NOT_IN_PROSE = re.compile(
-    r"\b(whoever|nobody|anew|so long|so many|verdicts?|thereof|doorkeepers?|mourn\w*|dut(?:y|ies))\b",
+    r"\b(whoever|nobody|anew|so (long|many)|verdicts?|thereof|doorkeepers?|mourn\w*|dut(y|ies))\b",
     re.IGNORECASE,
 )
 
@@ -63,7 +65,7 @@ def test_contract_does_not_count_keyframes_as_frames() -> None:
     assert not [text for text in described if "included" in text]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_title)
+@pytest.mark.parametrize("page", OWN_PAGES, ids=_title)
 def test_no_figure_of_a_card_that_nobody_measured(page: Path) -> None:
     """No datacenter card has run the service yet; a row that names one has to bring its date."""
     for line in page.read_text().splitlines():
@@ -112,6 +114,25 @@ def test_modules_that_are_run_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", CURRENT, ids=_title)
+def test_dotted_names_are_modules(page: Path) -> None:
+    """As `benchmarks.fleet` or `core.records.base.SCHEMA_VERSION`."""
+    tops = "|".join(folder.name for folder in FOLDERS if (folder / "__init__.py").exists())
+    for span in _spans(page):
+        name = re.fullmatch(rf"(?:{tops}|benchmarks|scripts)\.([a-z_]+)(\.\w+)*", span)
+        if name and name[1] not in {*SUFFIXES.split("|"), "ckpt"}:
+            path = ROOT / span.split(".")[0] / name[1]
+            assert path.is_dir() or path.with_suffix(".py").exists(), span
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=_title)
+def test_settings_exist(page: Path) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    known |= set(re.findall(r"TOONCRAFTER_(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    for name in re.findall(r"\bTOONCRAFTER_([A-Z0-9_]+)", page.read_text()):
+        assert name in known, name
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=_title)
 def test_make_targets_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for command in _commands(page):
@@ -119,7 +140,7 @@ def test_make_targets_exist(page: Path) -> None:
             assert name in targets, command
 
 
-@pytest.mark.parametrize("page", CURRENT, ids=_title)
+@pytest.mark.parametrize("page", PAGES, ids=_title)
 def test_prose_is_plain(page: Path) -> None:
     """Words that a maintainer has to read twice; names of tests and other code are not prose."""
     prose = re.sub(r"`[^`]+`", "", page.read_text())
