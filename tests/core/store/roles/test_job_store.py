@@ -111,7 +111,7 @@ class TestOrder:
     async def test_first_come_first_served(
         self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
-        """Within a lane nobody overtakes."""
+        """Within a lane, jobs start in order of submission."""
         jobs = []
         for _ in range(3):
             jobs.append(await submit(async_store))
