@@ -127,7 +127,7 @@ async def test_sick_device_costs_the_job_nothing(
     wait_until(lambda: stack.job(job_id).attempts == 1, "the job is tried")
     assert stack.wait_for_job(job_id, JobState.QUEUED).lost_leases == 0
     wait_until(lambda: not first_child.is_running(), "the child is gone")
-    # the record's own count restarts at zero where loading takes longer than a silent worker is listed
+    # the record's own count restarts where loading takes longer than a silent worker is listed
     wait_until(
         lambda: worker.output.count("model loaded") == 2, "another one is there", LOADING_SECONDS
     )
