@@ -290,7 +290,7 @@ class DeadlineExceeded(JobFailed):
 
     @classmethod
     def after(cls, timeout: timedelta) -> "DeadlineExceeded":
-        """The error of a job that may take so long."""
+        """Return the error of a job that exceeded `timeout`."""
         return cls(
             f"the job has not ended within {timeout.total_seconds():g} s, which is all that one "
             "may take here"
@@ -316,10 +316,8 @@ class InternalFailure(JobFailed):
 
 
 class StaleClaim(Exception):
-    """The job was given to somebody else meanwhile: whoever sees this must write nothing more for
-    it.
-    """
+    """The attempt's lease belongs to another attempt by now; write nothing more for the job."""
 
 
 class CancelRequested(Exception):
-    """The caller wants the job no more: whoever runs it ends it as canceled."""
+    """The caller canceled the job; the worker ends it as canceled."""

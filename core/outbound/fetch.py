@@ -54,7 +54,7 @@ class SystemResolver:
         """All addresses of a host, the preferred first.
 
         Raises:
-            OSError: there are none, or nobody knows.
+            OSError: the host has no address, or the lookup failed.
         """
         loop = asyncio.get_running_loop()
         answers = await loop.run_in_executor(
@@ -157,7 +157,7 @@ class Outbound:
         """
         self._allowed = frozenset(map(parse_endpoint, allowed_hosts))
         self._backend = PublicBackend(resolve or SystemResolver(), self._allowed, network)
-        # no connection is kept: each request asks for the addresses anew
+        # no connection is kept alive, so each request resolves and checks the addresses again
         self._pool = httpcore.AsyncConnectionPool(
             network_backend=self._backend,
             max_connections=max_connections,

@@ -52,8 +52,8 @@ def warnings_about(keys: Sequence[KeyImage], canvas: Size) -> list[Warned]:
             found.append(Warned("keyframe_reduced", detail, pointer))
         if index and not _have_one_aspect(box.size, boxes[0].size):
             detail = (
-                "the drawing has another aspect ratio than the first one and is shown smaller, with "
-                "its edge colours around it; crop it to the first one's aspect ratio"
+                "the drawing has another aspect ratio than the first one and is shown smaller, "
+                "with its edge colours around it; crop it to the first one's aspect ratio"
             )
             found.append(Warned("aspect_differs", detail, pointer))
     covered = boxes[0].width * boxes[0].height / (canvas.width * canvas.height)

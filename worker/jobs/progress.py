@@ -89,7 +89,7 @@ class JobProgress:
         )
 
     def check(self) -> None:
-        """Raise as `begin` does, and report progress now and then; called between parts of a step."""
+        """Raise as `begin` does, and report progress; called between parts of a step."""
         if self._heartbeat.lost_the_job:
             raise StaleClaim(f"{self._claim.job.id} was given to another worker")
         if self._heartbeat.cancel_requested:

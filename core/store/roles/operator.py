@@ -13,7 +13,7 @@ class OperatorStore:
     """Workers and waiting jobs. Calls raise redis-py's errors."""
 
     def __init__(self, url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(url)
         self._run = open_script(self._redis, "operator")
 

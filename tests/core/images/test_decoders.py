@@ -34,7 +34,7 @@ HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedel
 GOOD = ImageFacts("image/png", 64, 40)
 
 
-class TestVerdicts:
+class TestResults:
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
     def test_are_those_of_decoding_here(self, real: Decoders, file_format: str) -> None:
         """Type, size and every pixel, whatever way they went."""
