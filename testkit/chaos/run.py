@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The violations and the summary of a run."""
 
     violations: list[str]
     summary: str

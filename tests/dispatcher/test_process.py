@@ -67,7 +67,7 @@ async def test_it_sends_recovers_and_expires(
     redis_server: RedisServer,
     settings: Settings,
 ) -> None:
-    """All three duties of one process, until SIGTERM."""
+    """One process does all three tasks until SIGTERM."""
     ended = await submit(async_store)
     claim = store.claim("gpu-1")
     assert claim is not None
