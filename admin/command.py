@@ -1,4 +1,4 @@
-"""Share what all commands have: how one is added, its tenant, and its result as text."""
+"""Register admin commands, parse a tenant's name and print a result as text."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ Run = Callable[[str, Options], Result]  # takes the Redis URL and the parsed arg
 
 
 class AdminError(Exception):
-    """The command cannot be done; the message says why, and what can."""
+    """The command failed; the message says why and what to do instead."""
 
 
 def add_command(
@@ -27,7 +27,7 @@ def add_command(
 
 
 def add_group(commands: Any, name: str, purpose: str) -> Any:
-    """Add a command that has commands of its own, and return where they are added."""
+    """Add a command with subcommands and return the object to which they are added."""
     group = commands.add_parser(name, help=purpose, description=purpose)
     return group.add_subparsers(required=True, metavar="COMMAND")
 
@@ -39,7 +39,7 @@ def add_tenant(command: argparse.ArgumentParser, default: str | None = DEFAULT_T
 
 
 def tenant_name(text: str) -> str:
-    """Check the name of a tenant, as argparse wants it."""
+    """Check a tenant's name, for use as an argparse `type`."""
     if not re.fullmatch(TENANT_PATTERN, text):
         raise argparse.ArgumentTypeError(
             "a tenant's name has 1 to 63 of a-z, 0-9, _ and -, the first a letter or digit; "
@@ -49,7 +49,7 @@ def tenant_name(text: str) -> str:
 
 
 def result_as_text(result: Result) -> str:
-    """Write one line for each entry of a list, or for each member of an object."""
+    """Format one line per entry of a list, or per member of an object."""
     if isinstance(result, list):
         entries = ("  ".join(f"{name}={_value(entry[name])}" for name in entry) for entry in result)
         return "\n".join(entries) or "none"

@@ -20,8 +20,8 @@ from admin.command import (
 )
 from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.settings import Settings
+from core.store.roles.operator import OperatorStore
 from core.store.tenants.api_keys import ApiKeys, KeyInfo, Scope
-from core.store.tenants.transfer import JobTransfer
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_NAME = 100  # characters, so that a list fits a terminal
@@ -85,8 +85,8 @@ def _create(redis_url: str, options: Options) -> Result:
 def _explain_first_key(redis_url: str, tenant: str) -> None:
     """Say on stderr what changes with it, and how its tenant gets the jobs made before."""
     lines = ["This is the first key: from now on the gateway refuses every call without one."]
-    with closing(JobTransfer(redis_url)) as transfer:
-        count = transfer.count(DEFAULT_TENANT)
+    with closing(OperatorStore(redis_url)) as store:
+        count = store.count_jobs(DEFAULT_TENANT)
     if count and tenant != DEFAULT_TENANT:
         lines += [
             f"{count} {'job' if count == 1 else 'jobs'} made without a key belong to tenant "
@@ -100,9 +100,9 @@ def _explain_first_key(redis_url: str, tenant: str) -> None:
 def _take_jobs(redis_url: str, options: Options) -> Result:
     if options.tenant == options.giver:
         raise AdminError(f"--tenant and --from are both {options.tenant}")
-    with closing(JobTransfer(redis_url)) as transfer:
-        moved = transfer.move_ended(options.giver, options.tenant)
-        left = transfer.count(options.giver)
+    with closing(OperatorStore(redis_url)) as store:
+        moved = store.move_ended(options.giver, options.tenant)
+        left = store.count_jobs(options.giver)
     return {"tenant": options.tenant, "from": options.giver, "jobs": moved, "not_ended": left}
 
 

@@ -19,12 +19,12 @@ class Caller:
 
     @classmethod
     def without_key(cls, limits: TenantLimits) -> "Caller":
-        """Whoever calls a gateway that asks for no key."""
+        """Return the caller of a gateway that requires no key."""
         return cls(DEFAULT_TENANT, limits)
 
     @classmethod
     def with_key(cls, key: KeyInfo, usual: TenantLimits) -> "Caller":
-        """Whoever holds a key."""
+        """Return the caller that presented this key."""
         return cls(key.tenant, key.limits_over(usual), key)
 
     def need(self, scope: Scope) -> None:

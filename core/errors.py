@@ -266,7 +266,7 @@ class DeadlineExceeded(JobFailed):
 
     @classmethod
     def after(cls, timeout: timedelta) -> "DeadlineExceeded":
-        """The error of a job that may take so long."""
+        """Return the error of a job that exceeded `timeout`."""
         return cls(
             f"the job has not ended within {timeout.total_seconds():g} s, which is all that one "
             "may take here"
@@ -292,8 +292,8 @@ class InternalFailure(JobFailed):
 
 
 class StaleClaim(Exception):
-    """Another worker holds the job meanwhile; this one must write nothing more for it."""
+    """The attempt's lease belongs to another attempt by now; write nothing more for the job."""
 
 
 class CancelRequested(Exception):
-    """The caller asked for the cancel; the worker ends the job as canceled."""
+    """The caller canceled the job; the worker ends it as canceled."""

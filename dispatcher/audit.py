@@ -43,8 +43,8 @@ class Audit:
         """One walk; the caller decides when each of its small steps is made.
 
         Raises:
-            RedisError, Unavailable: Redis or the storage does not answer; the next walk begins
-                anew.
+            RedisError, Unavailable: Redis or the storage does not answer; the next audit starts
+                from the beginning.
         """
         for found_in, job_ids in self._store.known_jobs():
             for job_id, repair in self._store.reconcile(job_ids, found_in):

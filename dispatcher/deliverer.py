@@ -45,9 +45,9 @@ class Deliverer:
         """Prepare; `run` begins.
 
         Args:
-            store: the events.
-            sender: how they leave.
-            link: to an output of a job, made anew for each attempt.
+            store: holds the events.
+            sender: sends them.
+            link: makes a link to an output of a job; called for each attempt.
             base_url: the gateway's address, for links that are only a path.
             waits: between one attempt and the next; one attempt more than these ends an event.
         """

@@ -15,7 +15,7 @@ from core.store.roles.dispatcher import BATCH, DispatcherStore
 
 # until objects are tried again
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(hours=1)
-FAILURES_IN_A_ROW = 3  # so many, and it is the storage that is away, not one object that resists
+FAILURES_IN_A_ROW = 3  # from here on the storage counts as unavailable, not one object as stuck
 
 log = structlog.get_logger("dispatcher")
 

@@ -1,6 +1,4 @@
-"""One line in the log for each job that ended, whoever ended it: a worker, its caller, an operator,
-a lost lease.
-"""
+"""Log one line per ended job, whether a worker, caller, operator or lost lease ended it."""
 
 from collections.abc import Mapping
 from typing import Any

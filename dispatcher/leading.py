@@ -1,9 +1,8 @@
-"""The loop of the one dispatcher that leads: take back what was lost, send what may start, wait for
-news.
+"""Lead the dispatchers: recover lost jobs, send jobs that may start, wait for changes.
 
-Nothing here depends on there being one leader: every change is an atomic script that looks at the
-state it finds, and a message too many finds no job. So a leader that was paused and wakes up beside
-its successor does no harm; the lock only spares the work of doing everything twice.
+Correctness does not depend on a single leader: every change is an atomic script that checks the
+state it finds, and a surplus message finds no job. So a paused leader that wakes up beside its
+successor does no harm; the lock only saves doing the work twice.
 """
 
 import threading

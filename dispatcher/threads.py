@@ -1,4 +1,4 @@
-"""A thread whose failure ends the process, so that it never lives on doing half its work."""
+"""Run a service's threads so that the failure of one ends the whole process."""
 
 import threading
 from collections.abc import Callable
@@ -9,8 +9,9 @@ log = structlog.get_logger("dispatcher")
 
 
 class SupervisedThread(threading.Thread):
-    """Runs until `stop` is set, and sets it when it ends in any other way. A daemon: it never keeps
-    a process alive.
+    """Runs `work` until `stop` is set, and sets `stop` itself when `work` ends early.
+
+    It is a daemon, so it never keeps a process alive.
     """
 
     def __init__(self, name: str, stop: threading.Event, work: Callable[[], None]) -> None:
@@ -20,7 +21,7 @@ class SupervisedThread(threading.Thread):
         self._work = work
 
     def run(self) -> None:
-        """The thread's life."""
+        """Run the work, and note whether it failed."""
         try:
             self._work()
         except Exception:

@@ -66,7 +66,7 @@ def convert(
 
 
 def convert_locked(source: Path, folder: Path, sketch: Path | None, sizes: Preset) -> None:
-    """`convert` for whoever holds the folder's lock and knows that the folder is not there."""
+    """Convert; the caller holds the folder's lock and has checked that the folder is missing."""
     with torch.device("meta"):
         parts: dict[str, Any] = dict(build_modules(sizes))
     if sketch is None:
@@ -187,7 +187,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         file = _lock(path)
         while not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-            file.close()  # whoever had the lock took the file away at its end
+            file.close()  # the previous holder deleted the lock file when it finished
             file = _lock(path)
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be made: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """Reading the published checkpoint files: never code from a pickle, never a whole file in memory.
 
 Both formats are mapped: a tensor's bytes are read when it is used. Mapped pages count as this
-process's memory until the mapping ends, so whoever reads gigabytes opens the file once for each
+process's memory until the mapping ends, so code that reads gigabytes opens the file once per
 part.
 """
 

@@ -70,7 +70,7 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
             rescale to zero terminal SNR.
         rescale_end: the signal's scale falls from 1 to this value (dynamic rescale of
             DynamiCrafter).
-        rescale_timesteps: over so many timesteps.
+        rescale_timesteps: the number of timesteps over which the scale falls.
         timestep_spacing: `trailing` starts at the last timestep, pure noise; `uniform` never visits
             it, and gives more steps than asked for where the count does not divide
             `num_train_timesteps`.

@@ -26,7 +26,7 @@ def folder_digest(folder: Path) -> str:
         if record["files"] == states:
             return str(record["weights"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # none yet, or not ours: computed anew below
+        pass  # no digest yet, or not one of ours; it is computed below
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -12,7 +12,7 @@ import httpx
 
 @dataclass
 class Canaries:
-    """Words that nobody else would write, by what they stand for; and the texts in which none of
+    """Words that occur nowhere else, by what they stand for; and the texts in which none of
     them may be.
     """
 

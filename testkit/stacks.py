@@ -11,7 +11,7 @@ from testkit.servers import ROOT
 
 
 def processes_of(stack: Stack) -> list[psutil.Process]:
-    """All processes, whoever started them, whose environment names the stack's folder."""
+    """All processes whose environment names the stack's folder."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -16,7 +16,7 @@ import structlog
 
 # doubled each time; a broken card is not tried in a hurry
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
-STEADY_SECONDS = 60.0  # a worker that ran for so long starts anew with the first pause
+STEADY_SECONDS = 60.0  # a worker that ran for longer restarts after the first pause
 LOOK_SECONDS = 0.2
 
 log = structlog.get_logger("worker")

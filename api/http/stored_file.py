@@ -1,4 +1,4 @@
-"""Answer with a file on this machine, whole or in parts."""
+"""Respond with a file of this machine, whole or the range that was requested."""
 
 from fastapi.responses import FileResponse
 from starlette.datastructures import MutableHeaders
@@ -8,11 +8,14 @@ from core.errors import RangeNotSatisfiable
 
 
 class _UnreadableRange(Exception):
-    """The `Range` of the request has no meaning."""
+    """The `Range` header is malformed."""
 
 
 class StoredFile(FileResponse):
-    """Reads `Range` as RFC 9110, section 14.2: a malformed one is ignored, one past the end 416."""
+    """A file response that ignores a malformed `Range` and answers 416 to one past the end.
+
+    RFC 9110, section 14.2, asks for this; Starlette answers 400 to a malformed one.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unless_refused(message: Message) -> None:

@@ -77,7 +77,7 @@ class BodyLimits:
 
 
 class _Body:
-    """One body as it arrives. A refused one closes the connection: nobody reads what follows."""
+    """Count one body as it arrives; a refused one closes the connection, its rest stays unread."""
 
     def __init__(self, limits: BodyLimits, receive: Receive, send: Send) -> None:
         self.size = 0

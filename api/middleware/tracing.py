@@ -16,13 +16,13 @@ from core.telemetry.tracing import (
 )
 
 UNTRACED = frozenset({"/healthz", "/readyz"})  # probes come every few seconds
-SERVER_ERROR = 500  # a lower status is no error of the span (OpenTelemetry's HTTP conventions)
+SERVER_ERROR = 500  # OpenTelemetry's HTTP conventions: a lower status is no error of the server
 
 
 class Tracing:
-    """Continues the caller's trace or begins one; `state["traceparent"]` is where it goes on.
+    """Continues the caller's trace or starts one; `state["traceparent"]` names the span.
 
-    It is outside of `RequestLog`, whose lines name the span.
+    It wraps `RequestLog`, so that the access log can include the span's id.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -56,8 +56,8 @@ POLL_AFTER_SECONDS = 1
             "ETag",
             "Preference-Applied",
             "Idempotent-Replayed",
-            description="The job ended within `Prefer: wait=N`, or the `Idempotency-Key` had made "
-            "it before.",
+            description="The job ended within `Prefer: wait=N`, or a job already exists for this "
+            "`Idempotency-Key`.",
         )
         | {"model": JobView},
         **problems(400, 404, 413, 415, 422, 429, 503),
@@ -103,7 +103,7 @@ async def estimate(
     deployment: CurrentDeployment,
     caller: CurrentCaller,
 ) -> EstimateView:
-    """Validate a submission, images included, and tell what it would take; nothing is run."""
+    """Validate a submission, images included, and estimate its cost; no job is created."""
     understood = await submissions.understand(submission, caller)
     seen = await deployment.look(caller.tenant)
     return estimate_view(understood.request, understood.warnings, seen)
@@ -119,17 +119,17 @@ async def list_jobs(
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(description="Only jobs that were created later.")
+        AwareDatetime | None, Query(description="Only jobs created after this time.")
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="Only jobs that were created earlier.")
+        AwareDatetime | None, Query(description="Only jobs created before this time.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Jobs of one page.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs per page.")] = 20,
     cursor: Annotated[
-        str | None, Query(description="`next_cursor` of the page before.", pattern=JOB_ID_PATTERN)
+        str | None, Query(description="`next_cursor` of the previous page.", pattern=JOB_ID_PATTERN)
     ] = None,
 ) -> JobPage:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     views, next_cursor = await interpolations.page(
         caller.tenant,
         status=status,
@@ -153,7 +153,7 @@ async def list_jobs(
         304: with_headers(
             "ETag",
             "Preference-Applied",
-            description="The job is still at the version of `If-None-Match`.",
+            description="The job has not changed since the version in `If-None-Match`.",
         ),
         **problems(404, 503),
     },
@@ -188,9 +188,9 @@ async def read(
 async def cancel(
     job_id: JobId, interpolations: InterpolationsService, show: ShowJob, caller: CurrentCaller
 ) -> JobView:
-    """End a queued job at once and a running one within a denoising step.
+    """Cancel a queued job immediately and a running one within a denoising step.
 
-    An ended job is returned as it is.
+    A job that has already ended is returned unchanged.
     """
     return show(await interpolations.cancel(job_id, caller.tenant))
 
@@ -199,7 +199,7 @@ async def cancel(
 async def delete(
     job_id: JobId, interpolations: InterpolationsService, caller: CurrentCaller, meant: MeantTags
 ) -> None:
-    """Remove an ended job: its record and every stored object."""
+    """Delete an ended job: its record and every stored object."""
     if meant is not None and ANY_STATE not in meant:
         versions = {version_of(tag) for tag in meant}
         await interpolations.demand_version(job_id, caller.tenant, versions)

@@ -19,7 +19,7 @@ from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.request import StoredImage
 
-Verdicts = Mapping[str, StoredImage | Unusable]  # of uploads, by id
+UploadResults = Mapping[str, StoredImage | Unusable]  # of uploads, by id
 
 
 @dataclass(frozen=True)
@@ -53,28 +53,29 @@ class Inputs:
         self._judge = judge
 
     async def judge(
-        self, sources: Mapping[str, Source], tenant: str, *, anew: bool
+        self, sources: Mapping[str, Source], tenant: str, *, recheck: bool
     ) -> tuple[dict[str, Input], list[Problem]]:
-        """Look at every image of this tenant's request; nothing is stored.
+        """Check every image of this tenant's request without storing anything.
 
-        Answers what is good, by pointer and in the same order, and what is wrong. Unless `anew`, an
-        upload that was good before counts as good, though it may have vanished.
+        Returns the good images by pointer, in request order, and the problems. Without `recheck`,
+        an upload that was good before counts as good, though it may have been deleted since.
 
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
         if urls:
-            verdicts, fetched = await asyncio.gather(
-                self._verdicts(sources, tenant, anew=anew), self._remote_images.fetch(urls, tenant)
+            results, fetched = await asyncio.gather(
+                self._upload_results(sources, tenant, recheck=recheck),
+                self._remote_images.fetch(urls, tenant),
             )
         else:
-            verdicts, fetched = await self._verdicts(sources, tenant, anew=anew), {}
+            results, fetched = await self._upload_results(sources, tenant, recheck=recheck), {}
         found: dict[str, Input | Problem] = {}
         looks = {}
         for pointer, source in sources.items():
             if isinstance(source, UploadedImage):  # of which nothing is to be waited for
-                found[pointer] = _judge_upload(pointer, source.upload_id, verdicts)
+                found[pointer] = _judge_upload(pointer, source.upload_id, results)
             else:
                 looks[pointer] = self._judge_one(pointer, source, fetched, tenant)
         if looks:
@@ -89,8 +90,8 @@ class Inputs:
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        verdicts = await self._verdicts(sources, tenant, anew=True)
-        return [await _identity(source, verdicts) for source in sources.values()]
+        results = await self._upload_results(sources, tenant, recheck=True)
+        return [await _identity(source, results) for source in sources.values()]
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
         """Store the images that lie nowhere yet under the job's prefix.
@@ -102,13 +103,13 @@ class Inputs:
             key = input_key(job_id, one.image)
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
-    async def _verdicts(
-        self, sources: Mapping[str, Source], tenant: str, *, anew: bool
-    ) -> Verdicts:
+    async def _upload_results(
+        self, sources: Mapping[str, Source], tenant: str, *, recheck: bool
+    ) -> UploadResults:
         uploaded = {
             source.upload_id for source in sources.values() if isinstance(source, UploadedImage)
         }
-        return await self._uploads.verdicts(uploaded, tenant, anew=anew) if uploaded else {}
+        return await self._uploads.results(uploaded, tenant, recheck=recheck) if uploaded else {}
 
     async def _judge_one(
         self, pointer: str, source: bytes | RemoteImage, fetched: Fetched, tenant: str
@@ -129,22 +130,22 @@ class Inputs:
             return Problem(pointer, error.code, f"the image {error}")
 
 
-def _judge_upload(pointer: str, upload_id: str, verdicts: Verdicts) -> Input | Problem:
-    verdict = verdicts[upload_id]
-    if isinstance(verdict, Unusable):
-        return Problem(f"{pointer}/upload", verdict.code, verdict.detail)
-    return Input(verdict, upload_id=upload_id)
+def _judge_upload(pointer: str, upload_id: str, results: UploadResults) -> Input | Problem:
+    result = results[upload_id]
+    if isinstance(result, Unusable):
+        return Problem(f"{pointer}/upload", result.code, result.detail)
+    return Input(result, upload_id=upload_id)
 
 
-async def _identity(source: Source, verdicts: Verdicts) -> str:
+async def _identity(source: Source, results: UploadResults) -> str:
     match source:
         case bytes():
             return await to_thread.run_sync(lambda: hashlib.sha256(source).hexdigest())
         case RemoteImage(url):
             return url
         case UploadedImage(upload_id):
-            verdict = verdicts[upload_id]
-            return upload_id if isinstance(verdict, Unusable) else verdict.sha256
+            result = results[upload_id]
+            return upload_id if isinstance(result, Unusable) else result.sha256
 
 
 def uploads_of(inputs: Mapping[str, Input]) -> dict[str, str]:

@@ -26,7 +26,7 @@ class RemoteImages:
     """
 
     def __init__(self, outbound: Outbound, settings: Settings) -> None:
-        """Prepare; nothing is connected yet, and whoever opened `outbound` closes it."""
+        """Connect to nothing yet; the owner of `outbound` closes it."""
         self._outbound = outbound
         self._max_image = settings.max_image
         # all images of a request begin at once, so it bounds them together

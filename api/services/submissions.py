@@ -108,7 +108,7 @@ class Submissions:
             earlier := await self._recall(submission, caller.tenant, idempotency_key)
         ):
             return _accepted(earlier)
-        understood = await self.understand(submission, caller, anew=False)
+        understood = await self.understand(submission, caller, recheck=False)
         body, inputs, request, ttl, webhook, warnings = understood
         job_id = new_job_id()
         identities = [one.identity for one in inputs.values()]
@@ -149,15 +149,15 @@ class Submissions:
         return _accepted(result)
 
     async def understand(
-        self, submission: Submission, caller: Caller, *, anew: bool = True
+        self, submission: Submission, caller: Caller, *, recheck: bool = True
     ) -> Understood:
-        """Judge a submission and fill in what it left open; nothing is stored.
+        """Validate a submission and fill in its defaults without storing anything.
 
         Args:
-            submission: as it was read.
-            caller: of whose tenant it is, within whose limits.
-            anew: look whether uploads are still there. Who submits need not: Redis looks in the
-                same step.
+            submission: the request as parsed.
+            caller: names the tenant and its limits.
+            recheck: check that uploads still exist. `submit` passes False, since the script that
+                creates the job checks it too.
 
         Raises:
             InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at
@@ -165,7 +165,7 @@ class Submissions:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         tenant, max_retention = caller.tenant, caller.limits.max_retention
-        inputs, problems = await self._inputs.judge(submission.images, tenant, anew=anew)
+        inputs, problems = await self._inputs.judge(submission.images, tenant, recheck=recheck)
         body, ttl = submission.body, min(self._result_ttl, max_retention)
         webhook = await self._webhooks.judge(body.webhook if body else None, tenant)
         problems += webhook.problems

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class Turns:
-    """So many at the same time for each tenant; of tenants that have none nothing is kept."""
+    """Limit how many operations each tenant runs at a time; idle tenants use no memory."""
 
     def __init__(self, of_each: int) -> None:
         self._of_each = of_each

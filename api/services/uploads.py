@@ -118,20 +118,20 @@ class Uploads:
             )
         return image
 
-    async def verdicts(
-        self, upload_ids: Iterable[str], tenant: str, *, anew: bool
+    async def results(
+        self, upload_ids: Iterable[str], tenant: str, *, recheck: bool
     ) -> dict[str, StoredImage | Unusable]:
-        """What each upload of this tenant holds.
+        """Return what each upload of this tenant holds.
 
-        One look at Redis, and at the storage for those that nobody has looked at yet. Unless
-        `anew`, none where all were seen before; they may have vanished since.
+        Asks Redis once, and the storage for uploads that were not inspected yet. Without
+        `recheck`, uploads found good before are answered from memory; they may be gone since.
 
         Raises:
             Unavailable: Redis or the storage does not answer.
         """
         asked = list(upload_ids)
         remembered = {one: image for one in asked if (image := self._seen_good.get((tenant, one)))}
-        if not anew and len(remembered) == len(asked):
+        if not recheck and len(remembered) == len(asked):
             return {**remembered}
         wellformed = [
             upload_id for upload_id in asked if re.fullmatch(UPLOAD_ID_PATTERN, upload_id)
@@ -150,20 +150,21 @@ class Uploads:
             else {}
         )
         records: dict[str, UploadRecord | None] = {**known, **seen}
-        verdicts = {upload_id: _verdict(upload_id, records.get(upload_id)) for upload_id in asked}
-        self._remember(verdicts, tenant)
-        return verdicts
+        results = {upload_id: _result(upload_id, records.get(upload_id)) for upload_id in asked}
+        self._remember(results, tenant)
+        return results
 
-    def _remember(self, verdicts: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
-        for upload_id, verdict in verdicts.items():
-            if isinstance(verdict, StoredImage):
-                self._seen_good[tenant, upload_id] = verdict
+    def _remember(self, results: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
+        for upload_id, result in results.items():
+            if isinstance(result, StoredImage):
+                self._seen_good[tenant, upload_id] = result
             else:
                 self._seen_good.pop((tenant, upload_id), None)
 
     async def _look_at(self, upload_id: str, tenant: str) -> UploadRecord | None:
-        """Judge bytes that came past the gateway. Nobody can exchange what lies under the judged
-        key afterwards.
+        """Inspect bytes that were stored by a presigned link.
+
+        They are copied to a key that no link covers, so they cannot be replaced afterwards.
         """
         try:
             data = await to_thread.run_sync(
@@ -181,8 +182,9 @@ class Uploads:
         return standing
 
     async def _keep(self, upload_id: str, image: StoredImage, data: bytes) -> UploadRecord | None:
-        """Store judged bytes, then note the verdict. Answers the one that stands; None if the
-        upload vanished.
+        """Store inspected bytes, then record the result.
+
+        Returns the upload's record, whose first result is final; None if the upload is gone.
         """
         await to_thread.run_sync(
             self._storage.put, upload_key(upload_id, image), data, image.content_type
@@ -198,7 +200,7 @@ class Uploads:
             )
 
 
-def _verdict(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
+def _result(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
     if record is None:
         return Unusable(
             "upload_not_found",

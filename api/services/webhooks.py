@@ -25,7 +25,7 @@ from core.store.webhooks import Delivery, WebhookStore
 
 # test events of one gateway at the same time; a socket each, for as long as an attempt may take
 MAX_TESTS = 32
-TESTS_OF_A_TENANT = 4  # of those; whoever tests names hosts of its own, which may hang
+TESTS_OF_A_TENANT = 4  # of MAX_TESTS; a tenant's test receivers may hang until the time limit
 # names of receivers that are looked up at the same time; its name server may hang
 CHECKS_OF_A_TENANT = 4
 
@@ -60,7 +60,7 @@ class Webhooks:
     """Webhooks as the gateway serves them."""
 
     def __init__(self, store: WebhookStore, outbound: Outbound) -> None:
-        """Whoever opened `store` and `outbound` closes them."""
+        """Use a store and an outbound client that their owner closes."""
         self._store = store
         self._outbound = outbound
         self._sender = WebhookSender(outbound)
@@ -93,7 +93,7 @@ class Webhooks:
         return await self._store.deliveries(job_id)
 
     async def redeliver(self, job_id: str, n: int) -> None:
-        """Let an event be delivered anew, at once and with all attempts.
+        """Deliver an event again, immediately and with a full set of attempts.
 
         Raises:
             NotFound: the job has no such event.

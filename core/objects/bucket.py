@@ -20,7 +20,7 @@ def make_bucket(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) 
 
     Raises:
         ValueError: the settings name no bucket.
-        botocore.exceptions.BotoCoreError: no server answered for so long.
+        botocore.exceptions.BotoCoreError: no server answered in time.
         botocore.exceptions.ClientError: the server refused.
     """
     from botocore.exceptions import BotoCoreError, ClientError

@@ -26,8 +26,9 @@ INCOMING = ".incoming-"  # how files begin while they are written; no key does
 
 
 class LocalStorage:
-    """Objects as files below one folder, for one machine. The gateway serves them to whoever shows
-    one of `links`.
+    """Objects as files below one folder of one machine.
+
+    The gateway serves an object to a client that presents one of `links`.
     """
 
     def __init__(self, root: Path, links: SignedLinks) -> None:

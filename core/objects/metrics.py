@@ -1,4 +1,4 @@
-"""How long the object storage takes, by operation, wherever it lies."""
+"""Measure the time and the failures of each operation of an object storage."""
 
 import time
 from collections.abc import Callable
@@ -13,9 +13,7 @@ Answer = TypeVar("Answer")
 
 
 def measured(operation: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """A method of a storage that counts its time and its failures under its own name; an absent
-    object is none.
-    """
+    """Record time and failures of a storage method under its name; `NotFound` is no failure."""
     seconds = STORAGE_SECONDS.labels(operation.__name__)
     errors = STORAGE_ERRORS.labels(operation.__name__)
 

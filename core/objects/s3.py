@@ -1,4 +1,4 @@
-"""Objects in a bucket of S3, or of anything that speaks it."""
+"""Store objects in a bucket of S3 or of a compatible server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
 
 class S3Storage:
-    """Objects in a bucket. The clients come from `s3_client`, or are any other boto3 S3 clients.
+    """Objects in a bucket, through boto3 clients such as `s3_client` makes.
 
-    Links are signed by `signer`, a client of the address under which callers reach the server; left
-    out, they reach it as we do. The address is part of what is signed, so it cannot be exchanged
-    afterwards.
+    `signer` signs links, which include the server's address: it is a client of the address under
+    which callers reach the server. The default is `client`, for callers that use its address too.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class S3Storage:
 
     @measured
     def put(self, key: str, data: bytes, content_type: str) -> None:
-        """One PUT, so the object appears whole."""
+        """Store an object in one PUT, so that it appears whole."""
         with _translated_errors():
             self._client.put_object(
                 Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type
@@ -52,7 +51,7 @@ class S3Storage:
 
     @measured
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
-        """One GET."""
+        """Read an object in one GET."""
         with _translated_errors():
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key(key))
             with answer["Body"] as body:
@@ -61,8 +60,9 @@ class S3Storage:
 
     @measured
     def delete_prefix(self, prefix: str) -> None:
-        """List and delete, key by key: batch deletion differs between servers, and a job has few
-        objects.
+        """Delete all objects under a prefix, one request each.
+
+        Batch deletion differs between servers, and a job has few objects.
         """
         pages = self._client.get_paginator("list_objects_v2")
         with _translated_errors():
@@ -74,7 +74,7 @@ class S3Storage:
 
     @measured
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
-        """One listing; S3 sorts by the bytes of the key."""
+        """List a page of objects in one request; S3 sorts by the bytes of the key."""
         within = f"{self._key(checked_prefix(prefix))}/"
         request: ListObjectsV2RequestTypeDef = {
             "Bucket": self._bucket,
@@ -92,10 +92,10 @@ class S3Storage:
         ]
 
     def delete_abandoned(self, age: timedelta) -> None:
-        """Nothing: a PUT that breaks off leaves nothing."""
+        """Do nothing: an interrupted PUT leaves no partial object."""
 
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
-        """Signed here, without asking the server."""
+        """Sign a link for reading an object, without a request to the server."""
         params = {
             "Bucket": self._bucket,
             "Key": self._key(key),
@@ -107,19 +107,19 @@ class S3Storage:
         )
 
     def presigned_put(self, key: str, expires: timedelta) -> str:
-        """The same, to write; it binds no length, so whoever reads the object has to limit it."""
+        """Sign a link for storing an object; it sets no size limit, so readers have to."""
         params = {"Bucket": self._bucket, "Key": self._key(key)}
         return self._signer.generate_presigned_url(
             "put_object", params, ExpiresIn=int(expires.total_seconds())
         )
 
     def local_path(self, key: str) -> Path | None:
-        """None: the object lies on no disk of ours."""
+        """Return None, as the object is not on a local disk."""
         return None
 
     @measured
     def ping(self) -> None:
-        """The bucket exists and the credentials open it."""
+        """Check that the bucket exists and that the credentials are accepted."""
         with _translated_errors():
             self._client.head_bucket(Bucket=self._bucket)
 
@@ -128,25 +128,22 @@ class S3Storage:
 
 
 class Patience(NamedTuple):
-    """How long to wait: seconds until a connection stands, seconds between two bytes, and how often
-    to try.
-    """
+    """Timeouts for connecting and between two bytes, and the number of attempts."""
 
     connect_seconds: float
     read_seconds: float
     attempts: int
 
 
-PATIENT = Patience(2, 10, 2)  # who has computed a result for a minute
-HURRIED = Patience(1, 2, 1)  # somebody waits for the answer, and may ask again
+PATIENT = Patience(2, 10, 2)  # for the worker, whose result took a minute to compute
+HURRIED = Patience(1, 2, 1)  # for requests: the client waits for the answer and may retry
 
 
 def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
-    """A boto3 client for the bucket that the settings name, with time-outs of its own and signature
-    version 4.
+    """Make a boto3 client for the configured bucket, with signature version 4.
 
-    boto3 is imported here, because it costs a gateway that stores in a folder 30 MB and a third of
-    a second.
+    boto3 is imported here: a gateway that stores objects in a folder saves 30 MB of memory and a
+    third of a second.
     """
     import boto3
     from botocore.config import Config
@@ -167,14 +164,14 @@ def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.read_seconds,
             retries={"mode": "standard", "total_max_attempts": patience.attempts},
-            # None: as the environment says
+            # None: use the proxies of the environment
             proxies={} if _is_this_machine(settings.s3_endpoint_url) else None,
         ),
     )
 
 
 def _is_this_machine(url: str | None) -> bool:
-    """Whether a URL leads to this machine, which a proxy could not reach for us."""
+    """Tell whether a URL names this machine, which a proxy cannot reach."""
     host = urlsplit(url or "").hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -184,7 +181,7 @@ def _is_this_machine(url: str | None) -> bool:
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Errors of boto3 as ours."""
+    """Raise boto3's errors as the errors of `core.errors`."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

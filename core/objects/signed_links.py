@@ -1,5 +1,6 @@
-"""Links to objects in a folder: what a presigned link is for a bucket. Whoever holds one needs no
-other permission.
+"""Sign links to objects in a folder, the counterpart of a bucket's presigned links.
+
+The holder of a link needs no other permission.
 """
 
 import hashlib

@@ -40,7 +40,7 @@ class ObjectStorage(Protocol):
         """
 
     def delete_abandoned(self, age: timedelta) -> None:
-        """Delete what writers of so long ago left half written, because they were killed."""
+        """Delete partial objects older than `age`, left by writers that were killed."""
 
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
         """A link under which anybody may read the object for a while; one that is only a path leads

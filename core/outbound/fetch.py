@@ -56,7 +56,7 @@ class Outbound:
         """
         self._allowed = frozenset(map(parse_endpoint, allowed_hosts))
         self._backend = PublicBackend(resolve or SystemResolver(), self._allowed, network)
-        # no connection is kept: each request asks for the addresses anew
+        # no connection is kept alive, so each request resolves and checks the addresses again
         self._pool = httpcore.AsyncConnectionPool(
             network_backend=self._backend,
             max_connections=max_connections,

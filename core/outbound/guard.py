@@ -35,7 +35,7 @@ class SystemResolver:
         """All addresses of a host, the preferred first.
 
         Raises:
-            OSError: there are none, or nobody knows.
+            OSError: the host has no address, or the lookup failed.
         """
         loop = asyncio.get_running_loop()
         answers = await loop.run_in_executor(

@@ -1,4 +1,4 @@
-"""URLs that strangers hand in, read so strictly that nobody after us can read them in another way.
+"""Parse untrusted URLs so strictly that no later parser can read them differently.
 
 One parser decides what is connected to: what comes out of `parse_url` is used for the check, the
 connection, the TLS name and the `Host` header alike. What libraries understand differently
@@ -40,9 +40,7 @@ _INSIDE_ZONES = (
 
 
 class UrlRefused(ValueError):
-    """A URL leads nowhere that we go. The message is for whoever sent it and says nothing of what
-    is inside.
-    """
+    """The URL is refused. The message is shown to the caller and discloses no internal address."""
 
     code: str
 

@@ -48,7 +48,7 @@ def signature_headers(
 
 
 class WebhookSender:
-    """Makes attempts; whoever opened `outbound` closes it."""
+    """Makes delivery attempts; the owner of `outbound` closes it."""
 
     def __init__(self, outbound: Outbound, time_limit: timedelta = TIME_LIMIT) -> None:
         self._outbound = outbound
@@ -57,9 +57,9 @@ class WebhookSender:
     async def send(
         self, url: str, message_id: str, body: bytes, secrets: list[WebhookSecret]
     ) -> Attempt:
-        """POST a message and say what came of it; no failure is raised.
+        """POST a message and return how it went; a failure is returned, not raised.
 
-        The URL is judged anew, redirects are not followed, and everything together takes at most
+        The URL is checked again, redirects are not followed, and the whole attempt takes at most
         the time limit.
         """
         at, start = datetime.now(UTC), time.monotonic()

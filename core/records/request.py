@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from core.records.base import Record
 from core.shots.rates import FRACTIONAL, MOST_WHOLE, parse_rate, show_rate
 
-FileFormat = Literal["mp4"]  # every format that a worker writes
+FileFormat = Literal["mp4"]  # every format that a request may name
 
 
 def _parse_rate(value: object) -> Fraction:

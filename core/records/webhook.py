@@ -27,7 +27,7 @@ JITTER = 0.1
 TIME_LIMIT = timedelta(seconds=15)  # of one attempt, from the host's name to the status
 LEASE = timedelta(seconds=30)  # of one attempt; past it the process that made it is taken for dead
 SWITCH_OFF_AFTER = timedelta(days=5)  # of failures only
-RECEIVER_MEMORY = timedelta(days=30)  # an address that nobody uses for so long begins anew
+RECEIVER_MEMORY = timedelta(days=30)  # the failures of an address unused for longer are forgotten
 MAX_IN_FLIGHT = 10  # attempts at one receiver at the same time; a receiver is a tenant and a host
 # once its last attempt failed: many dead ones may not take all places of a process
 MAX_IN_FLIGHT_FAILING = 2
@@ -58,7 +58,7 @@ class Webhook(Record):
     """Where a job's events go. The URL may hold a key, so it is shown nowhere."""
 
     url: str = Field(repr=False)
-    # and port; with the tenant it names the receiver, of which only so many attempts are in flight
+    # host and port; with the tenant they name the receiver, which MAX_IN_FLIGHT applies to
     host: str
     # of the URL; with the tenant it names the address that is switched off when it fails for days
     digest: str

@@ -21,22 +21,22 @@ class ModelInfo(Record):
 
 
 class WorkerState(StrEnum):
-    """What a worker does."""
+    """What a worker is doing."""
 
-    LOADING = "loading"  # reads its model
-    IDLE = "idle"  # would take a job now
-    BUSY = "busy"  # runs one
-    STOPPING = "stopping"  # ends in order: takes no other job
+    LOADING = "loading"  # loading its model
+    IDLE = "idle"  # ready for a job
+    BUSY = "busy"  # running a job
+    STOPPING = "stopping"  # shutting down gracefully; takes no new job
     PAUSED = "paused"  # drained by an operator, or waiting for the object storage
     QUARANTINED = "quarantined"  # its device failed
 
 
-SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # those that will take another job
+SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # the states that accept further jobs
 
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """What a worker reported last. `model_loads` counts how often it loaded its pipeline."""
+    """The last report of a worker. `model_loads` counts how often it loaded its pipeline."""
 
     name: str
     state: WorkerState

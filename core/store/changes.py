@@ -17,8 +17,9 @@ log = structlog.get_logger("core")
 
 
 class ChangeFeed:
-    """Wakes whoever watches a job when it changes. A wake-up is a hint to read again, it may come
-    without a change.
+    """Wakes the watchers of a job when it changes.
+
+    A wake-up is a hint to read the job again; it may come without a change.
     """
 
     def __init__(self, url: str) -> None:

@@ -64,7 +64,7 @@ class AsyncRedis:
     """
 
     def __init__(self, url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         # `_answered` bounds the whole call. redis-py's own time-out of a write would be
         # `asyncio.wait_for`, which in Python 3.11 may swallow the cancellation by `_answered`.
         pool = redis.asyncio.BlockingConnectionPool.from_url(

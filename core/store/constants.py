@@ -12,13 +12,14 @@ from core.store import keys
 from core.store.forecast import KEPT_RUNS
 
 LEASE = timedelta(seconds=5)  # of an attempt, renewed every second
-WORKER_LIFE = timedelta(seconds=10)  # a worker that was silent for longer is dead
-HOLD_LIFE = timedelta(days=1)  # after its worker's last sign of life; a restart changes its name
-# a batch job that waits for longer goes before other tenants' interactive work, once in this time
+WORKER_LIFE = timedelta(seconds=10)  # a worker without a heartbeat for longer counts as dead
+HOLD_LIFE = timedelta(days=1)  # after its worker's last heartbeat; a restart changes its name
+# a tenant's batch job that waited for longer overtakes other tenants' interactive jobs, at most
+# once in this time
 BATCH_PATIENCE = timedelta(minutes=1)
-USAGE_LIFE = timedelta(days=400)  # of a day's usage: a year, and time to look at it
-MAX_VALID_SECRETS = 2  # of a tenant, while its receivers change from one to the other
-# receivers that one script looks at: about a millisecond of Redis's time
+USAGE_LIFE = timedelta(days=400)  # keeps a day's usage for a year, plus time to read it
+MAX_VALID_SECRETS = 2  # per tenant: the old and the new one, while its receivers switch
+# receivers that one claim examines: about a millisecond of Redis's time
 RECEIVERS_PER_CLAIM = 100
 
 CONSTANTS: Mapping[str, Any] = {

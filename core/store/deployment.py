@@ -71,7 +71,7 @@ class Deployment:
         return [run for run in relevant if run.maker == relevant[0].maker]
 
     def expected_run(self, *, passes: int, pixels: int) -> float | Unknown:
-        """Seconds that a run of so many model passes on a canvas of so many pixels takes."""
+        """Estimate the seconds of a run from its model passes and the pixels of its canvas."""
         seconds = expected_seconds(self.runs, passes=passes, pixels=pixels)
         return Unknown.NO_RECENT_RUN if seconds is None else seconds
 
@@ -154,7 +154,7 @@ class DeploymentReader:
         )
 
     async def _fleet(self) -> Fleet:
-        if self._kept is None:  # a small one, or the first look: nobody waits for another's
+        if self._kept is None:  # the first look, or one too cheap to share: no lock
             return await self._see_fleet()
         async with self._one_looks:
             if self._kept is not None and time.monotonic() < self._kept_until:

@@ -1,8 +1,8 @@
 """Records of uploads in Redis: images that are sent before the jobs that use them.
 
-An upload is a link that takes bytes. They are judged once, by the first who looks, and the verdict
-stays; the judged bytes lie under a key that the link does not cover, so nobody can exchange them
-afterwards.
+An upload is a link that takes bytes. The first request that needs them inspects them, and the
+result is final; inspected bytes are stored under a key that the link does not cover, so they
+cannot be replaced afterwards.
 """
 
 from collections.abc import Iterable
@@ -54,8 +54,9 @@ class UploadStore:
         return {upload_id: record for upload_id, answer in answers if (record := _parse(answer))}
 
     async def accept(self, upload_id: str, image: StoredImage) -> UploadRecord | None:
-        """Note what the bytes are. Answers the verdict that stands, be it an earlier one; None if
-        it vanished.
+        """Record what the bytes are.
+
+        Returns the upload's record, whose first result is final; None if the upload is gone.
         """
         stored = image.model_dump_json()
         return _parse(await self._run("check", upload_id, "image", stored, image.bytes))

@@ -80,24 +80,22 @@ class WebhookStore:
         """Due events, as many of each receiver as may be in flight; each has a lease of `LEASE`.
 
         Args:
-            limit: so many at most.
-            of_each: so many attempts of one tenant may be under way in this process, the new ones
-                included.
-            under_way: how many there are already, by tenant.
+            limit: the most events to claim.
+            of_each: the most attempts of one tenant in this process, the new ones included.
+            under_way: attempts already running in this process, by tenant.
         """
         held = [part for tenant_and_count in (under_way or {}).items() for part in tenant_and_count]
         most = limit if of_each is None else of_each
         return [_claimed(pairs(flat)) for flat in await self._run("claim", limit, most, *held)]
 
     async def settle(
-        self, event: ClaimedEvent, attempt: Attempt, verdict: AttemptOutcome, wait: timedelta
+        self, event: ClaimedEvent, attempt: Attempt, outcome: AttemptOutcome, wait: timedelta
     ) -> bool:
-        """Log an attempt and end its lease; `wait` is the time to the next one, where the verdict
-        is to retry.
+        """Log an attempt and end its lease; `wait` is the time until a retry, if there is one.
 
-        Answers whether the lease was still this process's; else nothing is noted.
+        Returns whether this process still held the lease; if not, nothing is stored.
         """
-        arguments = (event.id, event.claim, attempt.model_dump_json(), verdict.value, wait)
+        arguments = (event.id, event.claim, attempt.model_dump_json(), outcome.value, wait)
         return bool(await self._run("settle", *arguments))
 
     async def wait_for_work(self, patience: timedelta) -> None:
@@ -116,7 +114,7 @@ class WebhookStore:
         return [_delivery(pairs(flat), due) for flat, due in found]
 
     async def redeliver(self, job_id: str, n: int) -> bool:
-        """Let an event be delivered anew, with all attempts; False where there is no such event."""
+        """Deliver an event again, with a full set of attempts; False if there is no such event."""
         event_id = f"{EVENT_PREFIX}{job_id.removeprefix(JOB_ID_PREFIX)}_{n}"
         return bool(await self._run("redeliver", event_id))
 

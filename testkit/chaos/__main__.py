@@ -37,8 +37,8 @@ def main() -> int:
     )
     asked = parser.parse_args()
     plan = Plan(asked.jobs, asked.faults, asked.seed, asked.pace, asked.longest, asked.broken)
-    verdict = asyncio.run(Run(plan, Path("out") / f"chaos-{plan.seed}", _say).play())
-    return 1 if verdict.violations else 0
+    outcome = asyncio.run(Run(plan, Path("out") / f"chaos-{plan.seed}", _say).play())
+    return 1 if outcome.violations else 0
 
 
 def _say(line: str) -> None:

@@ -74,7 +74,7 @@ def accepted_jobs_end(evidence: Evidence) -> Iterator[str]:
     for job_id in evidence.jobs_that(What.DELETED) & set(evidence.final.jobs):
         yield f"{job_id} was deleted and is still there"
     for job_id in evidence.jobs_that(What.ABSENT) - deleted:
-        yield f"{job_id} was not found though nobody deleted it"
+        yield f"{job_id} was not found without having been deleted"
 
 
 def every_job_was_asked_for_once(evidence: Evidence) -> Iterator[str]:
@@ -93,9 +93,7 @@ def every_job_was_asked_for_once(evidence: Evidence) -> Iterator[str]:
 
 
 def ended_states_never_change(evidence: Evidence) -> Iterator[str]:
-    """Whoever looks after the end sees the same end: state, version, result, error; and nobody sees
-    a life after it.
-    """
+    """Every look after the end sees the same state, version, result and error."""
     for job_id, events in evidence.by_job.items():
         seen = [event for event in events if event.what is What.SEEN]
         ends = {
@@ -155,7 +153,7 @@ def ends_have_reasons(evidence: Evidence) -> Iterator[str]:
     asked = evidence.jobs_that(What.CANCEL_ASKED)
     for job_id, job in evidence.final.jobs.items():
         if job.status is JobState.CANCELED and job_id not in asked:
-            yield f"{job_id} is canceled though nobody asked for it"
+            yield f"{job_id} is canceled without a request"
         if job.status is not JobState.FAILED:
             continue
         code = job.error.code if job.error else "no error"

@@ -20,11 +20,9 @@ END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 
 
 async def come_to_rest(stack: Stack) -> None:
-    """Return once no job waits or runs and all that is to be deleted is, or when that takes too
-    long.
+    """Return once no job waits or runs and the trash is empty, or after a time limit.
 
-    Nobody submits any more, so what waits in the trash for submissions that never came is due as if
-    its time were over.
+    No caller submits any more, so objects that wait in the trash for a submission are made due.
     """
     waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
     if waiting:

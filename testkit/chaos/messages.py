@@ -39,7 +39,7 @@ class Messages:
         self._old_message = message or self._old_message
         if message:
             await self._redis.lpush(keys.PREFIX + QUEUE, *[message] * MESSAGES)
-        return Hit("the queue" if message else "nobody: no message came by", nothing)
+        return Hit("the queue" if message else "nothing: no message came by", nothing)
 
     async def lose(self, fault: Fault) -> Hit:
         """What a worker does that dies between BRPOP and noting the message."""

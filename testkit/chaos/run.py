@@ -45,8 +45,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a run came to."""
+class Outcome:
+    """The violations and the summary of a run."""
 
     violations: list[str]
     summary: str
@@ -64,7 +64,7 @@ class Run:
     def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
         self._plan, self._folder, self._say = plan, folder, say
 
-    async def play(self) -> Verdict:
+    async def play(self) -> Outcome:
         """The whole run, from the first process to the last."""
         rmtree(self._folder, ignore_errors=True)
         orphan_age = self._plan.longest_fault_seconds + LONGEST_REQUEST_SECONDS
@@ -110,7 +110,7 @@ class Run:
             f"{begun:7.1f} s  {fault.number:3}  {fault.kind.value}: {hit.whom}; over {lasted}"
         )
 
-    def _judge(self, violations: list[str], records: int) -> Verdict:
+    def _judge(self, violations: list[str], records: int) -> Outcome:
         """The last line, after the violations. What they are found in is kept."""
         for violation in violations[:SHOWN_VIOLATIONS]:
             self._say(f"VIOLATION {violation}")
@@ -127,4 +127,4 @@ class Run:
             f"{len(violations)}"
         )
         self._say(summary)
-        return Verdict(violations, summary)
+        return Outcome(violations, summary)

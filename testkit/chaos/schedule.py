@@ -120,7 +120,7 @@ class Fault:
 def draw_faults(
     seed: int, count: int, seconds: float, longest_seconds: float, only: tuple[Kind, ...] = ()
 ) -> list[Fault]:
-    """So many faults over a time: every kind before any comes again, a new order in each round.
+    """Spread faults over a time: every kind before any comes again, a new order in each round.
 
     Args:
         seconds: over which they are spread.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from core.records.request import Priority
 
-SEEDS = 64  # of the drawings: so many digests per pair of keyframes have to be known
+SEEDS = 64  # of the drawings: as many digests per pair of keyframes are computed beforehand
 COLORS = (("teal", "coral"), ("navy", "gold"))  # of the pairs of keyframes
 STEPS = 8
 
@@ -54,7 +54,7 @@ class Story:
 
 
 def draw_stories(seed: int, jobs: int, seconds: float) -> list[Story]:
-    """So many callers, who arrive evenly over a time, in seconds."""
+    """Arrival times of callers, spread evenly over a time, in seconds."""
     chance = random.Random(f"stories {seed}")
     return [
         Story(

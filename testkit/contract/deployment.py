@@ -95,7 +95,7 @@ def _friend() -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Discard the line."""
 
     with answering(Friend) as address:
         yield address

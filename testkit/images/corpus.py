@@ -142,7 +142,7 @@ def jpeg_with_exif(exif: bytes) -> bytes:
 
 
 def zeros(count: int) -> bytes:
-    """So many zeros, compressed to a thousandth."""
+    """Zeros, compressed to a thousandth."""
     compressor = zlib.compressobj(9)
     parts = [compressor.compress(bytes(2**20)) for _ in range(count // 2**20)]
     return b"".join(parts) + compressor.flush()
@@ -167,7 +167,7 @@ def webp_with_size(width: int, height: int) -> bytes:
 
 
 def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so many times more: each has to be decoded for
+    """A progressive JPEG whose last scan is repeated: each has to be decoded for
     nothing.
     """
     data = encoded(Image.new("L", (1000, 1000)), "JPEG", progressive=True)

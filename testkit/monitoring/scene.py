@@ -2,7 +2,7 @@
 dashboard has to show.
 
 All of them are real: the storage is reached through a proxy that can be slow, the receiver listens
-until it is gone, the worker is killed while nobody starts it anew.
+until it is gone, the worker is killed and not restarted.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Scene:
         self.begun = time.time()
 
     async def do_jobs(self, count: int) -> None:
-        """So many small jobs one after the other, whose ends the receiver is told."""
+        """Run small jobs one after the other; the receiver is sent their ends."""
         for _ in range(count):
             job_id = await self.submit()
             await self.until(
@@ -61,9 +61,7 @@ class Scene:
             )
 
     async def submit(self, **request: Any) -> str:
-        """One job, for which nobody waits; again where the service has no time for it, as a caller
-        would.
-        """
+        """Submit one job, again after each 503, and do not wait for its end."""
         body = {"webhook": self._webhook, "steps": 1, **request}
         answer = await asyncio.to_thread(self._caller.send, "/v1/interpolations", body)
         while answer.status_code == 503:
@@ -85,7 +83,7 @@ class Scene:
         self._proxy.heal()
 
     async def end_receiver(self) -> None:
-        """Nobody listens any more where webhooks are sent."""
+        """Stop listening where webhooks are sent."""
         await self._receiver.aclose()
 
     def kill_worker(self, *, for_good: bool) -> None:

@@ -79,6 +79,6 @@ def end(store: WorkerStore, held: Claim) -> None:
 
 
 def let_run(server: RedisServer, held: Claim, duration: timedelta) -> None:
-    """The job has run for so long."""
+    """Make the running job `duration` older."""
     assert held.job.started_at is not None
     server.client.hincrby(keys.JOB + held.job.id, "started", -milliseconds(duration))

@@ -24,7 +24,7 @@ class TenantJobs:
         limits: TenantLimits | None = None,
         **options: Any,
     ) -> None:
-        """Connects with the first call.
+        """Connect on the first call.
 
         Args:
             redis: a client, or the address of Redis.

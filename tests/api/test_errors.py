@@ -99,9 +99,7 @@ class TestAway:
     async def test_folder(
         self, settings: Settings, redis_server: RedisServer, tmp_path: Path
     ) -> None:
-        """Root may write everywhere, but not below a file; the folder's path is nobody's
-        business.
-        """
+        """Root may write everywhere, but not below a file; the answer hides the path."""
         (tmp_path / "file").touch()
         async with gateway(settings.model_copy(update={"state_dir": tmp_path / "file"})) as client:
             ready = await client.get("/readyz")

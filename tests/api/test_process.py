@@ -122,7 +122,7 @@ async def test_stop_lets_a_request_in_flight_end(server: tuple[Process, str]) ->
 
 
 async def test_stop_before_the_start_was_complete(settings: Settings, tmp_path: Path) -> None:
-    """Whoever starts it may change their mind."""
+    """The operator may stop it while it starts."""
     environment = os.environ | {
         "TOONCRAFTER_REDIS_URL": settings.redis_url or "",
         "TOONCRAFTER_PORT": str(free_port()),

@@ -120,7 +120,7 @@ async def calls(running: Running) -> dict[str, Call]:
     store.close()
     link = (await client.get(f"{URL}/{job_id}")).json()["outputs"][0]["url"]
     upload = (await client.post("/v1/uploads")).json()["upload_url"]
-    hook = {"url": "http://127.0.0.1:9/nobody"}
+    hook = {"url": "http://127.0.0.1:9/unreachable"}
     submission = {"request": json.dumps({"webhook": hook})}
     told = (await client.post(URL, files=files(), data=submission)).json()["id"]
     await client.post(f"{URL}/{told}/cancel")

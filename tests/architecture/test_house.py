@@ -76,14 +76,12 @@ def test_gateway_is_small_and_knows_no_model() -> None:
 
 
 def test_example_of_the_settings_is_current() -> None:
-    """`make env-example` writes it; a setting that nobody can read about is a setting that nobody
-    uses.
-    """
+    """`make env-example` writes it, with every setting and its meaning."""
     assert export_env.EXAMPLE.read_text() == export_env.render()
 
 
 def test_help_lists_every_target() -> None:
-    """What `make` can do is found where one looks for it."""
+    """`make help` documents each target."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"],

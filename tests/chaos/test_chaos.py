@@ -31,8 +31,8 @@ async def test_no_promise_is_broken_by_faults(
     s3_server: object, tmp_path: Path, lines: list[str]
 ) -> None:
     """Two gateways, two dispatchers, three workers, and what goes wrong around them."""
-    verdict = await Run(SHORT, tmp_path / "run", lines.append).play()
-    assert verdict.violations == [], "\n".join(lines)
+    outcome = await Run(SHORT, tmp_path / "run", lines.append).play()
+    assert outcome.violations == [], "\n".join(lines)
 
 
 async def test_broken_fencing_is_found_out(
@@ -41,8 +41,8 @@ async def test_broken_fencing_is_found_out(
     """A worker that was frozen until another one had its job may then end it a second time: the
     checker says so.
     """
-    verdict = await Run(STALE_WORKER, tmp_path / "run", lines.append).play()
-    assert any("ended more than once" in violation for violation in verdict.violations), "\n".join(
+    outcome = await Run(STALE_WORKER, tmp_path / "run", lines.append).play()
+    assert any("ended more than once" in violation for violation in outcome.violations), "\n".join(
         lines
     )
 
@@ -53,5 +53,5 @@ async def test_no_promise_is_broken_in_the_default_run(
     s3_server: object, tmp_path: Path, lines: list[str]
 ) -> None:
     """What `make chaos` does."""
-    verdict = await Run(Plan(jobs=500, faults=30, seed=1), tmp_path / "run", lines.append).play()
-    assert verdict.violations == [], "\n".join(lines)
+    outcome = await Run(Plan(jobs=500, faults=30, seed=1), tmp_path / "run", lines.append).play()
+    assert outcome.violations == [], "\n".join(lines)

@@ -104,7 +104,7 @@ BAD = {
     "is lost": (STORY, final()),
     "is still running": (STORY[:-1], final(record(status=JobState.RUNNING, outputs=[]))),
     "was deleted and is still there": ([*STORY, DELETE, DELETED], final(record())),
-    "not found though nobody deleted it": (
+    "not found without having been deleted": (
         [*STORY, Event(7.0, What.ABSENT, job=JOB)],
         final(record()),
     ),
@@ -140,7 +140,7 @@ BAD = {
         [*STORY, Event(6.0, What.DOWNLOADED, job=JOB, digest="2" * 64)],
         final(record()),
     ),
-    "canceled though nobody asked": (
+    "canceled without a request": (
         [ASKED, ACCEPTED, seen(5, "canceled")],
         final(record(status=JobState.CANCELED, outputs=[])),
     ),

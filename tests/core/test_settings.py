@@ -45,7 +45,7 @@ class TestSources:
             Settings()
 
     def test_secrets_are_not_printed(self) -> None:
-        """Not even by whoever logs the settings."""
+        """Not even if the settings are logged."""
         assert "hunter2" not in repr(Settings(s3_secret_access_key="hunter2"))
 
 

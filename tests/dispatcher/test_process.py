@@ -67,7 +67,7 @@ async def test_it_sends_recovers_and_expires(
     redis_server: RedisServer,
     settings: Settings,
 ) -> None:
-    """All three duties of one process, until SIGTERM."""
+    """One process does all three tasks until SIGTERM."""
     ended = await submit(async_store)
     claim = store.claim("gpu-1")
     assert claim is not None
@@ -147,7 +147,7 @@ async def test_paused_leader_does_no_harm_beside_its_successor(
 async def test_frozen_redis_does_not_keep_it(
     mortal_redis: RedisServer, settings: Settings, tmp_path: Path
 ) -> None:
-    """Nothing would ever answer, and whoever stops a stack waits for each of its processes."""
+    """A missing Redis never answers, and stopping a stack waits for each process."""
     environment = os.environ | {
         "TOONCRAFTER_REDIS_URL": mortal_redis.url,
         "TOONCRAFTER_STATE_DIR": str(settings.state_dir),

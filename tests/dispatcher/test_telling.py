@@ -1,4 +1,4 @@
-"""Each job that ended has one line in the log, whoever ended it."""
+"""Each job that ended has one line in the log, whichever process ended it."""
 
 import json
 from typing import Any

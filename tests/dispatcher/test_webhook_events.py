@@ -136,7 +136,7 @@ async def test_every_attempt_of_a_worker_is_told_as_running(
 async def test_a_job_without_a_webhook_costs_nothing(
     store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer, submit: Submit
 ) -> None:
-    """Nor does an event that nobody asked for."""
+    """Nor does an event that the job did not subscribe to."""
     await submit(URL, "failed")
     store.succeed(claim(store), [stored_output()], Timing(), MODEL)
     assert redis_server.client.keys("*deliver*") == []

@@ -85,7 +85,7 @@ class TestGuard:
         webhook_store: WebhookStore,
     ) -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # by an authority that nobody trusts
+        # by an authority that is not trusted
         trustme.CA().issue_cert("hooks.example.com").configure_cert(tls)
         async with web_server(FINE, tls) as server:
             outbound = Outbound(

@@ -55,7 +55,7 @@ SHORT = timedelta(seconds=0.2)  # of a receiver's time, where a test waits for i
 
 
 def failing_first(times: int) -> Answer:
-    """500 so many times, then what is right."""
+    """Answer 500 for the first attempts, then 200."""
     left = [times]
 
     async def answer(_: Visit) -> AsyncIterator[bytes]:

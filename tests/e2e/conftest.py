@@ -1,6 +1,4 @@
-"""Real stacks, started by scripts/up.py as `make up` does and looked at from outside; nothing is
-patched.
-"""
+"""Start real stacks with scripts/up/, as `make up` does; tests observe them from outside."""
 
 import json
 import os

@@ -128,7 +128,7 @@ def test_cancel_ends_a_running_job_and_never_another(client: Client, ended: dict
 
 
 def test_delete_removes_the_record_and_every_object(client: Client, ended: dict[str, Any]) -> None:
-    """204, and then nobody knows of it; links that were given out lead nowhere."""
+    """204, then 404 at its address and at every link that was given out."""
     link = ended["outputs"][0]["url"]
     assert client.http.get(link).status_code == 200
     assert client.http.delete(f"{URL}/{ended['id']}").status_code == 204
@@ -267,9 +267,7 @@ def test_what_does_not_exist_yet_is_refused_never_ignored(
 
 
 def test_every_refusal_is_a_problem_document(client: Client) -> None:
-    """Whoever refuses: the parser, the router, a rule. Its `type` leads to a page about it; the id
-    is the caller's.
-    """
+    """By the parser, the router or a rule; `type` leads to a page, the id is the caller's."""
     http, as_json = client.http, {"Content-Type": "application/json"}
     refusals = [
         (http.post(URL, content="{", headers=as_json), 400, "malformed_body"),

@@ -21,7 +21,7 @@ FLOODER = "flooder"
 
 
 async def flood(settings: Settings, like: Job) -> TenantJobs:
-    """So many jobs like this one, of another tenant. Answers what it can do with its jobs."""
+    """Submit FLOOD jobs like this one for another tenant; return a client of its jobs."""
     url = settings.find_redis()
     jobs = TenantJobs(url, FLOODER)
     uploads = UploadStore(jobs.redis)

@@ -29,7 +29,7 @@ def test_worker_loads_its_model_once_for_many_jobs(client: Client, first_job: st
 
 
 def test_job_says_that_the_default_model_is_untrained(client: Client) -> None:
-    """Nobody may take the noise of random weights for what the service can do."""
+    """The noise of random weights is marked as such in each job."""
     assert client.wait(client.submit())["model"]["trained"] is False
 
 

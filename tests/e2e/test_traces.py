@@ -82,7 +82,7 @@ def test_job_is_one_trace_from_request_to_upload(client: Client, collector: Coll
     """
     trace_id, span_id = caller_span(1)
     job = client.wait(
-        submit_within(client, trace_id, span_id, steps=3, prompt="a fox that nobody may read of")
+        submit_within(client, trace_id, span_id, steps=3, prompt="a fox that no span may show")
     )
     spans = spans_of(collector, trace_id)
     assert [span.name for span in spans if span.name in STAGES] == STAGES
@@ -121,7 +121,7 @@ def test_spans_say_whose_and_how_and_no_secret(client: Client, collector: Collec
     """Names as the conventions have them; no prompt, no address, no image."""
     trace_id, span_id = caller_span(2)
     job = client.wait(
-        submit_within(client, trace_id, span_id, prompt="a fox that nobody may read of")
+        submit_within(client, trace_id, span_id, prompt="a fox that no span may show")
     )
     spans = spans_of(collector, trace_id)
     request, sent, run = (

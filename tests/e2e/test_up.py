@@ -81,7 +81,7 @@ def test_second_start_in_one_folder_is_refused(stack: Stack) -> None:
 
 
 def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: Stack) -> None:
-    """The gateway would fail over and over in a log that nobody reads."""
+    """Otherwise the gateway restarts over and over, seen only in its log."""
     second = new_stack(port=stack.url.rsplit(":", 1)[1])
     with pytest.raises(StackFailed, match="TOONCRAFTER_PORT"):
         second.start()
@@ -111,7 +111,7 @@ def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(
 
 
 def test_embedded_redis_is_kept_as_a_database(stack: Stack) -> None:
-    """Append-only with a sync every second, evicting nothing; nobody but this user may read where
+    """Append-only with a sync every second, evicting nothing; only this user may read where
     it listens.
     """
     text = (stack.state / "redis.conf").read_text()

@@ -1,8 +1,8 @@
 """Weights that visit the device only while they are needed are there whenever they are used.
 
 Both libraries bring weights when `forward` is called. A weight that is used in another way stays
-where it was, which without a GPU nobody sees. So here weights that are away have no values, and the
-frames tell.
+where it was, which is invisible without a GPU. So here weights that are away have no values, and
+the frames show it.
 """
 
 from collections.abc import Iterator

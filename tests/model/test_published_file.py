@@ -21,9 +21,7 @@ def test_numbers_that_would_need_a_scale_are_refused_by_name(dtype: torch.dtype)
 
 
 def test_pruned_copy_is_called_what_it_is() -> None:
-    """It lacks hundreds of tensors, all of the encoders; a list of them would tell nobody what to
-    do.
-    """
+    """It lacks all tensors of the encoders; the message says so instead of listing them."""
     wanted = {"model.weight": (2,), "cond_stage_model.a": (2,), "embedder.b": (2,)}
     with pytest.raises(CheckpointError, match="pruned copy without the text and image encoders"):
         check_names_and_shapes(Path("pruned.safetensors"), {"model.weight": torch.zeros(2)}, wanted)

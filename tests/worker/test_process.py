@@ -127,7 +127,7 @@ async def test_sick_device_costs_the_job_nothing(
     wait_until(lambda: stack.job(job_id).attempts == 1, "the job is tried")
     assert stack.wait_for_job(job_id, JobState.QUEUED).lost_leases == 0
     wait_until(lambda: not first_child.is_running(), "the child is gone")
-    # the record's own count begins anew where loading takes longer than a silent worker is listed
+    # the record's own count restarts where loading takes longer than a silent worker is listed
     wait_until(
         lambda: worker.output.count("model loaded") == 2, "another one is there", LOADING_SECONDS
     )
@@ -154,7 +154,7 @@ async def test_parent_answers_while_the_child_computes(stack: Stack, worker: Pro
 
 
 async def test_child_does_not_outlive_its_parent(stack: Stack, worker: Process) -> None:
-    """The kernel ends it, so the device is free for whoever is started instead; its job lost a
+    """The kernel ends it, so the device is free for the next worker; its job lost a
     lease.
     """
     child = child_of(worker)

@@ -1,4 +1,8 @@
-"""Every output format by name: the one place to register another, beside its own file."""
+"""Map the name of each output format to its exporter.
+
+A new format also needs a module in this folder, its name in `FileFormat` (core/records/request.py)
+and its words in the public description of `format` (api/schemas/jobs.py).
+"""
 
 from collections.abc import Callable
 

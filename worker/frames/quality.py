@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from worker.frames.colour_spaces import Pixels, ciede2000, to_cielab, to_oklab
 
 REPEATED = 0.25  # levels of 255; two drawings whose mean difference is below are one drawing
-STEP = 4  # every so many pixels, in both directions, are compared
+STEP = 4  # compares every fourth pixel in both directions
 
 
 @dataclass(frozen=True)

@@ -38,4 +38,24 @@ function commands.purge(limit)
   return ids
 end
 
+-- Give up to `limit` ended jobs of a tenant to another. Returns how many there were.
+function commands.move_ended(tenant, new_tenant, limit)
+  local moved = 0
+  local function give(id, index)
+    call('ZREM', C.JOBS .. tenant .. index, id)
+    call('ZADD', C.JOBS .. new_tenant .. index, 0, id)
+  end
+  for status in pairs(C.TRANSITIONS) do
+    local index, room = ':' .. status, is_final(status) and limit - moved or 0
+    local ended = C.JOBS .. tenant .. index
+    for _, id in ipairs(call('ZRANGE', ended, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0, room)) do
+      call('HSET', key_of(id), 'tenant', new_tenant)
+      give(id, '')
+      give(id, index)
+      moved = moved + 1
+    end
+  end
+  return moved
+end
+
 return commands[ARGV[1]](unpack(ARGV, 2))

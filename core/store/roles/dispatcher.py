@@ -47,7 +47,7 @@ class DispatcherStore:
     """
 
     def __init__(self, url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
         self._run = open_script(self._redis, "dispatcher")
 

@@ -75,7 +75,7 @@ class GatewayStore:
     def __init__(
         self, redis: AsyncRedis, *, max_queued: int | None = None, schema: int = SCHEMA_VERSION
     ) -> None:
-        """Connects with the first call.
+        """Connect on the first call.
 
         Args:
             redis: the client, which its owner closes.

@@ -1,4 +1,4 @@
-"""What an operator may do with workers and the queue. Blocking."""
+"""What an operator may do with workers, the queue and jobs. Blocking."""
 
 from core.records.base import SCHEMA_VERSION
 from core.records.worker import WorkerRecord
@@ -6,14 +6,14 @@ from core.store import keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE
 
-PURGED_AT_ONCE = 100  # jobs; a script that ended thousands would block Redis for seconds
+JOBS_AT_ONCE = 100  # of one script; one that changed thousands would block Redis for seconds
 
 
 class OperatorStore:
     """Workers and waiting jobs. Calls raise redis-py's errors."""
 
     def __init__(self, url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(url)
         self._run = open_script(self._redis, "operator")
 
@@ -63,9 +63,23 @@ class OperatorStore:
         return int(self._run("count_ready", schema, max_canvas_pixels))
 
     def purge(self) -> list[str]:
-        """Cancel up to `PURGED_AT_ONCE` waiting jobs; return their ids, none once nothing waits."""
-        ids: list[str] = self._run("purge", PURGED_AT_ONCE)
+        """Cancel up to `JOBS_AT_ONCE` waiting jobs; return their ids, none once nothing waits."""
+        ids: list[str] = self._run("purge", JOBS_AT_ONCE)
         return ids
+
+    def count_jobs(self, tenant: str) -> int:
+        """Return how many jobs a tenant has, whatever their status."""
+        return int(self._redis.zcard(keys.JOBS + tenant))
+
+    def move_ended(self, tenant: str, new_tenant: str) -> int:
+        """Give all ended jobs of a tenant to another; return how many there were.
+
+        A job that waits or runs stays: its place in the queue is its tenant's.
+        """
+        moved = 0
+        while some := int(self._run("move_ended", tenant, new_tenant, JOBS_AT_ONCE)):
+            moved += some
+        return moved
 
     def close(self) -> None:
         """Close all connections."""

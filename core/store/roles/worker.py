@@ -45,7 +45,7 @@ class WorkerStore:
     """
 
     def __init__(self, url: str, *, schema: int = SCHEMA_VERSION) -> None:
-        """Connects with the first call.
+        """Connect on the first call.
 
         Args:
             url: address of Redis.

@@ -1,8 +1,8 @@
 """API keys: who may call the gateway, for which tenant, and how much. Made here, shown once, kept
 as SHA-256.
 
-A key holds 256 random bits, which nobody can try out; so one plain hash protects it, as it would
-not a password. It is looked up by that hash, and how long this takes says nothing about any key.
+A key holds 256 random bits, too many to guess, so a plain hash protects it; a password would need
+a slow one. Keys are looked up by that hash, so the lookup time discloses nothing about any key.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class ApiKeys:
     """
 
     def __init__(self, redis_url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(redis_url)
         self._run = open_script(self._redis, "api_keys")
 

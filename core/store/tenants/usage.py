@@ -1,5 +1,6 @@
-"""What tenants used: GPU time by day, counted in the step that ends an attempt, so no crash loses
-or doubles any.
+"""Read GPU time per tenant and day.
+
+The script that ends an attempt adds its time, so a crash neither loses nor double-counts it.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -12,24 +13,24 @@ _FIRST_DAY = date(1970, 1, 1)
 
 
 class UsageStore:
-    """Reads what the scripts counted. Calls raise redis-py's errors."""
+    """Reads the usage that the scripts count. Calls raise redis-py's errors."""
 
     def __init__(self, url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(url)
 
     def gpu_seconds(self, tenant: str, *, days: int = USAGE_LIFE.days) -> dict[date, float]:
-        """Seconds for which jobs of a tenant held a worker, attempts that were lost or given back
-        included.
+        """Return how many seconds the tenant's jobs held a worker, by day.
+
+        Lost and returned attempts are included.
 
         Args:
-            tenant: whose.
-            days: so many, the last of them today, in UTC; older ones than `USAGE_LIFE` are
-                forgotten.
+            tenant: the tenant's name.
+            days: how many days to read, ending with today in UTC; Redis keeps `USAGE_LIFE`.
 
         Returns:
-            Seconds by the day on which the attempts ended, the oldest first; days without any are
-            left out.
+            Seconds by the day on which the attempts ended, oldest first; days without use are
+            omitted.
         """
         today = datetime.now(UTC).date()
         asked = [today - timedelta(days=ago) for ago in reversed(range(days))]

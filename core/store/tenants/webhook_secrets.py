@@ -15,7 +15,7 @@ from core.store.client import open_redis, open_script
 from core.store.constants import MAX_VALID_SECRETS
 
 SECRET_BYTES = 32
-# so long a replaced secret stays valid: receivers take the new one over meanwhile
+# how long a replaced secret stays valid, while receivers switch to the new one
 KEEP = timedelta(hours=24)
 
 
@@ -30,12 +30,12 @@ class WebhookSecrets:
     """
 
     def __init__(self, redis_url: str) -> None:
-        """Connects with the first call."""
+        """Connect on the first call."""
         self._redis = open_redis(redis_url)
         self._run = open_script(self._redis, "webhook_secrets")
 
     def create(self, tenant: str) -> WebhookSecret:
-        """A secret beside the one that the tenant may have; webhooks are then signed with both.
+        """Add a secret beside the tenant's present one; webhooks are then signed with both.
 
         Raises:
             TooManySecrets: the tenant has two.
@@ -48,13 +48,11 @@ class WebhookSecrets:
         return WebhookSecret.from_stored(json.loads(stored))
 
     def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
-        """A secret in place of the tenant's newest, which stays valid beside it for so long; older
-        ones end at once.
-        """
+        """Replace the tenant's newest secret, which stays valid for `keep`; older ones end now."""
         return WebhookSecret.from_stored(json.loads(self._run("rotate", tenant, *_fresh(), keep)))
 
     def list(self, tenant: str) -> list[SecretInfo]:
-        """The valid ones, the newest first."""
+        """Return the tenant's valid secrets, newest first."""
         return [
             SecretInfo.model_validate(secret.model_dump())
             for secret in parse_secrets(self._run("valid", tenant))
@@ -66,7 +64,7 @@ class WebhookSecrets:
 
 
 def parse_secrets(text: str) -> list[WebhookSecret]:
-    """The answer of `VALID_SECRETS`."""
+    """Parse the JSON list of valid secrets that the scripts return."""
     return [WebhookSecret.from_stored(stored) for stored in json.loads(text)]
 
 

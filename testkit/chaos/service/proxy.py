@@ -46,7 +46,7 @@ class Proxy:
         self._open.clear()
 
     def slow(self, seconds: float) -> None:
-        """Each chunk takes so long, in both directions."""
+        """Delay each chunk, in both directions."""
         self._delay_seconds = seconds
 
     def answer(self, data: bytes) -> None:

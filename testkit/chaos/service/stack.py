@@ -125,14 +125,12 @@ class Stack:
         return [*self.gateways, *self.dispatchers, *self.workers]
 
     async def stop_services(self) -> None:
-        """End all of ours in order: nobody asks any more, then nobody computes, then nobody
-        sweeps.
-        """
+        """End gateways first, then workers, then dispatchers."""
         for group in (self.gateways, self.workers, self.dispatchers):
             await asyncio.gather(*(service.stop(STOP_LIMIT_SECONDS) for service in group))
 
     def processes(self) -> list[psutil.Process]:
-        """Every living process of this run but Redis and the storage, whoever started it."""
+        """Every living process of this run but Redis and the storage."""
         found = []
         for process in psutil.process_iter():
             try:

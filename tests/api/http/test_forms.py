@@ -128,7 +128,7 @@ class TestForms:
 
     @pytest.mark.parametrize("name", ["request", "a", "keyframe[0]"])
     async def test_two_parts_of_one_name(self, client: AsyncClient, name: str) -> None:
-        """Neither counts: whoever looked at the form before us may have taken the other one."""
+        """Refused: a proxy that inspected the form may have read the other part."""
         part = (name, ("c.png", b"{}" if name == "request" else png()))
         several = [part, part] if name != "keyframe[0]" else [part]
         response = await client.post(URL, files=[*files(), *several])

@@ -1,4 +1,4 @@
-"""Who may call, with which key, for how long; and what nobody may learn by trying."""
+"""Who may call, with which key, for how long; what guessing does not reveal."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -180,7 +180,7 @@ class TestLife:
             assert (await client.get(URL, headers=bearer("whatever"))).status_code == 200
 
     async def test_revoked(self, settings: Settings, keys: ApiKeys, impatient: None) -> None:
-        """With the last one this machine may call again, and nobody a gateway that others reach."""
+        """Without any key, only this machine may call; a public gateway refuses everybody."""
         made = keys.create("studio")
         for host, after in [("0.0.0.0", 401), ("127.0.0.1", 200)]:
             async with gateway(settings.model_copy(update={"host": host})) as client:

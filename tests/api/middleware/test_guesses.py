@@ -51,12 +51,12 @@ class TestGuesses:
         """Addresses of ten failures leave three entries."""
         monkeypatch.setattr(key_cache, "CACHE_SIZE", 3)
         make_key(settings, "studio")
-        store = ApiKeyLookup(settings.find_redis())
-        cache = KeyCache(settings, store)
+        redis = AsyncRedis(settings.find_redis())
+        cache = KeyCache(settings, ApiKeyLookup(redis))
         for number in range(10):
             with pytest.raises(Unauthorized):
                 await cache.identify([f"Bearer wrong-{number}"], f"10.0.0.{number}")
-        await store.close()
+        await redis.close()
         addresses = [one for one in everything_in(cache) if str(one).startswith("10.0.0.")]
         assert len(addresses) == 3
 

@@ -160,7 +160,7 @@ class TestWhatEveryAnswerSays:
         assert headers["cross-origin-resource-policy"] == "same-origin"
 
     async def test_to_caches(self, client: AsyncClient) -> None:
-        """A job's state is old at once, and nobody else's business."""
+        """A job's state changes at once and belongs to one tenant."""
         job = await client.post(URL, files=files())
         assert {
             job.headers["cache-control"],

@@ -102,7 +102,7 @@ async def test_any_minute_counts(
 
 
 async def test_nobody_counts_without_keys(client: AsyncClient) -> None:
-    """This machine is not limited, as nobody else can come."""
+    """A gateway that only this machine reaches has no rate limit."""
     answers = [await client.post(URL, files=files()) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [202] * 5
     assert "ratelimit" not in answers[0].headers

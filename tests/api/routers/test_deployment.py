@@ -104,7 +104,7 @@ class TestModels:
 
 class TestQueue:
     async def test_empty_queue(self, client: AsyncClient) -> None:
-        """Nothing waits, and nobody is there who would take a job."""
+        """Nothing waits, and no worker is there to take a job."""
         answer = (await client.get(QUEUE)).json()
         assert (answer["object"], answer["running"]) == ("queue", 0)
         assert answer["lanes"] == [

@@ -34,9 +34,7 @@ class TestEstimate:
     async def test_seconds_come_from_this_deployment_s_own_runs(
         self, client: AsyncClient, store: WorkerStore, async_store: TenantJobs
     ) -> None:
-        """Scaled to steps and canvas, of the model that the live worker holds; a free worker lets
-        nobody wait.
-        """
+        """Scaled to steps and canvas, of the live worker's model; no wait if a worker is free."""
         store.report_load("gpu-1:7", MODEL, 2.5)
         timing = Timing(run_seconds=12.0, denoise_seconds=8.0, decode_seconds=2.0)
         for _ in range(3):
@@ -69,9 +67,9 @@ class TestEstimate:
     ) -> None:
         """Without a worker there is no wait to tell, before the first run no time at all."""
         unknown = {"run": None, "queue_wait": None, "total": None, "unknown": "no_worker"}
-        nobody = (await client.post(ESTIMATE, json=body())).json()
-        assert nobody["seconds"] == unknown
-        assert nobody["based_on"] == {"runs": 0, "model": None, "device": None}
+        estimate = (await client.post(ESTIMATE, json=body())).json()
+        assert estimate["seconds"] == unknown
+        assert estimate["based_on"] == {"runs": 0, "model": None, "device": None}
         store.report_load("gpu-1:7", MODEL, 2.5)
         idle = (await client.post(ESTIMATE, json=body())).json()
         assert idle["seconds"] == {

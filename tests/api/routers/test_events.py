@@ -129,7 +129,7 @@ async def test_resumed_stream_repeats_and_loses_nothing(
 async def test_who_has_heard_the_end_is_told_not_to_come_back(
     remote: AsyncClient, store: WorkerStore
 ) -> None:
-    """A browser's `EventSource` connects anew whenever a stream ends, until it is answered with
+    """A browser's `EventSource` reconnects whenever a stream ends, until it is answered with
     204.
     """
     job_id = await ended(remote, store)

@@ -30,7 +30,7 @@ from testkit.suite.examples import examples
 def life(
     settings: Settings, redis_server: RedisServer, store: WorkerStore, upkeep: DispatcherStore
 ) -> Iterator[type[Life]]:
-    # tens of thousands of requests, and nobody reads their lines
+    # tens of thousands of requests, whose log lines are of no use
     configure_logging("WARNING", "json")
     with asyncio.Runner() as runner:
         started: asyncio.Queue[ASGIApp] = asyncio.Queue()

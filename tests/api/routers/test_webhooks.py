@@ -97,7 +97,7 @@ class TestSubmission:
         assert stored_keys() == set()
 
     async def test_a_tenant_without_a_secret_is_told_how_to_get_one(self, studio: Studio) -> None:
-        """An unsigned message is worth nothing, and nobody could sign it later."""
+        """An unsigned message cannot be verified, and cannot be signed later."""
         async with studio() as (client, server):
             for pointer, answer in (
                 ("/webhook", await submit(client, {"url": server.url})),
@@ -202,7 +202,7 @@ class TestTestEvent:
     async def test_receivers_that_hang_hold_up_their_own_tenant_alone(
         self, settings: Settings, secrets: WebhookSecrets
     ) -> None:
-        """It has so many tests at a time, far fewer than the gateway."""
+        """A tenant's tests at a time are limited, to far fewer than the gateway's."""
         release = asyncio.Event()
 
         async def by_path(visit: Visit) -> AsyncIterator[bytes]:

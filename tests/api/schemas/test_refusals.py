@@ -131,7 +131,7 @@ class TestFields:
         assert "hunter2" not in response.text
 
     async def test_all_problems_at_once(self, client: AsyncClient) -> None:
-        """Nobody has to correct a request seven times."""
+        """One answer lists every problem of a request."""
         keyframes = [{"image": {"data": data_uri(b"no image")}}, {"image": {}, "when": 1}]
         wrong = {"keyframes": keyframes, "steps": 200, "width": 500, "height": 320, "colour": "red"}
         response = await client.post(URL, json=wrong)

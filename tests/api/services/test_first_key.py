@@ -79,7 +79,7 @@ def test_first_key_of_a_file(settings: Settings, key_file: Path, tmp_path: Path)
 def test_redis_that_comes_later(
     mortal_redis: RedisServer, settings: Settings, key_file: Path
 ) -> None:
-    """Until then nobody is let in; then the key is taken over."""
+    """Until then all calls are refused; then the key is taken over."""
     mortal_redis.kill()
     prepare_keys(
         settings.model_copy(

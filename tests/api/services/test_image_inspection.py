@@ -88,7 +88,7 @@ async def test_deadly_upload(any_deadly_client: AsyncClient) -> None:
 async def test_machine_without_processes(
     no_decoder: None, any_settings: Settings, nothing_left: Callable[[], None]
 ) -> None:
-    """503 and no verdict: the image may be a good one."""
+    """503 and no refusal: the image may be a good one."""
     async with gateway(any_settings) as client:
         response = await client.post(URL, files=files())
         assert problems(response, 503, "unavailable") == {}

@@ -94,11 +94,13 @@ class TestReservation:
         await async_store.submit(
             first, generation_request(), metadata={}, ttl=TTL, request_id="", idempotency=key
         )
-        again = await async_store.reserve(new_job_id(), key)
+        again = await async_store.reserve(new_job_id(), idempotency=key)
         assert again.outcome is Outcome.REPLAYED
         assert again.view is not None
         assert again.view.job.id == first
-        other = await async_store.reserve(new_job_id(), IdempotencyKey("digest", "other"))
+        other = await async_store.reserve(
+            new_job_id(), idempotency=IdempotencyKey("digest", "other")
+        )
         assert other.outcome is Outcome.REUSED
         assert redis_server.client.zcard(keys.TRASH) == 0
 

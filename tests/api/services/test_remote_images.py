@@ -122,7 +122,7 @@ class TestSubmission:
     async def test_secret_of_a_url_stays_nowhere(
         self, studio: Studio, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A presigned link opens what it points at to whoever reads it."""
+        """A presigned link opens its object to any reader."""
         caplog.set_level("INFO")
         async with studio(by_resource(DRAWINGS)) as (client, server):
             urls = f"{server.url}/teal.png?sig=hunter2", f"{server.url}/gold.png"
@@ -198,7 +198,7 @@ class TestRefusals:
         assert "at most 20000 bytes" in second.json()["errors"][1]["detail"]
 
     async def test_host_that_takes_too_long(self, studio: Studio) -> None:
-        """The caller hears of it; nobody waits for ever."""
+        """The caller gets an error within the time limit."""
 
         async def silent(_: Visit) -> AsyncIterator[bytes]:
             await asyncio.Event().wait()

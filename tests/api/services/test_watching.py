@@ -124,7 +124,7 @@ class TestLongPoll:
     async def test_preference_is_shortened_or_ignored_but_never_refused(
         self, client: AsyncClient, prefer: str, applied: str | None
     ) -> None:
-        """RFC 7240; the state named here is an old one, so nobody really waits."""
+        """RFC 7240; the state named here is an old one, so the call returns at once."""
         job_id = await queued(client)
         response = await client.get(
             f"{URL}/{job_id}", headers={"Prefer": prefer, "If-None-Match": '"0"'}
@@ -197,7 +197,7 @@ class TestSubmitAndWait:
     async def test_job_canceled_and_deleted_meanwhile(
         self, client: AsyncClient, store: WorkerStore
     ) -> None:
-        """Whoever did it, the waiting caller hears that it is gone."""
+        """The waiting caller gets 404, whichever client deleted the job."""
         waiting = await begun(
             client, store, "POST", URL, files=files(), headers={"Prefer": "wait=50"}
         )

@@ -34,7 +34,7 @@ HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedel
 GOOD = ImageFacts("image/png", 64, 40)
 
 
-class TestVerdicts:
+class TestResults:
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
     def test_are_those_of_decoding_here(self, real: Decoders, file_format: str) -> None:
         """Type, size and every pixel, whatever way they went."""
@@ -161,14 +161,14 @@ class TestDeaths:
         assert children() != spoiled
 
     def test_killed_from_outside(self, real: Decoders) -> None:
-        """Nobody notices: where the kernel ran out of memory, the image is not to blame."""
+        """The image is tried again: the kernel may have been out of memory."""
         real.inspect(png())
         (process,) = children()
         process.kill()
         assert real.inspect(png()) == GOOD
 
     def test_killed_again_and_again(self, dying: Decoders) -> None:
-        """Then it is a matter of the machine, and may be tried later; no verdict about the
+        """Then it is a matter of the machine, and may be tried later; no refusal of the
         image.
         """
         with pytest.raises(Unavailable, match="was killed; try again"):
@@ -176,7 +176,7 @@ class TestDeaths:
         assert dying.inspect(png()) == GOOD
 
     def test_no_time_to_compute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A process that hardly runs has no verdict either, and is not waited for without end."""
+        """A process that hardly runs gives no answer, and waiting for it is limited."""
         monkeypatch.setattr(decoder, "SPARE_SECONDS", 0)
         decoders = Decoders(HURRIED, DYING)
         try:
@@ -221,7 +221,7 @@ class TestLife:
         decoders.close()
 
     def test_close_ends_one_that_decodes(self, dying: Decoders) -> None:
-        """Whoever waits for it hears so, and nobody gets another."""
+        """Its caller gets an error, and no new process starts."""
         heard: list[BaseException] = []
 
         def wait() -> None:
@@ -242,7 +242,7 @@ class TestLife:
 
     @pytest.mark.parametrize("order", ["good", "compute"])
     def test_none_outlives_its_parent(self, order: str) -> None:
-        """A parent that is killed can end nobody: an idle process ends with its orders, a busy one
+        """A killed parent ends no child: an idle process ends with its orders, a busy one
         with its time.
         """
         command = [sys.executable, "-m", "testkit.images.holds_a_decoder", order]

@@ -264,7 +264,7 @@ class TestLies:
         ],
     )
     def test_that_harm_nobody(self, decoders: Decoders, tags: dict[int, object]) -> None:
-        """Loops and sizes in what nobody reads; the picture is whole."""
+        """Loops and sizes in tags that are not read; the picture is whole."""
         assert accepted(decoders, tiff(GRAY | tags, bytes(256), next_directory=8)) == (
             "image/tiff",
             16,
@@ -298,7 +298,7 @@ class TestLies:
 
 
 def test_image_larger_than_its_limit(decoders: Decoders) -> None:
-    """Whoever forgot to count its bytes: it is not sent to a process."""
+    """An oversized image is not sent to a process."""
     assert (
         refused(decoders, bytes(LIMITS.max_bytes + 1))
         == "must have at most 2097152 bytes; got 2097153"

@@ -100,7 +100,7 @@ class TestOrientation:
     UPRIGHT = drawing()
     # how a camera stores the upright picture for each EXIF orientation: the inverse of what a
     # viewer has to do
-    STORED = {  # noqa: RUF012  # a table that nobody changes
+    STORED = {  # noqa: RUF012  # a constant table
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -170,7 +170,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("dtype", [np.float32, np.int32])
     def test_32_bits_per_channel_are_refused(self, dtype: type[np.generic]) -> None:
-        """Nobody knows which value of a float picture is white."""
+        """Float pictures do not say which value is white."""
         picture = Image.fromarray(np.full((32, 32), 1, dtype))
         with pytest.raises(UnsupportedImage, match="8 or 16 bits per channel; got 32"):
             inspect_image(encoded(picture, "TIFF"), max_pixels=MAX_PIXELS)

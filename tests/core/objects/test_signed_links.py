@@ -66,14 +66,14 @@ def test_it_permits_nothing_else(links: SignedLinks, method: str, key: str) -> N
 
 
 def test_it_ends(links: SignedLinks) -> None:
-    """Whoever comes late hears that it is the time."""
+    """An expired link is refused as expired."""
     _, fields = parts(links.sign("GET", KEY, timedelta(seconds=-1)))
     with pytest.raises(Forbidden, match="expired"):
         links.check("GET", KEY, fields)
 
 
 def test_processes_on_one_folder_share_the_secret(tmp_path: Path) -> None:
-    """Whichever of them is first, even at the same moment; and nobody else reads it."""
+    """Whichever of them is first, even at the same moment; and no other user reads it."""
     secret = tmp_path / "links.secret"
     gateways = [SignedLinks(secret) for _ in range(8)]
     signed: list[str] = []

@@ -149,7 +149,7 @@ class TestFolder:
 
 class TestBucket:
     def test_link_needs_no_credentials(self, s3_settings: Settings) -> None:
-        """Whoever has it reads the object, with the content type that a browser needs."""
+        """Its bearer reads the object, with the content type that a browser needs."""
         storage = open_storage(s3_settings)
         storage.put(KEY, b"film", "application/octet-stream")
         link = storage.presigned_url(KEY, timedelta(minutes=5), "video/mp4")
@@ -159,7 +159,7 @@ class TestBucket:
             assert answer.headers["Content-Type"] == "video/mp4"
 
     def test_link_to_write(self, s3_settings: Settings) -> None:
-        """Whoever has it stores this object, and no other."""
+        """Its bearer stores this object, and no other."""
         storage = open_storage(s3_settings)
         link = storage.presigned_put(KEY, timedelta(minutes=5))
         for address in (link, link.replace(KEY, "jobs/itp_2/other")):

@@ -20,7 +20,7 @@ from testkit.web import (
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """Signs the certificates of these servers, and of nobody else."""
+    """Signs the certificates of these servers only."""
     return trustme.CA()
 
 

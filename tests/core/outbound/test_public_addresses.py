@@ -1,4 +1,4 @@
-"""Addresses that are nobody's business, and those that are everybody's."""
+"""Which addresses are public and which are not."""
 
 import pytest
 

@@ -78,7 +78,7 @@ class TestNextVersion:
         upkeep: DispatcherStore,
         redis_server: RedisServer,
     ) -> None:
-        """No old process writes a part of the record anew that it did not make."""
+        """An old process rewrites no part of a record that it did not make."""
         job = await submit(of_version(async_store, NEXT))
         added = add_what_only_the_next_version_knows(redis_server, job.id)
         held = claim(next_worker)

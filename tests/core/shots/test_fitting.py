@@ -1,4 +1,4 @@
-"""A worker is given only what it can run, and nobody waits behind what it cannot."""
+"""A worker is given only what it can run; what it cannot run blocks no other job."""
 
 from datetime import timedelta
 
@@ -57,7 +57,7 @@ class TestCanvas:
     async def test_batch_that_fits_runs_while_interactive_does_not_fit(
         self, store: WorkerStore, async_store: TenantJobs
     ) -> None:
-        """An idle device helps nobody."""
+        """A smaller job is taken before the device idles."""
         await submit(async_store, 512, 320)
         batch = await submit(async_store, 128, 128, Priority.BATCH)
         assert claimed(store, SMALL) == batch

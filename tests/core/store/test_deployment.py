@@ -85,7 +85,7 @@ class TestWait:
         assert seen.expected_wait(Priority.INTERACTIVE) == 35.0
 
     def test_batch_waits_behind_both_lanes(self) -> None:
-        """And delays nobody in the other one."""
+        """And delays no job of the other lane."""
         busy = worker(WorkerState.BUSY)
         seen = deployment(busy, interactive=1, batch=2, running=(0.0,), runs=(run(),))
         assert [seen.expected_wait(priority) for priority in Priority] == [10.0, 30.0]
@@ -94,7 +94,7 @@ class TestWait:
         "state", sorted(set(WorkerState) - {WorkerState.IDLE, WorkerState.BUSY})
     )
     def test_worker_that_takes_no_job_does_not_count(self, state: WorkerState) -> None:
-        """It lives, but nobody can tell until when one has to wait."""
+        """It is alive, but when it takes jobs again is unknown."""
         assert deployment(worker(state)).expected_wait(Priority.INTERACTIVE) is Unknown.NO_WORKER
 
     def test_worker_that_cannot_take_the_canvas_does_not_count(self) -> None:

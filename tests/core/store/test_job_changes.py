@@ -63,7 +63,7 @@ async def test_every_change_of_a_job_is_news(
 async def test_only_those_who_watch_the_job_are_woken(
     feed: ChangeFeed, redis_server: RedisServer
 ) -> None:
-    """All of them, and nobody else; who stopped watching is forgotten."""
+    """All of them and no others; a watcher that stopped is forgotten."""
     with feed.watch("a") as left:
         pass
     with feed.watch("a") as first, feed.watch("a") as second, feed.watch("b") as other:
@@ -75,7 +75,7 @@ async def test_only_those_who_watch_the_job_are_woken(
 
 
 async def test_cut_subscription_stands_again(feed: ChangeFeed, redis_server: RedisServer) -> None:
-    """Whoever watches is woken then, since news may have been lost."""
+    """Watchers are woken then, since notifications may have been lost."""
     with feed.watch("a") as news:
         redis_server.client.client_kill_filter(_type="pubsub")
         await arrives(news)

@@ -33,7 +33,7 @@ def names(families: Iterable[Metric]) -> set[str]:
 
 
 def test_all_that_is_declared_is_told(registry: CollectorRegistry) -> None:
-    """By the collector that asks Redis: everything that is made anew at a scrape, but for the
+    """By the collector that asks Redis: everything that is computed at a scrape, but for the
     card's.
     """
     declared = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
@@ -143,7 +143,7 @@ class TestTotals:
     async def test_each_end_is_counted_once(
         self, async_store: TenantJobs, store: WorkerStore, registry: CollectorRegistry
     ) -> None:
-        """By the scripts that end jobs, whoever called them: a worker, a caller, the dispatcher."""
+        """By the scripts that end jobs, called by worker, gateway or dispatcher."""
 
         def ended(status: str, code: str = "") -> float | None:
             return registry.get_sample_value(

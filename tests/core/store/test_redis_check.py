@@ -11,7 +11,7 @@ from testkit.servers import RedisServer, wait_until
 
 @pytest.fixture
 def careless_redis(mortal_redis: RedisServer) -> Iterator[RedisServer]:
-    """As it comes when nobody sets anything, and with a cache's policy."""
+    """As it comes without any setting, and with a cache's policy."""
     mortal_redis.client.config_set("appendonly", "no")
     mortal_redis.client.config_set("maxmemory-policy", "allkeys-lru")
     return mortal_redis

@@ -16,7 +16,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 
 def test_line_holds_the_event_and_what_was_bound(capsys: pytest.CaptureFixture[str]) -> None:
-    """A job's id stands in every line about it, whoever wrote the line."""
+    """Every line about a job has its id, whichever module wrote it."""
     configure_logging("info", "json")
     with structlog.contextvars.bound_contextvars(job_id="itp_1"):
         structlog.get_logger("worker").info("model loaded", seconds=2.5)

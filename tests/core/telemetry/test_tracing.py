@@ -95,7 +95,7 @@ class TestSpans:
     def test_caller_that_does_not_sample_is_heard(
         self, traces: Settings, collector: Collector
     ) -> None:
-        """Nothing is sent, and whoever comes after is told the same."""
+        """Nothing is sent, and the decision is passed on to callees."""
         begin_tracing(traces, "gateway")
         span = start_span("GET", SpanKind.SERVER, parent=CALLER[:-2] + "00")
         span.end()
@@ -184,7 +184,7 @@ class TestRefusal:
         assert not start_span("a").is_recording()
 
     def test_protocol_that_we_do_not_speak(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A gRPC port would answer every batch with an error that nobody reads."""
+        """A gRPC port would answer every batch with an unseen error."""
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
         with pytest.raises(
             SystemExit, match=r"http/protobuf, but OTEL_EXPORTER_OTLP_PROTOCOL is grpc"

@@ -158,7 +158,7 @@ class TestRecognised:
         assert is_out_of_memory(error)
 
     def test_cpu(self) -> None:
-        """As torch says it itself; nobody has so many bytes."""
+        """As torch raises it itself; no device has this much memory."""
         with pytest.raises(RuntimeError) as error:
             torch.empty(2**60, dtype=torch.uint8)
         assert is_out_of_memory(error.value)

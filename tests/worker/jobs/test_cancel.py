@@ -113,7 +113,7 @@ class TestCancel:
     async def test_failure_after_a_cancel_is_a_canceled_job(
         self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
-        """Nobody wants to hear of it any more; the log has it."""
+        """A canceled job reports no error; the log has it."""
 
         def cancel_and_break_down(_: int) -> None:
             cancel(redis_server, job_id)

@@ -157,9 +157,7 @@ class TestFailure:
     async def test_keyframe_that_was_exchanged(
         self, worker: Worker, async_store: TenantJobs
     ) -> None:
-        """Who writes into the storage past the gateway brings no bytes here that nobody has
-        judged.
-        """
+        """Bytes that were stored past the gateway, and so never inspected, are not decoded."""
         job_id = await submit(async_store, worker.storage)
         worker.storage.put(input_key(job_id, IMAGE), png(color="red"), IMAGE.content_type)
         worker.run()

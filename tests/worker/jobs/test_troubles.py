@@ -82,7 +82,7 @@ class TestLostLease:
     async def test_heartbeat_holds_the_lease_of_a_slow_step(
         self, folder_worker: Worker, upkeep: DispatcherStore, async_store: TenantJobs
     ) -> None:
-        """A step that takes longer than a lease; nobody takes the job away."""
+        """A step takes longer than a lease, and the worker keeps the job."""
         job_id = await submit(async_store, folder_worker.storage, steps=1)
         folder_worker.pipeline.at_step = lambda _: time.sleep(6)
         folder_worker.run()
@@ -179,7 +179,7 @@ class TestRedisAway:
     async def test_job_is_run_although_redis_left_right_after_the_claim(
         self, mortal_redis: RedisServer, settings: Settings, pipeline: StandInPipeline
     ) -> None:
-        """Else the heartbeat would hold the lease of a job that nobody runs, for ever."""
+        """Otherwise the heartbeat renews the lease of a job that no process runs."""
 
         class LeavesAfterClaim(WorkerStore):
             def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:

@@ -200,7 +200,7 @@ async def test_child_that_dies_gives_up_its_job(
     async_store: TenantJobs,
     redis_server: RedisServer,
 ) -> None:
-    """Killed from outside, or for memory: nobody waits until the lease runs out."""
+    """Killed from outside, or for memory: the job is requeued before its lease expires."""
     job = await submit(async_store)
     held = claim(store, WORKER)
     # it would run for an hour
@@ -211,7 +211,7 @@ async def test_child_that_dies_gives_up_its_job(
     wait_until(
         lambda: upkeep.recover_expired_leases()[:2] == ([job.id], []), "the job is taken back"
     )
-    assert not operator.workers()  # nobody is quarantined for it
+    assert not operator.workers()  # no worker is quarantined for it
 
 
 def test_stranger_is_left_alone(impatient: Watch) -> None:

@@ -88,7 +88,7 @@ class TestNews:
         ) == (0, 0)
 
     def test_steps_are_counted_whatever_news_are_lost(self, scrape: Scrape) -> None:
-        """Each tells where the job is; the next job begins anew."""
+        """Each tells where the job is; the next job begins at zero."""
         metrics = WorkerMetrics()
         for step in (1, 2, 5, 5):
             metrics.show(replace(RUNNING, step=step))

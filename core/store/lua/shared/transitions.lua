@@ -1,4 +1,5 @@
--- Every change of a job's state: all of them pass through `move`.
+-- Change the state of jobs. Every change passes through `move`, with two exceptions: `submit` in
+-- gateway.lua creates a job, and `forget_job` in deletion.lua removes one.
 -- include shared/lanes.lua
 -- include shared/events.lua
 

@@ -141,7 +141,7 @@ class TestBytesPastTheGateway:
                 assert words in response.json()["errors"][0]["detail"]
 
     async def test_storage_that_is_away_when_they_are_judged(self, s3_settings: Settings) -> None:
-        """503, and no verdict; with the storage back it goes on."""
+        """503, and no refusal; with the storage back it goes on."""
         async with gateway(s3_settings) as client:
             upload_id = await uploaded(client, png())
             away = s3_settings.model_copy(

@@ -149,7 +149,7 @@ class TestRefused:
         nothing_left()
 
     async def test_bytes_that_have_not_arrived(self, any_client: AsyncClient) -> None:
-        """Another thing than an upload that nobody knows, and said so; afterwards it works."""
+        """Not the error of an unknown upload; once it is complete, the request works."""
         upload = (await any_client.post(UPLOADS)).json()
         submission = by_reference(upload["id"], upload["id"])
         response = await any_client.post(URL, json=submission)
@@ -169,7 +169,7 @@ class TestRefused:
         }
 
     async def test_two_sources_of_one_image(self, client: AsyncClient) -> None:
-        """Nobody could say which is meant."""
+        """It would be unclear which is meant."""
         image = {"upload": UNKNOWN, "data": data_uri(png())}
         response = await client.post(URL, json={"keyframes": [{"image": image}, {"image": {}}]})
         pointers = [f"/keyframes/{index}/image" for index in range(2)]

@@ -28,7 +28,7 @@ class TestCancel:
         upkeep: DispatcherStore,
         redis_server: RedisServer,
     ) -> None:
-        """So that nobody else takes the job in between."""
+        """No other worker takes the job in between."""
         redis_server.client.zadd(keys.LEASES, {unwanted.job.id: 1}, xx=True)
         with pytest.raises(CancelRequested):
             store.renew(unwanted)
@@ -43,7 +43,7 @@ class TestCancel:
         redis_server: RedisServer,
         losses_before: int,
     ) -> None:
-        """Nobody has to run it again, and the last loss is no failure either."""
+        """It is not run again, and its last lost lease does not fail it."""
         redis_server.client.hset(keys.JOB + unwanted.job.id, "lost_leases", losses_before)
         expire_lease(redis_server, unwanted.job.id)
         assert upkeep.recover_expired_leases()[:2] == ([], [])

@@ -1,4 +1,4 @@
-"""Tenants share the workers: a flood delays who made it, nobody starves, and limits hold."""
+"""Tenants share the workers: a flood delays its own tenant, and limits hold."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def limits(**changes: object) -> TenantLimits:
 
 
 def serve(store: WorkerStore, server: RedisServer, jobs: int) -> list[str]:
-    """One worker runs so many jobs of a minute, one after the other. Answers their tenants."""
+    """Run jobs of a minute one after the other on one worker; return their tenants."""
     tenants = []
     for _ in range(jobs):
         held = claim(store)
@@ -37,7 +37,7 @@ def serve(store: WorkerStore, server: RedisServer, jobs: int) -> list[str]:
 
 
 def let_wait(server: RedisServer, job_id: str, duration: timedelta) -> None:
-    """The job has waited for so long; all sets tell the same."""
+    """Make the job older by `duration`, in its record and in all sets."""
     created = server.client.hincrby(keys.JOB + job_id, "created", -milliseconds(duration))
     for key in server.client.scan_iter(match=f"{keys.READY}*"):
         server.client.zadd(key, {job_id: created}, xx=True)
@@ -90,7 +90,7 @@ class TestTurns:
     async def test_tenants_take_turns(
         self, async_store: TenantJobs, store: WorkerStore, redis_server: RedisServer
     ) -> None:
-        """Jobs of the same length: one of each in every round, whoever came first and with however
+        """Jobs of the same length: one of each in every round, whatever came first and with however
         many.
         """
         for tenant, jobs in (("a", 6), ("b", 3), ("c", 3)):
@@ -132,7 +132,7 @@ class TestTurns:
             let_run(redis_server, held, timedelta(hours=1))
             end(store, held)
         await flood(async_store.of_tenant("idle"), 4)
-        # so does one that nobody has seen before
+        # so does a new tenant
         await flood(async_store.of_tenant("new"), 4)
         first = claim(store)
         let_run(redis_server, first, timedelta(hours=1))
@@ -142,9 +142,7 @@ class TestTurns:
     async def test_use_that_nobody_minded_is_no_debt(
         self, async_store: TenantJobs, store: WorkerStore, redis_server: RedisServer
     ) -> None:
-        """Hours on a deployment where nobody else waited delay no later job behind another tenant's
-        flood.
-        """
+        """GPU time used while no other tenant waited does not count against later jobs."""
         alone, flooder = async_store.of_tenant("alone"), async_store.of_tenant("flooder")
         await flood(alone, 1)
         held = claim(store)

@@ -167,7 +167,7 @@ class TestSickDevice:
     async def test_one_card_condemns_a_job_only_at_the_third_time(
         self, store: WorkerStore, async_store: TenantJobs
     ) -> None:
-        """However often its worker is started anew: host and device stay the same."""
+        """However often its worker restarts: host and device stay the same."""
         job = await submit(async_store)
         ends = []
         for pid in range(3):

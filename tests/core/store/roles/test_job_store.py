@@ -111,7 +111,7 @@ class TestOrder:
     async def test_first_come_first_served(
         self, async_store: TenantJobs, store: WorkerStore
     ) -> None:
-        """Within a lane nobody overtakes."""
+        """Within a lane, jobs start in order of submission."""
         jobs = []
         for _ in range(3):
             jobs.append(await submit(async_store))
@@ -200,8 +200,8 @@ class TestRedisAway:
         await store.close()
 
 
-class TestNews:
-    """What is told to a reader who knows a state of the job."""
+class TestRead:
+    """What the gateway is told of a job."""
 
     async def test_submission_answers_what_a_reader_sees(self, async_store: TenantJobs) -> None:
         """It is made of what the gateway knows, and not read back."""
@@ -220,3 +220,9 @@ class TestNews:
         assert told.view is not None
         assert told.view == await async_store.read(told.view.job.id)
         assert told.view.queue_position == 1
+
+    async def test_job_that_is_not_there(self, async_store: TenantJobs) -> None:
+        """Another tenant's id gets the same answer as an unknown one."""
+        job = await submit(async_store)
+        assert await async_store.of_tenant("another").read(job.id) is None
+        assert await async_store.read(new_job_id()) is None
