@@ -5,20 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from testkit.servers import ROOT, RedisServer, free_port
+from scripts.up.announce import is_ready
+from testkit.servers import ROOT, Process, RedisServer, free_port, wait_until
 
 BUILDAH = ["buildah", "--storage-driver", "vfs"]
 BASE = "localhost/debian:bookworm-slim"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 NEEDS = {"api": "api.main, dispatcher.scheduling", "gpu": "worker.bootstrap, torch, av"}
-LACKS = {"api": ("torch", "numpy", "model", "worker"), "gpu": ("api", "dispatcher")}
+LACKS = {"api": ("torch", "diffusers", "model", "worker"), "gpu": ("api", "dispatcher")}
 
 pytestmark = [
     pytest.mark.long,
@@ -58,7 +57,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     config = tmp_path_factory.mktemp("pip") / "pip.conf"
     lines = "".join(f"{name} = {value}\n" for name, value in options.items())
     config.write_text("[global]\n" + lines.replace(CERTIFICATES, "/host.crt"))
-    named = {path for path in re.findall(r"(?: |file://)(/[\w./-]+)", lines) if Path(path).exists()}
+    named = {path for path in re.findall(r" (/[\w./-]+)", lines) if Path(path).exists()}
     mounts = {str(config): "/etc/pip.conf", CERTIFICATES: "/host.crt"}
     mounts |= {path: path for path in named - {CERTIFICATES}}
     return [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
@@ -77,40 +76,21 @@ def built(
     run(*BUILDAH, "rm", container)
 
 
-def test_image_works(built: tuple[str, str], mortal_redis: RedisServer) -> None:
+def test_image_works(built: tuple[str, str], mortal_redis: RedisServer, tmp_path: Path) -> None:
     """Its user is not root, it holds its own packages, and its commands and gateway answer."""
     name, container = built
-    inside = [
-        *BUILDAH,
-        "run",
-        "--isolation=chroot",
-        f"--volume={mortal_redis.socket.parent}:/redis",
-    ]
-    inside += [f"--env=TOONCRAFTER_REDIS_URL=unix:///redis/{mortal_redis.socket.name}"]
-    mortal_redis.socket.chmod(0o777)
-    mortal_redis.socket.parent.chmod(0o777)
+    folder, port = mortal_redis.socket.parent, free_port()
+    for path in (folder, mortal_redis.socket):
+        path.chmod(0o777)
+    settings = {"REDIS_URL": f"unix:///redis/{mortal_redis.socket.name}", "HOST": "127.0.0.1"}
+    settings |= {"PORT": str(port), "STATE_DIR": "/redis/state"}
+    variables = [f"--env=TOONCRAFTER_{key}={value}" for key, value in settings.items()]
+    inside = [*BUILDAH, "run", "--isolation=chroot", f"--volume={folder}:/redis", *variables]
+    python = [*inside, container, "--", "python"]
     spec = f"assert not any(map(importlib.util.find_spec, {LACKS[name]}))"
-    program = f"import os, importlib.util, {NEEDS[name]}; assert os.getuid() == 10001; {spec}"
-    run(*inside, container, "--", "python", "-c", program)
-    assert "queue: open" in run(*inside, container, "--", "python", "-m", "admin", "status")
-    if name == "gpu":
-        return
-    port = free_port()
-    local = [f"--env=TOONCRAFTER_PORT={port}", "--env=TOONCRAFTER_HOST=127.0.0.1"]
-    state = "--env=TOONCRAFTER_STATE_DIR=/redis/state"
-    gateway = subprocess.Popen([*inside, *local, state, container, "--", "python", "-m", "api"])
-    try:
-        deadline, ready = time.monotonic() + 60, False
-        while not ready and gateway.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.5)
-            try:
-                ready = (
-                    build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz").status
-                    == 200
-                )
-            except OSError:
-                continue
-        assert ready
-    finally:
-        gateway.terminate()
-        gateway.wait(20)
+    imports = f"import os, importlib.util, {NEEDS[name]}; assert os.getuid() == 10001; {spec}"
+    run(*python, "-c", imports)
+    assert "queue: open" in run(*python, "-m", "admin", "status")
+    if name == "api":
+        with Process([*python, "-m", "api"], tmp_path / "gateway.log"):
+            wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the gateway is ready", 60)

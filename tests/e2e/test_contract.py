@@ -209,7 +209,7 @@ def test_job_tells_what_was_understood_and_what_it_took(
     }  # fmt: skip
     assert isinstance(request["seed"], int)
     image = request["keyframes"][0]["image"]
-    assert image.keys() == {"sha256", "content_type", "width", "height", "bytes"}
+    assert image.keys() == {"sha256", "content_type", "width", "height", "bytes", "has_alpha"}
     assert timing["denoise_seconds"] > 0
     assert timing["run_seconds"] >= timing["denoise_seconds"]
     assert ended["model"]["trained"] is False
