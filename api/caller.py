@@ -1,4 +1,4 @@
-"""Who makes a request, as far as its handling depends on it."""
+"""Describe the caller of a request: tenant, limits and key."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What endpoints ask for: the caller, the services of the gateway, and its address.
+"""Provide endpoints with the caller, the services and the public address.
 
 All are coroutines, because FastAPI calls a plain function in a thread, and read the request's
 state directly, because each further dependency costs as much as a Redis command.

@@ -1,4 +1,4 @@
-"""Errors as HTTP responses (RFC 9457): the one place that knows both."""
+"""Turn errors into HTTP responses (RFC 9457); no other module knows both."""
 
 import math
 from collections.abc import Iterator

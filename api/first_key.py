@@ -1,4 +1,4 @@
-"""What a gateway makes sure of before it listens: that not everybody may call it by accident."""
+"""Check before listening that the gateway is not open to everyone by accident."""
 
 import stat
 import threading

@@ -1,4 +1,4 @@
-"""The gateway: settings, lifespan, middleware, routers."""
+"""Build the gateway from settings, lifespan, middleware and routers."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

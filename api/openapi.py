@@ -1,4 +1,4 @@
-"""The contract as OpenAPI 3.1: what FastAPI derives, and what generated clients need beside it."""
+"""Build the OpenAPI 3.1 contract from FastAPI's, with what client generators need."""
 
 from copy import deepcopy
 from typing import Any

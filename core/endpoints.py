@@ -1,4 +1,4 @@
-"""Hosts and ports, as an operator writes them in settings."""
+"""Parse hosts and ports as an operator writes them in settings."""
 
 from ipaddress import ip_address
 from typing import NamedTuple

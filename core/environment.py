@@ -1,4 +1,4 @@
-"""Read the settings where a process starts, and say in words what is wrong with them."""
+"""Read the settings when a process starts, and explain what is wrong with them."""
 
 import difflib
 import os

@@ -1,4 +1,4 @@
-"""What an operator can set: one frozen class, read where a process starts and nowhere else."""
+"""Define the settings: one frozen class, read only where a process starts."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Due events to their receivers: claimed, sent, settled, hundreds at the same time."""
+"""Claim, send and settle due webhook events, hundreds at a time."""
 
 import asyncio
 import random

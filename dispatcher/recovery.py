@@ -1,4 +1,4 @@
-"""Jobs whose worker vanished go back to the ready set, or fail after too many."""
+"""Return jobs of lost workers to the ready set, or fail them after too many losses."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How routers describe their answers in the contract, beside what FastAPI derives."""
+"""Describe responses in the contract, beyond what FastAPI derives."""
 
 from typing import Any
 

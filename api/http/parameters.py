@@ -1,4 +1,4 @@
-"""Parts of addresses and headers that mean something here, as FastAPI parameters."""
+"""Declare path, query and header parameters for FastAPI."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterable

@@ -1,4 +1,4 @@
-"""Limit request bodies: the bytes of one, the time it takes, and the bytes of all together."""
+"""Limit the size and time of each request body, and the bytes of all together."""
 
 import asyncio
 

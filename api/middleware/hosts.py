@@ -1,4 +1,4 @@
-"""Refuse requests under another host name or from another site while no API key protects."""
+"""Refuse foreign host names and origins while no API key protects the gateway."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Remember for seconds what Redis says of API keys, by digest."""
+"""Cache what Redis knows about API keys for seconds, by digest."""
 
 import hashlib
 import time

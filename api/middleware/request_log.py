@@ -1,4 +1,4 @@
-"""Give each request an id, count it, complete its response headers, and log one line."""
+"""Give each request an id, metrics, response headers and one log line."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""A span around each request, named by the template of its route."""
+"""Open a span for each request, named by the template of its route."""
 
 import structlog
 from opentelemetry.trace import SpanKind

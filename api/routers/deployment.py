@@ -1,4 +1,4 @@
-"""What the live workers hold, and what waits for them."""
+"""Report the models of live workers and the queue."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""The contract as YAML and as a page to try it, and a page about each error code.
+"""Serve the contract as YAML, a page to try it, and a page per error code.
 
 The page needs no other network: Swagger UI comes from an installed package.
 """

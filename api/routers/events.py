@@ -1,4 +1,4 @@
-"""Progress of a job as server-sent events (WHATWG HTML, section 9.2)."""
+"""Stream a job's progress as server-sent events (WHATWG HTML, section 9.2)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Signed links of a deployment that stores in a folder; they need no key.
+"""Serve signed links of a deployment that stores in a folder; no key needed.
 
 They are what presigned links are for a bucket.
 """

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can serve."""
+"""Report whether the process is alive and whether it can serve."""
 
 from fastapi import APIRouter
 

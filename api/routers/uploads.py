@@ -1,4 +1,4 @@
-"""Images that are sent before the jobs that use them."""
+"""Create uploads: images sent before the jobs that use them."""
 
 from typing import Annotated
 

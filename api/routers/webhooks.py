@@ -1,4 +1,4 @@
-"""Test events for receivers, and the log of what a job's webhook was told."""
+"""Send test events to receivers; list and repeat the deliveries of a job."""
 
 from typing import Annotated
 

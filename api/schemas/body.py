@@ -1,4 +1,4 @@
-"""The base of request bodies."""
+"""Define the base class of request bodies."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Images inside JSON: data URIs as clients make them (RFC 2397)."""
+"""Parse images inside JSON: data URIs as clients write them (RFC 2397)."""
 
 import base64
 import binascii

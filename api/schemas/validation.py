@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a request, as problems: pointer, code, and a sentence."""
+"""Convert pydantic's errors to problems: pointer, code and a sentence."""
 
 import reprlib
 from collections.abc import Iterable

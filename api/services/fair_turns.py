@@ -1,6 +1,4 @@
-"""A few places for many tenants: who waits gets one in turn, however much another tenant has in the
-line.
-"""
+"""Share a few places among tenants in turn, however long one tenant's queue is."""
 
 import asyncio
 from collections import OrderedDict, deque

@@ -1,4 +1,4 @@
-"""Decode the images of requests, a few at a time, in processes that may die of them."""
+"""Decode images of requests, a few at a time, in expendable processes."""
 
 import hashlib
 

@@ -1,6 +1,4 @@
-"""The images of a request: from wherever they are, judged, and stored for the job that uses
-them.
-"""
+"""Collect and check the images of a request, and store them for its job."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""What each operation does with jobs that exist, free of HTTP."""
+"""Read, list, cancel and delete existing jobs, free of HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection

@@ -1,4 +1,4 @@
-"""Images that a request names by URL: fetched together, within one time, through the guard."""
+"""Fetch the images that a request names by URL, together and within one limit."""
 
 import asyncio
 from collections.abc import Iterable, Mapping

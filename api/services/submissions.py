@@ -1,6 +1,4 @@
-"""Accepting jobs, free of HTTP: judge a submission, store its images, make the job exist in one
-step.
-"""
+"""Accept jobs: validate a submission, store its images, create the job."""
 
 import hashlib
 import json

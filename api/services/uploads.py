@@ -1,4 +1,4 @@
-"""Images that are sent before the jobs that use them: made, received, judged once, free of HTTP."""
+"""Create uploads, receive their bytes and inspect them once, free of HTTP."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Waiting for a job to change: for long polls and event streams, free of HTTP."""
+"""Wait for a job to change, for long polls and event streams, free of HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""What the gateway does about webhooks, free of HTTP: judge them, show their log, send a test."""
+"""Check webhooks, list and repeat deliveries and send test events, free of HTTP."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple

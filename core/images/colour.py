@@ -1,4 +1,4 @@
-"""Levels of a file to sRGB, by the ICC profile that the file carries."""
+"""Convert levels of a file to sRGB by its embedded ICC profile."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The orientation in EXIF data."""
+"""Read the orientation from EXIF data."""
 
 from PIL import Image
 

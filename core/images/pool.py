@@ -1,4 +1,4 @@
-"""A pool of processes that decode images; the death of one costs at most the image it decoded."""
+"""Pool image decoders; the death of one costs at most the image it decoded."""
 
 import threading
 from collections.abc import Callable

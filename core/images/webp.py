@@ -1,4 +1,4 @@
-"""WebP, decoded by Pillow."""
+"""Decode WebP with Pillow."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Keys of stored objects, and the checks that every kind of storage makes of them."""
+"""Define the keys of stored objects and the checks that every storage makes."""
 
 import re
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Objects in a folder, for a stack on one machine."""
+"""Store objects in a folder, for a stack on one machine."""
 
 import os
 import tempfile

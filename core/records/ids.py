@@ -1,4 +1,4 @@
-"""Ids that sort by the time at which they were made: a prefix and a ULID."""
+"""Make ids that sort by creation time: a prefix and a ULID."""
 
 from datetime import datetime
 

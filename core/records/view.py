@@ -1,4 +1,4 @@
-"""A job as callers see it: in answers of the gateway and in messages to webhooks."""
+"""Describe a job as callers see it, in responses and in webhook messages."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Split a request into segments: one run of the model for each pair of neighbouring keyframes."""
+"""Split a request into segments, one model run per pair of adjacent keyframes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is lost when keyframes are drawn on a canvas, so that the caller can be told."""
+"""Find what is lost when keyframes are drawn on a canvas, to warn the caller."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

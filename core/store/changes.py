@@ -1,4 +1,4 @@
-"""News of jobs for waiting clients: one subscription per gateway, however many clients wait."""
+"""Notify waiting clients of job changes, through one subscription per gateway."""
 
 import asyncio
 from collections import defaultdict

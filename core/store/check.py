@@ -1,6 +1,4 @@
-"""Whether a Redis keeps what the service entrusts to it: asked once when a process starts, told in
-its log.
-"""
+"""Check at start that Redis persists and never evicts data; log what is wrong."""
 
 import threading
 import time

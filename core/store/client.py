@@ -1,4 +1,4 @@
-"""The only place that makes a Redis client: redis-py, blocking and asyncio, with our time-outs."""
+"""Create redis-py clients with our timeouts; no other module does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,4 +1,4 @@
-"""Values that the Lua scripts share with Python: keys, states and limits.
+"""Define the values that the Lua scripts share with Python.
 
 A script reads them as `C.NAME`. Durations arrive in milliseconds.
 """

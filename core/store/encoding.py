@@ -1,4 +1,4 @@
-"""The job record as Redis holds it: flat text fields, JSON inside."""
+"""Convert job records to and from Redis hashes: flat text fields, JSON inside."""
 
 import json
 from collections.abc import Mapping, Sequence

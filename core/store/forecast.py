@@ -1,4 +1,4 @@
-"""What the last jobs took, and by them what the next one will take.
+"""Estimate the time of the next job from the last ones.
 
 The time of a run has three parts that grow differently: denoising with passes and pixels, decoding
 with pixels, and the rest (reading, encoding, writing), which hardly grows at all. Each is the

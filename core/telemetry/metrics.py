@@ -1,4 +1,4 @@
-"""Defines every metric of the service: name, unit, labels, buckets, and which process serves it.
+"""Define every metric: name, unit, labels, buckets and the process that serves it.
 
 All names are here in full, in base units; a label has a few values known ahead, never an id. Series
 of known labels exist from the start at 0: a counter that appears with its first event hides that

@@ -1,4 +1,4 @@
-"""A port for those who run the service, never for callers: `/metrics`, `/healthz`, `/readyz`."""
+"""Serve `/metrics`, `/healthz` and `/readyz` on a port for operators only."""
 
 import socketserver
 import threading

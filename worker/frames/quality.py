@@ -1,4 +1,4 @@
-"""Numbers about a finished shot, on which a studio can gate. `docs/quality.md` explains them."""
+"""Measure the quality of a finished shot; `docs/quality.md` explains the numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

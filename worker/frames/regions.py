@@ -1,4 +1,4 @@
-"""Connected regions of a mask."""
+"""Find connected regions of a mask."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Growing pauses between attempts at something that fails."""
+"""Compute growing pauses between retries."""
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""Translates what goes wrong while a job runs: which errors end the job, and which only an attempt.
+"""Translate exceptions of a job: some end the job, others only the attempt.
 
 A JobFailed of `core.errors` ends the job. DeviceBroken, StorageAway and WorkerStops end an attempt
 only, and the job waits again.

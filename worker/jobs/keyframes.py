@@ -1,4 +1,4 @@
-"""Reads a job's keyframes from the object storage."""
+"""Read a job's keyframes from the object storage."""
 
 import hashlib
 

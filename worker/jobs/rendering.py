@@ -1,4 +1,4 @@
-"""Renders one job: from stored keyframes to stored outputs."""
+"""Render one job, from stored keyframes to stored outputs."""
 
 import hashlib
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Runs jobs one after the other: claims one, renders it, and commits how the attempt ended."""
+"""Run jobs one after the other: claim, render, and commit each outcome."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Decides when a child process has to end, by its reports and their times. No clock, no process."""
+"""Decide when a child process has to end, from its reports and their times."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A thread that renews the lease of the running job and reports this worker, each second.
+"""Renew the running job's lease and report this worker, every second.
 
 It shares the process with the computation, so a process that hangs as a whole loses its lease.
 """

@@ -1,4 +1,4 @@
-"""Metrics of a worker, kept by its parent so that a scrape never waits for the model."""
+"""Keep a worker's metrics in its parent, so that scrapes never wait for the model."""
 
 from core.records.job import Timing
 from core.telemetry.metrics import (

@@ -1,4 +1,4 @@
-"""A thread of the parent that ends a child which hangs, and records what became of its job.
+"""End a child process that hangs, and record what became of its job.
 
 A child that hangs cannot do this itself: its heartbeat has stopped too, or goes on beside a kernel
 that never ends. The parent computes nothing, so it always answers.
