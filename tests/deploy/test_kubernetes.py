@@ -16,7 +16,7 @@ from core.records.webhook import TIME_LIMIT
 from core.records.worker import WorkerState
 from core.settings import Settings
 from core.store.queue_metrics import QueueMetrics
-from dispatcher.__main__ import FAREWELL_SECONDS
+from dispatcher.__main__ import SHUTDOWN_SECONDS
 from testkit.kubernetes import (
     DEPLOYMENTS,
     FOLDER,
@@ -87,7 +87,7 @@ def grace(name: str) -> timedelta:
 @pytest.mark.parametrize(
     ("name", "needs"),
     [
-        ("dispatcher", timedelta(seconds=FAREWELL_SECONDS)),
+        ("dispatcher", timedelta(seconds=SHUTDOWN_SECONDS)),
         ("webhooks", TIME_LIMIT),
         # the balancer learns of the end; then what is in flight ends
         ("gateway", timedelta(seconds=5 + 10)),
