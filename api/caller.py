@@ -1,4 +1,4 @@
-"""Describe the caller of a request: tenant, limits and key."""
+"""The caller of a request: its tenant, limits and key."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,7 @@ from core.store.tenants.api_keys import KeyInfo, Scope
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose jobs and uploads a request sees and makes, and how many it may make. `key` is None
-    where none is asked.
-    """
+    """A tenant and what it may take; `key` is None if the gateway asks for none."""
 
     tenant: str
     limits: TenantLimits
@@ -19,12 +17,12 @@ class Caller:
 
     @classmethod
     def without_key(cls, limits: TenantLimits) -> "Caller":
-        """Return the caller of a gateway that requires no key."""
+        """Return the caller of a gateway that asks for no key."""
         return cls(DEFAULT_TENANT, limits)
 
     @classmethod
     def with_key(cls, key: KeyInfo, usual: TenantLimits) -> "Caller":
-        """Return the caller that presented this key."""
+        """Return the holder of a key."""
         return cls(key.tenant, key.limits_over(usual), key)
 
     def need(self, scope: Scope) -> None:

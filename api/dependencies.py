@@ -4,8 +4,7 @@ All are coroutines, because FastAPI calls a plain function in a thread, and read
 state directly, because each further dependency costs as much as a Redis command.
 """
 
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -76,14 +75,22 @@ async def _gateway_url(request: Request) -> str:
     return _base_url(request)
 
 
-async def _show_job(request: Request) -> Callable[[QueuedView], JobView]:
-    """Return a function that shows a job with fresh links to its outputs."""
-    service: Interpolations = request.state.interpolations
+class CallerJobs(NamedTuple):
+    """The jobs of the caller's tenant; one dependency, because each costs as much as a command."""
 
-    def show(view: QueuedView) -> JobView:
-        return job_view(view, service.link, _base_url(request) if view.job.outputs else "")
+    service: Interpolations
+    tenant: str
+    request: Request
 
-    return show
+    def show(self, view: QueuedView) -> JobView:
+        """Return a job with fresh links to its outputs."""
+        base_url = _base_url(self.request) if view.job.outputs else ""
+        return job_view(view, self.service.link, base_url)
+
+
+async def _caller_jobs(request: Request) -> CallerJobs:
+    state = request.state
+    return CallerJobs(state.interpolations, state.caller.tenant, request)
 
 
 async def _public_root(request: Request) -> str:
@@ -97,6 +104,6 @@ CurrentDeployment = Annotated[DeploymentReader, Depends(_deployment)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
-ShowJob = Annotated[Callable[[QueuedView], JobView], Depends(_show_job)]
+Jobs = Annotated[CallerJobs, Depends(_caller_jobs)]
 BaseUrl = Annotated[str, Depends(_gateway_url)]
 PublicRoot = Annotated[str, Depends(_public_root)]

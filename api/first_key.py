@@ -1,4 +1,4 @@
-"""Check before listening that the gateway is not open to everyone by accident."""
+"""Make sure that a gateway which others reach has an API key before it listens."""
 
 import stat
 import threading
@@ -19,10 +19,9 @@ log = structlog.get_logger("api")
 
 
 def prepare_keys(settings: Settings) -> None:
-    """Take over the operator's first key, and refuse to serve others than this machine without any.
+    """Add the operator's first key; refuse to serve other machines without any key.
 
-    Where Redis does not answer yet, the key is taken over as soon as it does; until then everybody
-    is refused.
+    While Redis does not answer, the key is added later, and all callers are refused until then.
 
     Raises:
         SystemExit: an address that others reach and no key; or a file that holds none.

@@ -72,7 +72,7 @@ def demand_type(request: Request, *wanted: str) -> str:
 
 
 def demand_no_encoding(request: Request) -> None:
-    """Refuse a compressed body, whose size could not be judged before it is unpacked.
+    """Refuse a compressed body, whose size is unknown before it is unpacked.
 
     Raises:
         UnsupportedMediaType: `Content-Encoding` names a compression.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Header, Path, Query, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
+from pydantic import AwareDatetime, BeforeValidator
 from pydantic.json_schema import SkipJsonSchema
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -22,6 +23,7 @@ ANY_STATE = "*"
 # at most 18 digits: Python refuses to read thousands
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,18})"?(?=$|[,;\s])', re.IGNORECASE)
 _UNTIL_END = re.compile(r'(?:^|[,;\s])until\s*=\s*"?end"?(?=$|[,;\s])', re.IGNORECASE)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _VERSION = re.compile(r"[0-9]{1,18}")
 # RFC 9110, section 8.8.3; compared weakly (13.1.2)
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -50,6 +52,15 @@ JobId = Annotated[
         examples=["itp_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
     ),
 ]
+
+
+def _read_time(value: object) -> object:
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("must be a time such as 2026-11-02T09:30:00Z")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_read_time)]
 
 _Text = str | SkipJsonSchema[None]  # a header may be missing but cannot be null
 IdempotencyKey = Annotated[

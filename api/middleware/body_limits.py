@@ -77,7 +77,7 @@ class BodyLimits:
 
 
 class _Body:
-    """Count one body as it arrives; a refused one closes the connection, its rest stays unread."""
+    """One body as it arrives. A refused one closes the connection, as what follows is not read."""
 
     def __init__(self, limits: BodyLimits, receive: Receive, send: Send) -> None:
         self.size = 0

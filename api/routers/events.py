@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.dependencies import CurrentCaller, InterpolationsService, ShowJob
+from api.dependencies import Jobs
 from api.http.answers import Answers, problems
 from api.http.parameters import JOB, JobId, KnownQueryRoute, LastEventVersion
 
@@ -26,14 +26,9 @@ _ANSWERS: Answers = {
 }
 
 
-async def _job_with_news(
-    job_id: JobId,
-    interpolations: InterpolationsService,
-    caller: CurrentCaller,
-    seen: LastEventVersion,
-) -> str:
+async def _job_with_news(job_id: JobId, jobs: Jobs, seen: LastEventVersion) -> str:
     """Look the job up first: a stream that has begun can answer neither 404 nor 204."""
-    job = (await interpolations.get(job_id, caller.tenant)).job
+    job = (await jobs.service.get(job_id, jobs.tenant)).job
     if job.status.is_final and seen >= job.version:
         raise HTTPException(204)  # an `EventSource` reconnects after anything else
     return job.id
@@ -42,9 +37,7 @@ async def _job_with_news(
 @router.get(f"{JOB}/events", response_class=EventSourceResponse, responses=_ANSWERS)
 async def events(
     job_id: Annotated[str, Depends(_job_with_news)],
-    interpolations: InterpolationsService,
-    show: ShowJob,
-    caller: CurrentCaller,
+    jobs: Jobs,
     seen: LastEventVersion,
 ) -> AsyncIterator[ServerSentEvent]:
     """Send `status` events with the whole job and `progress` events with its progress.
@@ -57,10 +50,10 @@ async def events(
     yield ServerSentEvent(
         retry=round(RETRY / timedelta(milliseconds=1)), comment="events of this job follow"
     )
-    async for view in interpolations.follow(job_id, caller.tenant, seen, STREAM_LIFE):
+    async for view in jobs.service.follow(job_id, jobs.tenant, seen, STREAM_LIFE):
         version = str(view.job.version)
         if view.job.status is status and view.job.progress:
             yield ServerSentEvent(event="progress", id=version, data=view.job.progress)
         else:
             status = view.job.status
-            yield ServerSentEvent(event="status", id=version, data=show(view))
+            yield ServerSentEvent(event="status", id=version, data=jobs.show(view))

@@ -3,16 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from api.dependencies import (
     BaseUrl,
     CurrentCaller,
     CurrentDeployment,
     CurrentSubmissions,
-    InterpolationsService,
+    Jobs,
     PublicRoot,
-    ShowJob,
 )
 from api.http.answers import problems, with_headers
 from api.http.parameters import (
@@ -23,6 +21,7 @@ from api.http.parameters import (
     KnownQueryRoute,
     MeantTags,
     ReadPoll,
+    Time,
     Traceparent,
     Wait,
     newest_version,
@@ -68,9 +67,7 @@ async def submit(
     response: Response,
     submission: SentSubmission,
     submissions: CurrentSubmissions,
-    interpolations: InterpolationsService,
-    show: ShowJob,
-    caller: CurrentCaller,
+    jobs: Jobs,
     root: PublicRoot,
     wait: Wait,
     idempotency_key: IdempotencyKey = None,
@@ -79,21 +76,21 @@ async def submit(
     """Accept two keyframes and animate between them; poll the job at its `Location`."""
     state = request.state
     view, replayed = await submissions.submit(
-        submission, caller, state.request_id, idempotency_key, state.traceparent
+        submission, state.caller, state.request_id, idempotency_key, state.traceparent
     )
     state.job_id = view.job.id  # for the access log
     response.headers["Location"] = f"{root}{router.prefix}/{view.job.id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
-        view = await interpolations.wait_for_end(view.job.id, caller.tenant, wait)
+        view = await jobs.service.wait_for_end(view.job.id, jobs.tenant, wait)
         response.headers.update(preference_applied(wait))
     if replayed or view.job.status.is_final:
         response.status_code = 200
     else:
         response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     response.headers["ETag"] = version_tag(view.job.version)
-    return show(view)
+    return jobs.show(view)
 
 
 @router.post("/estimate", openapi_extra=SUBMISSION_DOC, responses=problems(400, 413, 415, 422, 503))
@@ -113,16 +110,14 @@ async def estimate(
 async def list_jobs(
     request: Request,
     response: Response,
-    interpolations: InterpolationsService,
-    show: ShowJob,
-    caller: CurrentCaller,
+    jobs: Jobs,
     base_url: BaseUrl,
     status: Annotated[JobState | None, Query(description="Only jobs of this status.")] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(description="Only jobs created after this time.")
+        Time | None, Query(description="Only jobs created after this time.")
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="Only jobs created before this time.")
+        Time | None, Query(description="Only jobs created before this time.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs per page.")] = 20,
     cursor: Annotated[
@@ -130,8 +125,8 @@ async def list_jobs(
     ] = None,
 ) -> JobPage:
     """List jobs, newest first."""
-    views, next_cursor = await interpolations.page(
-        caller.tenant,
+    views, next_cursor = await jobs.service.page(
+        jobs.tenant,
         status=status,
         after=cursor,
         created_after=created_after,
@@ -141,8 +136,7 @@ async def list_jobs(
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'
-    jobs = [show(view) for view in views]
-    return JobPage(data=jobs, next_cursor=next_cursor)
+    return JobPage(data=[jobs.show(view) for view in views], next_cursor=next_cursor)
 
 
 @router.get(
@@ -161,46 +155,40 @@ async def list_jobs(
 async def read(
     response: Response,
     job_id: JobId,
-    interpolations: InterpolationsService,
-    show: ShowJob,
-    caller: CurrentCaller,
+    jobs: Jobs,
     poll: ReadPoll,
 ) -> JobView | Response:
     """Return the job now, or with `Prefer: wait=N` as soon as it changes."""
     wait, until_end, seen = poll
-    tenant = caller.tenant
+    service, tenant = jobs.service, jobs.tenant
     if ANY_STATE in seen:
-        seen = frozenset({version_tag((await interpolations.get(job_id, tenant)).job.version)})
+        seen = frozenset({version_tag((await service.get(job_id, tenant)).job.version)})
     if wait and until_end:
-        view = await interpolations.wait_for_end(job_id, tenant, wait)
+        view = await service.wait_for_end(job_id, tenant, wait)
     elif wait:
-        view = await interpolations.wait_for_change(job_id, tenant, newest_version(seen), wait)
+        view = await service.wait_for_change(job_id, tenant, newest_version(seen), wait)
     else:
-        view = await interpolations.get(job_id, tenant)
+        view = await service.get(job_id, tenant)
     response.headers.update(preference_applied(wait))
     response.headers["ETag"] = version_tag(view.job.version)
     if response.headers["ETag"] in seen:
         return Response(status_code=304, headers=response.headers)
-    return show(view)
+    return jobs.show(view)
 
 
 @router.post(f"{JOB}/cancel", responses=problems(404, 503))
-async def cancel(
-    job_id: JobId, interpolations: InterpolationsService, show: ShowJob, caller: CurrentCaller
-) -> JobView:
+async def cancel(job_id: JobId, jobs: Jobs) -> JobView:
     """Cancel a queued job immediately and a running one within a denoising step.
 
     A job that has already ended is returned unchanged.
     """
-    return show(await interpolations.cancel(job_id, caller.tenant))
+    return jobs.show(await jobs.service.cancel(job_id, jobs.tenant))
 
 
 @router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
-async def delete(
-    job_id: JobId, interpolations: InterpolationsService, caller: CurrentCaller, meant: MeantTags
-) -> None:
+async def delete(job_id: JobId, jobs: Jobs, meant: MeantTags) -> None:
     """Delete an ended job: its record and every stored object."""
     if meant is not None and ANY_STATE not in meant:
         versions = {version_of(tag) for tag in meant}
-        await interpolations.demand_version(job_id, caller.tenant, versions)
-    await interpolations.delete(job_id, caller.tenant)
+        await jobs.service.demand_version(job_id, jobs.tenant, versions)
+    await jobs.service.delete(job_id, jobs.tenant)

@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from api.dependencies import CurrentCaller, InterpolationsService
+from api.dependencies import Jobs
 from api.http.answers import FILE_ANSWERS, with_headers
 from api.http.parameters import (
     ANY_STATE,
@@ -32,14 +32,13 @@ router = APIRouter(
 async def download(
     job_id: JobId,
     name: str,
-    interpolations: InterpolationsService,
-    caller: CurrentCaller,
+    jobs: Jobs,
     seen: SeenTags,
     is_head: IsHead,
     _: RangeHeaders,
 ) -> Response:
     """Return a result: its bytes, with `Range`, or a redirect to them."""
-    place, output = await interpolations.open_output(job_id, caller.tenant, name)
+    place, output = await jobs.service.open_output(job_id, jobs.tenant, name)
     etag = f'"{output.sha256}"'
     headers = {"ETag": etag}
     if isinstance(place, Path) and not seen.isdisjoint((etag, ANY_STATE)):

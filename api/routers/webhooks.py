@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.dependencies import CurrentCaller, CurrentWebhooks, InterpolationsService
+from api.dependencies import CurrentCaller, CurrentWebhooks, Jobs
 from api.http.answers import problems
 from api.http.bodies import json_body
 from api.http.parameters import JOB, JobId, KnownQueryRoute
@@ -22,10 +22,8 @@ _BODY_DOC = {
 }
 
 
-async def _existing_job(
-    job_id: JobId, interpolations: InterpolationsService, caller: CurrentCaller
-) -> str:
-    return (await interpolations.get(job_id, caller.tenant)).job.id
+async def _existing_job(job_id: JobId, jobs: Jobs) -> str:
+    return (await jobs.service.get(job_id, jobs.tenant)).job.id
 
 
 ExistingJob = Annotated[str, Depends(_existing_job)]

@@ -110,7 +110,7 @@ class OutputBody(Body):
 
 
 class WebhookBody(Body):
-    """The address that receives the job's events, as an alternative to polling."""
+    """Who is told of the job's events, so that no client needs to poll."""
 
     url: str = Field(
         description="An https address of a public host that takes signed messages by POST "

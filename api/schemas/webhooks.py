@@ -19,7 +19,7 @@ class WebhookTestBody(Body):
     """Where to send a test event."""
 
     url: str = Field(
-        description="Judged like the `url` of a job's webhook.",
+        description="Checked like the `url` of a job's webhook.",
         examples=["https://studio.example.com/hooks/tooncrafter"],
     )
 

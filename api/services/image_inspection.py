@@ -4,7 +4,7 @@ import hashlib
 
 from anyio import CapacityLimiter, to_thread
 
-from api.services.fair_turns import FairTurns
+from api.services.turns import FairTurns
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.records.request import StoredImage

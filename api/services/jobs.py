@@ -1,4 +1,4 @@
-"""Read, list, cancel and delete existing jobs, free of HTTP."""
+"""Read, list, cancel and delete jobs, and open their results."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection

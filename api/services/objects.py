@@ -1,4 +1,4 @@
-"""The stored objects of a job that does not exist, or no longer."""
+"""Delete the stored objects of a job that does not exist."""
 
 import structlog
 from anyio import to_thread
@@ -12,7 +12,7 @@ log = structlog.get_logger("api")
 
 
 async def discard(storage: ObjectStorage, store: GatewayStore, job_id: str) -> None:
-    """Delete them; where that fails, the dispatcher finds them in the trash."""
+    """Delete them; if that fails, the dispatcher finds them in the trash."""
     try:
         await to_thread.run_sync(storage.delete_prefix, job_prefix(job_id))
         await store.emptied(job_id)

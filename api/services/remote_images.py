@@ -1,4 +1,4 @@
-"""Fetch the images that a request names by URL, together and within one limit."""
+"""Fetch the images that a request names by URL, together and within one time limit."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -18,27 +18,23 @@ log = structlog.get_logger("api")
 
 
 class RemoteImages:
-    """Fetches images. One for the whole gateway, so that it also bounds what is fetched at the same
-    time.
+    """Fetches for the whole gateway, which bounds what is fetched at the same time.
 
-    A tenant whose hosts are slow waits for its own fetches and holds up no other tenant's, while it
-    has fewer turns than the gateway.
+    Each tenant has fewer turns than the gateway, so slow hosts of one delay no other tenant.
     """
 
     def __init__(self, outbound: Outbound, settings: Settings) -> None:
-        """Connect to nothing yet; the owner of `outbound` closes it."""
+        """Nothing is connected yet; the opener of `outbound` closes it."""
         self._outbound = outbound
         self._max_image = settings.max_image
-        # all images of a request begin at once, so it bounds them together
+        # all fetches of a request begin at once, so it bounds them together
         self._patience = settings.fetch_timeout
         self._turns = Turns(settings.tenant_fetch_concurrency)
 
     async def fetch(self, urls: Iterable[str], tenant: str) -> Fetched:
-        """What lies at each URL, or why it is not to be had; a URL that is named twice is fetched
-        once.
-        """
+        """Return the bytes at each URL, or why there are none; each URL is fetched once."""
         distinct = list(dict.fromkeys(urls))
-        turns = self._turns.of(tenant)
+        turns = self._turns.of_tenant(tenant)
         answers = await asyncio.gather(*(self._fetch(url, turns) for url in distinct))
         return dict(zip(distinct, answers, strict=True))
 
@@ -58,12 +54,12 @@ class RemoteImages:
 
 
 def open_outbound(settings: Settings) -> Outbound:
-    """The gateway's way to URLs that requests name."""
+    """Open the gateway's client for URLs that requests name."""
     return Outbound(settings.allowed_hosts, max_connections=settings.fetch_concurrency)
 
 
 def problem_of(pointer: str, refused: UrlRefused | TooLarge) -> Problem:
-    """What is wrong with the image at `pointer`, in the words of the API."""
+    """Describe what is wrong with the image at `pointer`."""
     if isinstance(refused, TooLarge):
         return Problem(pointer, ImageOutOfRange.code, f"the image {refused}")
     return Problem(f"{pointer}/url", refused.code, str(refused))

@@ -1,4 +1,4 @@
-"""Accept jobs: validate a submission, store its images, create the job."""
+"""Accept jobs: check a submission, store its images, and make the job in one step."""
 
 import hashlib
 import json
@@ -6,14 +6,15 @@ import secrets
 from datetime import timedelta
 from typing import NamedTuple
 
+from opentelemetry.trace import SpanKind
+
 from api.caller import Caller
 from api.schemas.jobs import InterpolationBody
 from api.schemas.submission import RemoteImage, Submission
 from api.schemas.validation import shown
 from api.services.inputs import Input, Inputs, unstored, uploads_of
 from api.services.objects import discard
-from api.services.traces import start_sending
-from api.services.webhooks import JudgedWebhook, Webhooks
+from api.services.webhooks import NO_WEBHOOK, CheckedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -37,26 +38,30 @@ from core.store.roles.gateway import (
     Outcome,
     SubmissionResult,
 )
-from core.telemetry.tracing import ending, traceparent_of
+from core.telemetry.tracing import (
+    QUEUE,
+    ending,
+    messaging_attributes,
+    start_span,
+    traceparent_of,
+)
 
 
 class Accepted(NamedTuple):
-    """What a submission came to; `replayed` where the caller's key had made the job before."""
+    """The job of a submission; `replayed` if the caller's key had made it before."""
 
     view: QueuedView
     replayed: bool
 
 
 class Understood(NamedTuple):
-    """A valid submission: its images judged, by pointer, its defaults filled in, its job's time to
-    live.
-    """
+    """A valid submission: images by pointer, defaults filled in, time to live of the job."""
 
     body: InterpolationBody
     inputs: dict[str, Input]
     request: GenerationRequest
     ttl: timedelta
-    webhook: JudgedWebhook
+    webhook: CheckedWebhook
     warnings: list[Caution]
 
 
@@ -85,7 +90,7 @@ class Submissions:
         idempotency_key: str | None,
         traceparent: str = "",
     ) -> Accepted:
-        """Accept a job: judge its images, store them, then make it exist in one step.
+        """Accept a job: decode its images, store them, then make it exist in one step.
 
         Args:
             submission: as it was read.
@@ -123,7 +128,12 @@ class Submissions:
             if reservation.outcome is not Outcome.RESERVED:
                 return _accepted(reservation)
             await self._store_inputs(job_id, inputs)
-        with ending(start_sending(job_id, request, traceparent)) as sent:
+        attributes = messaging_attributes("send", job_id)
+        attributes["tooncrafter.priority"] = request.priority.value
+        span = start_span(
+            f"send {QUEUE}", SpanKind.PRODUCER, parent=traceparent, attributes=attributes
+        )
+        with ending(span) as sent:
             result = await self._store.submit(
                 job_id,
                 caller.tenant,
@@ -149,13 +159,13 @@ class Submissions:
     async def understand(
         self, submission: Submission, caller: Caller, *, recheck: bool = True
     ) -> Understood:
-        """Validate a submission and fill in its defaults without storing anything.
+        """Check a submission and fill in what it left open; nothing is stored.
 
         Args:
-            submission: the request as parsed.
-            caller: names the tenant and its limits.
-            recheck: check that uploads still exist. `submit` passes False, since the script that
-                creates the job checks it too.
+            submission: as it was read.
+            caller: of whose tenant it is, within whose limits.
+            recheck: ask Redis for uploads that were good before. A submission need not: the step
+                that makes the job checks them.
 
         Raises:
             InvalidRequest: a field is wrong or an image cannot be used; it tells of everything at
@@ -163,9 +173,11 @@ class Submissions:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         tenant, max_retention = caller.tenant, caller.limits.max_retention
-        inputs, problems = await self._inputs.judge(submission.images, tenant, recheck=recheck)
+        inputs, problems = await self._inputs.inspect(submission.images, tenant, recheck=recheck)
         body, ttl = submission.body, min(self._result_ttl, max_retention)
-        webhook = await self._webhooks.judge(body.webhook if body else None, tenant)
+        webhook = NO_WEBHOOK
+        if body and body.webhook:
+            webhook = await self._webhooks.check(body.webhook, tenant)
         problems += webhook.problems
         if body and body.expires_in:
             problems += _too_long(body.expires_in, max_retention)
@@ -180,9 +192,7 @@ class Submissions:
     async def _recall(
         self, submission: Submission, tenant: str, idempotency_key: str
     ) -> SubmissionResult | None:
-        """What a key came to before, where it would be wrong to fetch images first: their links may
-        have expired.
-        """
+        """Return the earlier outcome of a key before images are fetched: links may have expired."""
         remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
         if not remote or submission.body is None or submission.problems:
             return None

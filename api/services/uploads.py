@@ -1,4 +1,4 @@
-"""Create uploads, receive their bytes and inspect them once, free of HTTP."""
+"""Create uploads, receive their bytes, and decode each of them once."""
 
 import asyncio
 import re
@@ -31,15 +31,13 @@ from core.settings import Settings
 from core.store.uploads import UploadStore
 
 CACHE_SIZE = 4096  # uploads
-LINKS = ""  # all who hold a link wait for a decoder as one tenant: a link does not say whose it is
+LINKS = ""  # tenant of images that come by a link, which does not name one
 
 log = structlog.get_logger("api")
 
 
 class NewUpload(NamedTuple):
-    """An upload that waits for its bytes. `link` takes them; one that is only a path leads to this
-    gateway.
-    """
+    """An upload that waits for its bytes, to be sent to `link`; a mere path is the gateway's."""
 
     id: str
     link: str
@@ -48,35 +46,35 @@ class NewUpload(NamedTuple):
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why an upload gives no image, as `errors[]` tells it."""
+    """Why an upload gives no image, as an entry of `errors`."""
 
     code: str
     detail: str
 
 
 class Uploads:
-    """The uploads of this deployment, as the gateway serves them."""
+    """Serves the uploads of this deployment."""
 
     def __init__(
         self,
         store: UploadStore,
         storage: ObjectStorage,
-        judge: ImageInspector,
+        inspector: ImageInspector,
         settings: Settings,
     ) -> None:
         self._store = store
         self._storage = storage
-        self._judge = judge
+        self._inspector = inspector
         self._life = settings.upload_ttl
         self._max_bytes = settings.max_image
         # by tenant and id; a good image never changes
-        self._seen_good: LRUCache[tuple[str, str], StoredImage] = LRUCache(CACHE_SIZE)
+        self._good: LRUCache[tuple[str, str], StoredImage] = LRUCache(CACHE_SIZE)
 
     async def create(self, caller: Caller) -> NewUpload:
-        """Make an upload and a link to which its bytes are sent.
+        """Create an upload and the link for its bytes.
 
         Raises:
-            TooManyUploads: it would be more than the tenant may have.
+            TooManyUploads: the tenant's uploads would exceed their limit.
             Unavailable: Redis does not answer.
         """
         upload_id = new_upload_id()
@@ -94,97 +92,86 @@ class Uploads:
         )
 
     async def receive(self, upload_id: str, data: bytes) -> StoredImage:
-        """Take the bytes of an upload whose link leads to this gateway; sending the same ones again
-        changes nothing.
+        """Take the bytes of an upload; sending the same bytes again changes nothing.
 
         Raises:
             NotFound: there is no such upload (any more).
-            InvalidRequest: the bytes are no image that we read; others may be sent instead.
+            InvalidRequest: the bytes are no image; others may be sent instead.
             AlreadyUploaded: other bytes came before.
             Unavailable: Redis or the storage does not answer.
         """
         if not await self._store.read([upload_id], tenant=None):
             raise _gone(upload_id)
         try:
-            image = await self._judge.inspect(data, LINKS)
+            image = await self._inspector.inspect(data, LINKS)
         except ImageRefused as error:
             raise InvalidRequest.of([Problem("", error.code, f"the image {error}")]) from None
-        standing = await self._keep(upload_id, image, data)
-        if standing is None:
+        kept = await self._keep(upload_id, image, data)
+        if kept is None:
             raise _gone(upload_id)
-        if standing.image != image:
+        if kept.image != image:
             raise AlreadyUploaded(
                 f"the upload {upload_id} has received another image; a new one needs a new upload"
             )
         return image
 
-    async def results(
+    async def inspect(
         self, upload_ids: Iterable[str], tenant: str, *, recheck: bool
     ) -> dict[str, StoredImage | Unusable]:
-        """Return what each upload of this tenant holds.
+        """Return the image of each upload of this tenant, or why there is none.
 
-        Asks Redis once, and the storage for uploads that were not inspected yet. Without
-        `recheck`, uploads found good before are answered from memory; they may be gone since.
+        Args:
+            upload_ids: as the caller sent them.
+            tenant: whose uploads.
+            recheck: ask Redis even if all were good before; they may have expired since.
 
         Raises:
             Unavailable: Redis or the storage does not answer.
         """
         asked = list(upload_ids)
-        remembered = {one: image for one in asked if (image := self._seen_good.get((tenant, one)))}
-        if not recheck and len(remembered) == len(asked):
-            return {**remembered}
-        wellformed = [
-            upload_id for upload_id in asked if re.fullmatch(UPLOAD_ID_PATTERN, upload_id)
-        ]
-        known = await self._store.read(wellformed, tenant)
-        unseen = [upload_id for upload_id, record in known.items() if not record.is_checked]
-        seen = (
-            dict(
-                zip(
-                    unseen,
-                    await asyncio.gather(*(self._look_at(one, tenant) for one in unseen)),
-                    strict=True,
-                )
-            )
-            if unseen
-            else {}
-        )
-        records: dict[str, UploadRecord | None] = {**known, **seen}
-        results = {upload_id: _result(upload_id, records.get(upload_id)) for upload_id in asked}
-        self._remember(results, tenant)
-        return results
+        cached = {one: image for one in asked if (image := self._good.get((tenant, one)))}
+        if not recheck and len(cached) == len(asked):
+            return {**cached}
+        wellformed = [one for one in asked if re.fullmatch(UPLOAD_ID_PATTERN, one)]
+        records: dict[str, UploadRecord | None] = {**await self._store.read(wellformed, tenant)}
+        unchecked = [one for one, record in records.items() if record and not record.is_checked]
+        checked = await asyncio.gather(*(self._check(one, tenant) for one in unchecked))
+        records.update(zip(unchecked, checked, strict=True))
+        found = {one: _image_of(one, records.get(one)) for one in asked}
+        self._remember(found, tenant)
+        return found
 
-    def _remember(self, results: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
-        for upload_id, result in results.items():
-            if isinstance(result, StoredImage):
-                self._seen_good[tenant, upload_id] = result
+    def _remember(self, found: Mapping[str, StoredImage | Unusable], tenant: str) -> None:
+        for upload_id, image in found.items():
+            if isinstance(image, StoredImage):
+                self._good[tenant, upload_id] = image
             else:
-                self._seen_good.pop((tenant, upload_id), None)
+                self._good.pop((tenant, upload_id), None)
 
-    async def _look_at(self, upload_id: str, tenant: str) -> UploadRecord | None:
-        """Inspect bytes that were stored by a presigned link.
+    async def _check(self, upload_id: str, tenant: str) -> UploadRecord | None:
+        """Decode bytes that went past the gateway to the storage.
 
-        They are copied to a key that no link covers, so they cannot be replaced afterwards.
+        Good ones are copied to a key that no link can write.
         """
         try:
             data = await to_thread.run_sync(
                 self._storage.get, incoming_key(upload_id), self._max_bytes
             )
-            image = await self._judge.inspect(data, tenant)
+            image = await self._inspector.inspect(data, tenant)
         except NotFound:
             return UploadRecord(image=None, problem=None)
         except ObjectTooLarge as error:
             return await self._store.refuse(upload_id, _recorded(ImageOutOfRange(str(error))))
         except ImageRefused as error:
             return await self._store.refuse(upload_id, _recorded(error))
-        standing = await self._keep(upload_id, image, data)
+        kept = await self._keep(upload_id, image, data)
         await self._delete(incoming_prefix(upload_id))
-        return standing
+        return kept
 
     async def _keep(self, upload_id: str, image: StoredImage, data: bytes) -> UploadRecord | None:
-        """Store inspected bytes, then record the result.
+        """Store a good image, then record it; return what the record says, None if it is gone.
 
-        Returns the upload's record, whose first result is final; None if the upload is gone.
+        The first image that is recorded stays.
         """
         await to_thread.run_sync(
             self._storage.put, upload_key(upload_id, image), data, image.content_type
@@ -195,17 +182,12 @@ class Uploads:
         try:
             await to_thread.run_sync(self._storage.delete_prefix, prefix)
         except Unavailable as error:
-            log.warning(
-                "bytes of a judged upload stay until it vanishes", prefix=prefix, error=error.detail
-            )
+            log.warning("uploaded bytes stay until expiry", prefix=prefix, error=error.detail)
 
 
-def _result(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
+def _image_of(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusable:
     if record is None:
-        return Unusable(
-            "upload_not_found",
-            f"there is no upload {upload_id[:40]!r}; one that no job uses vanishes",
-        )
+        return Unusable("upload_not_found", f"Upload {upload_id[:40]!r} not found or expired")
     if record.image:
         return record.image
     if record.problem:
@@ -214,12 +196,12 @@ def _result(upload_id: str, record: UploadRecord | None) -> StoredImage | Unusab
 
 
 def _recorded(error: ImageRefused) -> str:
-    """The refusal as the upload's record keeps it: with its code, unless that is the usual one."""
+    """Return a refusal as the record keeps it: with its code, unless that is the usual one."""
     return str(error) if error.code == UnreadableImage.code else f"{error.code}: {error}"
 
 
 def _refused(problem: str) -> Unusable:
-    """The refusal that `_recorded` wrote."""
+    """Read a refusal that `_recorded` wrote."""
     code, _, detail = problem.partition(": ")
     if code in (UnsupportedImage.code, ImageOutOfRange.code):
         return Unusable(code, f"the image {detail}")
@@ -227,4 +209,4 @@ def _refused(problem: str) -> Unusable:
 
 
 def _gone(upload_id: str) -> NotFound:
-    return NotFound(f"there is no upload {upload_id}; one that no job uses vanishes")
+    return NotFound(f"Upload {upload_id} not found or expired")

@@ -1,4 +1,4 @@
-"""Wait for a job to change, for long polls and event streams, free of HTTP."""
+"""Wait for a job to change: for long polls and event streams."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

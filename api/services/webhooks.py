@@ -1,4 +1,4 @@
-"""Check webhooks, list and repeat deliveries and send test events, free of HTTP."""
+"""Check webhooks of requests, read their log, and send test events."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -23,11 +23,9 @@ from core.records.webhook import (
 from core.settings import Settings
 from core.store.webhooks import Delivery, WebhookStore
 
-# test events of one gateway at the same time; a socket each, for as long as an attempt may take
-MAX_TESTS = 32
-TESTS_OF_A_TENANT = 4  # of MAX_TESTS; a tenant's test receivers may hang until the time limit
-# names of receivers that are looked up at the same time; its name server may hang
-CHECKS_OF_A_TENANT = 4
+MAX_TESTS = 32  # test events at the same time, a socket each
+TESTS_OF_A_TENANT = 4  # of those: the hosts of one tenant may all hang
+CHECKS_OF_A_TENANT = 4  # name lookups at the same time: its name server may hang
 
 _UNSIGNED = (
     "webhooks are signed, and this tenant has no secret to sign with; the operator makes one with "
@@ -35,10 +33,8 @@ _UNSIGNED = (
 )
 
 
-class JudgedWebhook(NamedTuple):
-    """What became of the `webhook` of a request; None where there was none, or something is wrong
-    with it.
-    """
+class CheckedWebhook(NamedTuple):
+    """The `webhook` of a request; None if there was none, or if `problems` refuse it."""
 
     webhook: Webhook | None
     problems: list[Problem]
@@ -46,46 +42,42 @@ class JudgedWebhook(NamedTuple):
 
 
 class TestOutcome(NamedTuple):
-    """What came of a test event."""
+    """The result of a test event."""
 
     id: str
     attempt: Attempt
     switched_on: bool  # the receiver was switched off, and is not any more
 
 
-NO_WEBHOOK = JudgedWebhook(None, [], [])
+NO_WEBHOOK = CheckedWebhook(None, [], [])
 
 
 class Webhooks:
-    """Webhooks as the gateway serves them."""
+    """Serves the webhooks of this deployment; the opener of `store` and `outbound` closes them."""
 
     def __init__(self, store: WebhookStore, outbound: Outbound) -> None:
-        """Use a store and an outbound client that their owner closes."""
         self._store = store
         self._outbound = outbound
         self._sender = WebhookSender(outbound)
         self._checks, self._tests = Turns(CHECKS_OF_A_TENANT), Turns(TESTS_OF_A_TENANT)
 
-    async def judge(self, body: WebhookBody | None, tenant: str) -> JudgedWebhook:
-        """Whether a job may have this webhook, by the rules for URLs and by whether it could be
-        signed.
+    async def check(self, body: WebhookBody, tenant: str) -> CheckedWebhook:
+        """Return the webhook if its URL is allowed and the tenant has a secret to sign with.
 
         Raises:
             Unavailable: Redis does not answer.
         """
-        if body is None:
-            return NO_WEBHOOK
         webhook = await self._read(
             body.url, tenant, list(map(WebhookEvent, body.events)), "/webhook/url"
         )
         if isinstance(webhook, Problem):
-            return JudgedWebhook(None, [webhook], [])
+            return CheckedWebhook(None, [webhook], [])
         if not await self._store.secrets(tenant):
-            return JudgedWebhook(None, [_no_secret("/webhook", tenant)], [])
-        return JudgedWebhook(webhook, [], await self._warnings(tenant, webhook))
+            return CheckedWebhook(None, [_no_secret("/webhook", tenant)], [])
+        return CheckedWebhook(webhook, [], await self._warnings(tenant, webhook))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
-        """What a job's webhook was told, or is to be told.
+        """Return the events of a job's webhook, sent or waiting, with their attempts.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -93,7 +85,7 @@ class Webhooks:
         return await self._store.deliveries(job_id)
 
     async def redeliver(self, job_id: str, n: int) -> None:
-        """Deliver an event again, immediately and with a full set of attempts.
+        """Deliver an event again, at once and with all attempts.
 
         Raises:
             NotFound: the job has no such event.
@@ -110,7 +102,7 @@ class Webhooks:
             RateLimited: as many are under way as may be.
             Unavailable: Redis does not answer.
         """
-        turns = self._tests.of(tenant)
+        turns = self._tests.of_tenant(tenant)
         if turns.locked():
             raise RateLimited(
                 f"{TESTS_OF_A_TENANT} test events are under way, as many as may be",
@@ -136,7 +128,7 @@ class Webhooks:
         self, url: str, tenant: str, events: list[WebhookEvent], pointer: str
     ) -> Webhook | Problem:
         try:
-            async with self._checks.of(tenant):
+            async with self._checks.of_tenant(tenant):
                 await self._outbound.check(url)
             return Webhook.for_url(url, self._outbound.parse(url).host_header, events)
         except UrlRefused as refused:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from api.services.fair_turns import FairTurns
+from api.services.turns import FairTurns
 
 
 async def use(turns: FairTurns, tenant: str, used: list[str]) -> None:
