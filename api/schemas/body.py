@@ -20,6 +20,28 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     return schema | {"anyOf": [way for way in ways if way != {"type": "null"}] + [{"type": "null"}]}
 
 
+def exactly_one(*names: str) -> dict[str, Any]:
+    """Describe that one of these texts is given. Generators make no type of an object's `oneOf`."""
+    schema: Any = False
+    for given in reversed(names):
+        others = {name: {"type": "null"} for name in names if name != given}
+        schema = {
+            "if": {"required": [given], "properties": {given: {"type": "string"}}},
+            "then": {"properties": others},
+            "else": schema,
+        }
+    return dict(schema)
+
+
+def together(first: str, second: str) -> dict[str, Any]:
+    """Describe that two whole numbers are given together or not at all."""
+    return {
+        "if": {"required": [first], "properties": {first: {"type": "integer"}}},
+        "then": {"required": [second], "properties": {second: {"type": "integer"}}},
+        "else": {"properties": {second: {"type": "null"}}},
+    }
+
+
 class Body(BaseModel):
     """Base of request bodies: nothing is coerced, no unknown field ignored, null means left out."""
 

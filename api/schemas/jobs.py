@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from api.schemas import data_uris
-from api.schemas.body import Body
+from api.schemas.body import Body, exactly_one, together
 from core.records.request import FileFormat, Priority, Rate
 from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
@@ -34,7 +34,9 @@ BodyRate = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": MOST_WHOLE},
-                {"enum": [*map(show_rate, FRACTIONAL.values()), *FRACTIONAL]},
+                # one type for each: generated clients know no enum of texts and numbers
+                {"type": "string", "enum": [*map(show_rate, FRACTIONAL.values())]},
+                *({"type": "number", "const": rate} for rate in FRACTIONAL),
             ]
         }
     ),
@@ -47,20 +49,7 @@ class ImageSource(Body):
     gray, RGB or RGBA.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {
-                    "required": [given],
-                    "properties": {
-                        name: {"type": "string" if name == given else "null"}
-                        for name in ("data", "part", "url", "upload")
-                    },
-                }
-                for given in ("data", "part", "url", "upload")
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=exactly_one("data", "part", "url", "upload"))
 
     data: str | None = Field(
         default=None,
@@ -131,17 +120,7 @@ class WebhookBody(Body):
 class InterpolationBody(Body):
     """What to animate, and how."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"properties": {"width": {"type": "null"}, "height": {"type": "null"}}},
-                {
-                    "required": ["width", "height"],
-                    "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}},
-                },
-            ]
-        },
-    )
+    model_config = ConfigDict(json_schema_extra=together("width", "height"))
 
     keyframes: list[KeyframeBody] = Field(
         min_length=2,
@@ -225,7 +204,7 @@ class InterpolationBody(Body):
         Annotated[str, Field(max_length=MAX_METADATA_NAME)],
         Annotated[str, Field(max_length=MAX_METADATA_VALUE)],
     ] = Field(
-        default={},
+        default_factory=dict,
         max_length=MAX_METADATA,
         description="Strings of the caller's own, returned as sent.",
     )

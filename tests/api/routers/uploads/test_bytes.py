@@ -38,6 +38,7 @@ class TestBytesThroughTheGateway:
             "width": 64,
             "height": 40,
             "bytes": len(image),
+            "has_alpha": False,
         }
 
     async def test_broken_image_is_refused_and_may_be_sent_anew(
