@@ -1,5 +1,6 @@
-"""Names that dispatcher and worker share. A message names no job, it only says "look"; the job
-store knows the rest.
+"""What dispatcher and worker agree on about Celery.
+
+A message names no job, it only says "look": the worker claims a job from the store.
 """
 
 from datetime import timedelta
@@ -8,21 +9,20 @@ from core.store.keys import PREFIX
 
 QUEUE = "celery"  # under the prefix: `tc:celery`
 GENERATE_TASK = "tooncrafter.generate"
-# of what a message says; a worker looks for work at its own and at both neighbouring ones
+# of a message's content; a worker accepts its own and both neighbouring versions
 MESSAGE_VERSION = 1
 
-# Longer than any job: Celery would hand a message out twice after it. Lost work is found by the
-# leases, within seconds.
+# Longer than any job: Celery redelivers a message after it. Leases find lost work in seconds.
 VISIBILITY_TIMEOUT = timedelta(days=1)
 
 
 def broker_url(redis_url: str) -> str:
-    """The address of Redis as Celery writes it."""
+    """Return the address of Redis as Celery writes it."""
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
 def transport_options() -> dict[str, object]:
-    """What Celery's Redis transport has to be told, on both sides alike."""
+    """Return the options of Celery's Redis transport, the same on both sides."""
     return {
         "global_keyprefix": PREFIX,
         "visibility_timeout": VISIBILITY_TIMEOUT.total_seconds(),

@@ -17,9 +17,9 @@ log = structlog.get_logger("core")
 
 
 class ChangeFeed:
-    """Wakes the watchers of a job when it changes.
+    """Wakes those who watch a job when it changes.
 
-    A wake-up is a hint to read the job again; it may come without a change.
+    A wake-up is a hint to read again; it may come without a change.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,8 +41,9 @@ class ChangeFeed:
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the job may have changed. Read the job after entering, and
-        clear before reading.
+        """Return an event that is set when the job may have changed.
+
+        Read the job after entering, and clear the event before each reading.
         """
         event = asyncio.Event()
         self._watchers[job_id].add(event)
@@ -60,16 +61,16 @@ class ChangeFeed:
                     await pubsub.subscribe(CHANGES)
                     async for message in pubsub.listen():
                         if message["type"] == "subscribe":
-                            # redis-py subscribes again by itself; news may have been missed before
+                            # redis-py subscribes again by itself; changes may have been missed
                             self.wake_all()
                         else:
                             self._wake([message["data"].partition(" ")[0]])
             except (RedisError, OSError) as error:
-                log.warning("news of jobs do not arrive, trying again", error=str(error))
+                log.warning("subscription to job changes broke, trying again", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     def wake_all(self) -> None:
-        """Let everybody who watches look again."""
+        """Wake all who watch any job."""
         self._wake(list(self._watchers))
 
     def _wake(self, job_ids: list[str]) -> None:

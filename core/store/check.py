@@ -18,16 +18,16 @@ log = structlog.get_logger("core")
 
 
 def check_redis_in_background(url: str) -> None:
-    """Log what is wrong with this Redis as soon as it answers; the caller goes on at once."""
+    """Log what is wrong with this Redis as soon as it answers; return at once."""
     threading.Thread(
         target=_check_when_it_answers, args=[url], name="redis check", daemon=True
     ).start()
 
 
 def shortcomings(client: Any) -> list[str]:
-    """What this Redis lacks, each with the setting that would help; empty where all is well.
+    """Return what is wrong with this Redis, each with the setting that helps.
 
-    Managed services forbid `CONFIG`: what only it tells is then said to be unknown.
+    Managed services forbid `CONFIG`; settings that only it shows then count as unknown.
 
     Raises:
         RedisError: Redis does not answer.

@@ -1,6 +1,4 @@
-"""The deployment at one moment, as the gateway sees it: who works, what waits, and what a job has
-to expect.
-"""
+"""Read the state of the deployment: workers, queue, and what a new job has to expect."""
 
 import asyncio
 import math
@@ -19,9 +17,9 @@ from core.records.worker import SERVING, WorkerRecord
 from core.store.client import AsyncRedis
 from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
 
-# workers and running jobs; what is seen of fewer is never older than the question
+# workers and running jobs; below this number the fleet is read for every question
 LARGE_FLEET = 200
-# so a thousand workers with as many jobs are looked at once a second by each gateway
+# each gateway reads a thousand workers with as many jobs once a second
 KEPT_SECONDS_FOR_EACH = 0.0005
 
 _RUNS = TypeAdapter(list[RecentRun])
@@ -29,32 +27,30 @@ _SEEN = ("state", "model", "max_canvas_pixels")  # of a worker, as the script an
 
 
 class Unknown(StrEnum):
-    """Why a time cannot be told."""
+    """Why a time is not known."""
 
-    QUEUE_PAUSED = "queue_paused"  # until the operator lets it go on
-    NO_WORKER = "no_worker"  # none lives that would take the job
+    QUEUE_PAUSED = "queue_paused"  # until the operator resumes it
+    NO_WORKER = "no_worker"  # no live worker takes such a job
     NO_RECENT_RUN = "no_recent_run"  # the model that would run it has finished none yet
 
 
 class Lane(NamedTuple):
-    """The jobs of one priority that wait, all tenants'."""
+    """The waiting jobs of one priority, of all tenants."""
 
     priority: Priority
     waiting: int
-    # jobs of all lanes that are served before one that the tenant who looks submits now; at most
-    # about
+    # jobs of all lanes that are served before one that the asking tenant submits now, about
     ahead: int
-    # since the one that waits longest was accepted; None where none waits
-    oldest_seconds: float | None
+    oldest_seconds: float | None  # since the oldest was accepted; None if none waits
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What was seen in one look."""
+    """The deployment at one moment."""
 
     workers: Sequence[WorkerRecord]
     lanes: Sequence[Lane]  # best first
-    # of every running job; None where it does not know yet
+    # of every running job; None while it is not known
     remaining_seconds: Sequence[float | None]
     all_runs: Sequence[RecentRun]  # the newest first
     is_paused: bool = False  # jobs are accepted, but no worker takes one
@@ -63,23 +59,21 @@ class Deployment:
     def runs(self) -> list[RecentRun]:
         """The recent runs that tell what to expect: all of one model on one kind of device.
 
-        A live worker's, where any lives, since another model's or another card's tell nothing about
-        it.
+        Those of a live worker, if there is one, since runs of another model or card tell nothing.
         """
         live = {maker_of(worker.model) for worker in self.workers if worker.model}
         relevant = [run for run in self.all_runs if not live or run.maker in live]
         return [run for run in relevant if run.maker == relevant[0].maker]
 
     def expected_run(self, *, passes: int, pixels: int) -> float | Unknown:
-        """Estimate the seconds of a run from its model passes and the pixels of its canvas."""
+        """Return the seconds that a run takes, by model passes and pixels of the canvas."""
         seconds = expected_seconds(self.runs, passes=passes, pixels=pixels)
         return Unknown.NO_RECENT_RUN if seconds is None else seconds
 
     def expected_wait(self, priority: Priority, pixels: int = 0) -> float | Unknown:
-        """Seconds until a worker takes a job that is submitted now.
+        """Return the seconds until a worker takes a job that is submitted now.
 
-        Every job ahead counts as a typical one of the recent runs, and a running one with what it
-        says is left.
+        Every job ahead counts as a typical recent run, and a running one with its remaining time.
 
         Args:
             priority: of the job.
@@ -102,7 +96,7 @@ class Deployment:
 
 
 def wait_behind(free_in: Sequence[float], work: float) -> float:
-    """Seconds until a worker is free and all work ahead has been taken, as water fills steps.
+    """Return the seconds until a worker is free and all work ahead is taken: water fills steps.
 
     Args:
         free_in: seconds until each worker has ended what it runs, ascending; at least one.
@@ -118,26 +112,24 @@ def wait_behind(free_in: Sequence[float], work: float) -> float:
 
 
 class Fleet(NamedTuple):
-    """The part of a look that costs more the more workers and running jobs there are."""
+    """Workers and running jobs: the part whose reading costs more the more there are."""
 
-    workers: Sequence[WorkerRecord]  # state, model and limit of each; nothing else is asked for
+    workers: Sequence[WorkerRecord]  # with state, model and limit only
     remaining_seconds: Sequence[float | None]
     runs: Sequence[RecentRun]
 
 
 class DeploymentReader:
-    """Looks at the deployment. What is seen of hundreds of workers is shared by all who look within
-    a moment.
-    """
+    """Reads the deployment; a large fleet is read once for all questions of a short time."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._run = redis.script("deployment")
         self._kept: Fleet | None = None
         self._kept_until = 0.0  # by time.monotonic()
-        self._one_looks = asyncio.Lock()
+        self._one_reads = asyncio.Lock()
 
     async def look(self, tenant: str = DEFAULT_TENANT) -> Deployment:
-        """What is there now, and how long a job of this tenant would wait.
+        """Return the present state, with this tenant's places in the lanes.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -154,14 +146,14 @@ class DeploymentReader:
         )
 
     async def _fleet(self) -> Fleet:
-        if self._kept is None:  # the first look, or one too cheap to share: no lock
-            return await self._see_fleet()
-        async with self._one_looks:
+        if self._kept is None:  # a small one, or the first call
+            return await self._read_fleet()
+        async with self._one_reads:
             if self._kept is not None and time.monotonic() < self._kept_until:
                 return self._kept
-            return await self._see_fleet()
+            return await self._read_fleet()
 
-    async def _see_fleet(self) -> Fleet:
+    async def _read_fleet(self) -> Fleet:
         workers, running, runs = await self._run("workers")
         fleet = Fleet(
             [

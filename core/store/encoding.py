@@ -14,16 +14,8 @@ from core.records.request import GenerationRequest
 from core.records.webhook import Webhook
 
 _JSON_FIELDS = (
-    "request",
-    "progress",
-    "outputs",
-    "error",
-    "timing",
-    "model",
-    "metadata",
-    "uploads",
-    "webhook",
-    "warnings",
+    *("request", "progress", "outputs", "error", "timing"),
+    *("model", "metadata", "uploads", "webhook", "warnings"),
 )
 _TIME_FIELDS = {
     "created": "created_at",
@@ -33,18 +25,15 @@ _TIME_FIELDS = {
     "expires": "expires_at",
     "cancel_requested": "cancel_requested_at",
 }
-
-
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_job(fields: Mapping[str, str]) -> Job:
-    """The record from its Redis hash. Parts that a newer version added are left where they are, in
-    Redis.
+    """Return the record of a Redis hash, without the parts that a newer version added.
 
     Raises:
-        Unavailable: a version of the service wrote it that is no neighbour of this one, or in words
-            only it knows.
+        Unavailable: the version that wrote it is not a neighbour of this one, or it asks for
+            something that only a newer version knows.
     """
     schema = int(fields["schema"])
     if abs(schema - SCHEMA_VERSION) > 1:
@@ -74,11 +63,11 @@ def parse_job(fields: Mapping[str, str]) -> Job:
 
 
 def parse_view(answer: list[Any]) -> QueuedView | None:
-    """What the scripts' `view` answers: the position or -1, then the record, which may be
-    missing.
-    """
-    position, *flat = answer
-    return QueuedView(parse_job(pairs(flat)), None if position < 0 else position) if flat else None
+    """Return a job from what `view` in gateway.lua answers: position or -1, then the record."""
+    position, *record = answer
+    if not record:
+        return None
+    return QueuedView(parse_job(pairs(record)), None if position < 0 else position)
 
 
 def submission_fields(
@@ -89,24 +78,23 @@ def submission_fields(
     warnings: Sequence[Caution],
     traceparent: str,
 ) -> list[str]:
-    """What a new record holds beside what the script itself knows."""
-    return [
-        *("request", request.model_dump_json()),
-        *("metadata", json.dumps(dict(metadata))),
-        *("request_id", request_id),
-        *("canvas_pixels", str(request.width * request.height)),
-        *(("webhook", webhook.model_dump_json()) if webhook else ()),
-        *(
-            ("warnings", json.dumps([warning.model_dump() for warning in warnings]))
-            if warnings
-            else ()
-        ),
-        *(("traceparent", traceparent) if traceparent else ()),
-    ]
+    """Return the fields of a new record beside those that the script itself knows."""
+    cautions = [warning.model_dump() for warning in warnings]
+    return flat(
+        {
+            "request": request.model_dump_json(),
+            "metadata": json.dumps(dict(metadata)),
+            "request_id": request_id,
+            "canvas_pixels": str(request.width * request.height),
+            "webhook": webhook.model_dump_json() if webhook else None,
+            "warnings": json.dumps(cautions) if cautions else None,
+            "traceparent": traceparent or None,
+        }
+    )
 
 
 def failure_field(error: JobFailed) -> str:
-    """An error as the record stores it."""
+    """Return an error as the record stores it."""
     return Failure(code=error.code, detail=error.detail).model_dump_json()
 
 
@@ -122,6 +110,11 @@ def argument(value: Any) -> Any:
     return milliseconds(value) if isinstance(value, timedelta) else value
 
 
-def pairs(flat: list[str]) -> dict[str, str]:
+def pairs(answer: list[str]) -> dict[str, str]:
     """Return a hash from a script's answer: field, value, field, value."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def flat(fields: Mapping[str, Any]) -> list[Any]:
+    """Return a hash as scripts take it: field, value, field, value; fields of None are left out."""
+    return [part for pair in fields.items() if pair[1] is not None for part in pair]

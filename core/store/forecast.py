@@ -1,9 +1,8 @@
 """Estimate the time of the next job from the last ones.
 
-The time of a run has three parts that grow differently: denoising with passes and pixels, decoding
-with pixels, and the rest (reading, encoding, writing), which hardly grows at all. Each is the
-median of the recent runs, so that a run that shared its device or waited for a slow storage moves
-nothing.
+A run has three parts that grow differently: denoising with passes and pixels, decoding with pixels,
+and the rest (reading, encoding, writing), which hardly grows at all. Each is the median of the
+recent runs, so that a run which shared its device or waited for a slow storage changes nothing.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ Maker = tuple[str, str, str]
 
 
 class RecentRun(Record):
-    """One successful run: on what, how much, how long. Seconds."""
+    """One successful run: on what, how much, how long in seconds."""
 
     model: str
     weights: str
@@ -44,7 +43,7 @@ class RecentRun(Record):
 
     @property
     def maker(self) -> Maker:
-        """On what it ran."""
+        """The weights, precision and kind of device of the run."""
         return self.weights, self.dtype, self.device
 
 
@@ -64,7 +63,7 @@ def recent_run(request: GenerationRequest, timing: Timing, model: ModelInfo) -> 
 
 
 def maker_of(model: ModelInfo) -> Maker:
-    """What the runs of a loaded model are told apart by."""
+    """Return the `Maker` of a loaded model's runs."""
     return model.weights, model.dtype, model.device
 
 
@@ -105,5 +104,5 @@ def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> 
 
 
 def typical_seconds(runs: Sequence[RecentRun]) -> float | None:
-    """How long a job of this deployment takes, whatever it asks for; None where no run is known."""
+    """Return how long a job of this deployment takes, of any size; None if no run is known."""
     return median(run.seconds for run in runs) if runs else None

@@ -1,5 +1,6 @@
-"""Queue, jobs and workers as Redis knows them, read by one script at each scrape: right however
-many processes run.
+"""Metrics of queue, jobs and workers, read from Redis at each scrape.
+
+They are right for any number of processes.
 """
 
 from collections.abc import Iterator
@@ -18,8 +19,7 @@ from core.store.client import open_redis, open_script
 from core.store.encoding import pairs
 from core.telemetry import metrics
 
-# a scrape that waits for a dead Redis would be given up by Prometheus with all else it tells
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0  # Prometheus would drop a scrape that waits longer for a dead Redis
 
 # Series that exist before their first event.
 ALL_TOTALS = {
@@ -32,9 +32,7 @@ log = structlog.get_logger("core")
 
 
 class QueueMetrics(Collector):
-    """Asks Redis when it is scraped. Where that does not answer, `tooncrafter_redis_up` is 0 and
-    the rest is absent.
-    """
+    """Asks Redis when it is scraped; without an answer there is only `tooncrafter_redis_up` 0."""
 
     def __init__(self, redis_url: str, max_queued: int) -> None:
         self._max_queued = max_queued
@@ -43,11 +41,11 @@ class QueueMetrics(Collector):
         self._webhooks = open_script(self._redis, "webhooks")
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering this asks no Redis."""
+        """Return nothing, so that registering does not ask Redis."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Everything, of one moment."""
+        """Return all metrics of one moment."""
         try:
             lanes, running, expired, workers, paused, totals, now = self._deployment("metrics")
             backlog = self._webhooks("backlog")
@@ -98,9 +96,7 @@ def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) 
 
 
 def _of_totals(totals: dict[str, str]) -> Iterator[Metric]:
-    """Counted by the scripts that change jobs, so nothing is missed and nothing is counted
-    twice.
-    """
+    """Return the counters of the scripts that change jobs: none missed, none counted twice."""
     accepted, ended = metrics.JOBS_ACCEPTED.counter(), metrics.JOBS_ENDED.counter()
     for field, count in (ALL_TOTALS | totals).items():
         kind, *labels = field.split(":")

@@ -1,6 +1,4 @@
-"""Events for webhooks in Redis, for the gateway and the deliverer: asyncio, one round trip per
-operation.
-"""
+"""Webhook events in Redis, for gateway and deliverer: asyncio, one round trip per operation."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from core.records.webhook import (
 )
 from core.store import keys
 from core.store.client import AsyncRedis
-from core.store.encoding import pairs, parse_job
+from core.store.encoding import flat, pairs, parse_job
 from core.store.tenants.webhook_secrets import parse_secrets
 
 
@@ -43,7 +41,7 @@ class ClaimedEvent(NamedTuple):
 
     @property
     def job(self) -> Job:
-        """The same, understood."""
+        """The same as a record."""
         return parse_job(self.record)
 
 
@@ -67,7 +65,7 @@ class SwitchedOff(NamedTuple):
 
 
 class WebhookStore:
-    """Every call answers or raises `Unavailable` within a second."""
+    """Events and their deliveries. Every call answers or raises `Unavailable` within a second."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._redis = redis
@@ -77,54 +75,63 @@ class WebhookStore:
     async def claim(
         self, limit: int, of_each: int | None = None, under_way: Mapping[str, int] | None = None
     ) -> list[ClaimedEvent]:
-        """Due events, as many of each receiver as may be in flight; each has a lease of `LEASE`.
+        """Claim due events, within each receiver's limit of attempts in flight.
 
         Args:
-            limit: the most events to claim.
-            of_each: the most attempts of one tenant in this process, the new ones included.
-            under_way: attempts already running in this process, by tenant.
+            limit: of this call.
+            of_each: attempts of one tenant that may be under way in this process, the new ones
+                included; None for any number.
+            under_way: how many there are already, by tenant.
+
+        Returns:
+            The events, each under a lease of `LEASE`.
         """
-        held = [part for tenant_and_count in (under_way or {}).items() for part in tenant_and_count]
         most = limit if of_each is None else of_each
-        return [_claimed(pairs(flat)) for flat in await self._run("claim", limit, most, *held)]
+        found = await self._run("claim", limit, most, *flat(under_way or {}))
+        return [_claimed(pairs(fields)) for fields in found]
 
     async def settle(
         self, event: ClaimedEvent, attempt: Attempt, outcome: AttemptOutcome, wait: timedelta
     ) -> bool:
-        """Log an attempt and end its lease; `wait` is the time until a retry, if there is one.
+        """Log an attempt and end its lease.
 
-        Returns whether this process still held the lease; if not, nothing is stored.
+        Args:
+            event: of `claim`.
+            attempt: as it went.
+            outcome: what it means for the event.
+            wait: until the next attempt, if the outcome is to retry.
+
+        Returns:
+            Whether the lease was still this process's; if not, nothing is noted.
         """
         arguments = (event.id, event.claim, attempt.model_dump_json(), outcome.value, wait)
         return bool(await self._run("settle", *arguments))
 
     async def wait_for_work(self, patience: timedelta) -> None:
-        """Return at once when there may be something to deliver, else when patience ends."""
+        """Return when there may be something to deliver, or when patience ends."""
         await self._redis.pop(keys.WAKE_DELIVERER, patience)
 
     async def secrets(self, tenant: str) -> list[WebhookSecret]:
-        """Those that are valid now, the newest first."""
+        """Return the tenant's valid secrets, the newest first."""
         return parse_secrets(await self._secrets("valid", tenant))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
-        """What a job's webhook was told or is to be told, the oldest event first; `progress` is not
-        kept.
-        """
+        """Return a job's events and their attempts, the oldest first; `progress` is not kept."""
         found = await self._run("deliveries", job_id)
-        return [_delivery(pairs(flat), due) for flat, due in found]
+        return [_delivery(pairs(fields), due) for fields, due in found]
 
     async def redeliver(self, job_id: str, n: int) -> bool:
-        """Deliver an event again, with a full set of attempts; False if there is no such event."""
+        """Deliver an event again, with all attempts; return False if there is no such event."""
         event_id = f"{EVENT_PREFIX}{job_id.removeprefix(JOB_ID_PREFIX)}_{n}"
         return bool(await self._run("redeliver", event_id))
 
     async def switched_off(self, tenant: str, webhook: Webhook) -> SwitchedOff | None:
-        """Since when the address gets nothing; None where it gets everything."""
+        """Return since when and why the address gets nothing; None if it gets everything."""
         since, because = await self._run("switched_off", tenant, webhook.digest)
         return SwitchedOff(from_milliseconds(int(since)), because) if since else None
 
     async def switch_on(self, tenant: str, webhook: Webhook) -> bool:
-        """The address answers as it should; answers whether it was switched off."""
+        """Note that the address answers as it should; return whether it was switched off."""
         return bool(await self._run("switch_on", tenant, webhook.host, webhook.digest))
 
 

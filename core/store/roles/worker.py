@@ -14,7 +14,7 @@ from core.shots.canvas import model_passes
 from core.store import keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE, LEASE, WORKER_LIFE
-from core.store.encoding import failure_field, pairs, parse_job
+from core.store.encoding import failure_field, flat, pairs, parse_job
 from core.store.forecast import (
     RecentRun,
     StageSeconds,
@@ -61,8 +61,7 @@ class WorkerStore:
         Returns:
             The time that is left to a worker that was asked to stop, else None.
         """
-        parts = [part for pair in fields.items() for part in pair]
-        left: int = self._run("report", worker, WORKER_LIFE, HOLD_LIFE, state, *parts)
+        left: int = self._run("report", worker, WORKER_LIFE, HOLD_LIFE, state, *flat(fields))
         return None if left < 0 else timedelta(milliseconds=left)
 
     def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
@@ -164,11 +163,12 @@ class WorkerStore:
         run: str = "",
         **fields: str,
     ) -> None:
-        fields["timing"] = timing.model_dump_json()
-        if model:
-            fields["model"] = model.model_dump_json()
-        parts = [part for pair in fields.items() for part in pair]
-        _demand(self._run("finish", *claim.args, state.value, run, *parts), claim)
+        parts = {
+            **fields,
+            "timing": timing.model_dump_json(),
+            "model": model.model_dump_json() if model else None,
+        }
+        _demand(self._run("finish", *claim.args, state.value, run, *flat(parts)), claim)
 
     def give_back(self, claim: Claim) -> None:
         """Let the job wait again in its old place, because this worker stops in order.

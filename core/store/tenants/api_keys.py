@@ -1,8 +1,7 @@
-"""API keys: who may call the gateway, for which tenant, and how much. Made here, shown once, kept
-as SHA-256.
+"""API keys: who may call the gateway, for which tenant, how much. Stored as SHA-256.
 
-A key holds 256 random bits, too many to guess, so a plain hash protects it; a password would need
-a slow one. Keys are looked up by that hash, so the lookup time discloses nothing about any key.
+A key holds 256 random bits, so it cannot be guessed, and one plain hash protects it, as it would
+not protect a password. It is looked up by that hash, so the time of a lookup tells nothing.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ from core.store import keys
 from core.store.client import AsyncRedis, open_redis, open_script
 from core.store.encoding import milliseconds
 
-# what tells a key of this service from other secrets, for those who search repositories for them
+# marks keys of this service for scanners that search repositories for secrets
 MARK = "tck_"
 SECRET_BYTES = 32
 MIN_CHARACTERS = 32  # of a key that an operator brings
@@ -38,9 +37,7 @@ class Scope(StrEnum):
 
 
 class KeyInfo(Record):
-    """A key without what makes it one. `limits` holds those of `TenantLimits` that differ from the
-    operator's.
-    """
+    """A key without its secret. `limits` are those that differ from the operator's."""
 
     id: str
     tenant: str
@@ -52,11 +49,11 @@ class KeyInfo(Record):
     last_used_at: datetime | None = None  # to the minute
 
     def permits(self, scope: Scope) -> bool:
-        """Whether calls that need this scope may be made with it."""
+        """Return whether calls that need this scope may be made with it."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def limits_over(self, usual: TenantLimits) -> TenantLimits:
-        """What this key's calls may take, where all others may take the usual."""
+        """Return the usual limits with those of this key in place."""
         return usual.with_overrides(self.limits)
 
 
@@ -75,12 +72,10 @@ class Found(NamedTuple):
 
 
 class ApiKeys:
-    """Makes, lists and revokes keys; effective with the next call. Calls raise redis-py's
-    errors.
-    """
+    """Makes, lists and revokes keys. Calls raise redis-py's errors."""
 
     def __init__(self, redis_url: str) -> None:
-        """Connect on the first call."""
+        """Connects with the first call."""
         self._redis = open_redis(redis_url)
         self._run = open_script(self._redis, "api_keys")
 
@@ -93,9 +88,7 @@ class ApiKeys:
         life: timedelta | None = None,
         limits: Mapping[str, float | None] | None = None,
     ) -> ApiKey:
-        """A new key; for ever if it has no life, and with the operator's usual limits if it has
-        none of its own.
-        """
+        """Make a key; without `life` it never expires, without `limits` the operator's apply."""
         key_id = secrets.token_hex(6)
         key = f"{MARK}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
         expires = (
@@ -108,34 +101,32 @@ class ApiKeys:
         return ApiKey(**made.model_dump(), key=key)
 
     def add_once(self, key: str, tenant: str, name: str) -> bool:
-        """Let an operator's own key be one, with all scopes. Answers False where it is or was one
-        before.
+        """Add an operator's own key, with all scopes; return False if it is or was one before.
 
         Raises:
-            ValueError: it is none that a caller could send, or too short.
+            ValueError: it is too short, or has a character that no header can carry.
         """
         if not BEARER_TOKEN.fullmatch(key) or len(key) < MIN_CHARACTERS:
             raise ValueError(
                 f"a key has to have {MIN_CHARACTERS} to 256 characters of A-Z, a-z, 0-9, -, ., _, "
-                "~, + and /, "
-                "such as `openssl rand -hex 32` prints"
+                "~, + and /, such as `openssl rand -hex 32` prints"
             )
         stored = _stored(secrets.token_hex(6), tenant, name, [Scope.ADMIN], None, {})
         return bool(self._run("add_once", _digest(key), stored))
 
     def list(self, tenant: str | None = None) -> list[KeyInfo]:
-        """All keys, expired ones too, or those of one tenant; the oldest first."""
+        """Return all keys or those of one tenant, the oldest first, expired ones too."""
         used = self._redis.hgetall(keys.API_KEYS_USED)
         found = [_key_info(json.loads(stored), used) for stored in self._redis.hvals(keys.API_KEYS)]
         found = [key for key in found if tenant in (None, key.tenant)]
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
     def revoke(self, ids: Iterable[str]) -> int:
-        """End keys for ever; gateways refuse them within seconds. Answers how many there were."""
+        """Revoke keys for good; return how many there were. Gateways refuse them in seconds."""
         return int(self._run("revoke", *ids))
 
     def any(self) -> bool:
-        """Whether there is a key, expired or not."""
+        """Return whether there is a key, expired or not."""
         return bool(self._redis.exists(keys.API_KEYS))
 
     def close(self) -> None:
@@ -144,15 +135,13 @@ class ApiKeys:
 
 
 class ApiKeyLookup:
-    """Keys as a gateway asks for them: an answer or `Unavailable` within a second."""
+    """Looks keys up for a gateway. Calls answer or raise `Unavailable` within a second."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._run = redis.script("api_keys")
 
     async def find(self, key: str) -> Found:
-        """Look a key up, and note its use at most once a minute; '' to learn only whether there is
-        any.
-        """
+        """Look a key up and note its use; '' only tells whether there is any key."""
         any_key, *found = await self._run("find", _digest(key) if key else "")
         if not found:
             return Found(bool(any_key), None, expired=False)

@@ -1,9 +1,8 @@
-"""How often a tenant may call in any minute, counted in Redis for all gateways together, second by
-second of its clock.
+"""Rate limits: calls of a tenant in any minute, counted in Redis for all gateways together.
 
-A gateway takes calls ahead, a hundredth of the limit at a time, so that most of them need no trip
-of their own. What is taken is counted, so the limit holds however many gateways there are; each may
-keep up to a hundredth unused.
+A gateway takes calls in advance, a hundredth of the limit at a time, so that most calls need no
+trip to Redis. What is taken counts, so the limit holds for any number of gateways; each may keep up
+to a hundredth unused.
 """
 
 import math
@@ -19,11 +18,11 @@ class Lease(NamedTuple):
 
     given: int
     taken: int  # by all gateways in the last minute, these included
-    seconds: float  # until the oldest of those count no more
+    seconds: float  # until the oldest of those stop counting
 
 
 class RateCounters:
-    """The counters. Calls answer or raise `Unavailable` within a second."""
+    """Counts calls. Answers or raises `Unavailable` within a second."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._run = redis.script("rates")

@@ -1,6 +1,6 @@
-"""Read GPU time per tenant and day.
+"""GPU time of tenants by day.
 
-The script that ends an attempt adds its time, so a crash neither loses nor double-counts it.
+The script that ends an attempt also counts its time, so no crash loses or doubles any.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -13,24 +13,23 @@ _FIRST_DAY = date(1970, 1, 1)
 
 
 class UsageStore:
-    """Reads the usage that the scripts count. Calls raise redis-py's errors."""
+    """Reads what the scripts counted. Calls raise redis-py's errors."""
 
     def __init__(self, url: str) -> None:
-        """Connect on the first call."""
+        """Connects with the first call."""
         self._redis = open_redis(url)
 
     def gpu_seconds(self, tenant: str, *, days: int = USAGE_LIFE.days) -> dict[date, float]:
-        """Return how many seconds the tenant's jobs held a worker, by day.
+        """Return the seconds for which a tenant's jobs held a worker, by day.
 
-        Lost and returned attempts are included.
+        Attempts that were lost or given back count as well.
 
         Args:
-            tenant: the tenant's name.
-            days: how many days to read, ending with today in UTC; Redis keeps `USAGE_LIFE`.
+            tenant: whose.
+            days: how many, the last of them today in UTC; after `USAGE_LIFE` a day is forgotten.
 
         Returns:
-            Seconds by the day on which the attempts ended, oldest first; days without use are
-            omitted.
+            Seconds by the day on which the attempts ended, the oldest first, without empty days.
         """
         today = datetime.now(UTC).date()
         asked = [today - timedelta(days=ago) for ago in reversed(range(days))]

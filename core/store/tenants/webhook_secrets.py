@@ -1,7 +1,6 @@
-"""The secrets with which a tenant's webhooks are signed: made here, shown once, kept in Redis for
-the deliverer.
+"""Secrets that sign a tenant's webhooks: made here, shown once, kept in Redis for the deliverer.
 
-They cannot be stored as hashes: signing needs them whole.
+They cannot be stored as hashes: signing needs the secret itself.
 """
 
 import base64
@@ -15,8 +14,7 @@ from core.store.client import open_redis, open_script
 from core.store.constants import MAX_VALID_SECRETS
 
 SECRET_BYTES = 32
-# how long a replaced secret stays valid, while receivers switch to the new one
-KEEP = timedelta(hours=24)
+KEEP = timedelta(hours=24)  # a replaced secret stays valid while receivers change to the new one
 
 
 class TooManySecrets(ValueError):
@@ -24,18 +22,15 @@ class TooManySecrets(ValueError):
 
 
 class WebhookSecrets:
-    """Makes, replaces and lists secrets; effective with the next attempt at any receiver.
-
-    Calls raise redis-py's errors.
-    """
+    """Makes, replaces and lists secrets. Calls raise redis-py's errors."""
 
     def __init__(self, redis_url: str) -> None:
-        """Connect on the first call."""
+        """Connects with the first call."""
         self._redis = open_redis(redis_url)
         self._run = open_script(self._redis, "webhook_secrets")
 
     def create(self, tenant: str) -> WebhookSecret:
-        """Add a secret beside the tenant's present one; webhooks are then signed with both.
+        """Make a secret; webhooks are signed with it and with the one that the tenant has.
 
         Raises:
             TooManySecrets: the tenant has two.
@@ -48,11 +43,11 @@ class WebhookSecrets:
         return WebhookSecret.from_stored(json.loads(stored))
 
     def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
-        """Replace the tenant's newest secret, which stays valid for `keep`; older ones end now."""
+        """Replace the newest secret, which stays valid for `keep`; older ones end at once."""
         return WebhookSecret.from_stored(json.loads(self._run("rotate", tenant, *_fresh(), keep)))
 
     def list(self, tenant: str) -> list[SecretInfo]:
-        """Return the tenant's valid secrets, newest first."""
+        """Return the valid secrets, the newest first."""
         return [
             SecretInfo.model_validate(secret.model_dump())
             for secret in parse_secrets(self._run("valid", tenant))
@@ -64,10 +59,10 @@ class WebhookSecrets:
 
 
 def parse_secrets(text: str) -> list[WebhookSecret]:
-    """Parse the JSON list of valid secrets that the scripts return."""
+    """Return secrets from the JSON of the script's command `valid`."""
     return [WebhookSecret.from_stored(stored) for stored in json.loads(text)]
 
 
 def _fresh() -> tuple[str, str]:
-    """Id and secret. The ids sort by age."""
+    """Return a new id and secret; ids sort by age."""
     return f"whs_{new_ulid()}", MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()

@@ -126,7 +126,7 @@ class TestLostWorkers:
         assert again is not None
         assert (again.status, again.lost_leases) == (JobState.QUEUED, 1)
 
-    async def test_nobody_ends_the_lease_of_another_attempt(
+    async def test_lease_of_another_attempt_cannot_be_ended(
         self, async_store: TenantJobs, store: WorkerStore, upkeep: DispatcherStore
     ) -> None:
         await submit(async_store)
