@@ -106,10 +106,16 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert view is not None
         if before.status is JobState.QUEUED:
             assert view.job.status is JobState.CANCELED
+        elif before.status is JobState.RUNNING and before.id not in self.unwanted:
+            requested = {
+                "version": before.version + 1,
+                "cancel_requested_at": view.job.cancel_requested_at,
+            }
+            assert view.job == before.model_copy(update=requested)
+            assert view.job.cancel_requested_at is not None
+            self.unwanted.add(before.id)
         else:
             assert view.job == before
-        if before.status is JobState.RUNNING:
-            self.unwanted.add(before.id)
 
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
