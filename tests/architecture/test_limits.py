@@ -24,9 +24,6 @@ LONG_YET = {  # to be split; nothing is added here
     "core/outbound/fetch.py",
     "core/settings.py",
     "core/telemetry/metrics.py",
-    "model/pipeline_tooncrafter.py",
-    "tests/core/images/test_image_tricks.py",
-    "tests/deploy/test_containers.py",
 }
 
 
