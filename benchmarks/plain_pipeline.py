@@ -13,8 +13,9 @@ from torch import Tensor
 
 from model.attention import ContextKeyValues
 from model.autoencoder_kl_dualref import sample_posterior
+from model.conditions import place_at_ends
 from model.outputs import Conditions, require_finite
-from model.pipeline_tooncrafter import ToonCrafterPipeline, place_at_ends
+from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 
 class PlainPipeline(ToonCrafterPipeline):

@@ -7,7 +7,8 @@ from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from torch import Tensor
 
 from model.clip import clip_tokenizer
-from model.pipeline_tooncrafter import Conditions, ToonCrafterPipeline
+from model.outputs import Conditions
+from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from scripts.goldens.registry import Case, golden
 

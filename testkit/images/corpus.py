@@ -16,6 +16,7 @@ ORIENTATION, EXIF_IFD = 0x0112, 0x8769
 
 # Types of TIFF values
 SHORT, LONG = 3, 4
+GRAY = {256: 16, 257: 16}  # width and height of a TIFF file
 
 
 def seeds() -> dict[str, bytes]:

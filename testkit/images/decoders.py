@@ -12,6 +12,9 @@ from core.images.pool import Decoders
 
 MAX_PIXELS = 1_000_000
 LIMITS = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=10))
+TIGHT_LIMITS = DecoderLimits(
+    max_pixels=MAX_PIXELS, max_bytes=2 * 2**20, cpu_time=timedelta(seconds=1)
+)
 PROCESS = "core.images.process"
 DYING = "testkit.images.dying_decoder"
 
@@ -23,6 +26,13 @@ def children(parent: int | None = None) -> list[psutil.Process]:
         for one in psutil.Process(parent).children()
         if not {PROCESS, DYING}.isdisjoint(one.cmdline())
     ]
+
+
+def accepted(decoders: Decoders, data: bytes) -> tuple[str, int, int]:
+    """Type and size, once it was drawn as well."""
+    facts, (width, height, _) = decoders.inspect(data), decoders.draw(data)
+    assert (facts.width, facts.height) == (width, height)
+    return facts.content_type, width, height
 
 
 def state(decoders: Decoders) -> dict[str, object]:

@@ -21,9 +21,6 @@ DATA = ("tests/data/", "api/static/")  # not read as code: goldens, images, file
 LONG_YET = {  # to be split; nothing is added here
     "api/schemas/jobs.py",
     "core/telemetry/metrics.py",
-    "model/pipeline_tooncrafter.py",
-    "tests/core/images/test_image_tricks.py",
-    "tests/deploy/test_containers.py",
 }
 
 

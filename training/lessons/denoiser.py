@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.clip import clip_tokenizer, preprocess_for_clip, text_tower, tokenize, vision_tower
-from model.pipeline_tooncrafter import ToonCrafterPipeline, place_at_ends
+from model.conditions import place_at_ends
+from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.unet_tooncrafter import ToonCrafterUNet

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.pipeline_tooncrafter import ToonCrafterPipeline, place_at_ends
+from model.conditions import place_at_ends
+from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.sketch_encoder import SketchEncoder
 from training.config import Config
 from training.data.clips import random_clip, to_float

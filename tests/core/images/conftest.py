@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.images.pool import Decoders
-from testkit.images.decoders import DYING, LIMITS, children
+from testkit.images.decoders import DYING, LIMITS, TIGHT_LIMITS, children
 
 
 @pytest.fixture
@@ -23,3 +23,11 @@ def dying() -> Iterator[Decoders]:
     yield decoders
     decoders.close()
     assert children() == []
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    """Decoders that a file of tests shares; a second of CPU time for each image."""
+    decoders = Decoders(TIGHT_LIMITS)
+    yield decoders
+    decoders.close()

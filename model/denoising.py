@@ -1,0 +1,125 @@
+"""Sample the latents of a clip: the denoising loop with guidance and sketches."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.attention import ContextKeyValues
+from model.guidance import classifier_free_guidance
+from model.outputs import Conditions, require_finite
+from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from model.sketch_encoder import SketchEncoder
+from model.unet_tooncrafter import ToonCrafterUNet
+
+# takes the pipeline, step index, timestep and `{"latents": ...}`; may return other latents
+StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
+
+
+class DenoisingMixin:
+    """The pipeline's second stage, `denoise`."""
+
+    unet: ToonCrafterUNet
+    scheduler: DDIMRescaledScheduler
+    sketch_encoder: SketchEncoder | None
+
+    progress_bar: Callable[..., Any]
+
+    def denoise(
+        self,
+        conditions: Conditions,
+        latents: Tensor,
+        *,
+        frame_stride: int | Sequence[int] = 10,
+        num_inference_steps: int = 50,
+        eta: float = 1.0,
+        guidance_scale: float = 7.5,
+        guidance_rescale: float = 0.7,
+        hint: Tensor | None = None,
+        control_scale: float = 0.6,
+        generator: torch.Generator | None = None,
+        step_noises: Iterable[Tensor] | None = None,
+        callback_on_step_end: StepCallback | None = None,
+    ) -> Tensor:
+        """Sample the latents of a clip.
+
+        Args:
+            conditions: from `encode`.
+            latents: `(clips, 4, frames, h, w)` float32, standard normal noise.
+            frame_stride: 5 to 30, one for all clips or one for each; smaller means larger motion.
+            num_inference_steps: denoising steps.
+            eta: share of fresh noise at each step, 0 to 1.
+            guidance_scale: other than 1 needs conditions with both branches.
+            guidance_rescale: 0 to 1.
+            hint: `(frames, 1, height, width)` in [0, 1], sketches bright on black.
+            control_scale: 0 to 1, how strongly sketches steer.
+            generator: source of the noise that steps add.
+            step_noises: what each step adds, instead of draws from `generator`.
+            callback_on_step_end: as for the pipeline.
+
+        Returns:
+            `(clips, 4, frames, h, w)` float32, scaled as the UNet sees them.
+
+        Raises:
+            NumericalError: the result is not finite.
+        """
+        context = self.unet.project_context(conditions.context, num_frames=latents.shape[2])
+        stride = torch.tensor(
+            [frame_stride] if isinstance(frame_stride, int) else frame_stride, device=latents.device
+        )
+        noises = iter(step_noises) if step_noises is not None else None
+        if hint is not None and self.sketch_encoder is not None:
+            hint = self.sketch_encoder.embed_hint(
+                hint.to(latents.device, self.sketch_encoder.dtype)
+            )
+
+        self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
+        with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
+            # the numbers are read once: asking a GPU for one at each step would wait for the step
+            for index, number in enumerate(self.scheduler.timesteps.tolist()):
+                timestep = self.scheduler.timesteps[index]
+                control = None
+                if hint is not None and self.sketch_encoder is not None:
+                    control = self.sketch_encoder(
+                        latents.to(self.sketch_encoder.dtype),
+                        timestep[None],
+                        conditions.context,
+                        hint,
+                        control_scale,
+                    )
+                prediction = self.predict(
+                    conditions, latents, timestep[None], context, stride, control
+                )
+                if guidance_scale != 1.0:
+                    conditional, unconditional = prediction.chunk(2)
+                    prediction = classifier_free_guidance(
+                        conditional, unconditional, guidance_scale, guidance_rescale
+                    )
+                latents = self.scheduler.step(
+                    prediction.float(),
+                    number,
+                    latents,
+                    eta=eta,
+                    variance_noise=next(noises) if noises is not None else None,
+                    generator=generator,
+                ).prev_sample
+                if callback_on_step_end is not None:
+                    changed = callback_on_step_end(self, index, timestep, {"latents": latents})
+                    latents = changed.get("latents", latents)
+                progress_bar.update()
+        return require_finite(latents, "latents")
+
+    def predict(
+        self,
+        conditions: Conditions,
+        latents: Tensor,
+        timestep: Tensor,
+        context: Sequence[ContextKeyValues],
+        frame_stride: Tensor,
+        control_residuals: Sequence[Tensor] | None,
+    ) -> Tensor:
+        """The UNet's v for every branch, `(branches, 4, frames, h, w)`, in one batch."""
+        sample = torch.cat([latents, conditions.key_latents], dim=1).to(self.unet.dtype)
+        prediction: Tensor = self.unet(sample, timestep, context, frame_stride, control_residuals)
+        return prediction
