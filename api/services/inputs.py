@@ -67,10 +67,8 @@ class Inputs:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
-        uploaded, fetched = await asyncio.gather(
-            self._uploaded(sources, tenant, recheck=recheck),
-            self._remote_images.fetch(urls, tenant),
-        )
+        uploaded = await self._uploaded(sources, tenant, recheck=recheck)
+        fetched = await self._remote_images.fetch(urls, tenant) if urls else {}
 
         async def look(pointer: str, source: Source) -> Input | Problem:
             if isinstance(source, UploadedImage):
