@@ -146,18 +146,22 @@ class Life(RuleBasedStateMachine):
     @has_job
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        """A queued job ends with the answer, a running one at its worker's next step, an ended one
-        stays as it is.
+        """A queued job ends with the answer, a running one at its worker's next step and shows when
+        that was asked for first; an ended one stays as it is.
         """
         job = self.jobs[self.any_of(data, self.jobs)]
         answer = self.caller("POST", f"{URL}/{job['id']}/cancel")
         assert answer.status_code == 200
         if job["status"] == "queued":
             assert answer.json()["status"] == "canceled"
+        elif job["status"] == "running" and job["id"] not in self.unwanted:
+            shown = stable(answer.json())
+            assert shown["cancel_requested_at"] is not None
+            asked = {"cancel_requested_at": shown["cancel_requested_at"]}
+            assert shown == job | asked | {"version": job["version"] + 1}
+            self.unwanted.add(job["id"])
         else:
             assert stable(answer.json()) == job
-        if job["status"] == "running":
-            self.unwanted.add(job["id"])
 
     @has_job
     @rule(data=st.data())
