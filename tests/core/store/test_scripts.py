@@ -1,6 +1,7 @@
 """The Lua files: found, complete, and accepted by Redis."""
 
 import re
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_every_file_is_used() -> None:
     """A script names it, or another file includes it."""
     used = set[Path]().union(*(included(LUA / f"{name}.lua") for name in SCRIPTS))
     assert used == set(LUA.rglob("*.lua"))
+
+
+def test_a_wheel_has_every_file() -> None:
+    """Wheels and images hold of a package what `package-data` names."""
+    root = LUA.parents[2]
+    settings = tomllib.loads((root / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["core"]
+    shipped = {path for pattern in patterns for path in (root / "core").glob(pattern)}
+    assert set(LUA.rglob("*.lua")) <= shipped
 
 
 @pytest.mark.parametrize("path", sorted(LUA.rglob("*.lua")), ids=lambda path: path.stem)
