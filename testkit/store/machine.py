@@ -30,6 +30,7 @@ from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.steps import canvas_pixels
 from testkit.store.tenant_jobs import TenantJobs
 
 TENANTS = {
@@ -37,10 +38,6 @@ TENANTS = {
     "zoo": TENANT_LIMITS.model_copy(update={"max_running": 1}),
     DEFAULT_TENANT: None,
 }
-
-
-def canvas_pixels(job: Job) -> int:
-    return job.request.width * job.request.height
 
 
 class JobStoreMachine(RuleBasedStateMachine):
@@ -107,12 +104,10 @@ class JobStoreMachine(RuleBasedStateMachine):
         if before.status is JobState.QUEUED:
             assert view.job.status is JobState.CANCELED
         elif before.status is JobState.RUNNING and before.id not in self.unwanted:
-            requested = {
-                "version": before.version + 1,
-                "cancel_requested_at": view.job.cancel_requested_at,
-            }
-            assert view.job == before.model_copy(update=requested)
-            assert view.job.cancel_requested_at is not None
+            asked_at = view.job.cancel_requested_at
+            assert asked_at is not None
+            change = {"version": before.version + 1, "cancel_requested_at": asked_at}
+            assert view.job == before.model_copy(update=change)
             self.unwanted.add(before.id)
         else:
             assert view.job == before
@@ -247,7 +242,6 @@ class JobStoreMachine(RuleBasedStateMachine):
             del self.valid[claim.job.id]
             if claim.job.id in self.unwanted:
                 job = self.store.get(claim.job.id)
-                assert job is not None
                 assert (job.status, job.outputs) == (JobState.CANCELED, [])
 
     @invariant()

@@ -82,3 +82,7 @@ def let_run(server: RedisServer, held: Claim, duration: timedelta) -> None:
     """Make the running job `duration` older."""
     assert held.job.started_at is not None
     server.client.hincrby(keys.JOB + held.job.id, "started", -milliseconds(duration))
+
+
+def canvas_pixels(job: Job) -> int:
+    return job.request.width * job.request.height
