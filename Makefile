@@ -74,7 +74,7 @@ setup:  ## make .venv, or bring it up to date; the other commands do it by thems
 	@$(PYTHON) scripts/setup.py
 
 setup-tests:  ## the same, with what only tests need
-	@$(PYTHON) scripts/setup.py servers checkers auditors chromium prometheus caddy
+	@$(PYTHON) scripts/setup.py servers checkers auditors chromium prometheus caddy ffmpeg
 
 clean:  ## remove .venv and what the demo made; the jobs in .state stay
 	rm -rf .venv out

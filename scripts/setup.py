@@ -37,6 +37,7 @@ DEBIAN_TOOLS = {
     "chromium": ("chromium", "google-chrome", "google-chrome-stable"),
     "prometheus": ("promtool",),
     "caddy": ("caddy",),
+    "ffmpeg": ("ffmpeg",),
     "buildah": ("buildah",),
     "debootstrap": ("debootstrap",),
 }
