@@ -28,7 +28,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Span:
     """The drawings between two neighbouring keys.
 
     Attributes:
@@ -48,8 +48,8 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """One picture of the result.
+class ShotDrawing:
+    """One picture of the result on the timeline.
 
     Attributes:
         index: 0 for the first.
@@ -71,8 +71,8 @@ class Drawing:
 class Timeline:
     """A shot as the worker draws it and as the film shows it."""
 
-    segments: list[Segment]
-    drawings: list[Drawing]
+    segments: list[Span]
+    drawings: list[ShotDrawing]
 
     @property
     def film_length(self) -> int:
@@ -122,7 +122,7 @@ def _check(keys: Sequence[Key]) -> None:
 
 def _segments(
     keys: Sequence[Key], spacing: Spacing | Sequence[float], loop: int | None
-) -> list[Segment]:
+) -> list[Span]:
     counts = [after.frame - before.frame - 1 for before, after in pairwise(keys)]
     if loop is not None:
         counts.append(loop)
@@ -131,7 +131,7 @@ def _segments(
         own = keys[first].spacing
         where = positions(spacing if own is None else own, count)
         segments.append(
-            Segment(
+            Span(
                 number=first + 1,
                 first=first,
                 last=(first + 1) % len(keys),
@@ -144,7 +144,7 @@ def _segments(
 
 
 def _places(
-    keys: Sequence[Key], segments: list[Segment], *, looped: bool
+    keys: Sequence[Key], segments: list[Span], *, looped: bool
 ) -> list[tuple[int, Fraction, int | None]]:
     """Return segment, position and key of each drawing, in order."""
     places: list[tuple[int, Fraction, int | None]] = []
@@ -160,7 +160,7 @@ def _expose(
     places: list[tuple[int, Fraction, int | None]],
     keys: Sequence[Key],
     exposure: int | Sequence[int],
-) -> list[Drawing]:
+) -> list[ShotDrawing]:
     """Return the drawings with the film frames in which each is shown."""
     each = [exposure] * len(places) if isinstance(exposure, int) else list(exposure)
     if len(each) != len(places):
@@ -172,6 +172,6 @@ def _expose(
     for index, (segment, position, key) in enumerate(places):
         hold = None if key is None else keys[key].hold
         shown = range(film_frame, film_frame + (each[index] if hold is None else hold))
-        drawings.append(Drawing(index, segment, position, key, shown))
+        drawings.append(ShotDrawing(index, segment, position, key, shown))
         film_frame = shown.stop
     return drawings
