@@ -16,7 +16,7 @@ named = st.sampled_from(Spacing)
 
 @st.composite
 def growing(draw: st.DrawFn, count: int) -> list[float]:
-    """A timing chart: so many decimal numbers between 0 and 1, as a person would write them."""
+    """A timing chart: decimal numbers between 0 and 1, as a person would write them."""
     digits = draw(st.sets(st.integers(1, 99_999), min_size=count, max_size=count))
     return [number / 100_000 for number in sorted(digits)]
 
