@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testkit.servers import ROOT
 
-PACKAGES = ("admin", "api", "core", "dispatcher", "model", "worker")
+PACKAGES = ("admin", "api", "core", "dispatcher", "model", "training", "worker")
 IGNORED = {"README.md"}  # notes for people beside the files that they are about
 
 
