@@ -1,6 +1,6 @@
 """Model passes: which run of the model draws each drawing of a segment, and as which frame.
 
-The model draws `MODEL_FRAMES` frames at once: frame 0 and the last are the keys it was given. A
+The model draws `NUM_FRAMES` frames at once: frame 0 and the last are the keys it was given. A
 wanted position takes the nearest frame between them. Where several drawings would take the same
 frame, the span between its two neighbours is run as a pass of its own, to any depth.
 """
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-MODEL_FRAMES = 16  # the length that the weights were trained on
-LAST_FRAME = MODEL_FRAMES - 1
+from core.shots.segments import NUM_FRAMES
+
+LAST_FRAME = NUM_FRAMES - 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from core.shots.passes import ModelPass, plan_passes
 from core.shots.spacing import Spacing, positions
 
 MAX_BETWEEN = 62  # drawings between two keys
-MAX_FILM_FRAMES = 20_000
 
 
 @dataclass(frozen=True)
