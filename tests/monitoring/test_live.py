@@ -33,14 +33,20 @@ def scraped() -> Iterator[Prometheus]:
         tempfile.TemporaryDirectory(prefix="tc-") as folder,
         scene_in_background(Path(folder)) as (scene, run),
     ):
+        seen = scene.prometheus.query
         run(scene.do_jobs(3))
         with httpx.Client(base_url=scene.stack.url, timeout=60) as caller:
             # waits behind a long job, so that it ends without having run
-            long, short = run(scene.submit(steps=50)), run(scene.submit())
+            long, short = run(scene.submit(steps=60)), run(scene.submit())
+            run(
+                scene.until(
+                    lambda: seen("max_over_time(tooncrafter_worker_busy[5m]) > 0"),
+                    "a scrape meets a worker at work",
+                )
+            )
             for job_id in (short, long):
                 caller.post(f"/v1/interpolations/{job_id}/cancel")
             caller.get("/v1/interpolations/itp_none")
-        seen = scene.prometheus.query
         run(
             scene.until(
                 lambda: seen("sum(max by (status) (tooncrafter_jobs_ended_total)) == 5"),
