@@ -20,7 +20,8 @@ from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
-from core.shots.segments import NUM_FRAMES, split_into_segments
+from core.shots.passes import NUM_FRAMES
+from core.shots.shot import timeline_of
 from core.store.deployment import Deployment, Lane, Unknown
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows
@@ -32,14 +33,15 @@ def estimate_view(
     """Return the plan of a request, and what it would take by the deployment's recent runs."""
     canvas, first = Size(request.width, request.height), request.keyframes[0].image
     output = shot.content_box(Size(first.width, first.height), canvas).size
-    segments = split_into_segments(request)
-    passes = len(segments) * shot.model_passes(request.steps, request.guidance_scale)
+    timeline = timeline_of(request)
+    runs_of_model = sum(len(segment.passes) for segment in timeline.segments)
+    passes = runs_of_model * shot.model_passes(request.steps, request.guidance_scale)
     pixels = canvas.width * canvas.height
     runs = deployment.runs
     return EstimateView(
-        segments=len(segments),
+        segments=len(timeline.segments),
         model_passes=passes,
-        frames=sum(len(segment.drawings) for segment in segments),
+        frames=len(timeline.drawings),
         canvas=_size(canvas),
         output=_size(output),
         seconds=_seconds(

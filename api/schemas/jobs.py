@@ -16,7 +16,7 @@ from pydantic import (
 
 from api.schemas import data_uris
 from api.schemas.body import Body, exactly_one, together
-from core.records.request import FileFormat, Priority, Rate
+from core.records.request import Priority, Rate
 from core.records.view import JobView
 from core.records.webhook import FINAL_EVENTS, WebhookEvent
 from core.shots import canvas as shot
@@ -93,7 +93,7 @@ class KeyframeBody(Body):
 class OutputBody(Body):
     """A file that is wanted."""
 
-    format: FileFormat = Field(
+    format: Literal["mp4"] = Field(
         default="mp4", description="`mp4`: H.264, yuv420p, plays in every browser."
     )
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 # Version of a stored job record; docs/decisions/0004 says what neighbouring versions do with it.
-SCHEMA_VERSION = 2  # 2: rates may be fractions
+SCHEMA_VERSION = 2  # 2: rates may be fractions; shots
 
 
 class Record(BaseModel):

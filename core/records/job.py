@@ -61,6 +61,8 @@ class Progress(Record):
     stage: Stage
     step: int
     steps: int
+    segment: int = 1  # the first is 1; with variants they count on
+    segments: int = 1
     percent: float
     eta_seconds: float | None
 
@@ -77,6 +79,20 @@ class Output(Record):
     height: int
     frames: int
     fps: Rate
+    variant: int = 1
+
+
+class QualityReport(Record):
+    """How one variant came out; docs/quality.md defines the figures."""
+
+    variant: int
+    key_psnr_db: list[float | None] = Field(
+        description="Of the model's own drawing of each key; null where it is identical."
+    )
+    color_drift: list[float] = Field(description="Of each segment, mean CIEDE2000.")
+    flicker: float
+    repeated_drawings: int
+    largest_jump: float
 
 
 class Failure(Record):
@@ -123,6 +139,8 @@ class Job(Record):
     request: GenerationRequest
     progress: Progress | None = None
     outputs: list[Output] = Field(default_factory=list)
+    quality: list[QualityReport] = Field(default_factory=list)
+    reused_segments: int = 0  # whose drawings were copied from earlier work
     error: Failure | None = None
     timing: Timing = Timing()
     model: ModelInfo | None = None

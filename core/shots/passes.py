@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from core.shots.segments import NUM_FRAMES
-
+NUM_FRAMES = 16  # frames of one run, both keys included: the length of the training clips
 LAST_FRAME = NUM_FRAMES - 1
 
 

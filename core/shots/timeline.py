@@ -27,7 +27,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Span:
+class Segment:
     """The drawings between two neighbouring keys.
 
     Attributes:
@@ -70,7 +70,7 @@ class ShotDrawing:
 class Timeline:
     """A shot as the worker draws it and as the film shows it."""
 
-    segments: list[Span]
+    segments: list[Segment]
     drawings: list[ShotDrawing]
 
     @property
@@ -121,7 +121,7 @@ def _check(keys: Sequence[Key]) -> None:
 
 def _segments(
     keys: Sequence[Key], spacing: Spacing | Sequence[float], loop: int | None
-) -> list[Span]:
+) -> list[Segment]:
     counts = [after.frame - before.frame - 1 for before, after in pairwise(keys)]
     if loop is not None:
         counts.append(loop)
@@ -130,7 +130,7 @@ def _segments(
         own = keys[first].spacing
         where = positions(spacing if own is None else own, count)
         segments.append(
-            Span(
+            Segment(
                 number=first + 1,
                 first=first,
                 last=(first + 1) % len(keys),
@@ -143,7 +143,7 @@ def _segments(
 
 
 def _places(
-    keys: Sequence[Key], segments: list[Span], *, looped: bool
+    keys: Sequence[Key], segments: list[Segment], *, looped: bool
 ) -> list[tuple[int, Fraction, int | None]]:
     """Return segment, position and key of each drawing, in order."""
     places: list[tuple[int, Fraction, int | None]] = []

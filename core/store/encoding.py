@@ -15,7 +15,7 @@ from core.records.webhook import Webhook
 
 _JSON_FIELDS = (
     *("request", "progress", "outputs", "error", "timing"),
-    *("model", "metadata", "uploads", "webhook", "warnings"),
+    *("model", "metadata", "uploads", "webhook", "warnings", "quality"),
 )
 _TIME_FIELDS = {
     "created": "created_at",

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.images.formats import read_drawing
 from core.records.job import JobState
-from core.shots.segments import NUM_FRAMES
+from core.shots.passes import NUM_FRAMES
 from testkit.chaos.history import History, What
 from testkit.chaos.injected.stand_in_model import draw
 from testkit.chaos.stories import COLORS, STEPS, Cancel, Delete, Story, Watch

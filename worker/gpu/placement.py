@@ -10,7 +10,7 @@ import structlog
 import torch
 
 from core.setting_types import Offload
-from core.shots.segments import NUM_FRAMES
+from core.shots.passes import NUM_FRAMES
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline

@@ -16,7 +16,8 @@ from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output, Stage
 from core.records.request import FileFormat, GenerationRequest
 from core.shots.canvas import Size
-from core.shots.segments import NUM_FRAMES, Segment, split_into_segments
+from core.shots.passes import NUM_FRAMES
+from core.shots.shot import timeline_of
 from worker.export.film import Export, Film, Pixels
 from worker.export.formats import EXPORTERS
 from worker.frames.framing import cut_out, lay_on_canvas
@@ -79,12 +80,12 @@ class ShotRenderer:
         keyframes, picture = lay_on_canvas(drawings, canvas)
 
         # 2. Run the model for each segment
-        parts = []
-        for segment in split_into_segments(request):
-            keys = [keyframes[index] for index in segment.keys]
-            draw = partial(self._draw, keys, segment, request, progress)
+        parts: list[Pixels] = []
+        for segment in timeline_of(request).segments:
+            keys = [keyframes[segment.first], keyframes[segment.last]]
+            draw = partial(self._draw, keys, request, progress)
             frames = self._memory.fit(canvas, draw)
-            parts.append(frames[list(segment.drawings)])
+            parts.append(frames[1 if parts else 0 :])
         frames = cut_out(np.concatenate(parts), picture)
 
         # 3. Encode every output, then store all
@@ -102,7 +103,6 @@ class ShotRenderer:
     def _draw(
         self,
         keyframes: list[Pixels],
-        segment: Segment,
         request: GenerationRequest,
         progress: JobProgress,
     ) -> Pixels:
@@ -115,7 +115,7 @@ class ShotRenderer:
         device = self._pipeline._execution_device
         result = self._pipeline(
             keyframes=keyframes,
-            prompt=segment.prompt,
+            prompt=request.prompt,
             negative_prompt=request.negative_prompt,
             height=request.height,
             width=request.width,
@@ -125,7 +125,7 @@ class ShotRenderer:
             eta=request.eta,
             guidance_scale=request.guidance_scale,
             guidance_rescale=request.guidance_rescale,
-            generator=torch.Generator(device).manual_seed(segment.seed),
+            generator=torch.Generator(device).manual_seed(request.seed),
             callback_on_step_end=on_step_end,
             callback_on_stage=lambda stage: progress.begin(Stage(stage)),
         )

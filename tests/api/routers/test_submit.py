@@ -150,6 +150,22 @@ class TestUnderstood:
             "fps": 8,
             "outputs": [{"format": "mp4"}],
             "priority": "interactive",
+            "frames_between": 14,
+            "spacing": "even",
+            "sketches": [],
+            "sketch_scale": 0.6,
+            "loop": False,
+            "model": None,
+            "quality": "final",
+            "variants": 1,
+            "fit": "pad",
+            "output_size": "canvas",
+            "background": "#ffffff",
+            "preserve_keyframes": False,
+            "color_match": False,
+            "exposure": 1,
+            "interpolate": 1,
+            "reuse": True,
         }
 
     @pytest.mark.parametrize(
