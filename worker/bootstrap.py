@@ -99,6 +99,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the pipeline, register the worker, and return what runs its jobs."""
     # The parent imports no torch, which takes half a gigabyte.
     from model.checkpoint import load_pipeline
+    from worker.engines.tooncrafter import ToonCrafterEngine
     from worker.gpu.device import (
         choose_device,
         choose_dtype,
@@ -146,9 +147,10 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     )
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
+    engine = ToonCrafterEngine(loaded.pipeline, memory)
     decoders = Decoders(DecoderLimits.from_settings(settings))
-    renderer = ShotRenderer(loaded.pipeline, memory, storage, decoders)
-    return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits, memory)
+    renderer = ShotRenderer(engine, storage, decoders)
+    return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits)
 
 
 def _about(settings: Settings) -> dict[str, str]:

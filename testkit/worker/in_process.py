@@ -22,6 +22,7 @@ from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, png
 from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
+from worker.engines.tooncrafter import ToonCrafterEngine
 from worker.gpu.memory import DeviceMemory
 from worker.jobs.rendering import ShotRenderer
 from worker.jobs.runner import Limits, Runner
@@ -83,11 +84,9 @@ class Worker:
         self.heartbeat.start()
         self.heartbeat.ready(MODEL, load_seconds=2.5)
         limits = Limits(self.max_canvas_pixels, self.job_timeout)
-        memory = DeviceMemory(self.pipeline, "cpu", "none")
-        renderer = ShotRenderer(self.pipeline, memory, self.storage, DECODERS)
-        self.runner = Runner(
-            self.store, self.storage, self.heartbeat, renderer, MODEL, 2.5, limits, memory
-        )
+        engine = ToonCrafterEngine(self.pipeline, DeviceMemory(self.pipeline, "cpu", "none"))
+        renderer = ShotRenderer(engine, self.storage, DECODERS)
+        self.runner = Runner(self.store, self.storage, self.heartbeat, renderer, MODEL, 2.5, limits)
 
     def run(self) -> str | None:
         return self.runner.run_next()

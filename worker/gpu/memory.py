@@ -121,6 +121,11 @@ class DeviceMemory:
         if self._is_cuda:
             torch.cuda.empty_cache()
 
+    def free_cache(self) -> None:
+        """Return what a GPU's allocator keeps for later; main memory is returned anyway."""
+        if self._is_cuda:
+            self.free()
+
     @contextmanager
     def low_memory_mode(self) -> Iterator[None]:
         """Keep one part of the model on the device at a time and decode in small pieces: slower."""

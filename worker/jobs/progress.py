@@ -68,8 +68,11 @@ class JobProgress:
         before_steps = stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING)
         self._publish(step=0 if before_steps else self._steps)
 
-    def step(self, done: int) -> None:
-        """Note that this many denoising steps are done; raises as `begin` does."""
+    def begin_pass(self, number: int) -> None:
+        """Note which of a segment's passes begins."""
+
+    def step(self, done: int, steps: int) -> None:
+        """Note that this many of a pass's steps are done; raises as `begin` does."""
         self._publish(step=done)
 
     def timing(self, model_load_seconds: float) -> Timing:

@@ -15,7 +15,6 @@ from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
 from worker.gpu.device import require_working_device
 from worker.gpu.faults import DeviceBroken
-from worker.gpu.memory import DeviceMemory
 from worker.jobs.backoff import Backoff
 from worker.jobs.failures import StorageAway, failures_of_a_job
 from worker.jobs.progress import JobProgress, WorkerStops
@@ -44,7 +43,7 @@ class Limits:
 
 
 class Runner:
-    """Holds the loaded pipeline and runs one job after the other with it."""
+    """Holds the loaded model and runs one job after the other with it."""
 
     def __init__(
         self,
@@ -55,7 +54,6 @@ class Runner:
         model: ModelInfo,
         load_seconds: float,
         limits: Limits,
-        memory: DeviceMemory,
     ) -> None:
         self.heartbeat = heartbeat
         self._store = store
@@ -65,7 +63,7 @@ class Runner:
         self._model = model
         self._load_seconds = load_seconds  # 0 once a job has reported them
         self._limits = limits
-        self._memory = memory
+        self._engine = renderer.engine
         self._is_storage_away = False
 
     def run_next(self) -> str | None:
@@ -136,20 +134,20 @@ class Runner:
             self._expected(claim),
         )
         load_seconds, self._load_seconds = self._load_seconds, 0.0
-        self._memory.begin_job()
+        self._engine.begin_job()
         try:
-            with failures_of_a_job(lambda: require_working_device(self._memory.device)):
+            with failures_of_a_job(lambda: require_working_device(self._engine.device)):
                 outputs = self._renderer.render(claim.job, progress)
             self._storage_backoff.reset()
             timing = progress.timing(load_seconds)
             self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
-            self.heartbeat.attempt_ended("succeeded", timing, self._memory.peak_bytes())
+            self.heartbeat.attempt_ended("succeeded", timing, self._engine.peak_bytes())
             trace.end("succeeded")
             log.info("attempt succeeded", run_seconds=timing.run_seconds)
         except JobFailed as error:
             failure, timing = error, progress.timing(load_seconds)
             self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
-            self.heartbeat.attempt_ended("failed", timing, self._memory.peak_bytes())
+            self.heartbeat.attempt_ended("failed", timing, self._engine.peak_bytes())
             trace.end("failed", error.code)
             log.warning("attempt failed", code=error.code, detail=error.detail)
         except CancelRequested:
@@ -192,7 +190,7 @@ class Runner:
         )
 
     def _model_of_job(self) -> ModelInfo:
-        return self._model.model_copy(update={"peak_memory_bytes": self._memory.peak_bytes()})
+        return self._model.model_copy(update={"peak_memory_bytes": self._engine.peak_bytes()})
 
     @staticmethod
     def _commit(write: Callable[[], object]) -> None:

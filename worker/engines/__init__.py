@@ -1,0 +1,1 @@
+"""What draws the pictures between two keys: one engine holds one loaded model."""
