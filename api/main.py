@@ -132,7 +132,7 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
     storage, inspector = open_storage(settings, HURRIED), opened(ImageInspector(settings))
     uploads = Uploads(UploadStore(redis), storage, inspector, settings)
     remote_images = RemoteImages(opened(open_outbound(settings)), settings)
-    inputs = Inputs(uploads, remote_images, storage, inspector)
+    inputs = Inputs(uploads, remote_images, storage, inspector, settings)
     webhooks = Webhooks(WebhookStore(redis), opened(open_webhook_outbound(settings)))
     feed = opened(ChangeFeed(redis_url))
     feed.start()

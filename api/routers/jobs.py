@@ -101,9 +101,8 @@ async def estimate(
     caller: CurrentCaller,
 ) -> EstimateView:
     """Validate a submission, images included, and estimate its cost; no job is created."""
-    understood = await submissions.understand(submission, caller)
-    seen = await deployment.look(caller.tenant)
-    return estimate_view(understood.request, understood.warnings, seen)
+    understood, warnings = await submissions.understand(submission, caller)
+    return estimate_view(understood, warnings, await deployment.look(caller.tenant))
 
 
 @router.get("", responses={200: with_headers("Link"), **problems(422, 503)})

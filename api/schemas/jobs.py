@@ -2,8 +2,9 @@
 unit and range.
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -121,6 +122,7 @@ class InterpolationBody(Body):
     """What to animate, and how."""
 
     model_config = ConfigDict(json_schema_extra=together("width", "height"))
+    IMAGE_LISTS: ClassVar = ("keyframes",)  # fields whose entries have an `image`
 
     keyframes: list[KeyframeBody] = Field(
         min_length=2,
@@ -228,6 +230,12 @@ class InterpolationBody(Body):
         if (self.width is None) != (self.height is None):
             raise ValueError("`width` and `height` have to be given together")
         return self
+
+    def images(self) -> Iterator[tuple[str, ImageSource]]:
+        """Yield every image with its JSON pointer."""
+        for name in self.IMAGE_LISTS:
+            for index, entry in enumerate(getattr(self, name)):
+                yield f"/{name}/{index}/image", entry.image
 
 
 class JobPage(BaseModel):

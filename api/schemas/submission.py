@@ -1,33 +1,24 @@
-"""A submission as it was read from a JSON body or a form, before its images are looked at."""
+"""A body as it was sent, before its images are looked at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from api.schemas.jobs import InterpolationBody
+from api.schemas.jobs import ImageSource, InterpolationBody
 from core.errors import Problem
 
 
 @dataclass(frozen=True)
-class UploadedImage:
-    """An image that was sent before."""
-
-    upload_id: str
-
-
-@dataclass(frozen=True)
-class RemoteImage:
-    """An image at a URL. The URL may hold a key, so it is never shown."""
-
-    url: str = field(repr=False)
-
-
-# where an image comes from: the request itself, an upload, or another host
-Source = bytes | UploadedImage | RemoteImage
-
-
-@dataclass(frozen=True)
 class Submission:
-    """A request as far as it could be read; `images` holds the source of each by JSON pointer."""
+    """A request as far as it could be read.
 
-    body: InterpolationBody | None  # None if a field is wrong; `problems` then names it
-    images: dict[str, Source]
+    Attributes:
+        body: None if a field is wrong; `problems` then names it.
+        images: where each image comes from, by JSON pointer and in the order of the body.
+        files: of a form, by the name to which an image's `part` refers.
+        problems: of the fields and of the form.
+    """
+
+    body: InterpolationBody | None
+    images: Mapping[str, ImageSource]
+    files: Mapping[str, bytes] = field(repr=False)
     problems: list[Problem]

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 
 from anyio import to_thread
 
-from api.schemas.submission import RemoteImage, Source, UploadedImage
+from api.schemas.data_uris import decode_data_uri
+from api.schemas.jobs import ImageSource
+from api.schemas.submission import Submission
 from api.services.image_inspection import ImageInspector
 from api.services.remote_images import RemoteImages, problem_of
 from api.services.uploads import Unusable, Uploads
 from core.errors import Problem
-from core.images.errors import ImageRefused
+from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage
 from core.objects.keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.request import StoredImage
+from core.settings import Settings
 
 Uploaded = Mapping[str, StoredImage | Unusable]  # by id of the upload
 
@@ -44,19 +47,21 @@ class Inputs:
         remote_images: RemoteImages,
         storage: ObjectStorage,
         inspector: ImageInspector,
+        settings: Settings,
     ) -> None:
         self._uploads = uploads
         self._remote_images = remote_images
         self._storage = storage
         self._inspector = inspector
+        self._max_bytes = settings.max_image
 
     async def inspect(
-        self, sources: Mapping[str, Source], tenant: str, *, recheck: bool
+        self, submission: Submission, tenant: str, *, recheck: bool
     ) -> tuple[dict[str, Input], list[Problem]]:
         """Look at every image of a request; nothing is stored.
 
         Args:
-            sources: the images by pointer.
+            submission: as it was sent.
             tenant: whose request it is.
             recheck: ask again for uploads that were good before; they may have expired since.
 
@@ -66,35 +71,68 @@ class Inputs:
         Raises:
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        urls = [source.url for source in sources.values() if isinstance(source, RemoteImage)]
+        sources = submission.images
         uploaded = await self._uploaded(sources, tenant, recheck=recheck)
+        urls = [source.url for source in sources.values() if source.url is not None]
         fetched = await self._remote_images.fetch(urls, tenant) if urls else {}
 
-        async def look(pointer: str, source: Source) -> Input | Problem:
-            if isinstance(source, UploadedImage):
-                return _uploaded_input(pointer, source.upload_id, uploaded)
-            if isinstance(source, bytes):
-                return await self._decoded(pointer, source, tenant)
-            answer = fetched[source.url]
-            if isinstance(answer, Exception):
-                return problem_of(pointer, answer)
-            return await self._decoded(pointer, answer, tenant, source.url)
+        async def look(pointer: str, source: ImageSource) -> Input | Problem:
+            if source.upload is not None:
+                return _uploaded_input(pointer, source.upload, uploaded)
+            try:
+                answer = (
+                    self._sent(source, submission.files)
+                    if source.url is None
+                    else fetched[source.url]
+                )
+                if isinstance(answer, Exception):
+                    return problem_of(pointer, answer)
+                image = await self._inspector.inspect(answer, tenant)
+            except ImageRefused as error:
+                return Problem(pointer, error.code, f"the image {error}")
+            return Input(image, data=answer, url=source.url)
 
         looks = await asyncio.gather(*(look(pointer, one) for pointer, one in sources.items()))
         found = dict(zip(sources, looks, strict=True))
         inputs = {pointer: one for pointer, one in found.items() if isinstance(one, Input)}
         return inputs, [one for one in looks if isinstance(one, Problem)]
 
-    async def identify(self, sources: Mapping[str, Source], tenant: str) -> list[str]:
-        """Return the `identity` of each image, without fetching or decoding any.
+    async def identify(self, submission: Submission, tenant: str) -> dict[str, str]:
+        """Return the `identity` of each image by pointer, without fetching or decoding any.
 
         An unusable upload is represented by its id.
 
         Raises:
+            ImageRefused: an image is not even there.
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        uploaded = await self._uploaded(sources, tenant, recheck=True)
-        return [await _identity(source, uploaded) for source in sources.values()]
+        uploaded = await self._uploaded(submission.images, tenant, recheck=True)
+
+        async def identity(source: ImageSource) -> str:
+            if source.upload is not None:
+                image = uploaded[source.upload]
+                return source.upload if isinstance(image, Unusable) else image.sha256
+            if source.url is not None:
+                return source.url
+            data = self._sent(source, submission.files)
+            return await to_thread.run_sync(lambda: hashlib.sha256(data).hexdigest())
+
+        return {pointer: await identity(source) for pointer, source in submission.images.items()}
+
+    def _sent(self, source: ImageSource, files: Mapping[str, bytes]) -> bytes:
+        """Return an image that came with the request.
+
+        Raises:
+            ImageRefused: it is too large, no base64, or a file that did not come.
+        """
+        if source.part is not None:
+            if source.part not in files:
+                raise UnreadableImage(f"refers to the part {source.part!r}, which the form lacks")
+            return files[source.part]
+        data = decode_data_uri(source.data or "")
+        if len(data) > self._max_bytes:
+            raise ImageOutOfRange(f"must have at most {self._max_bytes} bytes; got {len(data)}")
+        return data
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
         """Store the images that are not stored yet under the job's prefix.
@@ -107,18 +145,10 @@ class Inputs:
             await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
 
     async def _uploaded(
-        self, sources: Mapping[str, Source], tenant: str, *, recheck: bool
+        self, sources: Mapping[str, ImageSource], tenant: str, *, recheck: bool
     ) -> Uploaded:
-        ids = {source.upload_id for source in sources.values() if isinstance(source, UploadedImage)}
+        ids = {source.upload for source in sources.values() if source.upload is not None}
         return await self._uploads.inspect(ids, tenant, recheck=recheck) if ids else {}
-
-    async def _decoded(
-        self, pointer: str, data: bytes, tenant: str, url: str | None = None
-    ) -> Input | Problem:
-        try:
-            return Input(await self._inspector.inspect(data, tenant), data=data, url=url)
-        except ImageRefused as error:
-            return Problem(pointer, error.code, f"the image {error}")
 
 
 def _uploaded_input(pointer: str, upload_id: str, uploaded: Uploaded) -> Input | Problem:
@@ -126,17 +156,6 @@ def _uploaded_input(pointer: str, upload_id: str, uploaded: Uploaded) -> Input |
     if isinstance(image, Unusable):
         return Problem(f"{pointer}/upload", image.code, image.detail)
     return Input(image, upload_id=upload_id)
-
-
-async def _identity(source: Source, uploaded: Uploaded) -> str:
-    match source:
-        case bytes():
-            return await to_thread.run_sync(lambda: hashlib.sha256(source).hexdigest())
-        case RemoteImage(url):
-            return url
-        case UploadedImage(upload_id):
-            image = uploaded[upload_id]
-            return upload_id if isinstance(image, Unusable) else image.sha256
 
 
 def uploads_of(inputs: Mapping[str, Input]) -> dict[str, str]:

@@ -1,8 +1,5 @@
 """Accept jobs: check a submission, store its images, and make the job in one step."""
 
-import hashlib
-import json
-import secrets
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -10,10 +7,12 @@ from opentelemetry.trace import SpanKind
 
 from api.caller import Caller
 from api.schemas.jobs import InterpolationBody
-from api.schemas.submission import RemoteImage, Submission
+from api.schemas.submission import Submission
 from api.schemas.validation import shown
+from api.services.idempotency import idempotency
 from api.services.inputs import Input, Inputs, unstored, uploads_of
 from api.services.objects import discard
+from api.services.understanding import cautions_about, understood
 from api.services.webhooks import NO_WEBHOOK, CheckedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
@@ -24,17 +23,15 @@ from core.errors import (
     TooManyJobs,
     Unavailable,
 )
+from core.images.errors import ImageRefused
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Caution, QueuedView
-from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority
+from core.records.request import GenerationRequest
 from core.settings import Settings
-from core.shots.canvas import Size, canvas_for
-from core.shots.warnings import warnings_about
 from core.store.roles.gateway import (
     NO_KEY,
     GatewayStore,
-    IdempotencyKey,
     Outcome,
     SubmissionResult,
 )
@@ -52,17 +49,6 @@ class Accepted(NamedTuple):
 
     view: QueuedView
     replayed: bool
-
-
-class Understood(NamedTuple):
-    """A valid submission: images by pointer, defaults filled in, time to live of the job."""
-
-    body: InterpolationBody
-    inputs: dict[str, Input]
-    request: GenerationRequest
-    ttl: timedelta
-    webhook: CheckedWebhook
-    warnings: list[Caution]
 
 
 class Submissions:
@@ -111,15 +97,15 @@ class Submissions:
             earlier := await self._recall(submission, caller.tenant, idempotency_key)
         ):
             return _accepted(earlier)
-        understood = await self.understand(submission, caller, recheck=False)
-        body, inputs, request, ttl, webhook, warnings = understood
-        job_id = new_job_id()
-        identities = [one.identity for one in inputs.values()]
+        body, inputs, webhook = await self._check(submission, caller, recheck=False)
+        request = understood(body, inputs)
+        identities = {pointer: one.identity for pointer, one in inputs.items()}
         key = (
-            _idempotency(caller.tenant, idempotency_key, body, identities)
+            idempotency(caller.tenant, idempotency_key, body, identities)
             if idempotency_key
             else NO_KEY
         )
+        job_id = new_job_id()
         stores = bool(unstored(inputs))
         if stores:
             reservation = await self._store.reserve(
@@ -139,27 +125,42 @@ class Submissions:
                 caller.tenant,
                 request,
                 metadata=body.metadata,
-                ttl=ttl,
+                ttl=self._time_to_live(body, caller),
                 request_id=request_id,
                 limits=caller.limits,
                 idempotency=key,
                 reserved=stores,
                 uploads=uploads_of(inputs),
                 webhook=webhook.webhook,
-                warnings=warnings,
+                warnings=cautions_about(request) + webhook.warnings,
                 traceparent=traceparent_of(sent),
             )
             sent.set_attribute("tooncrafter.outcome", result.outcome.value)
         if stores and result.outcome is not Outcome.CREATED:
             await discard(self._storage, self._store, job_id)
         if result.outcome is Outcome.UPLOAD_GONE:
-            await self.understand(submission, caller)  # says which
+            await self._check(submission, caller, recheck=True)  # says which
         return _accepted(result)
 
     async def understand(
-        self, submission: Submission, caller: Caller, *, recheck: bool = True
-    ) -> Understood:
+        self, submission: Submission, caller: Caller
+    ) -> tuple[GenerationRequest, list[Caution]]:
         """Check a submission and fill in what it left open; nothing is stored.
+
+        Returns:
+            The request, and what the caller should know about its result.
+
+        Raises:
+            InvalidRequest, Unavailable: as for `submit`.
+        """
+        body, inputs, webhook = await self._check(submission, caller, recheck=True)
+        request = understood(body, inputs)
+        return request, cautions_about(request) + webhook.warnings
+
+    async def _check(
+        self, submission: Submission, caller: Caller, *, recheck: bool
+    ) -> tuple[InterpolationBody, dict[str, Input], CheckedWebhook]:
+        """Return a valid body with its images and its webhook.
 
         Args:
             submission: as it was read.
@@ -172,34 +173,36 @@ class Submissions:
                 once.
             Unavailable: Redis or the storage does not answer about an upload.
         """
-        tenant, max_retention = caller.tenant, caller.limits.max_retention
-        inputs, problems = await self._inputs.inspect(submission.images, tenant, recheck=recheck)
-        body, ttl = submission.body, min(self._result_ttl, max_retention)
+        body, tenant = submission.body, caller.tenant
+        inputs, problems = await self._inputs.inspect(submission, tenant, recheck=recheck)
         webhook = NO_WEBHOOK
         if body and body.webhook:
             webhook = await self._webhooks.check(body.webhook, tenant)
         problems += webhook.problems
         if body and body.expires_in:
-            problems += _too_long(body.expires_in, max_retention)
+            problems += _too_long(body.expires_in, caller.limits.max_retention)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
+        return body, inputs, webhook
+
+    def _time_to_live(self, body: InterpolationBody, caller: Caller) -> timedelta:
         if body.expires_in:
-            ttl = timedelta(seconds=body.expires_in)
-        request = _as_understood(body, inputs)
-        warnings = _warnings(request) + webhook.warnings
-        return Understood(body, inputs, request, ttl, webhook, warnings)
+            return timedelta(seconds=body.expires_in)
+        return min(self._result_ttl, caller.limits.max_retention)
 
     async def _recall(
         self, submission: Submission, tenant: str, idempotency_key: str
     ) -> SubmissionResult | None:
         """Return the earlier outcome of a key before images are fetched: links may have expired."""
-        remote = any(isinstance(source, RemoteImage) for source in submission.images.values())
+        remote = any(source.url is not None for source in submission.images.values())
         if not remote or submission.body is None or submission.problems:
             return None
-        identities = await self._inputs.identify(submission.images, tenant)
-        return await self._store.recall(
-            _idempotency(tenant, idempotency_key, submission.body, identities), tenant
-        )
+        try:
+            identities = await self._inputs.identify(submission, tenant)
+        except ImageRefused:  # it is reported with all other problems
+            return None
+        key = idempotency(tenant, idempotency_key, submission.body, identities)
+        return await self._store.recall(key, tenant)
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
         try:
@@ -234,57 +237,3 @@ def _accepted(result: SubmissionResult) -> Accepted:
             "the interpolation of this Idempotency-Key was deleted; a new one needs a new key"
         )
     return Accepted(result.view, replayed=result.outcome is Outcome.REPLAYED)
-
-
-def _idempotency(
-    tenant: str, key: str, body: InterpolationBody, identities: list[str]
-) -> IdempotencyKey:
-    """A key is one tenant's own.
-
-    The same fields and images are the same request, whichever body form carried them; the same URL
-    is an image.
-    """
-    fields = body.model_dump(mode="json", exclude={"keyframes"}) | {"images": identities}
-    canonical = json.dumps(fields, sort_keys=True)
-    return IdempotencyKey(
-        *(hashlib.sha256(text.encode()).hexdigest() for text in (f"{tenant}:{key}", canonical))
-    )
-
-
-def _warnings(request: GenerationRequest) -> list[Caution]:
-    """Return what the result will lack of the drawings."""
-    images = [keyframe.image for keyframe in request.keyframes]
-    found = warnings_about(images, Size(request.width, request.height))
-    return [Caution(code=one.code, detail=one.detail, pointer=one.pointer) for one in found]
-
-
-def _as_understood(body: InterpolationBody, inputs: dict[str, Input]) -> GenerationRequest:
-    """Fill in what the caller left open, so that the record alone reproduces the result."""
-    keyframes = [Keyframe(image=one.image) for one in inputs.values()]
-    first = keyframes[0].image
-    width, height = (
-        (body.width, body.height)
-        if body.width and body.height
-        else canvas_for(first.width, first.height)
-    )
-    seed = secrets.randbits(32) if body.seed is None else body.seed
-    as_sent = {name: getattr(body, name) for name in _TAKEN_OVER}
-    return GenerationRequest(
-        **as_sent,
-        keyframes=keyframes,
-        seed=seed,
-        width=width,
-        height=height,
-        outputs=[OutputFormat(format=output.format) for output in body.outputs],
-        priority=Priority(body.priority),
-    )
-
-
-_TAKEN_OVER = GenerationRequest.model_fields.keys() & InterpolationBody.model_fields.keys() - {
-    "keyframes",
-    "seed",
-    "width",
-    "height",
-    "outputs",
-    "priority",
-}  # from the body as they came

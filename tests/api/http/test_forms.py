@@ -1,11 +1,13 @@
 """Multipart forms: what a gateway accepts and what it refuses."""
 
 import gzip
+import hashlib
+import json
 
 import pytest
 from httpx import AsyncClient
 
-from testkit.api.calls import URL, files, problems
+from testkit.api.calls import URL, data_uri, files, problems
 from testkit.jobs import png
 
 JSON = "application/json"
@@ -169,6 +171,33 @@ class TestForms:
         assert problems(response, 422, "invalid_request") == {"/steps": "unknown_field"}
 
     async def test_keyframes_twice(self, client: AsyncClient) -> None:
-        """As files and in the JSON part: neither is guessed to be meant."""
-        response = await client.post(URL, files=files(), data={"request": '{"keyframes": []}'})
-        assert problems(response, 422, "invalid_request") == {"/keyframes": "unknown_field"}
+        """A file that no entry takes is not dropped, in favour of whichever was meant."""
+        image = {"image": {"data": data_uri(png())}}
+        response = await client.post(
+            URL, files=files(), data={"request": json.dumps({"keyframes": [image, image]})}
+        )
+        assert problems(response, 422, "invalid_request") == {
+            "/keyframe[0]": "unknown_field",
+            "/keyframe[1]": "unknown_field",
+        }
+
+    async def test_entries_without_image_take_the_files_in_order(self, client: AsyncClient) -> None:
+        """So that a form can say more of a keyframe than its file does."""
+        own = {"image": {"data": data_uri(png(color="teal"))}}
+        response = await client.post(
+            URL,
+            files=files(png(color="gold")),
+            data={"request": json.dumps({"keyframes": [own, {"image": None}]})},
+        )
+        assert response.status_code == 202
+        digests = [one["image"]["sha256"] for one in response.json()["request"]["keyframes"]]
+        assert digests == [
+            hashlib.sha256(png(color=color)).hexdigest() for color in ("teal", "gold")
+        ]
+
+    async def test_fewer_files_than_entries_without_image(self, client: AsyncClient) -> None:
+        """Each entry that got none is named."""
+        response = await client.post(
+            URL, files=files(png()), data={"request": json.dumps({"keyframes": [{}, {}]})}
+        )
+        assert problems(response, 422, "invalid_request") == {"/keyframes/1/image": "required"}
