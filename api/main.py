@@ -16,7 +16,7 @@ from api.middleware.body_limits import BodyLimits
 from api.middleware.head import Head
 from api.middleware.hosts import Hosts
 from api.middleware.key_cache import KeyCache
-from api.middleware.request_log import RequestLog
+from api.middleware.request_log import RequestLog, show_at_zero
 from api.middleware.tracing import Tracing
 from api.openapi import describe
 from api.routers import deployment, docs, events, files, health, jobs, outputs, uploads, webhooks
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_middleware(app, settings)
     for module in (jobs, events, outputs, webhooks, uploads, files, deployment, health, docs):
         app.include_router(module.router)
+        show_at_zero(module.router)
     return app
 
 

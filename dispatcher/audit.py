@@ -47,9 +47,9 @@ class Audit:
                 from the beginning.
         """
         for found_in, job_ids in self._store.known_jobs():
-            for job_id, repair in self._store.reconcile(job_ids, found_in):
-                REPAIRS.labels(repair).inc()
-                log.warning("job repaired", job_id=job_id, repair=repair)
+            for repair in self._store.reconcile(job_ids, found_in):
+                REPAIRS.labels(repair.kind).inc()
+                log.warning("job repaired", **repair._asdict())
             yield
         self._store.tidy_lanes()
         self._storage.delete_abandoned(self._orphan_age)

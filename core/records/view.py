@@ -68,7 +68,9 @@ class JobView(BaseModel):
     cancel_requested_at: datetime | None = Field(
         description="When a running job's caller canceled it; it ends within a moment."
     )
-    attempts: int = Field(description="How often a worker began this job.")
+    attempts: int = Field(
+        description="How often a worker began this job, without what it gave back in order."
+    )
 
     @classmethod
     def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:

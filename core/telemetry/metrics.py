@@ -146,7 +146,7 @@ STORED_BYTES = Gauge(
 )
 REPAIRS = Counter(
     "tooncrafter_audit_repairs_total",
-    "What the audit put right; each tells of a fault.",
+    "Jobs that the audit found missing from a set, or misplaced in one; each tells of a fault.",
     ["repair"],
     registry=None,
 )

@@ -38,6 +38,7 @@ STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
 ATTEMPT_OUTCOMES = ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken")
 MESSAGE_CAUSES = ("news", "sweep")
 RECOVERY_OUTCOMES = ("requeued", "failed")
+REPAIRS_OF_JOBS = ("missing", "misplaced")
 DELIVERY_OUTCOMES = ("delivered", "retry", "failed", "gone")
 
 
@@ -53,6 +54,7 @@ def dispatcher_registry() -> CollectorRegistry:
     """Return what a dispatcher serves, beside the queue."""
     _start_at_zero(MESSAGES_SENT, MESSAGE_CAUSES)
     _start_at_zero(LEASES_RECOVERED, RECOVERY_OUTCOMES)
+    _start_at_zero(REPAIRS, REPAIRS_OF_JOBS)
     _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
     return _registry(
         "dispatcher",

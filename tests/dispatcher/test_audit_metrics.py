@@ -20,3 +20,10 @@ def test_stored_bytes(upkeep: DispatcherStore, storage: ObjectStorage) -> None:
         for _ in audit.steps():
             pass
         assert b"\ntooncrafter_stored_bytes 1550.0\n" in generate_latest(dispatcher_registry())
+
+
+def test_repairs_start_at_zero() -> None:
+    """The first one has to be an increase, or its alert stays silent."""
+    shown = generate_latest(dispatcher_registry()).decode()
+    for kind in ("missing", "misplaced"):
+        assert f'tooncrafter_audit_repairs_total{{repair="{kind}"}} ' in shown

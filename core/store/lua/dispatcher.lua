@@ -99,22 +99,21 @@ end
 
 -- Put each job into the sets to which it belongs by its record, and out of the set `found_in` (or
 -- '') if it does not belong there. Leaves records in a state alone that this version does not know.
--- Returns id, what was repaired, id, …
+-- Returns for each repair id, 'missing' or 'misplaced', and the set.
 function commands.reconcile(lease, found_in, ...)
   local repairs = {}
-  local function note(id, what)
-    table.insert(repairs, id)
-    table.insert(repairs, what)
+  local function note(...)
+    for _, fact in ipairs({...}) do table.insert(repairs, fact) end
   end
   local function reconcile(id)
     local job = call('HMGET', key_of(id), 'status', 'expires')
     if job[1] and not C.TRANSITIONS[job[1]] then return end
     local places = job[1] and places_of(id, job[1], job[2], lease) or {}
     for set, score in pairs(places) do
-      if call('ZADD', set, 'NX', score, id) == 1 then note(id, 'was missing from ' .. set) end
+      if call('ZADD', set, 'NX', score, id) == 1 then note(id, 'missing', set) end
     end
     if found_in ~= '' and not places[found_in] and call('ZREM', found_in, id) == 1 then
-      note(id, 'had no place in ' .. found_in)
+      note(id, 'misplaced', found_in)
     end
   end
   for _, id in ipairs({...}) do reconcile(id) end

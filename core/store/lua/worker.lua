@@ -104,9 +104,11 @@ function commands.finish(id, fence, status, run, ...)
   return 1
 end
 
--- The worker shuts down in order: the job waits again, in its old place.
+-- The worker shuts down in order or cannot read the job's images: the job waits again in its old
+-- place, and the attempt does not count.
 function commands.give_back(id, fence)
   if not held(id, fence) then return 0 end
+  call('HINCRBY', key_of(id), 'attempts', -1)
   requeue(id)
   return 1
 end

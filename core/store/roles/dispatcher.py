@@ -31,6 +31,14 @@ class Recovered(NamedTuple):
     attempts: list[dict[str, str]]  # that were lost: the records as they were, of any version
 
 
+class Repair(NamedTuple):
+    """A job that the audit put into its set (`missing`), or out of one (`misplaced`)."""
+
+    job_id: str
+    kind: str
+    place: str  # key of the set
+
+
 class Attempts(NamedTuple):
     """What a job's record says of the results in storage."""
 
@@ -152,7 +160,7 @@ class DispatcherStore:
         for prefix in (keys.JOBS, keys.READY):
             yield from self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="zset")
 
-    def reconcile(self, job_ids: list[str], found_in: str = "") -> list[tuple[str, str]]:
+    def reconcile(self, job_ids: list[str], found_in: str = "") -> list[Repair]:
         """Put jobs into the sets to which they belong by their records.
 
         Args:
@@ -161,10 +169,10 @@ class DispatcherStore:
                 there; '' for none.
 
         Returns:
-            Each repair: id, and what was wrong.
+            Each repair.
         """
-        repairs = self._run("reconcile", LEASE, found_in, *job_ids)
-        return list(zip(repairs[::2], repairs[1::2], strict=True))
+        facts = self._run("reconcile", LEASE, found_in, *job_ids)
+        return [Repair(*repair) for repair in zip(*[iter(facts)] * 3, strict=True)]
 
     def tidy_lanes(self) -> None:
         """Forget tenants and demands without a waiting job, once all jobs are in their places."""

@@ -45,3 +45,14 @@ async def test_invented_methods_share_one_label(client: AsyncClient) -> None:
 async def test_nothing_stays_in_flight(client: AsyncClient) -> None:
     await client.get("/healthz")
     assert REQUESTS_IN_FLIGHT._value.get() == 0
+
+
+async def test_documented_answers_start_at_zero(client: AsyncClient) -> None:
+    """Prometheus sees no increase in a series whose first sample is 1."""
+    shown = {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"])
+        for sample in next(iter(REQUESTS.collect())).samples
+    }
+    jobs = "/v1/interpolations"
+    assert {("POST", jobs, status) for status in ("202", "413", "422", "429", "503")} <= shown
+    assert {("GET", f"{jobs}/{{job_id}}", "404"), ("GET", "/readyz", "503")} <= shown

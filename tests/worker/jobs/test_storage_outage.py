@@ -4,11 +4,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar
 
 import pytest
+from pydantic import SecretStr
 
 from core.errors import Unavailable
 from core.objects.local import LocalStorage
+from core.objects.s3 import S3Storage, s3_client
 from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
 from core.settings import Settings
@@ -16,6 +20,7 @@ from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from testkit.servers import RedisServer, wait_until
 from testkit.store.tenant_jobs import TenantJobs
+from testkit.web import answering
 from testkit.worker.in_process import StandInPipeline, Worker, cancel, read, submit
 
 SHORT = 0.05  # seconds of the first pause
@@ -87,7 +92,9 @@ class TestKeyframes:
         (record,) = operator.workers()
         assert (record.state, record.reason) == ("paused", "the object storage does not answer")
         seen = [read(outage_worker.store, job) for job in jobs]
-        assert {(job.status, job.lost_leases) for job in seen} == {(JobState.QUEUED, 0)}
+        assert {(job.status, job.attempts, job.lost_leases) for job in seen} == {
+            (JobState.QUEUED, 0, 0)
+        }
         storage.is_away = False
         run.join()
         (record,) = operator.workers()
@@ -120,6 +127,73 @@ class TestKeyframes:
         outage_worker.store.ask_to_stop(outage_worker.name, timedelta(seconds=30))
         run.join(timeout=30)
         assert not run.is_alive()
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """A bucket that keeps what it is sent, and refuses every request while `refusal` is set."""
+
+    refusal: ClassVar[int | None] = None
+    objects: ClassVar[dict[str, bytes]] = {}
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        if self.refusal:
+            code = "AccessDenied" if self.refusal == 403 else "InternalError"
+            status, body = self.refusal, f"<Error><Code>{code}</Code></Error>".encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self._answer(200)
+
+    def do_GET(self) -> None:
+        self._answer(200, self.objects[self.path])
+
+    def do_PUT(self) -> None:
+        self.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200)
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing to the terminal."""
+
+
+class TestBucket:
+    @pytest.mark.parametrize("refusal", [403, 500])
+    async def test_refusing_bucket_costs_no_job(
+        self,
+        refusal: int,
+        store: WorkerStore,
+        settings: Settings,
+        pipeline: StandInPipeline,
+        operator: OperatorStore,
+        async_store: TenantJobs,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Keys that expired or a server with a fault: the worker waits until they are mended."""
+        monkeypatch.setattr("worker.jobs.backoff.FIRST_SECONDS", SHORT)
+        with answering(Bucket) as address:
+            secret = SecretStr("key")
+            reached = {"s3_endpoint_url": f"http://{address}", "s3_access_key_id": "id"}
+            client = s3_client(
+                settings.model_copy(update={**reached, "s3_secret_access_key": secret})
+            )
+            storage = S3Storage(client, "bucket")
+            job_id = await submit(async_store, storage)
+            monkeypatch.setattr(Bucket, "refusal", refusal)
+            worker = Worker(store, storage, pipeline)
+            run = in_thread(worker.run)
+            wait_until(lambda: operator.workers()[0].state == "paused", "the worker waits")
+            job = read(store, job_id)
+            assert (job.status, job.attempts, job.error) == (JobState.QUEUED, 0, None)
+            monkeypatch.setattr(Bucket, "refusal", None)
+            run.join()
+            worker.run()
+            worker.heartbeat.end()
+        assert read(store, job_id).status is JobState.SUCCEEDED
+        assert len(pipeline.seen) == 1
 
 
 class TestResult:

@@ -24,8 +24,8 @@ def audit(upkeep: DispatcherStore) -> dict[str, set[str]]:
     """One walk over all jobs: what was repaired, by job."""
     repairs: dict[str, set[str]] = {}
     for found_in, job_ids in upkeep.known_jobs():
-        for job_id, repair in upkeep.reconcile(job_ids, found_in):
-            repairs.setdefault(job_id, set()).add(repair)
+        for repair in upkeep.reconcile(job_ids, found_in):
+            repairs.setdefault(repair.job_id, set()).add(repair.kind)
     upkeep.tidy_lanes()
     return repairs
 
