@@ -175,7 +175,7 @@ def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
             yield f"{job_id} lost {job.lost_leases} leases in {job.attempts} attempts"
         if job.status is JobState.SUCCEEDED:
             more = job.attempts - 1 - job.lost_leases
-            returned += max(more, 0)
+            returned += max(more, 0) + job.fence - job.attempts  # what is given back is not counted
             if more < 0:
                 attempts = f"attempt {job.attempts} after {job.lost_leases} lost leases"
                 yield f"{job_id} succeeded in {attempts}"

@@ -88,7 +88,7 @@ GOOD = {
     ),
     "a job given back by a worker that stopped": (
         [*STORY, TERM],
-        final(record(attempts=2, fence=2)),
+        final(record(attempts=1, fence=2)),
     ),
     "failed while the storage was harmed": (
         [ASKED, ACCEPTED, STORAGE_FAULT, seen(5, "failed", error="storage_failed")],
@@ -159,11 +159,11 @@ BAD = {
     "lost 2 leases in 1 attempts": ([*STORY, KILL, KILL], final(record(lost_leases=2))),
     "1 attempts were lost where the faults explain at most 0": (
         STORY,
-        final(record(attempts=2, lost_leases=1)),
+        final(record(attempts=2, lost_leases=1, fence=2)),
     ),
     "1 attempts were given back where the faults explain at most 0": (
         STORY,
-        final(record(attempts=2)),
+        final(record(fence=2)),
     ),
     "belongs to nothing": (
         STORY,
