@@ -11,7 +11,7 @@ from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
 from api.http.answers import HEADERS, problems
 from api.middleware.authentication import is_open
 from api.middleware.hosts import needs_trusted_host
-from api.schemas.jobs import BODY_EXAMPLE, InterpolationBody
+from api.schemas.interpolation import BODY_EXAMPLE, InterpolationBody
 from api.schemas.problems import ProblemView
 from api.schemas.uploads import UploadBody
 from api.schemas.webhooks import WebhookTestBody

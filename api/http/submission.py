@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from api.dependencies import CurrentSettings
 from api.http.bodies import demand_type, parse_json
 from api.http.forms import KEYFRAME_PART, REQUEST_PART, read_form
-from api.schemas.jobs import BODY_EXAMPLE, ImageSource, InterpolationBody
+from api.schemas.images import ImageSource
+from api.schemas.interpolation import BODY_EXAMPLE, InterpolationBody
 from api.schemas.submission import Submission
 from api.schemas.validation import pointer_of, problems_of
 from core.errors import Problem

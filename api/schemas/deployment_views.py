@@ -14,7 +14,7 @@ from api.schemas.deployment import (
     SizeView,
     WorkersView,
 )
-from api.schemas.jobs import MAX_STEPS
+from api.schemas.interpolation import MAX_STEPS
 from core.records.job import Caution
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState

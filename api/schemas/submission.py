@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from api.schemas.jobs import ImageSource, InterpolationBody
+from api.schemas.images import ImageSource
+from api.schemas.interpolation import InterpolationBody
 from core.errors import Problem
 
 

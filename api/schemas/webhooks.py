@@ -1,4 +1,4 @@
-"""Bodies about webhooks: the log of deliveries, and test events."""
+"""Bodies about webhooks: of a request, the log of deliveries, and test events."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,7 +6,27 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from api.schemas.body import Body
+from core.records.webhook import FINAL_EVENTS, WebhookEvent
 from core.store.webhooks import Delivery
+
+
+class WebhookBody(Body):
+    """Who is told of the job's events, so that no client needs to poll."""
+
+    url: str = Field(
+        description="An https address of a public host that takes signed messages by POST "
+        "(docs/webhooks.md). Shown "
+        "nowhere again.",
+        examples=["https://studio.example.com/hooks/tooncrafter"],
+    )
+    events: list[Literal["running", "progress", "succeeded", "failed", "canceled"]] = Field(
+        default=[event.value for event in FINAL_EVENTS],
+        min_length=1,
+        max_length=len(WebhookEvent),
+        description="What is told. `progress` comes at most once a second and is tried once; all "
+        "others are tried "
+        "again for three days.",
+    )
 
 
 class DeliveryList(BaseModel):

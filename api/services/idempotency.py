@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from api.schemas.jobs import InterpolationBody
+from api.schemas.interpolation import InterpolationBody
 from core.store.roles.gateway import IdempotencyKey
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from anyio import to_thread
 
 from api.schemas.data_uris import decode_data_uri
-from api.schemas.jobs import ImageSource
+from api.schemas.images import ImageSource
 from api.schemas.submission import Submission
 from api.services.image_inspection import ImageInspector
 from api.services.remote_images import RemoteImages, problem_of

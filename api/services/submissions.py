@@ -6,7 +6,7 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanKind
 
 from api.caller import Caller
-from api.schemas.jobs import InterpolationBody
+from api.schemas.interpolation import InterpolationBody
 from api.schemas.submission import Submission
 from api.schemas.validation import shown
 from api.services.idempotency import idempotency

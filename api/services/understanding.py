@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 
-from api.schemas.jobs import InterpolationBody
+from api.schemas.interpolation import InterpolationBody
 from api.services.inputs import Input
 from core.records.job import Caution
 from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from api.schemas.jobs import WebhookBody
+from api.schemas.webhooks import WebhookBody
 from api.services.turns import Turns
 from core.errors import InvalidRequest, NotFound, Problem, RateLimited
 from core.outbound.fetch import Outbound

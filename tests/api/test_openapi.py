@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from api.schemas.jobs import InterpolationBody
+from api.schemas.interpolation import InterpolationBody
 from api.schemas.problems import ProblemView
 from core.records.view import JobView
 from testkit.api.calls import URL, files, operations

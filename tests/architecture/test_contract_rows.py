@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from api.errors import all_errors
-from api.schemas.jobs import InterpolationBody
+from api.schemas.interpolation import InterpolationBody
 from core.errors import JobFailed
 from testkit.servers import ROOT
 from testkit.suite.named_tests import find, is_test

@@ -1,7 +1,7 @@
 """Map the name of each output format to its exporter.
 
 A new format also needs a module in this folder, its name in `FileFormat` (core/records/request.py)
-and its words in the public description of `format` (api/schemas/jobs.py).
+and its words in the public description of `format` (api/schemas/outputs.py).
 """
 
 from collections.abc import Callable

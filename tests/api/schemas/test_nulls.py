@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from api.schemas.body import Body
-from api.schemas.jobs import InterpolationBody, KeyframeBody, OutputBody, WebhookBody
+from api.schemas.interpolation import InterpolationBody
+from api.schemas.outputs import OutputBody
+from api.schemas.shots import KeyframeBody
+from api.schemas.webhooks import WebhookBody
 
 IMAGE = {"upload": "upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"}
 BODIES: list[tuple[type[Body], dict[str, Any]]] = [
