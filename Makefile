@@ -5,7 +5,7 @@ AUDIT := .venv/auditors/bin/pip-audit --vulnerability-service osv --no-deps --di
 COMPILE := .venv/auditors/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade) \
   --custom-compile-command "make lock" --no-emit-package torch --constraint locks/torch.txt
 PROJECT := pyproject.toml - --extra traces  # `-`: what builds the project, so that nothing is fetched without a hash
-CHECKED := admin api core dispatcher model training worker scripts testkit tests benchmarks
+CHECKED := admin api clients core dispatcher model training worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all check audit format env-example openapi dashboards \
@@ -31,6 +31,7 @@ check: setup  ## lint, formatting, types, who may import whom, sizes, and known 
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file clients/python/pyproject.toml
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py tests/core/store/test_scripts.py
 	@$(MAKE) --no-print-directory audit

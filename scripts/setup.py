@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CLIENT = ROOT / "clients" / "python"  # a distribution of its own
 LOCKS = ROOT / "locks"
 TORCH = LOCKS / "torch.txt"  # no hash: its build differs by machine
 
@@ -132,11 +133,13 @@ class Environment:
 
 
 def install_project() -> None:
-    """The project itself, all that it is locked to, and the build of torch that fits this
-    machine.
+    """The project and its client, all that they are locked to, and the build of torch that fits
+    this machine.
     """
     lock = LOCKS / "desk.txt"
-    environment = Environment(ROOT / ".venv", [lock, TORCH, ROOT / "pyproject.toml"])
+    projects = (ROOT, CLIENT)
+    files = [project / "pyproject.toml" for project in projects]
+    environment = Environment(ROOT / ".venv", [lock, TORCH, *files])
     if environment.is_current():
         return
     with environment.update():
@@ -147,7 +150,8 @@ def install_project() -> None:
             from_index = ["--extra-index-url", index] if index else []
             environment.install("--requirement", str(TORCH), *from_index)
         # nothing is fetched: what builds it is in the lock
-        environment.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        for project in projects:
+            environment.install("--no-deps", "--no-build-isolation", "--editable", str(project))
 
 
 def install_beside(name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from testkit.servers import ROOT
 
 FOLDERS = (
-    *("admin", "api", "core", "dispatcher", "model", "worker"),
+    *("admin", "api", "clients", "core", "dispatcher", "model", "worker"),
     *("benchmarks", "scripts", "testkit", "tests"),
 )
 MOST_FILES = 14  # of a folder, `__init__.py` apart

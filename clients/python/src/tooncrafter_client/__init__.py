@@ -1,0 +1,98 @@
+"""Client of a ToonCrafter service: drawn keyframes in, the drawings between them out.
+
+from tooncrafter_client import Client
+
+Client().interpolate("a.png", "b.png", between=5).save("shot/")
+"""
+
+from tooncrafter_client._version import __version__
+from tooncrafter_client.async_client import AsyncClient, AsyncResult
+from tooncrafter_client.client import Client, Result
+from tooncrafter_client.errors import (
+    ApiError,
+    BadInput,
+    Conflict,
+    DamagedDownload,
+    DeadlineExceeded,
+    Forbidden,
+    IdempotencyKeyReused,
+    InProgress,
+    InvalidRequest,
+    JobCanceled,
+    JobFailed,
+    NotFound,
+    NumericalError,
+    OutOfMemory,
+    Problem,
+    StorageFailed,
+    TooManyRequests,
+    ToonCrafterError,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    WaitTimeout,
+    WebhookRefused,
+    WorkerLost,
+)
+from tooncrafter_client.models import (
+    Estimate,
+    Event,
+    Job,
+    Model,
+    Output,
+    PreviewEvent,
+    Progress,
+    ProgressEvent,
+    Queue,
+    StatusEvent,
+    Upload,
+    WebhookEvent,
+)
+from tooncrafter_client.shots import Keyframe, ShotOptions, Sketch
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncResult",
+    "BadInput",
+    "Client",
+    "Conflict",
+    "DamagedDownload",
+    "DeadlineExceeded",
+    "Estimate",
+    "Event",
+    "Forbidden",
+    "IdempotencyKeyReused",
+    "InProgress",
+    "InvalidRequest",
+    "Job",
+    "JobCanceled",
+    "JobFailed",
+    "Keyframe",
+    "Model",
+    "NotFound",
+    "NumericalError",
+    "OutOfMemory",
+    "Output",
+    "PreviewEvent",
+    "Problem",
+    "Progress",
+    "ProgressEvent",
+    "Queue",
+    "Result",
+    "ShotOptions",
+    "Sketch",
+    "StatusEvent",
+    "StorageFailed",
+    "TooManyRequests",
+    "ToonCrafterError",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+    "Upload",
+    "WaitTimeout",
+    "WebhookEvent",
+    "WebhookRefused",
+    "WorkerLost",
+    "__version__",
+]
