@@ -5,7 +5,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Tests that start whole stacks: they take turns in one process, so that a stack has a core to
 # itself and all of them share the one that the session starts.
-STACKS = ("tests/e2e/", "tests/chaos/", "tests/contract/", "tests/monitoring/")
+STACKS = (
+    "tests/e2e/",
+    "tests/chaos/",
+    "tests/contract/",
+    "tests/monitoring/",
+    "tests/clients/service/",
+)
 
 
 class FilesAndStacks(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types

@@ -15,7 +15,7 @@ from typing_extensions import Self, Unpack
 from tooncrafter_client.calls import DEFAULT_PATIENCE_SECONDS, Calls, JobOrId, OnProgress
 from tooncrafter_client.flows import Emit, Flow, Pause, Read, Send, Step, Work, emitting
 from tooncrafter_client.images import Image
-from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Output, Queue, Upload
+from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Queue, Upload
 from tooncrafter_client.shots import Keyframe, Shot, ShotOptions, build_shot
 
 T = TypeVar("T")
@@ -131,9 +131,9 @@ class AsyncClient:
         """Send an image that several shots use; it waits for the first of them for an hour."""
         return await self._run(self._calls.upload(image))
 
-    async def download(self, job: Job, output: Output, target: str | os.PathLike[str]) -> Path:
-        """Write one output to a file; it is there whole or not at all."""
-        return await self._run(self._calls.download(job, output, Path(target)))
+    async def download(self, job: JobOrId, name: str, target: str | os.PathLike[str]) -> Path:
+        """Write one output, such as `video.mp4`, to a file; it is there whole or not at all."""
+        return await self._run(self._calls.download(job, name, Path(target)))
 
     async def save(self, job: Job, folder: str | os.PathLike[str]) -> list[Path]:
         """Write all outputs of a job into a folder, drawings as single files; return the paths."""

@@ -26,7 +26,6 @@ from tooncrafter_client.models import (
     Job,
     JobPage,
     ModelList,
-    Output,
     Queue,
     StatusEvent,
     Upload,
@@ -187,8 +186,13 @@ class Calls:
         yield from self._send("PUT", upload.upload_url, content=data)
         return upload
 
-    def download(self, job: Job, output: Output, target: Path) -> Flow[Path]:
+    def download(self, job: JobOrId, name: str, target: Path) -> Flow[Path]:
         """Write one output to a file, whole or not at all; a lost connection begins it again."""
+        ended = (yield from self.get(job)) if isinstance(job, str) else job
+        output = next((one for one in ended.outputs if one.name == name), None)
+        if output is None:
+            names = ", ".join(one.name for one in ended.outputs) or "none"
+            raise BadInput(f"{ended.id} has no output {name!r}; it has {names}")
         deadline = time.monotonic() + self.patience
         address = f"{_path(job)}/outputs/{output.name}"
         while True:
@@ -211,7 +215,7 @@ class Calls:
         """Write all outputs into a folder, drawings one by one; return their paths."""
         written: list[Path] = []
         for output in job.outputs:
-            path = yield from self.download(job, output, Path(folder) / Path(output.name).name)
+            path = yield from self.download(job, output.name, Path(folder) / Path(output.name).name)
             if is_sequence(output):
                 written += yield Work(partial(unpack_drawings, path, Path(folder)))
             else:

@@ -20,7 +20,7 @@ from tooncrafter_client.calls import (
 )
 from tooncrafter_client.flows import Emit, Flow, Pause, Read, Send, Step, Work, emitting
 from tooncrafter_client.images import Image
-from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Output, Queue, Upload
+from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Queue, Upload
 from tooncrafter_client.shots import Keyframe, Shot, ShotOptions, build_shot
 
 T = TypeVar("T")
@@ -166,9 +166,9 @@ class Client:
         """Send an image that several shots use; it waits for the first of them for an hour."""
         return self._run(self._calls.upload(image))
 
-    def download(self, job: Job, output: Output, target: str | os.PathLike[str]) -> Path:
-        """Write one output to a file; it is there whole or not at all."""
-        return self._run(self._calls.download(job, output, Path(target)))
+    def download(self, job: JobOrId, name: str, target: str | os.PathLike[str]) -> Path:
+        """Write one output, such as `video.mp4`, to a file; it is there whole or not at all."""
+        return self._run(self._calls.download(job, name, Path(target)))
 
     def save(self, job: Job, folder: str | os.PathLike[str]) -> list[Path]:
         """Write all outputs of a job into a folder, drawings as single files; return the paths."""
