@@ -21,6 +21,7 @@ PAGES = sorted(
 OWN_PAGES = [page for page in PAGES if page.parent == ROOT or page.is_relative_to(ROOT / "docs")]
 # What a superseded decision and the changelog name may be gone.
 CURRENT = [page for page in PAGES if page.parent.name != "superseded"]
+CLIENT_CALLS = ROOT / "clients/python/src/tooncrafter_client/calls.py"  # reads variables of its own
 SUFFIXES = "py|lua|md|toml|txt|in|ya?ml|json|conf|svg|png|sh"
 
 
@@ -124,6 +125,7 @@ def test_dotted_names_are_modules(page: Path) -> None:
 def test_settings_exist(page: Path) -> None:
     known = {name.upper() for name in Settings.model_fields}
     known |= set(re.findall(r"TOONCRAFTER_(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    known |= set(re.findall(r"TOONCRAFTER_(\w+)", CLIENT_CALLS.read_text()))
     for name in re.findall(r"\bTOONCRAFTER_([A-Z0-9_]+)", page.read_text()):
         assert name in known, name
 

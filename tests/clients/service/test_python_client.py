@@ -113,7 +113,7 @@ async def test_asyncio_twin(quick_stack: Stack, tmp_path: Path) -> None:
         assert film.stat().st_size == result.job.outputs[0].bytes
         again = await client.download(job.id, "video.mp4", tmp_path / "x" / "again.mp4")
         assert again.exists()
-        with pytest.raises(BadInput, match="has no output 'sound.wav'"):
+        with pytest.raises(BadInput, match=r"has no output 'sound\.wav'"):
             await client.download(job.id, "sound.wav", tmp_path / "sound.wav")
         await client.delete(job)
         with pytest.raises(NotFound):
