@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CLIENT = ROOT / "clients" / "python"  # a distribution of its own
+PROJECTS = (ROOT, ROOT / "clients" / "python")  # each a distribution of its own
 LOCKS = ROOT / "locks"
 TORCH = LOCKS / "torch.txt"  # no hash: its build differs by machine
 
@@ -133,12 +133,9 @@ class Environment:
 
 
 def install_project() -> None:
-    """The project and its client, all that they are locked to, and the build of torch that fits
-    this machine.
-    """
+    """The project, its client, what both are locked to, and torch's build for this machine."""
     lock = LOCKS / "desk.txt"
-    projects = (ROOT, CLIENT)
-    files = [project / "pyproject.toml" for project in projects]
+    files = [project / "pyproject.toml" for project in PROJECTS]
     environment = Environment(ROOT / ".venv", [lock, TORCH, *files])
     if environment.is_current():
         return
@@ -150,7 +147,7 @@ def install_project() -> None:
             from_index = ["--extra-index-url", index] if index else []
             environment.install("--requirement", str(TORCH), *from_index)
         # nothing is fetched: what builds it is in the lock
-        for project in projects:
+        for project in PROJECTS:
             environment.install("--no-deps", "--no-build-isolation", "--editable", str(project))
 
 
