@@ -19,7 +19,18 @@ from api.middleware.key_cache import KeyCache
 from api.middleware.request_log import RequestLog, show_at_zero
 from api.middleware.tracing import Tracing
 from api.openapi import describe
-from api.routers import deployment, docs, events, files, health, jobs, outputs, uploads, webhooks
+from api.routers import (
+    deployment,
+    docs,
+    events,
+    files,
+    health,
+    jobs,
+    outputs,
+    studio,
+    uploads,
+    webhooks,
+)
 from api.services.image_inspection import ImageInspector
 from api.services.inputs import Inputs
 from api.services.jobs import Interpolations
@@ -87,7 +98,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: describe(app, settings)  # type: ignore[method-assign]  # as FastAPI's docs do
     install_error_handlers(app)
     _add_middleware(app, settings)
-    for module in (jobs, events, outputs, webhooks, uploads, files, deployment, health, docs):
+    for module in (
+        *(jobs, events, outputs, webhooks, uploads, files, deployment),
+        *(health, docs, studio),
+    ):
         app.include_router(module.router)
         show_at_zero(module.router)
     return app

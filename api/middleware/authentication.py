@@ -21,13 +21,13 @@ from core.store.tenants.rates import WINDOW_SECONDS, Lease, RateCounters
 
 CACHE_SIZE = 4096  # shares: one for each tenant or key, and policy
 SHARE_SECONDS = 10.0  # how long leased calls may be used
-_OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs"})
-_OPEN_BELOW = ("/files/", "/docs/", "/errors/")
+_OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs"})
+_OPEN_BELOW = ("/files/", "/docs/", "/errors/", "/studio/")
 _READ_BY_POST = frozenset({"/v1/interpolations/estimate"})
 
 
 def is_open(path: str) -> bool:
-    """Return whether a path never asks for a key: health, contract, and signed links."""
+    """Return whether a path asks for no key: health, contract, studio, and signed links."""
     return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 

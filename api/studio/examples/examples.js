@@ -1,0 +1,22 @@
+// Shots that ship with the page.
+
+export const EXAMPLES = [
+  {
+    name: 'Leap',
+    note: 'Two keys',
+    files: ['leap-1.png', 'leap-2.png'],
+    options: {prompt: 'a kitten leaps for a butterfly'},
+  },
+  {
+    name: 'Bounce',
+    note: 'Three keys, on twos',
+    files: ['bounce-1.png', 'bounce-2.png', 'bounce-3.png'],
+    options: {prompt: 'a ball bounces', frames_between: 7, exposure: 2, fps: 24},
+  },
+  {
+    name: 'Goldfish',
+    note: 'Without paper: transparent',
+    files: ['fish-1.png', 'fish-2.png'],
+    options: {prompt: 'a goldfish turns', frames_between: 9, loop: true},
+  },
+];
