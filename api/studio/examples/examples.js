@@ -15,7 +15,7 @@ export const EXAMPLES = [
   },
   {
     name: 'Goldfish',
-    note: 'Without paper: transparent',
+    note: 'Transparent, in a loop',
     files: ['fish-1.png', 'fish-2.png'],
     options: {prompt: 'a goldfish turns', frames_between: 9, loop: true},
   },

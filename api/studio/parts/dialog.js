@@ -20,8 +20,8 @@ export function KeyDialog() {
       onCancel=${(event) => event.preventDefault()}>
       <form onSubmit=${send}>
         <h2 id="key-title">This studio asks for a key</h2>
-        <p>The person who runs it can give you one. It stays in this tab and is forgotten when you close
-          it.</p>
+        <p>The person who runs it can give you one. It stays in this tab and is forgotten when you
+          close it.</p>
         <label class="field">
           <span>API key</span>
           <input name="key" type="password" required autocomplete="off" spellcheck=${false}

@@ -21,7 +21,8 @@ export function Field({name, limits, value, onChange, label = LABELS[name] ?? na
   const inner = choices.length && !list && type !== 'number' && type !== 'integer'
     ? html`<${Choice} name=${name} about=${about} value=${value} onChange=${onChange} />`
     : html`<${Entry} name=${name} about=${about} value=${value} onChange=${onChange} />`;
-  return html`<label class="field" title=${about.description}>
+  const isLong = about.maxLength > 200;
+  return html`<label class=${isLong ? 'field is-wide' : 'field'} title=${about.description}>
     <span>${label}</span>${inner}${hint && html`<small>${hint}</small>`}</label>`;
 }
 

@@ -56,7 +56,7 @@ function crewState(queue, models, isOffline) {
   if (busy) return ['is-busy', plural(queue.running, 'job runs', 'jobs run')];
   if (idle) return ['is-idle', engineOf(models).name];
   if (loading) return ['is-busy', 'The model is being loaded'];
-  return ['is-away', 'No worker is there'];
+  return ['is-away', 'Waiting for a worker'];
 }
 
 /** Queue and workers at a glance. */

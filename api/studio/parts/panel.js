@@ -34,7 +34,7 @@ function OfJob({job}) {
     ${prompt && html`<p class="prompt-shown">${prompt}</p>`}
     <p class="quiet">${plural(job.request.keyframes.length, 'key')}, seed ${job.request.seed}.
       You may close this page and come back: its address leads here again.</p>
-    <button class="button" onClick=${editShot}>Change the shot</button>
+    <button class="button" onClick=${editShot}>Edit shot</button>
   </section>`;
 }
 

@@ -51,7 +51,8 @@ function Keys({shot}) {
       ${shown.map((key, number) => html`<${Sheet} key=${`${key.id}${number}`} drawing=${key} />`)}
       <figcaption class="unseen">${names}</figcaption>
     </figure>
-    ${shot.keys.length === 1 && html`<p class="stage-hint">One more drawing and you can begin.</p>`}`;
+    ${shot.keys.length === 1 && html`<p class="stage-hint">One more drawing and you can begin.
+      </p>`}`;
 }
 
 function Sheet({drawing}) {

@@ -49,7 +49,8 @@ function Film({job, output, take}) {
   const current = sheet[Math.min(frame, sheet.length - 1)] ?? 0;
   const last = sheet.at(-1) ?? 0;
   useEffect(() => {
-    update({shownDrawing: isPlaying ? null : {index: current, take, isKey: keys.includes(current)}});
+    const shown = {index: current, take, isKey: keys.includes(current)};
+    update({shownDrawing: isPlaying ? null : shown});
     return () => update({shownDrawing: null});
   }, [isPlaying, current, take]);
 

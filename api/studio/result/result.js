@@ -52,7 +52,7 @@ function Next({job}) {
   return html`<section class="panel-block next" aria-label="What next">
     ${isPreview && hasPainter && html`<button class="button is-primary is-large"
       onClick=${() => drawAgain(job.request.seed, 'final')}>Draw with ToonCrafter</button>`}
-    <button class="button" onClick=${editShot}><${Icon} name="pencil" />Change the shot</button>
+    <button class="button" onClick=${editShot}><${Icon} name="pencil" />Edit shot</button>
     ${!isPreview && html`<button class="button" onClick=${() => drawAgain(other())}>
       <${Icon} name="dice" />Another seed</button>`}
     <${UseDrawing} job=${job} />

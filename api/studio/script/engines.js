@@ -26,7 +26,7 @@ export function cautionOf(model) {
     return 'Drawn by the preview engine, not ToonCrafter: it moves and blends your keys.';
   }
   if (isUntrained(model)) {
-    return 'This model is untrained, so its drawings are noise. The pipeline is real, the picture is not.';
+    return 'This model is untrained: its drawings are noise.';
   }
   return null;
 }

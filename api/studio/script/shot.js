@@ -80,7 +80,8 @@ export function insertDrawing(shot, frame, key, limits) {
     between: offset - 1,
     sketches: sketches.filter(({at}) => at < offset),
   });
-  const later = sketches.filter(({at}) => at > offset).map((one) => ({...one, at: one.at - offset}));
+  const later = sketches.filter(({at}) => at > offset)
+    .map((one) => ({...one, at: one.at - offset}));
   const added = {...key, between: isLast ? null : rest, spacing, prompt, sketches: later};
   return addKeys(split, [added], before + 1);
 }

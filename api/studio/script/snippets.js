@@ -57,7 +57,8 @@ request = ${literal(request)}
 files = {
 ${opened.join('')}    "request": (None, json.dumps(request), "application/json"),
 }
-${access}with httpx.Client(base_url=${JSON.stringify(address('').href)}, headers=headers) as service:
+${access}url = ${JSON.stringify(address('').href)}
+with httpx.Client(base_url=url, headers=headers) as service:
     job = service.post("v1/interpolations", files=files).raise_for_status().json()
     while job["status"] in ("queued", "running"):
         wait = {"Prefer": "wait=30, until=end", "If-None-Match": f'"{job["version"]}"'}

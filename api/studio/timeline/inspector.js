@@ -24,7 +24,8 @@ export function Inspector() {
   if (!selected || index >= shot.keys.length) return html`<p class="inspector-hint quiet">
     Press a key or what lies between two keys to change it. Drag to reorder.</p>`;
   const Part = selected.kind === 'key' ? OfKey : OfGap;
-  return html`<div class="inspector"><${Part} index=${index} shot=${shot} limits=${limits} /></div>`;
+  return html`<div class="inspector">
+    <${Part} index=${index} shot=${shot} limits=${limits} /></div>`;
 }
 
 function OfKey({index, shot, limits}) {
