@@ -81,7 +81,7 @@ class Fleet:
     def _simulate(self, number: int) -> subprocess.Popen[bytes]:
         share = len(range(number, self._workers, PROCESSES))
         arguments = [self.server.url, f"fleet-{number}", share, *self._pace]
-        command = [sys.executable, "-m", "benchmarks.fleet_workers", *map(str, arguments)]
+        command = [sys.executable, "-m", "benchmarks.processes.fleet_workers", *map(str, arguments)]
         with (self._folder / f"workers-{number}.log").open("wb") as log:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT)
 

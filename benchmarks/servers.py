@@ -62,7 +62,7 @@ def gateway_server(
 def bare_server(folder: Path, redis_url: str) -> Iterator[Server]:
     """What the gateway is measured against."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.bare_gateway", str(port), redis_url]
+    command = [sys.executable, "-m", "benchmarks.processes.bare_gateway", str(port), redis_url]
     yield from _serve(command, port, "/openapi.json", folder / "bare.log", dict(os.environ))
 
 

@@ -1,7 +1,7 @@
 """What the gateway is measured against: FastAPI and one Redis command per request, nothing else.
 
-`python -m benchmarks.bare_gateway PORT REDIS_URL`: `POST /write` (a JSON body into Redis), `GET
-/read` (out of it).
+`python -m benchmarks.processes.bare_gateway PORT REDIS_URL`: `POST /write` (a JSON body into Redis),
+`GET /read` (out of it).
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Many simulated workers in one process.
 
-`python -m benchmarks.fleet_workers REDIS_URL NAME COUNT JOB_SECONDS STEPS BEAT_SECONDS`
+`python -m benchmarks.processes.fleet_workers REDIS_URL NAME COUNT JOB_SECONDS STEPS BEAT_SECONDS`
 
 Each does to Redis what a worker does, by the same code: messages through kombu, claims, heartbeats,
 progress and commits through `core` and `worker`. Only the drawing is a sleep, and a thread stands
