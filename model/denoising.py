@@ -76,8 +76,8 @@ class DenoisingMixin:
 
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
-            # the numbers are read once: asking a GPU for one at each step would wait for the step
-            for index, number in enumerate(self.scheduler.timesteps.tolist()):
+            # the host's numbers: asking a GPU for one would wait for all steps before
+            for index, number in enumerate(self.scheduler.steps):
                 timestep = self.scheduler.timesteps[index]
                 control = None
                 if hint is not None and self.sketch_encoder is not None:
