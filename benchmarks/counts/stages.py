@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.counts.kernels import Kernel, observed
-from core.shots.segments import NUM_FRAMES
+from core.shots.passes import NUM_FRAMES
 from model.assembly import build_modules
 from model.autoencoder_kl_dualref import GPU_CHUNK
 from model.clip import clip_tokenizer

@@ -1,6 +1,6 @@
 """What the gateway is measured against: FastAPI and one Redis command per request, nothing else.
 
-`python -m benchmarks.processes.bare_gateway PORT REDIS_URL`: `POST /write` (a JSON body into Redis),
+`python -m benchmarks.processes.bare_gateway PORT REDIS_URL`: `POST /write` (JSON into Redis),
 `GET /read` (out of it).
 """
 
