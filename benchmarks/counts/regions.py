@@ -61,7 +61,7 @@ class Region:
         return sum(kernel.flops for kernel in self.kernels)
 
     def add(self, kernel: Kernel, index: int) -> None:
-        """Take the kernel in; results that nobody else reads are removed at the end."""
+        """Take the kernel in; `_keep_read_elsewhere` removes results that no other region reads."""
         for tensor in kernel.inputs:
             if place_of(tensor) not in self.writes:
                 _largest(self.reads, tensor)
