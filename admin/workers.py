@@ -22,10 +22,7 @@ def add_commands(commands: Any) -> None:
 def _status(redis_url: str, _: Options) -> Result:
     store = OperatorStore(redis_url)
     workers, waiting = store.workers(), store.count_waiting()
-    startable = max(
-        (store.count_ready(worker.max_canvas_pixels, worker.schema) for worker in workers),
-        default=0,
-    )
+    startable = _count_startable(store, workers)
     return {
         "queue": "paused" if store.is_queue_paused() else "open",
         "waiting": waiting,
@@ -33,6 +30,20 @@ def _status(redis_url: str, _: Options) -> Result:
         "waiting_without_a_worker": waiting - startable,
         "workers": [_describe(worker) for worker in workers],
     }
+
+
+def _count_startable(store: OperatorStore, workers: list[WorkerRecord]) -> int:
+    """Return how many waiting jobs some live worker can run now.
+
+    Of the workers of one model the ablest counts; jobs for no certain model count once for each
+    ToonCrafter model.
+    """
+    most: dict[str, int] = {}
+    for worker in workers:
+        name = worker.model_name
+        abilities = (worker.max_canvas_pixels, worker.schema, worker.engine, name)
+        most[name] = max(most.get(name, 0), store.count_ready(*abilities))
+    return min(sum(most.values()), store.count_waiting())
 
 
 def _drain(redis_url: str, options: Options) -> Result:

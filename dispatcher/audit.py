@@ -52,6 +52,7 @@ class Audit:
                 log.warning("job repaired", **repair._asdict())
             yield
         self._store.tidy_lanes()
+        self._store.forget_models()
         self._storage.delete_abandoned(self._orphan_age)
         self._stored_bytes = 0
         for objects in self._old_objects(JOBS_PREFIX):

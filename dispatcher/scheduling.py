@@ -8,7 +8,14 @@ from typing import ClassVar
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from core.store.broker import GENERATE_TASK, MESSAGE_VERSION, QUEUE, broker_url, transport_options
+from core.store.broker import (
+    GENERATE_TASK,
+    MESSAGE_VERSION,
+    QUEUE,
+    broker_url,
+    queue_of,
+    transport_options,
+)
 from core.store.roles.dispatcher import DispatcherStore
 
 RECOUNT_SECONDS = 1.0  # workers count themselves; this finds those that did not, and the dead
@@ -40,6 +47,9 @@ class Scheduler:
             store.recount_workers()
             self._recount_at = now + RECOUNT_SECONDS
         missing = store.count_missing_messages(QUEUE)
-        for _ in range(missing):
-            self._celery.send_task(GENERATE_TASK, kwargs={"version": MESSAGE_VERSION}, queue=QUEUE)
-        return missing
+        for model, count in missing.items():
+            for _ in range(count):
+                self._celery.send_task(
+                    GENERATE_TASK, kwargs={"version": MESSAGE_VERSION}, queue=queue_of(model)
+                )
+        return sum(missing.values())

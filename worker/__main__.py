@@ -6,7 +6,6 @@ import os
 import sys
 
 from core.environment import read_settings
-from core.store.broker import QUEUE
 from core.telemetry.logging import configure_logging
 from worker.bootstrap import refuse_to_start_without_model
 from worker.supervisor import keep_workers
@@ -17,7 +16,6 @@ OPTIONS = [
     "worker",
     "--pool=prefork",
     "--concurrency=1",  # one process owns the GPU
-    f"--queues={QUEUE}",
     "--without-gossip",
     "--without-mingle",
     "--without-heartbeat",  # workers need not know each other; ours report to the job store

@@ -13,9 +13,11 @@ from celery.signals import (
     worker_shutdown,
     worker_shutting_down,
 )
+from kombu import Queue
 
+from core.records.offer import Offer
 from core.settings import Settings
-from core.store.broker import broker_url, transport_options
+from core.store.broker import broker_url, queues_of, transport_options
 from core.telemetry.logging import configure_logging
 from worker import bootstrap
 
@@ -26,6 +28,7 @@ _settings = Settings()
 
 app = Celery("worker", broker=broker_url(_settings.find_redis()), include=["worker.tasks"])
 app.conf.update(
+    task_queues=[Queue(name) for name in queues_of(Offer.of_setting(_settings.model or ""))],
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_acks_on_failure=True,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from core.records.base import SCHEMA_VERSION, Record, from_milliseconds
+from core.records.offer import DESCRIPTIONS, Engine, Offer
 
 
 class ModelInfo(Record):
@@ -18,6 +19,8 @@ class ModelInfo(Record):
     dtype: str
     device: str
     peak_memory_bytes: int = 0
+    engine: Engine = Engine.TOONCRAFTER
+    description: str = DESCRIPTIONS[Engine.TOONCRAFTER]
 
 
 class WorkerState(StrEnum):
@@ -50,6 +53,7 @@ class WorkerRecord:
     started_at: datetime | None = None
     job: str | None = None  # the id of the job that it runs
     reason: str | None = None  # why it takes no jobs
+    offer: Offer | None = None  # None of a version that served one engine only
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
@@ -57,6 +61,7 @@ class WorkerRecord:
         model = fields.get("model")
         limit = fields.get("max_canvas_pixels")
         started = fields.get("started")
+        offer = fields.get("offer")
         return cls(
             name=name,
             state=WorkerState(fields["state"]),
@@ -69,7 +74,22 @@ class WorkerRecord:
             started_at=from_milliseconds(int(started)) if started else None,
             job=fields.get("job") or None,
             reason=reason or fields.get("reason") or None,
+            offer=Offer.model_validate_json(offer) if offer else None,
         )
+
+    @property
+    def model_name(self) -> str:
+        """Name under which requests choose its model; empty if it does not tell."""
+        return self.offer.name if self.offer else ""
+
+    @property
+    def engine(self) -> Engine:
+        """What kind of model it holds."""
+        return self.offer.engine if self.offer else Engine.TOONCRAFTER
+
+    def serves(self, model: str) -> bool:
+        """Whether it takes jobs for this model; '' is for any ToonCrafter model."""
+        return self.model_name == model or (not model and self.engine is Engine.TOONCRAFTER)
 
     def takes(self, canvas_pixels: int) -> bool:
         """Whether a canvas of this many pixels fits this worker."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from core.records import base, ids, job, request, tenant, webhook
+from core.records import base, ids, job, offer, request, tenant, webhook
 from core.store import keys
 from core.store.forecast import KEPT_RUNS
 
@@ -17,6 +17,7 @@ HOLD_LIFE = timedelta(days=1)  # after its worker's last heartbeat; a restart ch
 # a tenant's batch job that waited for longer overtakes other tenants' interactive jobs, at most
 # once in this time
 BATCH_PATIENCE = timedelta(minutes=1)
+MODEL_MEMORY = timedelta(days=1)  # a model without a worker is known for so long
 USAGE_LIFE = timedelta(days=400)  # keeps a day's usage for a year, plus time to read it
 MAX_VALID_SECRETS = 2  # per tenant: the old and the new one, while its receivers switch
 # receivers that one claim examines: about a millisecond of Redis's time
@@ -26,6 +27,7 @@ CONSTANTS: Mapping[str, Any] = {
     **{name: value for name, value in vars(keys).items() if name.isupper()},
     "DEFAULT_TENANT": tenant.DEFAULT_TENANT,
     "JOB_ID_PREFIX": ids.JOB_ID_PREFIX,
+    "DEFAULT_ENGINE": offer.Engine.TOONCRAFTER.value,
     "SCHEMA_VERSION": base.SCHEMA_VERSION,
     "PRIORITIES": list(request.Priority),  # best first
     "TRANSITIONS": {

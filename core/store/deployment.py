@@ -23,7 +23,8 @@ LARGE_FLEET = 200
 KEPT_SECONDS_FOR_EACH = 0.0005
 
 _RUNS = TypeAdapter(list[RecentRun])
-_SEEN = ("state", "model", "max_canvas_pixels")  # of a worker, as the script answers them
+# of a worker, as the script answers them
+_SEEN = ("state", "model", "max_canvas_pixels", "engine", "serves", "offer")
 
 
 class Unknown(StrEnum):
@@ -111,12 +112,31 @@ def wait_behind(free_in: Sequence[float], work: float) -> float:
     return level + work / workers
 
 
+class RunningJob(NamedTuple):
+    """What is known of a running job."""
+
+    model: str  # that it is for; '' for no certain one
+    remaining_seconds: float | None
+
+
 class Fleet(NamedTuple):
     """Workers and running jobs: the part whose reading costs more the more there are."""
 
-    workers: Sequence[WorkerRecord]  # with state, model and limit only
-    remaining_seconds: Sequence[float | None]
+    workers: Sequence[WorkerRecord]  # with state, model, offer and limit only
+    running: Sequence[RunningJob]
     runs: Sequence[RecentRun]
+
+    def serving(self, model: str) -> "Fleet":
+        """Return the part that has to do with jobs for this model, '' for no certain one."""
+        workers = [worker for worker in self.workers if worker.serves(model)]
+        models = {model, *(worker.model_name for worker in workers)}
+        if any(worker.serves("") for worker in workers):
+            models.add("")
+        return Fleet(
+            workers,
+            [job for job in self.running if job.model in models],
+            [run for run in self.runs if model in ("", run.model)],
+        )
 
 
 class DeploymentReader:
@@ -128,19 +148,26 @@ class DeploymentReader:
         self._kept_until = 0.0  # by time.monotonic()
         self._one_reads = asyncio.Lock()
 
-    async def look(self, tenant: str = DEFAULT_TENANT) -> Deployment:
+    async def look(self, tenant: str = DEFAULT_TENANT, model: str | None = None) -> Deployment:
         """Return the present state, with this tenant's places in the lanes.
+
+        Args:
+            tenant: whose.
+            model: workers, running jobs, runs and places of jobs for this model alone, '' for jobs
+                of no certain one; None for all. What waits is told of all models.
 
         Raises:
             Unavailable: Redis does not answer.
         """
         fleet, (lanes, paused, now) = await asyncio.gather(
-            self._fleet(), self._run("queue", tenant)
+            self._fleet(), self._run("queue", tenant, model)
         )
+        if model is not None:
+            fleet = fleet.serving(model)
         return Deployment(
             workers=fleet.workers,
             lanes=[_lane(*answer, now) for answer in zip(Priority, lanes, strict=True)],
-            remaining_seconds=fleet.remaining_seconds,
+            remaining_seconds=[job.remaining_seconds for job in fleet.running],
             all_runs=fleet.runs,
             is_paused=bool(paused),
         )
@@ -160,13 +187,18 @@ class DeploymentReader:
                 WorkerRecord.parse(name, dict(zip(_SEEN, seen, strict=True)))
                 for name, *seen in workers
             ],
-            [Progress.model_validate_json(news).eta_seconds if news else None for news in running],
+            [_running_job(*answer) for answer in running],
             _RUNS.validate_json(f"[{','.join(runs)}]"),
         )
         members = len(workers) + len(running)
         self._kept = fleet if members >= LARGE_FLEET else None
         self._kept_until = time.monotonic() + members * KEPT_SECONDS_FOR_EACH
         return fleet
+
+
+def _running_job(progress: str, model: str) -> RunningJob:
+    remaining = Progress.model_validate_json(progress).eta_seconds if progress else None
+    return RunningJob(model, remaining)
 
 
 def _lane(priority: Priority, answer: Sequence[int], now: int) -> Lane:

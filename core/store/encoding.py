@@ -85,6 +85,7 @@ def submission_fields(
             "request": request.model_dump_json(),
             "metadata": json.dumps(dict(metadata)),
             "request_id": request_id,
+            "for_model": request.model,
             "canvas_pixels": str(request.width * request.height),
             "webhook": webhook.model_dump_json() if webhook else None,
             "warnings": json.dumps(cautions) if cautions else None,

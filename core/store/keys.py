@@ -8,11 +8,14 @@
 | `tc:ready:{priority}` | sorted set | waiting jobs, score = created | while queued |
 | `tc:ready:{priority}:{tenant}` | sorted set | a tenant's, the same way | while one is queued |
 | `tc:ready:{priority}:{demand}` | sorted set | those of one demand | while one is queued |
-| `tc:demanded:{priority}` | set | demands of waiting jobs: `default:1:163840` | while it waits |
+| `tc:ready:{priority}@{model}` | sorted set | those for one model | while one is queued |
+| `tc:ready:{priority}@{model}:{tenant}` | sorted set | a tenant's of those | while one is queued |
+| `tc:demanded:{priority}` | set | demands of waiting jobs: `default:tiny:2:163840` | while it waits |
 | `tc:waiting:{priority}` | set | tenants with waiting jobs | while one is queued |
+| `tc:waiting:{priority}@{model}` | set | tenants with jobs for one model | while one is queued |
 | `tc:meters` | hash | GPU time that a tenant used, for its turn, by tenant | for good |
 | `tc:clock` | string | how far meters are; a tenant after a pause begins there | for good |
-| `tc:batch_turn` | string | batch work has started within the last minute | 1 min |
+| `tc:batch_turn:{model}` | string | batch work for it has started within a minute | 1 min |
 | `tc:max_running` | hash | limits of running jobs, by tenant | until the next submission |
 | `tc:usage:{tenant}:{day}` | string | GPU time of a tenant on a day since the epoch | 400 d |
 | `tc:leases` | sorted set | running jobs, score = end of the lease | while running |
@@ -29,8 +32,10 @@
 | `tc:forgiven:{place}` | string | the job that caused a breakdown of this device | 1 h |
 | `tc:paused` | string | since when no worker may claim | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life | until pruned |
-| `tc:idle:{kind}` | sorted set | idle workers of a kind, score = last sign of life | until pruned |
-| `tc:idle_kinds` | set | kinds of idle workers: schema and canvas | until pruned |
+| `tc:slots:{kind}` | sorted set | idle workers of a kind, score = last sign of life | until pruned |
+| `tc:slot_kinds` | set | kinds of idle workers: `2:163840:tooncrafter:tiny` | until pruned |
+| `tc:offers` | hash | what workers offered lately, JSON by model | 1 d after the last sign of life |
+| `tc:offered` | sorted set | those models, score = last sign of life | 1 d after it |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:delivery:{event}` | hash | an event, its job, its attempts | with the job; progress 1 min |
 | `tc:deliveries:of:{id}` | sorted set | a job's events, score = version | with the job |
@@ -76,8 +81,10 @@ CHANGES = PREFIX + "changes"
 WAKE = PREFIX + "wake"
 WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
-IDLE = PREFIX + "idle:"
-IDLE_KINDS = PREFIX + "idle_kinds"
+SLOTS = PREFIX + "slots:"
+SLOT_KINDS = PREFIX + "slot_kinds"
+OFFERS = PREFIX + "offers"
+OFFERED = PREFIX + "offered"
 HOLD = PREFIX + "hold:"
 FORGIVEN = PREFIX + "forgiven:"
 PAUSED = PREFIX + "paused"

@@ -9,31 +9,38 @@ local function lane_of(priority)
   return {call('ZCARD', C.READY .. priority), tonumber(oldest[2] or -1)}
 end
 
--- Returns of each lane what `lane_of` does and how many jobs are served before one that this tenant
--- submits now; whether the queue is paused, 1 or 0; and the time. Costs the same however many jobs
--- wait.
-function commands.queue(tenant)
+-- Returns of each lane what `lane_of` does and how many jobs are served before one for this model,
+-- '' for any, that this tenant submits now; whether the queue is paused, 1 or 0; and the time.
+-- Costs the same however many jobs wait.
+function commands.queue(tenant, model)
   local lanes = {}
   for _, priority in ipairs(C.PRIORITIES) do
     local lane = lane_of(priority)
-    table.insert(lane, ahead(priority, tenant, call('ZCARD', C.READY .. priority .. ':' .. tenant)))
+    local own = call('ZCARD', C.READY .. line_of(priority, model) .. ':' .. tenant)
+    table.insert(lane, ahead(priority, model, tenant, own))
     table.insert(lanes, lane)
   end
   return {lanes, call('EXISTS', C.PAUSED), now()}
 end
 
--- Returns of each live worker its name, state, model or '', and largest canvas or ''; the progress
--- of every running job, or ''; what the last runs took, the newest first. It costs a read for each
+-- Returns of each live worker its name, state, model, largest canvas, engine, the name under which
+-- it serves its model and what it offers with it, each or ''; of every running job its progress and
+-- the model that it is for, each or ''; what the last runs took, the newest first. It costs a read for each
 -- worker and each running job: with a thousand of both, Redis serves no other call for many
 -- milliseconds.
 function commands.workers()
   local workers, running = {}, {}
   for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
-    local worker = call('HMGET', C.WORKER .. name, 'state', 'model', 'max_canvas_pixels')
-    if worker[1] then table.insert(workers, {name, worker[1], worker[2] or '', worker[3] or ''}) end
+    local worker = call('HMGET', C.WORKER .. name, 'state', 'model', 'max_canvas_pixels', 'engine',
+      'serves', 'offer')
+    if worker[1] then
+      for field = 1, 6 do worker[field] = worker[field] or '' end
+      table.insert(workers, {name, unpack(worker)})
+    end
   end
   for _, id in ipairs(call('ZRANGE', C.LEASES, 0, -1)) do
-    table.insert(running, call('HGET', key_of(id), 'progress') or '')
+    local job = call('HMGET', key_of(id), 'progress', 'for_model')
+    table.insert(running, {job[1] or '', job[2] or ''})
   end
   return {workers, running, call('LRANGE', C.RUNS, 0, -1)}
 end

@@ -7,28 +7,48 @@
 
 local commands = {}
 
--- How many further messages would find an idle worker and a job for it, each another one; `queue`
--- is the key of the list of messages. A worker with a larger limit also runs what one with a
--- smaller limit runs, so workers with the smallest limits are counted first.
-function commands.count_missing(worker_life, queue)
-  if not is_any_waiting() then return 0 end
-  local kinds, matches = {}, 0
-  for _, kind in ipairs(call('SMEMBERS', C.IDLE_KINDS)) do
-    call('ZREMRANGEBYSCORE', C.IDLE .. kind, '-inf', now() - worker_life)
-    local schema, largest = string.match(kind, '^(%d+):(%d*)$')
-    table.insert(kinds, {slots = call('ZCARD', C.IDLE .. kind), schema = schema, largest = largest})
-    if kinds[#kinds].slots == 0 then call('SREM', C.IDLE_KINDS, kind) end
+-- The kinds of idle workers by model, each with its number of slots.
+local function free_slots(worker_life)
+  local of_model = {}
+  for _, kind in ipairs(call('SMEMBERS', C.SLOT_KINDS)) do
+    call('ZREMRANGEBYSCORE', C.SLOTS .. kind, '-inf', now() - worker_life)
+    local abilities, slots = abilities_of(kind), call('ZCARD', C.SLOTS .. kind)
+    if slots == 0 then
+      call('SREM', C.SLOT_KINDS, kind)
+    else
+      abilities.slots = slots
+      of_model[abilities.model] = of_model[abilities.model] or {}
+      table.insert(of_model[abilities.model], abilities)
+    end
   end
+  return of_model
+end
+
+-- How many idle workers of these kinds would find a job, each another one. A worker with a larger
+-- limit also runs what one with a smaller limit runs, so the smallest limits are counted first.
+local function count_matches(kinds)
+  local matches = 0
   table.sort(kinds, function(one, other)
     return (tonumber(one.largest) or math.huge) < (tonumber(other.largest) or math.huge)
   end)
   for _, kind in ipairs(kinds) do
-    local most = matches + kind.slots
-    if kind.slots > 0 then
-      matches = math.max(matches, count_turns(kind.schema, kind.largest, most))
-    end
+    matches = math.max(matches, count_turns(kind, matches + kind.slots))
   end
-  return math.max(0, matches - call('LLEN', queue))
+  return matches
+end
+
+-- How many further messages would find an idle worker and a job for it, by model: model, number,
+-- model, … Messages for a model are in a list of their own, `queue` with its name behind a dot. A
+-- job for no certain model counts for each model of the default engine.
+function commands.count_missing(worker_life, queue)
+  if not is_any_waiting() then return {} end
+  local missing = {}
+  for model, kinds in pairs(free_slots(worker_life)) do
+    local list = queue .. (model == '' and '' or '.' .. model)
+    table.insert(missing, model)
+    table.insert(missing, math.max(0, count_matches(kinds) - call('LLEN', list)))
+  end
+  return missing
 end
 
 -- Forget dead workers, and offer the slot of each idle one: a worker of another version of the
@@ -121,16 +141,22 @@ function commands.reconcile(lease, found_in, ...)
   return repairs
 end
 
--- Forget tenants and demands without a waiting job.
-function commands.tidy()
-  for _, priority in ipairs(C.PRIORITIES) do
-    for _, names in ipairs({C.DEMANDED, C.WAITING}) do
-      for _, name in ipairs(call('SMEMBERS', names .. priority)) do
-        if call('EXISTS', C.READY .. priority .. ':' .. name) == 0 then
-          call('SREM', names .. priority, name)
-        end
-      end
+-- Forget tenants and demands without a waiting job. `prefix` of the given keys, each the tenants or
+-- demands of a lane or line.
+function commands.tidy(prefix, ...)
+  for _, key in ipairs({...}) do
+    local line = string.sub(key, #prefix + 1)
+    for _, name in ipairs(call('SMEMBERS', key)) do
+      if call('EXISTS', C.READY .. line .. ':' .. name) == 0 then call('SREM', key, name) end
     end
+  end
+end
+
+-- Forget models that no worker offered within `memory`.
+function commands.forget_models(memory)
+  for _, model in ipairs(call('ZRANGE', C.OFFERED, '-inf', now() - memory, 'BYSCORE')) do
+    call('ZREM', C.OFFERED, model)
+    call('HDEL', C.OFFERS, model)
   end
 end
 

@@ -8,10 +8,10 @@ local commands = {}
 -- A tenant's record in one list: its queue position or -1, then field, value, …  Only -1 if there
 -- is no such job.
 local function view(id, tenant)
-  local job = call('HMGET', key_of(id), 'status', 'priority', 'tenant')
+  local job = call('HMGET', key_of(id), 'status', 'priority', 'tenant', 'for_model')
   if (job[3] or C.DEFAULT_TENANT) ~= tenant then return {-1} end
   local record = call('HGETALL', key_of(id))
-  table.insert(record, 1, position_of(id, tenant, job[1], job[2]))
+  table.insert(record, 1, position_of(id, tenant, job[1], job[2], job[4]))
   return record
 end
 
@@ -86,7 +86,8 @@ function commands.submit(id, tenant, digest, fingerprint, max_queued, max_queued
   call('ZADD', index .. ':queued', 0, id)
   enqueue(id)
   wake()
-  return {'created', at, position_of(id, tenant, 'queued', priority)}
+  local model = call('HGET', key_of(id), 'for_model')
+  return {'created', at, position_of(id, tenant, 'queued', priority, model)}
 end
 
 function commands.read(id, tenant) return view(id, tenant) end

@@ -4,8 +4,11 @@
 
 local commands = {}
 
--- How many jobs wait that a worker of these limits can run now.
-function commands.count_ready(newest, largest) return count_turns(newest, largest, math.huge) end
+-- How many jobs wait that a worker of these abilities can run now.
+function commands.count_ready(newest, largest, engine, model)
+  local abilities = {newest = newest, largest = largest, engine = engine, model = model}
+  return count_turns(abilities, math.huge)
+end
 
 -- Let a worker end its job and take no other. One in quarantine stays there.
 function commands.drain(worker, hold_life)

@@ -12,8 +12,8 @@ local commands = {}
 function commands.report(worker, life, hold_life, state, ...)
   local key, hold, at = C.WORKER .. worker, C.HOLD .. worker, now()
   if select('#', ...) > 0 then call('HSET', key, ...) end
-  local known = call('HMGET', key, 'state', 'stop_at', 'started', 'schema', 'max_canvas_pixels')
-  local was, stop_at, kind = known[1], known[2], kind_of(known[4], known[5])
+  local known = call('HMGET', key, 'state', 'stop_at', 'started', 'serves', 'offer')
+  local was, stop_at, kind = known[1], known[2], kind_of_worker(worker)
   local hold_state = call('HGET', hold, 'state')
   if hold_state then call('PEXPIRE', hold, hold_life) end
   if stop_at then
@@ -24,6 +24,10 @@ function commands.report(worker, life, hold_life, state, ...)
   call('HSET', key, 'state', state, 'started', known[3] or at)
   call('PEXPIRE', key, life)
   call('ZADD', C.WORKERS, at, worker)
+  if known[4] then
+    call('HSET', C.OFFERS, known[4], known[5])
+    call('ZADD', C.OFFERED, at, known[4])
+  end
   if state == 'idle' then
     offer_slot(worker, kind, at)
     if was ~= 'idle' then wake() end  -- a slot became free
@@ -55,13 +59,20 @@ end
 -- The worker's device broke down while it had no job.
 function commands.quarantine(worker, hold_life, reason) quarantine(worker, hold_life, reason) end
 
--- Claim the job whose turn it is among those of the `newest` schema or the one before and of at
--- most the `largest` canvas in pixels, '' for any. Returns its record, or nothing.
-function commands.claim(worker, lease, newest, largest)
+-- Claim the job whose turn it is among those of the `newest` schema or the one before, of at most
+-- the `largest` canvas in pixels, '' for any, and for this `model`, or for any of the default
+-- engine if the worker's is that. Returns its record, or nothing.
+function commands.claim(worker, lease, newest, largest, engine, model)
   if call('EXISTS', C.PAUSED, C.HOLD .. worker) > 0 then return {} end
   if call('HEXISTS', C.WORKER .. worker, 'stop_at') == 1 then return {} end
-  local id = take_turn(newest, largest)
+  local abilities = {newest = newest, largest = largest, engine = engine, model = model}
+  local id, set = take_turn(abilities)
   if not id then return {} end
+  if call('HGET', key_of(id), 'status') ~= 'queued' then
+    call('ZREM', set, id)  -- a process of a version that knows no models ended it
+    wake()
+    return {}
+  end
   dequeue(id)
   call('HINCRBY', key_of(id), 'fence', 1)
   call('HINCRBY', key_of(id), 'attempts', 1)

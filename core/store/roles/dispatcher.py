@@ -12,7 +12,7 @@ from core.errors import WorkerLost
 from core.records.job import MAX_LOST_LEASES, JobState
 from core.store import keys
 from core.store.client import open_redis, open_script
-from core.store.constants import LEASE, WORKER_LIFE
+from core.store.constants import LEASE, MODEL_MEMORY, WORKER_LIFE
 from core.store.encoding import failure_field, milliseconds, pairs
 
 # renewed every second or two; another dispatcher takes over after it
@@ -77,13 +77,17 @@ class DispatcherStore:
         requeued, failed, attempts = self._run("recover", failure_field(error))
         return Recovered(requeued, failed, list(map(pairs, attempts)))
 
-    def count_missing_messages(self, queue: str) -> int:
-        """Return how many messages to send to this Celery queue.
+    def count_missing_messages(self, queue: str) -> dict[str, int]:
+        """Return how many messages to send for each model with idle workers.
 
         Each finds an idle worker and another job for it. Jobs that wait because of their tenant's
         limit do not count. The call costs the same however many workers there are.
+
+        Args:
+            queue: Celery's; each model has one of its own, as `core.store.broker.queue_of` says.
         """
-        return int(self._run("count_missing", WORKER_LIFE, keys.PREFIX + queue))
+        counted = self._run("count_missing", WORKER_LIFE, keys.PREFIX + queue)
+        return {model: int(count) for model, count in pairs(counted).items()}
 
     def recount_workers(self) -> None:
         """Forget dead workers and count the idle ones again: a read for each worker."""
@@ -176,7 +180,13 @@ class DispatcherStore:
 
     def tidy_lanes(self) -> None:
         """Forget tenants and demands without a waiting job, once all jobs are in their places."""
-        self._run("tidy")
+        for prefix in (keys.DEMANDED, keys.WAITING):
+            found = self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="set")
+            self._run("tidy", prefix, *found)
+
+    def forget_models(self) -> None:
+        """Forget models that no worker has offered within `MODEL_MEMORY`."""
+        self._run("forget_models", MODEL_MEMORY)
 
     def condemn(self, record_prefix: str, ids: Iterable[str]) -> list[str]:
         """Put ids without a record into the trash; return them.

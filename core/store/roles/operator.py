@@ -1,6 +1,7 @@
 """What an operator may do with workers, the queue and jobs. Blocking."""
 
 from core.records.base import SCHEMA_VERSION
+from core.records.offer import Engine
 from core.records.worker import WorkerRecord
 from core.store import keys
 from core.store.client import open_redis, open_script
@@ -54,13 +55,17 @@ class OperatorStore:
         return sum(int(self._redis.zcard(lane)) for lane in keys.READY_KEYS)
 
     def count_ready(
-        self, max_canvas_pixels: int | None = None, schema: int = SCHEMA_VERSION
+        self,
+        max_canvas_pixels: int | None = None,
+        schema: int = SCHEMA_VERSION,
+        engine: Engine = Engine.TOONCRAFTER,
+        model: str = "",
     ) -> int:
-        """Return how many waiting jobs a worker with these limits can run now, in all lanes.
+        """Return how many waiting jobs a worker of these abilities can run now, in all lanes.
 
         Jobs that wait because of their tenant's limit of running jobs do not count.
         """
-        return int(self._run("count_ready", schema, max_canvas_pixels))
+        return int(self._run("count_ready", schema, max_canvas_pixels, engine.value, model))
 
     def purge(self) -> list[str]:
         """Cancel up to `JOBS_AT_ONCE` waiting jobs; return their ids, none once nothing waits."""

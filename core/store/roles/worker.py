@@ -8,6 +8,7 @@ from datetime import timedelta
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.records.base import SCHEMA_VERSION
 from core.records.job import Job, JobState, Output, Progress, Timing
+from core.records.offer import Engine, Offer
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
 from core.shots.canvas import model_passes
@@ -44,14 +45,27 @@ class WorkerStore:
     Calls raise redis-py's errors: the caller decides when to try again.
     """
 
-    def __init__(self, url: str, *, schema: int = SCHEMA_VERSION) -> None:
+    def __init__(
+        self, url: str, *, schema: int = SCHEMA_VERSION, offer: Offer | None = None
+    ) -> None:
         """Connect on the first call.
 
         Args:
             url: address of Redis.
             schema: the newest record that the worker runs; it also runs the one before.
+            offer: the model that it announces and takes jobs for; None for ToonCrafter jobs that
+                are for no certain model.
         """
         self._schema = schema
+        self._engine = offer.engine if offer else Engine.TOONCRAFTER
+        self._model = offer.name if offer else ""
+        self._about: dict[str, str] = {}
+        if offer:
+            self._about = {
+                "serves": offer.name,
+                "engine": offer.engine.value,
+                "offer": offer.model_dump_json(),
+            }
         self._redis = open_redis(url)
         self._run = open_script(self._redis, "worker")
 
@@ -61,6 +75,7 @@ class WorkerStore:
         Returns:
             The time that is left to a worker that was asked to stop, else None.
         """
+        fields = {**self._about, **fields}
         left: int = self._run("report", worker, WORKER_LIFE, HOLD_LIFE, state, *flat(fields))
         return None if left < 0 else timedelta(milliseconds=left)
 
@@ -102,7 +117,8 @@ class WorkerStore:
             worker: its name.
             max_canvas_pixels: the largest canvas that it takes; None for any.
         """
-        fields = self._run("claim", worker, LEASE, self._schema, max_canvas_pixels)
+        abilities = (self._schema, max_canvas_pixels, self._engine.value, self._model)
+        fields = self._run("claim", worker, LEASE, *abilities)
         return Claim(parse_job(pairs(fields))) if fields else None
 
     def expected_stages(self, request: GenerationRequest, model: ModelInfo) -> StageSeconds | None:

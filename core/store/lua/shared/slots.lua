@@ -2,19 +2,23 @@
 -- same however many workers there are.
 -- include shared/records.lua
 
--- Workers of one kind run the same jobs. A kind is the newest schema that a worker knows and the
--- largest canvas that it takes in pixels, '' for any.
-local function kind_of(schema, largest)
-  return (schema or C.SCHEMA_VERSION) .. ':' .. (largest or '')
+-- Workers of one kind run the same jobs. A kind is the newest schema that a worker knows, the
+-- largest canvas that it takes in pixels, '' for any, its engine and its model.
+local function kind_of_worker(worker)
+  local known = call('HMGET', C.WORKER .. worker, 'schema', 'max_canvas_pixels', 'engine', 'serves')
+  return (known[1] or C.SCHEMA_VERSION) .. ':' .. (known[2] or '') .. ':'
+    .. (known[3] or C.DEFAULT_ENGINE) .. ':' .. (known[4] or '')
 end
 
-local function kind_of_worker(worker)
-  return kind_of(unpack(call('HMGET', C.WORKER .. worker, 'schema', 'max_canvas_pixels')))
+-- The abilities that a kind stands for, as `turns.lua` takes them.
+local function abilities_of(kind)
+  local newest, largest, engine, model = string.match(kind, '^(%d+):(%d*):(%l+):(.*)$')
+  return {newest = newest, largest = largest, engine = engine, model = model}
 end
 
 local function offer_slot(worker, kind, at)
-  call('SADD', C.IDLE_KINDS, kind)
-  call('ZADD', C.IDLE .. kind, at, worker)
+  call('SADD', C.SLOT_KINDS, kind)
+  call('ZADD', C.SLOTS .. kind, at, worker)
 end
 
-local function withdraw_slot(worker, kind) call('ZREM', C.IDLE .. kind, worker) end
+local function withdraw_slot(worker, kind) call('ZREM', C.SLOTS .. kind, worker) end

@@ -16,12 +16,16 @@ end
 
 local function may_run(tenant) return tonumber(call('HGET', C.MAX_RUNNING, tenant) or math.huge) end
 
--- The tenant of this demand if a worker can run it: jobs of the worker's newest schema or the one
--- before, of at most its `largest` canvas in pixels, '' for any.
-local function tenant_if_fitting(demand, newest, largest)
-  local tenant, schema, pixels = string.match(demand, '^(.+):(%d+):(%d+)$')
-  local is_known = tonumber(schema) <= tonumber(newest) and tonumber(schema) >= tonumber(newest) - 1
-  return is_known and (largest == '' or tonumber(pixels) <= tonumber(largest)) and tenant
+-- The tenant of this demand, if a worker of these abilities can run it, and its model: jobs of the
+-- `newest` schema or the one before, of at most the `largest` canvas in pixels, '' for any, and for
+-- the worker's `model`. Jobs for no certain model are for any of the default `engine`.
+local function tenant_if_fitting(demand, worker)
+  local tenant, model, schema, pixels = string.match(demand, '^([^:]+):(.-):?(%d+):(%d+)$')
+  local newest, largest = tonumber(worker.newest), tonumber(worker.largest)
+  local is_known = tonumber(schema) <= newest and tonumber(schema) >= newest - 1
+  local is_small = not largest or tonumber(pixels) <= largest
+  local is_for_it = model == worker.model or model == '' and worker.engine == C.DEFAULT_ENGINE
+  return is_known and is_small and is_for_it and tenant, model
 end
 
 local function comes_before(one, other)
@@ -33,17 +37,18 @@ end
 -- The first job of a lane: of the tenant with the fewest running jobs, then the lowest meter, the
 -- job that waits longest. Hundreds of tenants may wait, so one that cannot come first any more
 -- costs no further read.
-local function first_of(priority, newest, largest)
+local function first_of(priority, worker)
   local first, counts = nil, {}
   for _, demand in ipairs(call('SMEMBERS', C.DEMANDED .. priority)) do
-    local tenant = tenant_if_fitting(demand, newest, largest)
+    local tenant, model = tenant_if_fitting(demand, worker)
     local count = tenant and (counts[tenant] or running(tenant))
     if tenant and (not first or count <= first[1]) then
       local metered = meter(tenant)
       local may_come_first = not first or count < first[1] or metered <= first[2]
       if may_come_first and count < may_run(tenant) then
-        local job = call('ZRANGE', C.READY .. priority .. ':' .. demand, 0, 0, 'WITHSCORES')
-        local rank = job[1] and {count, metered, tonumber(job[2]), job[1], tenant}
+        local set = C.READY .. priority .. ':' .. demand
+        local job = call('ZRANGE', set, 0, 0, 'WITHSCORES')
+        local rank = job[1] and {count, metered, tonumber(job[2]), job[1], tenant, model, set}
         if rank and (not first or comes_before(rank, first)) then first = rank end
       end
     end
@@ -55,33 +60,35 @@ end
 -- Whether this batch job goes before interactive work: once in BATCH_PATIENCE, for a tenant that
 -- gets nothing otherwise.
 local function has_waited_enough(job)
-  local is_served, since, tenant = job[1] > 0, job[3], job[5]
+  local is_served, since, tenant, model = job[1] > 0, job[3], job[5], job[6]
   return not is_served and now() - since >= C.BATCH_PATIENCE
-    and call('SISMEMBER', C.WAITING .. 'interactive', tenant) == 0
+    and call('SISMEMBER', C.WAITING .. line_of('interactive', model), tenant) == 0
 end
 
--- The id of the job whose turn it is, or nil.
-local function take_turn(newest, largest)
-  local job = first_of('interactive', newest, largest)
-  if not job or call('EXISTS', C.BATCH_TURN) == 0 then
-    local batch = first_of('batch', newest, largest)
+-- The id of the job whose turn it is at a worker of these abilities and the set of its demand, or
+-- nil. Each model has its own turns of batch work.
+local function take_turn(worker)
+  local batch_turn = C.BATCH_TURN .. (worker.model == '' and '' or ':' .. worker.model)
+  local job = first_of('interactive', worker)
+  if not job or call('EXISTS', batch_turn) == 0 then
+    local batch = first_of('batch', worker)
     if batch and (not job or has_waited_enough(batch)) then
       job = batch
-      call('SET', C.BATCH_TURN, 1, 'PX', C.BATCH_PATIENCE)
+      call('SET', batch_turn, 1, 'PX', C.BATCH_PATIENCE)
     end
   end
   if not job then return nil end
   call('SET', C.CLOCK, math.max(clock(), job[2]))
-  return job[4]
+  return job[4], job[7]
 end
 
--- How many waiting jobs such a worker can run now; counts up to `most`. Jobs that wait because of
+-- How many waiting jobs a worker of these abilities can run now; counts up to `most`. Jobs that wait because of
 -- their tenant's limit do not count.
-local function count_turns(newest, largest, most)
+local function count_turns(worker, most)
   local room, count = {}, 0
   for _, priority in ipairs(C.PRIORITIES) do
     for _, demand in ipairs(call('SMEMBERS', C.DEMANDED .. priority)) do
-      local tenant = tenant_if_fitting(demand, newest, largest)
+      local tenant = tenant_if_fitting(demand, worker)
       if tenant then
         room[tenant] = room[tenant] or math.max(0, may_run(tenant) - running(tenant))
         local jobs = math.min(call('ZCARD', C.READY .. priority .. ':' .. demand), room[tenant])

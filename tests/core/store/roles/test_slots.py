@@ -22,7 +22,7 @@ SMALL, LARGE = 128 * 128, 512 * 320
 
 
 def missing(upkeep: DispatcherStore) -> int:
-    return upkeep.count_missing_messages(QUEUE)
+    return sum(upkeep.count_missing_messages(QUEUE).values())
 
 
 async def submit_canvas(store: TenantJobs, side: int) -> str:
@@ -189,12 +189,12 @@ class TestSlots:
         """One that was killed withdraws nothing; its last sign of life tells."""
         await submit(async_store)
         store.report("gpu-1", state="idle")
-        (kind,) = redis_server.client.scan_iter(f"{keys.IDLE}*")
+        (kind,) = redis_server.client.scan_iter(f"{keys.SLOTS}*")
         redis_server.client.zadd(kind, {"gpu-1": 1})
         redis_server.client.zadd(keys.WORKERS, {"gpu-1": 1})
         upkeep.recount_workers()
         assert missing(upkeep) == 0
-        assert redis_server.client.exists(kind, keys.IDLE_KINDS, keys.WORKERS) == 0
+        assert redis_server.client.exists(kind, keys.SLOT_KINDS, keys.WORKERS) == 0
 
     async def test_worker_of_a_version_before_is_counted_by_its_record(
         self,
@@ -208,7 +208,7 @@ class TestSlots:
         """
         await submit(async_store)
         store.report("gpu-1", state="idle", schema=SCHEMA_VERSION, max_canvas_pixels=LARGE)
-        redis_server.client.delete(keys.IDLE_KINDS, f"{keys.IDLE}{SCHEMA_VERSION}:{LARGE}")
+        redis_server.client.delete(keys.SLOT_KINDS, f"{keys.SLOTS}{SCHEMA_VERSION}:{LARGE}:tooncrafter:")
         assert missing(upkeep) == 0
         upkeep.recount_workers()
         assert missing(upkeep) == 1

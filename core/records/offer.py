@@ -1,0 +1,61 @@
+"""What a worker offers: its model under a name, and what jobs may ask of it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from core.records.base import Record
+from core.records.request import Quality
+
+PREVIEW = "preview"  # names the preview engine, as a setting and in requests
+
+
+class Engine(StrEnum):
+    """The kinds of model."""
+
+    TOONCRAFTER = "tooncrafter"  # video diffusion, also with other weights than the published ones
+    PREVIEW = "preview"  # the small flow network of this project
+
+
+DESCRIPTIONS = {
+    Engine.TOONCRAFTER: "ToonCrafter",
+    Engine.PREVIEW: "preview engine, not ToonCrafter",
+}
+_QUALITIES = {Engine.TOONCRAFTER: [Quality.FINAL], Engine.PREVIEW: [Quality.PREVIEW]}
+
+
+class Sampling(Record):
+    """How a diffusion model is sampled where a request does not say."""
+
+    steps: int = Field(default=50, description="Denoising steps.")
+    eta: float = Field(default=1.0, description="Share of fresh noise in each step.")
+    guidance_scale: float = Field(default=7.5, description="Strength of the guidance.")
+    guidance_rescale: float = Field(
+        default=0.7, description="Share by which guidance is held to the unguided contrast."
+    )
+
+
+class Offer(Record):
+    """A model as its worker announces it, before the weights are loaded.
+
+    Attributes:
+        name: under which requests choose it.
+        engine: what kind of model it is.
+        qualities: that it draws, the usual one first.
+        sampling: its defaults; None for an engine that samples nothing.
+    """
+
+    name: str
+    engine: Engine
+    qualities: list[Quality]
+    sampling: Sampling | None
+
+    @classmethod
+    def of_setting(cls, model: str) -> Self:
+        """Return what a worker offers whose setting `model` is this: a name or a path."""
+        engine = Engine.PREVIEW if model == PREVIEW else Engine.TOONCRAFTER
+        sampling = Sampling() if engine is Engine.TOONCRAFTER else None
+        name = Path(model).name
+        return cls(name=name, engine=engine, qualities=_QUALITIES[engine], sampling=sampling)
