@@ -11,10 +11,12 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from core.records.job import Progress
+from core.records.offer import Offer
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import SERVING, WorkerRecord
 from core.store.client import AsyncRedis
+from core.store.constants import MODEL_MEMORY, WORKER_LIFE
 from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
 
 # workers and running jobs; below this number the fleet is read for every question
@@ -171,6 +173,15 @@ class DeploymentReader:
             all_runs=fleet.runs,
             is_paused=bool(paused),
         )
+
+    async def offers(self) -> list[tuple[Offer, bool]]:
+        """Return what workers offered within a day, and whether one that lives does.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        found = await self._run("offers", MODEL_MEMORY, WORKER_LIFE)
+        return [(Offer.model_validate_json(offer), bool(is_live)) for offer, is_live in found]
 
     async def _fleet(self) -> Fleet:
         if self._kept is None:  # a small one, or the first call

@@ -10,7 +10,7 @@
 | `tc:ready:{priority}:{demand}` | sorted set | those of one demand | while one is queued |
 | `tc:ready:{priority}@{model}` | sorted set | those for one model | while one is queued |
 | `tc:ready:{priority}@{model}:{tenant}` | sorted set | a tenant's of those | while one is queued |
-| `tc:demanded:{priority}` | set | demands of waiting jobs: `default:tiny:2:163840` | while it waits |
+| `tc:demanded:{priority}` | set | demands of waiting jobs: `studio:tiny:2:163840` | while queued |
 | `tc:waiting:{priority}` | set | tenants with waiting jobs | while one is queued |
 | `tc:waiting:{priority}@{model}` | set | tenants with jobs for one model | while one is queued |
 | `tc:meters` | hash | GPU time that a tenant used, for its turn, by tenant | for good |
@@ -32,10 +32,10 @@
 | `tc:forgiven:{place}` | string | the job that caused a breakdown of this device | 1 h |
 | `tc:paused` | string | since when no worker may claim | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life | until pruned |
-| `tc:slots:{kind}` | sorted set | idle workers of a kind, score = last sign of life | until pruned |
+| `tc:slots:{kind}` | sorted set | idle workers of a kind, score = last heartbeat | until pruned |
 | `tc:slot_kinds` | set | kinds of idle workers: `2:163840:tooncrafter:tiny` | until pruned |
-| `tc:offers` | hash | what workers offered lately, JSON by model | 1 d after the last sign of life |
-| `tc:offered` | sorted set | those models, score = last sign of life | 1 d after it |
+| `tc:offers` | hash | what workers offered lately, JSON by model | 1 d after the last |
+| `tc:offered` | sorted set | those models, score = last heartbeat | 1 d after it |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:delivery:{event}` | hash | an event, its job, its attempts | with the job; progress 1 min |
 | `tc:deliveries:of:{id}` | sorted set | a job's events, score = version | with the job |

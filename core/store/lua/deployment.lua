@@ -45,6 +45,19 @@ function commands.workers()
   return {workers, running, call('LRANGE', C.RUNS, 0, -1)}
 end
 
+-- Returns each model that a worker offered within `memory`: what it offers and, 1 or 0, whether one
+-- did within `worker_life`. Costs a read, however many workers there are.
+function commands.offers(memory, worker_life)
+  local offers, at = {}, now()
+  local seen = call('ZRANGE', C.OFFERED, at - memory, '+inf', 'BYSCORE', 'WITHSCORES')
+  for i = 1, #seen, 2 do
+    local offer = call('HGET', C.OFFERS, seen[i])
+    local is_live = at - seen[i + 1] < tonumber(worker_life)
+    if offer then table.insert(offers, {offer, is_live and 1 or 0}) end
+  end
+  return offers
+end
+
 -- For metrics. Returns of each lane what `lane_of` does; how many jobs run; how many of them have
 -- an expired lease; the state of each live worker; whether the queue is paused, 1 or 0; the totals;
 -- the time. Costs a read for each worker, however many jobs wait.

@@ -208,7 +208,8 @@ class TestSlots:
         """
         await submit(async_store)
         store.report("gpu-1", state="idle", schema=SCHEMA_VERSION, max_canvas_pixels=LARGE)
-        redis_server.client.delete(keys.SLOT_KINDS, f"{keys.SLOTS}{SCHEMA_VERSION}:{LARGE}:tooncrafter:")
+        kind = f"{SCHEMA_VERSION}:{LARGE}:tooncrafter:"
+        redis_server.client.delete(keys.SLOT_KINDS, keys.SLOTS + kind)
         assert missing(upkeep) == 0
         upkeep.recount_workers()
         assert missing(upkeep) == 1
