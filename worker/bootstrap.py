@@ -16,8 +16,8 @@ from core.environment import read_settings
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.objects.storage import open_storage
+from core.records.offer import NAMES, Offer
 from core.settings import Settings
-from core.shots.canvas import parse_canvas
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
@@ -33,7 +33,6 @@ from worker.watch.watchdog import Watchdog
 if TYPE_CHECKING:
     from worker.jobs.runner import Runner
 
-TINY = "tiny"
 # The child checks its deadline at each step; the parent acts only if a step takes this long.
 OVERTIME = timedelta(seconds=60)
 
@@ -53,9 +52,10 @@ def refuse_to_start_without_model() -> None:
     if model is None:
         raise SystemExit(
             "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published "
-            "checkpoint file; `tiny` is an untrained model for tests"
+            "checkpoint file; `preview` is the preview engine, which is not ToonCrafter, and "
+            "`tiny` an untrained model for tests"
         )
-    if model != TINY and not Path(model).exists():
+    if model not in NAMES and not Path(model).exists():
         raise SystemExit(f"TOONCRAFTER_MODEL names {model}, which does not exist")
 
 
@@ -96,24 +96,16 @@ def start_child() -> None:
 
 
 def build_runner(settings: Settings, worker: str) -> "Runner":
-    """Load the pipeline, register the worker, and return what runs its jobs."""
+    """Load the model, register the worker, and return what runs its jobs."""
     # The parent imports no torch, which takes half a gigabyte.
-    from model.checkpoint import load_pipeline
-    from worker.engines.tooncrafter import ToonCrafterEngine
-    from worker.gpu.device import (
-        choose_device,
-        choose_dtype,
-        describe,
-        gpu_uuid,
-        require_working_device,
-    )
-    from worker.gpu.memory import DeviceMemory
-    from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
+    from worker.engines.loading import load_engine
+    from worker.gpu.device import choose_device, gpu_uuid, require_working_device
     from worker.jobs.rendering import ShotRenderer
     from worker.jobs.runner import Limits, Runner
 
     # 1. Report that this worker is loading
-    store = WorkerStore(settings.find_redis())
+    offer = Offer.of_setting(settings.model or "")
+    store = WorkerStore(settings.find_redis(), offer=offer)
     storage = open_storage(settings)
     storage.ping()
     device = choose_device(settings.device)
@@ -125,20 +117,10 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
 
     # 2. Load the model and place it
     begun = time.monotonic()
-    loaded = load_pipeline(
-        settings.model or TINY,
-        device=device_of_weights(device, settings.offload),
-        dtype=choose_dtype(settings.dtype, device),
-        cache_dir=settings.model_cache or settings.state_dir / "models",
-    )
-    place(loaded.pipeline, device, settings.offload)
-    if settings.compile:
-        canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
-        compile_and_warm_up(loaded.pipeline, canvases)
+    engine, model = load_engine(settings, device)
     load_seconds = time.monotonic() - begun
 
     # 3. Report that it is ready
-    model = describe(loaded, device)
     heartbeat.ready(model, load_seconds, gpu_uuid(device))
     log.info(
         "model loaded",
@@ -146,8 +128,6 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
         seconds=round(load_seconds, 2),
     )
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
-    memory = DeviceMemory(loaded.pipeline, device, settings.offload)
-    engine = ToonCrafterEngine(loaded.pipeline, memory)
     decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(engine, storage, decoders)
     return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits)

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from core.records.job import Caution
-from core.records.request import Priority
+from core.records.offer import Engine, Sampling
+from core.records.request import Priority, Quality
 from core.store.deployment import Unknown
 
 UNKNOWN_MEANING = (
@@ -54,7 +55,8 @@ class EstimateView(BaseModel):
     object: Literal["estimate"] = "estimate"
     segments: int = Field(description="Clips between two neighbouring keyframes.", examples=[1])
     model_passes: int = Field(
-        description="Evaluations of the network: one for each step, two with guidance.",
+        description="Evaluations of the network: one for each step, two with guidance; with the "
+        "preview engine one for each drawing.",
         examples=[100],
     )
     frames: int = Field(
@@ -96,7 +98,21 @@ class LimitsView(BaseModel):
 class ModelView(BaseModel):
     """A model that live workers hold."""
 
-    name: str = Field(examples=["tooncrafter_512_interp"])
+    name: str = Field(
+        description="What `model` of a request names it by.", examples=["tooncrafter_512_interp"]
+    )
+    description: str = Field(
+        description="What it is: the preview engine is not ToonCrafter.", examples=["ToonCrafter"]
+    )
+    engine: Engine = Field(description="What kind of model it is.", examples=["tooncrafter"])
+    qualities: list[Quality] = Field(
+        description="What `quality` of a request may be with it, the usual one first.",
+        examples=[["final"]],
+    )
+    sampling: Sampling | None = Field(
+        description="What a request gets that leaves these fields out; null for a model that "
+        "does not sample."
+    )
     trained: bool = Field(
         description="False where the weights are random: results show noise.", examples=[True]
     )

@@ -16,13 +16,15 @@ from api.schemas.deployment import (
 )
 from api.schemas.interpolation import MAX_STEPS
 from core.records.job import Caution
+from core.records.offer import Engine, Offer
 from core.records.request import GenerationRequest
-from core.records.worker import ModelInfo, WorkerState
+from core.records.worker import WorkerRecord, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
 from core.shots.passes import NUM_FRAMES
 from core.shots.shot import timeline_of
 from core.store.deployment import Deployment, Lane, Unknown
+from core.store.forecast import network_passes
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows
 
@@ -34,8 +36,7 @@ def estimate_view(
     canvas, first = Size(request.width, request.height), request.keyframes[0].image
     output = shot.content_box(Size(first.width, first.height), canvas).size
     timeline = timeline_of(request)
-    runs_of_model = sum(len(segment.passes) for segment in timeline.segments)
-    passes = runs_of_model * shot.model_passes(request.steps, request.guidance_scale)
+    passes = network_passes(request)
     pixels = canvas.width * canvas.height
     runs = deployment.runs
     return EstimateView(
@@ -58,15 +59,16 @@ def estimate_view(
 
 
 def model_list(deployment: Deployment) -> ModelList:
-    """What the live workers hold; workers of the same weights and precision are one model."""
-    held: defaultdict[tuple[str, ...], list[ModelInfo]] = defaultdict(list)
-    limits: defaultdict[tuple[str, ...], list[int | None]] = defaultdict(list)
+    """What the live workers hold; workers of the same weights and precision are one model.
+
+    The preview engine comes last, so that the first is what a request gets that names none.
+    """
+    held: defaultdict[tuple[bool, str, str, str], list[WorkerRecord]] = defaultdict(list)
     for worker in deployment.workers:
-        if worker.model:
-            identity = (worker.model.name, worker.model.weights, worker.model.dtype)
-            held[identity].append(worker.model)
-            limits[identity].append(worker.max_canvas_pixels)
-    return ModelList(data=[_model(held[identity], limits[identity]) for identity in sorted(held)])
+        if model := worker.model:
+            is_preview = worker.engine is Engine.PREVIEW
+            held[is_preview, model.name, model.weights, model.dtype].append(worker)
+    return ModelList(data=[_model(held[identity]) for identity in sorted(held)])
 
 
 def queue_view(deployment: Deployment) -> QueueView:
@@ -106,11 +108,18 @@ def _known(seconds: float | Unknown) -> float | None:
     return None if isinstance(seconds, Unknown) else round(seconds, DECIMALS)
 
 
-def _model(held: list[ModelInfo], limits: list[int | None]) -> ModelView:
-    """One model, as each of its workers holds it and with the limit of each on canvases."""
+def _model(workers: list[WorkerRecord]) -> ModelView:
+    """One model, by the workers that hold it."""
+    held = [worker.model for worker in workers if worker.model]
+    limits = [worker.max_canvas_pixels for worker in workers]
     known_limits = [limit for limit in limits if limit is not None]
+    offer = workers[0].offer or Offer.of_setting(held[0].name)
     return ModelView(
         name=held[0].name,
+        description=held[0].description,
+        engine=offer.engine,
+        qualities=offer.qualities,
+        sampling=offer.sampling,
         trained=held[0].trained,
         weights=held[0].weights,
         dtype=held[0].dtype,

@@ -10,6 +10,8 @@ from core.records.base import Record
 from core.records.request import Quality
 
 PREVIEW = "preview"  # names the preview engine, as a setting and in requests
+TINY = "tiny"  # names the untrained model for tests
+NAMES = (PREVIEW, TINY)  # what the setting `model` may be beside a path
 
 
 class Engine(StrEnum):

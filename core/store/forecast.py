@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from core.records.base import Record
 from core.records.job import Timing
-from core.records.request import GenerationRequest
+from core.records.request import GenerationRequest, Quality
 from core.records.worker import ModelInfo
 from core.shots.canvas import model_passes
+from core.shots.shot import timeline_of
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
 # of one canvas: from then on only they count, since attention grows faster than the pixels
@@ -31,7 +32,7 @@ class RecentRun(Record):
     dtype: str
     device: str
     pixels: int  # of the canvas
-    passes: int  # evaluations of the UNet
+    passes: int  # evaluations of the network
     denoise: float
     decode: float
     rest: float
@@ -47,6 +48,19 @@ class RecentRun(Record):
         return self.weights, self.dtype, self.device
 
 
+def network_passes(request: GenerationRequest) -> int:
+    """Return how often the network is evaluated for a request, the parts of all segments together.
+
+    ToonCrafter's UNet once or twice in each step of each run, the preview engine once for each
+    drawing between keys. At least 1, so that times can be divided by it.
+    """
+    segments = timeline_of(request).segments
+    if request.quality is Quality.PREVIEW:
+        return max(1, sum(len(segment.positions) for segment in segments))
+    runs = sum(len(segment.passes) for segment in segments)
+    return max(1, runs * model_passes(request.steps, request.guidance_scale))
+
+
 def recent_run(request: GenerationRequest, timing: Timing, model: ModelInfo) -> RecentRun:
     """Return what is worth remembering of a job that succeeded."""
     return RecentRun(
@@ -55,7 +69,7 @@ def recent_run(request: GenerationRequest, timing: Timing, model: ModelInfo) -> 
         dtype=model.dtype,
         device=model.device,
         pixels=request.width * request.height,
-        passes=model_passes(request.steps, request.guidance_scale),
+        passes=network_passes(request),
         denoise=timing.denoise_seconds,
         decode=timing.decode_seconds,
         rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
@@ -81,7 +95,7 @@ def expected_stages(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> S
     Args:
         runs: of one model on one kind of device. Those of the same number of pixels decide alone
             once there are `ENOUGH_RUNS` of them.
-        passes: evaluations of the UNet.
+        passes: evaluations of the network.
         pixels: of the canvas.
     """
     same_size = [run for run in runs if run.pixels == pixels]

@@ -4,7 +4,7 @@ import errno
 import socket
 from pathlib import Path
 
-TINY = "tiny"
+from core.records.offer import NAMES
 
 
 class CannotStart(Exception):
@@ -17,9 +17,9 @@ def require_model(model: str | None) -> None:
     Raises:
         CannotStart: it names nothing, or a folder of something else.
     """
-    path = Path(model or TINY)
-    if path == Path(TINY):
+    if model is None or model in NAMES:
         return
+    path = Path(model)
     if not path.exists():
         problem = "which does not exist"
     elif path.is_dir() and not (path / "model_index.json").exists():
@@ -28,7 +28,7 @@ def require_model(model: str | None) -> None:
         return
     raise CannotStart(
         f"TOONCRAFTER_MODEL is {model}, {problem}: set it to a published checkpoint file, to a "
-        "diffusers folder, or to `tiny`"
+        "diffusers folder, to `preview` or to `tiny`"
     )
 
 

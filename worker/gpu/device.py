@@ -36,8 +36,13 @@ def describe(loaded: "LoadedPipeline", device: str) -> ModelInfo:
         trained=loaded.trained,
         weights=loaded.weights,
         dtype=str(loaded.pipeline.dtype).removeprefix("torch."),
-        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        device=name_of_device(device),
     )
+
+
+def name_of_device(device: str) -> str:
+    """Return what a device is called in a job record: a card by its name."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def gpu_uuid(device: str) -> str:

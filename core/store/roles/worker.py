@@ -11,7 +11,6 @@ from core.records.job import Job, JobState, Output, Progress, Timing
 from core.records.offer import Engine, Offer
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
-from core.shots.canvas import model_passes
 from core.store import keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE, LEASE, WORKER_LIFE
@@ -21,6 +20,7 @@ from core.store.forecast import (
     StageSeconds,
     expected_stages,
     maker_of,
+    network_passes,
     recent_run,
 )
 
@@ -125,7 +125,7 @@ class WorkerStore:
         """Return how long a run takes by the model's recent ones; None if it finished none."""
         stored = self._redis.lrange(keys.RUNS, 0, -1)
         runs = map(RecentRun.model_validate_json, stored)
-        passes = model_passes(request.steps, request.guidance_scale)
+        passes = network_passes(request)
         own = [run for run in runs if run.maker == maker_of(model)]
         return expected_stages(own, passes=passes, pixels=request.width * request.height)
 
