@@ -17,7 +17,7 @@ HOLD_LIFE = timedelta(days=1)  # after its worker's last heartbeat; a restart ch
 # a tenant's batch job that waited for longer overtakes other tenants' interactive jobs, at most
 # once in this time
 BATCH_PATIENCE = timedelta(minutes=1)
-MODEL_MEMORY = timedelta(days=1)  # a model without a worker is known for so long
+MODEL_MEMORY = timedelta(days=1)  # since its last worker, a model stays known
 USAGE_LIFE = timedelta(days=400)  # keeps a day's usage for a year, plus time to read it
 MAX_VALID_SECRETS = 2  # per tenant: the old and the new one, while its receivers switch
 # receivers that one claim examines: about a millisecond of Redis's time

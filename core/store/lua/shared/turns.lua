@@ -82,8 +82,8 @@ local function take_turn(worker)
   return job[4], job[7]
 end
 
--- How many waiting jobs a worker of these abilities can run now; counts up to `most`. Jobs that wait because of
--- their tenant's limit do not count.
+-- How many waiting jobs a worker of these abilities can run now; counts up to `most`. Jobs that
+-- wait because of their tenant's limit do not count.
 local function count_turns(worker, most)
   local room, count = {}, 0
   for _, priority in ipairs(C.PRIORITIES) do
