@@ -111,9 +111,7 @@ class TestKnownModels:
     async def test_live_toon_crafter_comes_first_then_others_then_the_preview_engine(
         self, async_redis: AsyncRedis, redis_server: RedisServer
     ) -> None:
-        """So `final` waits for a ToonCrafter worker that is being restarted: nobody gets a preview
-        for it.
-        """
+        """So `final` waits for a ToonCrafter worker that is being restarted."""
         for offer in (PREVIEW, TINY, SLOW):
             WorkerStore(redis_server.url, offer=offer).report(offer.name, state="idle")
         redis_server.client.zincrby("tc:offered", -60_000, "slow")
