@@ -1,0 +1,1 @@
+"""Exposure sheets that ask for drawings: read, fill, write back."""
