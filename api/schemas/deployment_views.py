@@ -24,7 +24,7 @@ from core.shots.canvas import Size
 from core.shots.passes import NUM_FRAMES
 from core.shots.shot import timeline_of
 from core.store.deployment import Deployment, Lane, Unknown
-from core.store.forecast import network_passes
+from core.store.forecast import network_passes, runs_of
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows
 
@@ -46,7 +46,7 @@ def estimate_view(
         canvas=_size(canvas),
         output=_size(output),
         seconds=_seconds(
-            deployment.expected_run(passes=passes, pixels=pixels),
+            deployment.expected_run(passes=passes, pixels=pixels, model_runs=runs_of(request)),
             deployment.expected_wait(request.priority, pixels),
         ),
         based_on=BasedOn(

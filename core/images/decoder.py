@@ -62,11 +62,16 @@ class DecoderLimits:
 
 
 class Drawing(NamedTuple):
-    """An upright picture; `pixels` are RGB bytes, row by row."""
+    """An upright picture; `pixels` are RGB or RGBA bytes, row by row."""
 
     width: int
     height: int
     pixels: bytes
+
+    @property
+    def channels(self) -> int:
+        """3, or 4 where some pixel is not opaque."""
+        return len(self.pixels) // (self.width * self.height)
 
 
 class DecoderLost(Exception):
@@ -129,8 +134,11 @@ class Decoder:
         """
         with self._answer(DRAW, data) as facts:
             width, height = self._size(facts)
-            pixels = self._connection.recv_bytes(3 * width * height)
-            if len(pixels) != 3 * width * height:
+            channels = facts["channels"]
+            if channels not in (3, 4):
+                raise ValueError
+            pixels = self._connection.recv_bytes(channels * width * height)
+            if len(pixels) != channels * width * height:
                 raise ValueError
             return Drawing(width, height, pixels)
 

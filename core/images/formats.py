@@ -1,4 +1,4 @@
-"""Image files to drawings: which formats are read, how they are turned and put on white paper."""
+"""Image files to drawings: which formats are read, and how they are turned upright."""
 
 import warnings
 
@@ -69,7 +69,8 @@ def inspect_image(data: bytes, *, max_pixels: int) -> ImageFacts:
 
 
 def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
-    """The drawing in sRGB, 8 bits per channel, upright, on white where it is transparent.
+    """The drawing in sRGB, 8 bits per channel, upright: `RGB`, or `RGBA` with straight alpha where
+    some pixel is not opaque.
 
     Each image that `inspect_image` accepts can be read, and has the size that it gave.
 
@@ -83,10 +84,8 @@ def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
     alpha = None if picture.alpha is None else np.array(eight_bits(picture.alpha))
     del picture  # a large one of 16 bits takes more memory than all that follows
     drawing = Image.fromarray(np.ascontiguousarray(colours))
-    if alpha is not None:
+    if alpha is not None and int(alpha.min()) < 255:
         drawing.putalpha(Image.fromarray(alpha))
-        paper = Image.new("RGBA", drawing.size, "white")
-        drawing = Image.alpha_composite(paper, drawing).convert("RGB")
     return drawing if turn is None else drawing.transpose(turn)
 
 

@@ -43,7 +43,12 @@ def carry_out(
         if wanted == INSPECT:
             return vars(inspect_image(data, max_pixels=max_pixels)), None
         drawing = read_drawing(data, max_pixels=max_pixels)
-        return {"width": drawing.width, "height": drawing.height}, drawing.tobytes()
+        facts: dict[str, object] = {
+            "width": drawing.width,
+            "height": drawing.height,
+            "channels": len(drawing.mode),
+        }
+        return facts, drawing.tobytes()
     except ImageRefused as error:
         return {"code": error.code, "refused": str(error)[:MAX_WORDS]}, None
     except MemoryError:

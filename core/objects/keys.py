@@ -90,6 +90,28 @@ def output_key(job_id: str, fence: int, name: str) -> str:
     return f"{outputs_prefix(job_id, fence)}{name}"
 
 
+def drawing_key(job_id: str, fence: int, variant: int, index: int) -> str:
+    """Return the key of one drawing of the result, a PNG image.
+
+    Args:
+        job_id: of the job.
+        fence: of the attempt that drew it.
+        variant: 1 for the first.
+        index: in the result, 0 for the first.
+    """
+    return f"{outputs_prefix(job_id, fence)}drawings/v{variant}.{index:04d}.png"
+
+
+def segment_prefix(job_id: str, digest: str) -> str:
+    """Return the prefix of a finished segment's frames, by the digest of all that made them."""
+    return f"{job_prefix(job_id)}segments/{digest}/"
+
+
+def segment_key(job_id: str, digest: str) -> str:
+    """Return the key of a finished segment's frames. Attempts share it: the digest decides."""
+    return f"{segment_prefix(job_id, digest)}frames"
+
+
 def upload_prefix(upload_id: str) -> str:
     """Return the prefix of all objects of an upload; they are deleted with it."""
     return f"{UPLOADS_PREFIX}{upload_id}/"

@@ -68,9 +68,9 @@ class Deployment:
         relevant = [run for run in self.all_runs if not live or run.maker in live]
         return [run for run in relevant if run.maker == relevant[0].maker]
 
-    def expected_run(self, *, passes: int, pixels: int) -> float | Unknown:
-        """Return the seconds that a run takes, by model passes and pixels of the canvas."""
-        seconds = expected_seconds(self.runs, passes=passes, pixels=pixels)
+    def expected_run(self, *, passes: int, pixels: int, model_runs: int = 1) -> float | Unknown:
+        """Return the seconds that a job takes, by passes, pixels of the canvas and model runs."""
+        seconds = expected_seconds(self.runs, passes=passes, pixels=pixels, model_runs=model_runs)
         return Unknown.NO_RECENT_RUN if seconds is None else seconds
 
     def expected_wait(self, priority: Priority, pixels: int = 0) -> float | Unknown:

@@ -1,8 +1,9 @@
 """Estimate the time of the next job from the last ones.
 
-A run has three parts that grow differently: denoising with passes and pixels, decoding with pixels,
-and the rest (reading, encoding, writing), which hardly grows at all. Each is the median of the
-recent runs, so that a run which shared its device or waited for a slow storage changes nothing.
+A job has three parts that grow differently: denoising with passes and pixels, decoding with the
+model's runs and pixels, and the rest (reading, encoding, writing), which hardly grows at all. Each
+is the median of the recent runs, so that a run which shared its device or waited for a slow storage
+changes nothing.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ class RecentRun(Record):
     dtype: str
     device: str
     pixels: int  # of the canvas
-    passes: int  # evaluations of the network
+    passes: int  # evaluations of the network, in all runs of the model
+    model_runs: int = 1
     denoise: float
     decode: float
     rest: float
@@ -48,28 +50,46 @@ class RecentRun(Record):
         return self.weights, self.dtype, self.device
 
 
+def runs_of(request: GenerationRequest) -> int:
+    """Return how often the model runs for a request, all segments and variants together."""
+    runs = sum(len(segment.passes) for segment in timeline_of(request).segments)
+    return runs * request.variants
+
+
 def network_passes(request: GenerationRequest) -> int:
-    """Return how often the network is evaluated for a request, the parts of all segments together.
+    """Return how often the network is evaluated for a request, in all runs of the model.
 
     ToonCrafter's UNet once or twice in each step of each run, the preview engine once for each
     drawing between keys. At least 1, so that times can be divided by it.
     """
-    segments = timeline_of(request).segments
     if request.quality is Quality.PREVIEW:
-        return max(1, sum(len(segment.positions) for segment in segments))
-    runs = sum(len(segment.passes) for segment in segments)
-    return max(1, runs * model_passes(request.steps, request.guidance_scale))
+        segments = timeline_of(request).segments
+        return max(1, sum(len(segment.positions) for segment in segments) * request.variants)
+    return max(1, runs_of(request) * model_passes(request.steps, request.guidance_scale))
 
 
-def recent_run(request: GenerationRequest, timing: Timing, model: ModelInfo) -> RecentRun:
-    """Return what is worth remembering of a job that succeeded."""
+def recent_run(
+    request: GenerationRequest, timing: Timing, model: ModelInfo, model_runs: int | None = None
+) -> RecentRun:
+    """Return what is worth remembering of a job that succeeded.
+
+    Args:
+        request: of the job.
+        timing: of its last attempt.
+        model: that drew it.
+        model_runs: how often the model ran in that attempt, 1 or more: fewer than the request needs
+            where segments were reused. None for all.
+    """
+    planned = max(1, runs_of(request))
+    ran = planned if model_runs is None else model_runs
     return RecentRun(
         model=model.name,
         weights=model.weights,
         dtype=model.dtype,
         device=model.device,
         pixels=request.width * request.height,
-        passes=network_passes(request),
+        passes=max(1, network_passes(request) * ran // planned),
+        model_runs=ran,
         denoise=timing.denoise_seconds,
         decode=timing.decode_seconds,
         rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
@@ -89,31 +109,36 @@ class StageSeconds(NamedTuple):
     rest: float
 
 
-def expected_stages(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> StageSeconds | None:
-    """Return how long a run's parts will take; None if no run is known.
+def expected_stages(
+    runs: Sequence[RecentRun], *, passes: int, pixels: int, model_runs: int = 1
+) -> StageSeconds | None:
+    """Return how long a job's parts will take; None if no run is known.
 
     Args:
         runs: of one model on one kind of device. Those of the same number of pixels decide alone
             once there are `ENOUGH_RUNS` of them.
-        passes: evaluations of the network.
+        passes: evaluations of the network, in all runs of the model.
         pixels: of the canvas.
+        model_runs: how often the model runs.
     """
     same_size = [run for run in runs if run.pixels == pixels]
     alike = same_size if len(same_size) >= ENOUGH_RUNS else runs
     if not alike:
         return None
     per_pass_and_pixel = median(run.denoise / (run.passes * run.pixels) for run in alike)
-    per_pixel = median(run.decode / run.pixels for run in alike)
+    per_pixel = median(run.decode / (run.model_runs * run.pixels) for run in alike)
     return StageSeconds(
         denoise=passes * pixels * per_pass_and_pixel,
-        decode=pixels * per_pixel,
+        decode=model_runs * pixels * per_pixel,
         rest=median(run.rest for run in alike),
     )
 
 
-def expected_seconds(runs: Sequence[RecentRun], *, passes: int, pixels: int) -> float | None:
-    """Return how long a run will take, as `expected_stages` has it."""
-    stages = expected_stages(runs, passes=passes, pixels=pixels)
+def expected_seconds(
+    runs: Sequence[RecentRun], *, passes: int, pixels: int, model_runs: int = 1
+) -> float | None:
+    """Return how long a job will take, as `expected_stages` has it."""
+    stages = expected_stages(runs, passes=passes, pixels=pixels, model_runs=model_runs)
     return sum(stages) if stages else None
 
 

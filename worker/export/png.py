@@ -79,12 +79,12 @@ def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(entry, content)
 
 
-def encode_png(drawing: Pixels) -> bytes:
-    """Compress one drawing, 8 bits per channel, marked as sRGB."""
+def encode_png(drawing: Pixels, level: int = COMPRESSION) -> bytes:
+    """Compress one drawing, 8 bits per channel, marked as sRGB, by zlib's level 0 to 9."""
     marks = PngInfo()
     marks.add(b"sRGB", PERCEPTUAL_SRGB)
     file = BytesIO()
-    Image.fromarray(drawing).save(file, "PNG", compress_level=COMPRESSION, pnginfo=marks)
+    Image.fromarray(drawing).save(file, "PNG", compress_level=level, pnginfo=marks)
     return file.getvalue()
 
 

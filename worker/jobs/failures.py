@@ -46,10 +46,13 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
     """
     try:
         yield
-    except (StaleClaim, CancelRequested, WorkerStops, JobFailed, DeviceBroken):
+    except JobFailed as error:
+        error.detail = _place(error) + error.detail
+        raise
+    except (StaleClaim, CancelRequested, WorkerStops, DeviceBroken):
         raise
     except NumericalError as error:
-        raise NumericalFailure(str(error)) from error
+        raise NumericalFailure(_place(error) + str(error)) from error
     except Unavailable as error:
         raise StorageAway(error.detail) from error
     except NotFound as error:
@@ -59,7 +62,7 @@ def failures_of_a_job(require_working_device: Callable[[], None]) -> Iterator[No
         log.exception("unexpected error in a job")
         _check_device(require_working_device, error)
         raise InternalFailure(
-            "an unexpected error; the service's log has it under this job's id"
+            f"{_place(error)}an unexpected error; the service's log has it under this job's id"
         ) from error
 
 
@@ -68,6 +71,11 @@ def _check_device(require_working_device: Callable[[], None], error: Exception) 
         require_working_device()
     except Exception as broken:
         raise DeviceBroken(_first_line(error)) from broken
+
+
+def _place(error: Exception) -> str:
+    """Return which segment of a shot failed, as the notes of the error say."""
+    return "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
 
 
 def _first_line(error: Exception) -> str:

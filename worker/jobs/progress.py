@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, DeadlineExceeded, StaleClaim, StorageFailed
 from core.records.job import Progress, Stage, Timing
+from core.shots.shot import timeline_of
 from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
 from worker.jobs.estimate import Estimate
@@ -42,15 +43,21 @@ class JobProgress:
         self._heartbeat = heartbeat
         self._timeout = timeout
         self._trace = trace
-        self._steps = claim.job.request.steps
+        request = claim.job.request
+        self._steps = request.steps  # of a run of the model; an engine may count other steps
+        passes = [len(segment.passes) for segment in timeline_of(request).segments]
+        self._runs = passes * request.variants  # of the model, by segment
+        self._segment = 1
+        self._runs_done = 0
         self._started = time.monotonic()
         self._stage = Stage.LOADING
         self._stage_started = self._started
         self._seconds = dict.fromkeys(Stage, 0.0)
-        self._estimate = Estimate(expected, self._steps)
+        self._estimate = Estimate(expected, request.steps, sum(self._runs))
         self._step = 0
         self._eta: float | None = None
         self._published_at = 0.0
+        self.reused_segments = 0  # whose frames were copied from earlier work
         self._paused_seconds = 0.0  # in which the attempt waited for the object storage
 
     def begin(self, stage: Stage) -> None:
@@ -68,12 +75,30 @@ class JobProgress:
         before_steps = stage in (Stage.LOADING, Stage.ENCODING, Stage.DENOISING)
         self._publish(step=0 if before_steps else self._steps)
 
+    def begin_segment(self, number: int) -> None:
+        """Note which segment begins; the first is 1, and variants count on."""
+        self._segment = number
+        self._runs_done = sum(self._runs[: number - 1])
+
     def begin_pass(self, number: int) -> None:
-        """Note which of a segment's passes begins."""
+        """Note which of the segment's runs of the model begins; the first is 0."""
+        self._runs_done = sum(self._runs[: self._segment - 1]) + number
+
+    def reuse_segment(self) -> None:
+        """Note that this segment needs no run of the model."""
+        self._estimate.runs -= self._runs[self._segment - 1]
+        self._runs[self._segment - 1] = 0
+        self.reused_segments += 1
 
     def step(self, done: int, steps: int) -> None:
-        """Note that this many of a pass's steps are done; raises as `begin` does."""
+        """Note that this many of a run's steps are done; raises as `begin` does."""
+        self._steps = steps
         self._publish(step=done)
+
+    @property
+    def model_runs(self) -> int:
+        """How often the model runs in this attempt."""
+        return sum(self._runs)
 
     def timing(self, model_load_seconds: float) -> Timing:
         """Return the seconds so far."""
@@ -141,15 +166,22 @@ class JobProgress:
         self._published_at = now
         self._step = step
         share, eta = self._estimate.update(
-            self._stage, step, now - self._stage_started, now - self._started
+            self._stage,
+            step / max(1, self._steps),
+            now - self._stage_started,
+            now - self._started,
+            self._runs_done,
         )
-        self._eta = round(eta, 1) if step or self._estimate.is_measured else None
+        is_known = step or self._runs_done or self._estimate.is_measured
+        self._eta = round(eta, 1) if is_known else None
         self._heartbeat.reached(self._stage, step)
         self.check()
         progress = Progress(
             stage=self._stage,
             step=step,
             steps=self._steps,
+            segment=self._segment,
+            segments=len(self._runs),
             percent=round(100 * share, 1),
             eta_seconds=self._eta,
         )

@@ -1,29 +1,44 @@
-"""Render one job, from stored keyframes to stored outputs."""
+"""Render one job, from stored drawings to stored outputs."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
 import structlog
 
 from core.errors import Unavailable
 from core.images.pool import Decoders
-from core.objects.keys import output_key
+from core.objects.keys import drawing_key, output_key
 from core.objects.storage import ObjectStorage
-from core.records.job import Job, Output, Stage
-from core.records.request import FileFormat, GenerationRequest
-from core.shots.canvas import Size
-from core.shots.shot import timeline_of
-from core.shots.timeline import Segment
-from worker.engines.engine import Engine, Sampling, SegmentWork
-from worker.export.film import Export, Film, Pixels
-from worker.export.formats import EXPORTERS
-from worker.frames.framing import cut_out, lay_on_canvas
+from core.records.job import Job, Output, QualityReport, Stage
+from worker.engines.engine import Engine
+from worker.export.film import Film
+from worker.export.formats import Exported, export_all
+from worker.export.png import encode_png
+from worker.frames.quality import Quality
 from worker.jobs.backoff import Backoff
-from worker.jobs.keyframes import read_keyframes
+from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
+from worker.shots.drawing import NoMemory, draw_shot
+from worker.shots.finishing import finish
+from worker.shots.preparation import prepare
+
+PNG = "image/png"
+# Of zlib's levels: 6 takes five times as long on a decoder's noise, for a seventh less
+# (16 drawings of 512x320, 2026-11-28).
+QUICK = 1
+UPLOADS_AT_ONCE = 8  # a bucket answers after 10 ms or more, and a shot has a hundred drawings
 
 log = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the record of a finished job says beside its times."""
+
+    outputs: list[Output]
+    quality: list[QualityReport]
 
 
 class ShotRenderer:
@@ -31,7 +46,7 @@ class ShotRenderer:
 
     Args:
         engine: holds the loaded model.
-        storage: has the keyframes, takes the outputs.
+        storage: has the drawings, takes the outputs.
         decoders: read images.
     """
 
@@ -40,52 +55,69 @@ class ShotRenderer:
         self._storage = storage
         self._decoders = decoders
 
-    def render(self, job: Job, progress: JobProgress) -> list[Output]:
+    def render(self, job: Job, progress: JobProgress) -> Rendered:
         """Run a job to its stored outputs.
 
         Raises:
             Everything that `JobProgress.begin`, the engine and the storage raise.
         """
-        request = job.request
-        canvas = Size(request.width, request.height)
-
-        # 1. Read the keyframes and lay them on the canvas
+        # 1. Read the drawings and lay them out
         progress.begin(Stage.LOADING)
-        drawings = read_keyframes(job, self._storage, self._decoders)
-        keyframes, picture = lay_on_canvas(drawings, canvas)
+        sources = read_sources(job, self._storage, self._decoders)
+        shot = prepare(job.request, sources.keys, sources.sketches)
 
-        # 2. Draw each segment
-        parts: list[Pixels] = []
-        for segment in timeline_of(request).segments:
-            work = _work_of(segment, keyframes, request)
-            drawn = self.engine.draw(work, progress)
-            parts += [drawn.first[None]] if not parts else []
-            parts += [drawn.drawings, drawn.last[None]]
-        frames = cut_out(np.concatenate(parts), picture)
+        # 2. Draw each segment of each variant
+        finished = [
+            finish(shot, drawn) for drawn in draw_shot(shot, self.engine, progress, NoMemory())
+        ]
 
         # 3. Encode every output, then store all
         progress.begin(Stage.EXPORTING)
-        film = Film(frames, exposures=[1] * len(frames), rate=request.fps)
-        exports = {
-            output.format: EXPORTERS[output.format](film, progress.check)
-            for output in request.outputs
-        }
+        films = [variant.film for variant in finished]
+        files = list(export_all(job.request.outputs, films, shot.key_drawings, progress.check))
         progress.begin(Stage.UPLOADING)
-        for export in exports.values():
-            self._upload(job, export, progress)
-        return [_describe(export, name, request.fps) for name, export in exports.items()]
+        for file in files:
+            export = file.export
+            key = output_key(job.id, job.fence, export.name)
+            self._store(key, export.content, export.content_type, progress)
+        self._store_drawings(job, films, progress)
+        return Rendered(
+            outputs=[_describe(file, job.request.fps) for file in files],
+            quality=[_report(number, one.quality) for number, one in enumerate(finished, 1)],
+        )
 
-    def _upload(self, job: Job, export: Export, progress: JobProgress) -> None:
-        """Store an output; while the storage fails, wait with the lease kept.
+    def _store_drawings(self, job: Job, films: list[Film], progress: JobProgress) -> None:
+        """Store each drawing as a PNG of its own, so that a caller can look at single ones."""
+        keys = {
+            drawing_key(job.id, job.fence, variant, index): drawing
+            for variant, film in enumerate(films, 1)
+            for index, drawing in enumerate(film.drawings)
+        }
+
+        def store(key: str) -> None:
+            self._storage.put(key, encode_png(keys[key], QUICK), PNG)
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            try:
+                for key, stored in {key: pool.submit(store, key) for key in keys}.items():
+                    try:
+                        stored.result()
+                    except Unavailable:
+                        self._store(key, encode_png(keys[key], QUICK), PNG, progress)
+                    progress.check()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _store(self, key: str, content: bytes, content_type: str, progress: JobProgress) -> None:
+        """Store an object; while the storage fails, wait with the lease kept.
 
         Raises:
             StorageFailed: the job expired meanwhile.
         """
-        key = output_key(job.id, job.fence, export.name)
         backoff = Backoff()
         while True:
             try:
-                self._storage.put(key, export.content, export.content_type)
+                self._storage.put(key, content, content_type)
             except Unavailable as error:
                 log.warning("a result cannot be stored, trying again", error=error.detail)
                 progress.wait_for_storage(backoff.next_pause())
@@ -94,30 +126,11 @@ class ShotRenderer:
                 return
 
 
-def _work_of(segment: Segment, keyframes: list[Pixels], request: GenerationRequest) -> SegmentWork:
-    return SegmentWork(
-        first=keyframes[segment.first],
-        last=keyframes[segment.last],
-        positions=segment.positions,
-        passes=segment.passes,
-        sampling=Sampling(
-            steps=request.steps,
-            eta=request.eta,
-            guidance_scale=request.guidance_scale,
-            guidance_rescale=request.guidance_rescale,
-            frame_stride=request.frame_stride,
-            sketch_scale=request.sketch_scale,
-        ),
-        seed=request.seed,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-    )
-
-
-def _describe(export: Export, file_format: FileFormat, fps: Fraction) -> Output:
+def _describe(file: Exported, fps: Fraction) -> Output:
+    export = file.export
     return Output(
         name=export.name,
-        format=file_format,
+        format=file.format,
         content_type=export.content_type,
         bytes=len(export.content),
         sha256=hashlib.sha256(export.content).hexdigest(),
@@ -125,4 +138,9 @@ def _describe(export: Export, file_format: FileFormat, fps: Fraction) -> Output:
         height=export.height,
         frames=export.frames,
         fps=fps,
+        variant=file.variant,
     )
+
+
+def _report(variant: int, quality: Quality) -> QualityReport:
+    return QualityReport(variant=variant, **vars(quality))

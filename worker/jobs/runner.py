@@ -137,10 +137,20 @@ class Runner:
         self._engine.begin_job()
         try:
             with failures_of_a_job(lambda: require_working_device(self._engine.device)):
-                outputs = self._renderer.render(claim.job, progress)
+                rendered = self._renderer.render(claim.job, progress)
             self._storage_backoff.reset()
             timing = progress.timing(load_seconds)
-            self._commit(lambda: self._store.succeed(claim, outputs, timing, self._model_of_job()))
+            self._commit(
+                lambda: self._store.succeed(
+                    claim,
+                    rendered.outputs,
+                    timing,
+                    self._model_of_job(),
+                    quality=rendered.quality,
+                    reused_segments=progress.reused_segments,
+                    model_runs=progress.model_runs,
+                )
+            )
             self.heartbeat.attempt_ended("succeeded", timing, self._engine.peak_bytes())
             trace.end("succeeded")
             log.info("attempt succeeded", run_seconds=timing.run_seconds)

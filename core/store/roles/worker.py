@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
-from core.records.base import SCHEMA_VERSION
-from core.records.job import Job, JobState, Output, Progress, Timing
+from core.records.base import SCHEMA_VERSION, Record
+from core.records.job import Job, JobState, Output, Progress, QualityReport, Timing
 from core.records.offer import Engine, Offer
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
@@ -22,6 +22,7 @@ from core.store.forecast import (
     maker_of,
     network_passes,
     recent_run,
+    runs_of,
 )
 
 FORGIVEN_FOR = timedelta(hours=1)  # within it, a second breakdown of a device is the device's own
@@ -122,12 +123,16 @@ class WorkerStore:
         return Claim(parse_job(pairs(fields))) if fields else None
 
     def expected_stages(self, request: GenerationRequest, model: ModelInfo) -> StageSeconds | None:
-        """Return how long a run takes by the model's recent ones; None if it finished none."""
+        """Return how long a job takes by the model's recent ones; None if it finished none."""
         stored = self._redis.lrange(keys.RUNS, 0, -1)
         runs = map(RecentRun.model_validate_json, stored)
-        passes = network_passes(request)
         own = [run for run in runs if run.maker == maker_of(model)]
-        return expected_stages(own, passes=passes, pixels=request.width * request.height)
+        return expected_stages(
+            own,
+            passes=network_passes(request),
+            pixels=request.width * request.height,
+            model_runs=runs_of(request),
+        )
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
         """Hold the lease for another `LEASE`, with or without new progress.
@@ -143,16 +148,43 @@ class WorkerStore:
             raise CancelRequested
 
     def succeed(
-        self, claim: Claim, outputs: Iterable[Output], timing: Timing, model: ModelInfo
+        self,
+        claim: Claim,
+        outputs: Iterable[Output],
+        timing: Timing,
+        model: ModelInfo,
+        *,
+        quality: Iterable[QualityReport] = (),
+        reused_segments: int = 0,
+        model_runs: int | None = None,
     ) -> None:
         """Make the results visible and remember what the run took: the commit of the attempt.
+
+        Args:
+            claim: the job.
+            outputs: what was stored.
+            timing: of this attempt.
+            model: that drew it.
+            quality: one report for each variant.
+            reused_segments: how many were copied from earlier work.
+            model_runs: how often the model ran in this attempt; None for all runs of the request.
 
         Raises:
             StaleClaim: the job is no longer this attempt's; its results stay invisible.
         """
-        run = recent_run(claim.job.request, timing, model).model_dump_json()
-        stored = json.dumps([output.model_dump(mode="json") for output in outputs])
-        self._finish(claim, JobState.SUCCEEDED, timing, model, run, outputs=stored)
+        run = None
+        if model_runs != 0:
+            run = recent_run(claim.job.request, timing, model, model_runs)
+        self._finish(
+            claim,
+            JobState.SUCCEEDED,
+            timing,
+            model,
+            run.model_dump_json() if run else "",
+            outputs=_json_list(outputs),
+            quality=_json_list(quality),
+            reused_segments=str(reused_segments),
+        )
 
     def fail(self, claim: Claim, error: JobFailed, timing: Timing, model: ModelInfo | None) -> None:
         """End the job with an error.
@@ -226,6 +258,10 @@ class WorkerStore:
     def close(self) -> None:
         """Close all connections."""
         self._redis.close()
+
+
+def _json_list(records: Iterable[Record]) -> str:
+    return json.dumps([record.model_dump(mode="json") for record in records])
 
 
 def _demand(is_held: int, claim: Claim) -> None:

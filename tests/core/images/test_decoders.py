@@ -35,6 +35,16 @@ GOOD = ImageFacts("image/png", 64, 40)
 
 
 class TestResults:
+    def test_alpha_comes_with_the_colours(self, real: Decoders) -> None:
+        """A drawing without a transparent pixel has three channels, whatever the file has."""
+        clear = drawing().convert("RGBA")
+        opaque = real.draw(encoded(clear))
+        clear.putpixel((3, 2), (9, 8, 7, 0))
+        width, height, pixels = found = real.draw(encoded(clear))
+        assert (opaque.channels, found.channels) == (3, 4)
+        levels = np.frombuffer(pixels, np.uint8).reshape(height, width, 4)
+        np.testing.assert_array_equal(levels, np.asarray(clear))
+
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
     def test_are_those_of_decoding_here(self, real: Decoders, file_format: str) -> None:
         """Type, size and every pixel, whatever way they went."""

@@ -7,15 +7,16 @@ import pytest
 from PIL import Image
 
 from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage, UnsupportedImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
 from core.images.picture import MAX_ASPECT, MAX_SIDE
+from testkit.images.paper import read_on_white
 from testkit.jobs import drawing, encoded, png
 
 MAX_PIXELS = 1_000_000
 
 
 def rgb(data: bytes) -> np.ndarray:
-    return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+    return np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))
 
 
 class TestFormats:

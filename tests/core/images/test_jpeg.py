@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from core.images.errors import ImageOutOfRange, UnreadableImage, UnsupportedImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
 from testkit.images.corpus import jpeg_with_size
+from testkit.images.paper import read_on_white
 from testkit.images.profiles import ADOBE_RGB, LINEAR_GRAY, LINEAR_RGB, printer_profile
 from testkit.jobs import drawing, encoded
 
@@ -20,7 +21,7 @@ FLAT = Image.new("RGB", (32, 32), (200, 60, 40))
 
 
 def pixels(data: bytes) -> np.ndarray:
-    return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS)).astype(int)
+    return np.asarray(read_on_white(data, max_pixels=MAX_PIXELS)).astype(int)
 
 
 def jpeg(image: Image.Image, **options: object) -> bytes:

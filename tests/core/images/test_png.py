@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from core.images.errors import UnreadableImage, UnsupportedImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
 from testkit.images.corpus import PNG_SIGNATURE, chunk, exif_of, png_of
+from testkit.images.paper import read_on_white
 from testkit.jobs import drawing, encoded
 
 MAX_PIXELS = 100_000
@@ -43,7 +44,7 @@ def cicp(primaries: int, curve: int, full_range: int = 1) -> tuple[bytes, bytes]
 
 def shown(data: bytes) -> list[int]:
     """The colour of the pixel at the top left."""
-    return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))[0, 0].tolist()
+    return np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))[0, 0].tolist()
 
 
 def flat(*chunks: tuple[bytes, bytes], colour: tuple[int, ...] = COLOUR, colours: int = 2) -> bytes:
@@ -113,7 +114,7 @@ class TestColours:
         """Most programs embed one."""
         every = Image.effect_noise((100, 100), 100).convert("RGB")
         plain, tagged = (encoded(every, icc_profile=profile) for profile in (None, SRGB))
-        assert read_drawing(plain, max_pixels=MAX_PIXELS) == read_drawing(
+        assert read_on_white(plain, max_pixels=MAX_PIXELS) == read_on_white(
             tagged, max_pixels=MAX_PIXELS
         )
 
@@ -128,7 +129,7 @@ class TestColours:
         levels = np.repeat(np.arange(24, dtype=">u2") * 11, 3)
         pixels = (b"\0" + levels.tobytes()) * 16
         data = png_of([icc(linear)], bits=16, pixels=pixels)
-        row = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))[0, :, 1]
+        row = np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))[0, :, 1]
         assert len(set(row.tolist())) > 10
 
 
@@ -156,14 +157,14 @@ class TestTransparency:
             colours=colours,
             pixels=b"\0" + row,
         )
-        pixels = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+        pixels = np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))
         assert pixels[0, :, 0].tolist() == expected
 
     def test_palette_of_less_than_a_byte(self) -> None:
         """Two colours, one half transparent."""
         palette = [(b"PLTE", bytes([200, 0, 0, 0, 0, 200])), (b"tRNS", b"\x80")]
         data = png_of(palette, size=(2, 1), bits=1, colours=3, pixels=b"\0\x40")
-        pixels = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+        pixels = np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))
         assert pixels[0].tolist() == [[227, 127, 127], [0, 0, 200]]
 
     @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -183,7 +184,7 @@ class TestOddFiles:
         pixels = b"".join((b"\0" + b"\x50" * width) * height for width, height in passes)
         head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1))
         data = PNG_SIGNATURE + head + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
-        assert set(read_drawing(data, max_pixels=MAX_PIXELS).tobytes()) == {0x50}
+        assert set(read_on_white(data, max_pixels=MAX_PIXELS).tobytes()) == {0x50}
 
     @pytest.mark.parametrize(
         "kind", [b"pHYs", b"tEXt", b"iCCP", b"gAMA", b"cHRM", b"eXIf", b"bKGD", b"tIME", b"prVt"]
@@ -234,4 +235,4 @@ class TestOddFiles:
     def test_animation_shows_its_default_picture(self) -> None:
         """As a viewer that knows no animation."""
         data = encoded(drawing(color="red"), save_all=True, append_images=[drawing(color="blue")])
-        assert read_drawing(data, max_pixels=MAX_PIXELS) == drawing(color="red")
+        assert read_on_white(data, max_pixels=MAX_PIXELS) == drawing(color="red")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.images.errors import UnsupportedImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
+from testkit.images.paper import read_on_white
 from testkit.servers import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "images"
@@ -20,7 +21,7 @@ def test_colours_are_what_the_file_says(name: str) -> None:
     data = (FOLDER / name).read_bytes()
     assert (facts := inspect_image(data, max_pixels=10_000)).width == 64
     assert facts.height == 40
-    pixels = np.asarray(read_drawing(data, max_pixels=10_000)).astype(int)
+    pixels = np.asarray(read_on_white(data, max_pixels=10_000)).astype(int)
     for side, column in (("left", 16), ("right", 48)):
         if side in EXPECTED[name]:
             np.testing.assert_allclose(pixels[20, column], EXPECTED[name][side], atol=TOLERANCE)
@@ -29,7 +30,7 @@ def test_colours_are_what_the_file_says(name: str) -> None:
 def test_min_is_white_is_no_negative() -> None:
     """0 is white in this file."""
     data = (FOLDER / "t_gray16_miniswhite.tif").read_bytes()
-    pixels = np.asarray(read_drawing(data, max_pixels=10_000))
+    pixels = np.asarray(read_on_white(data, max_pixels=10_000))
     assert pixels[20, 16].tolist() == [255] * 3
     assert pixels[20, 48].tolist() == [0] * 3
 

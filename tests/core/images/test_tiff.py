@@ -11,8 +11,9 @@ import tifffile
 from PIL import Image
 
 from core.images.errors import UnreadableImage, UnsupportedImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
 from testkit.images.corpus import tiff
+from testkit.images.paper import read_on_white
 from testkit.images.profiles import ADOBE_RGB, LINEAR_GRAY, LINEAR_RGB, printer_profile
 
 MAX_PIXELS = 100_000
@@ -42,7 +43,7 @@ def rgb(levels: np.ndarray, **options: object) -> bytes:
 
 def colours(data: bytes) -> tuple[list[int], list[int]]:
     """At a quarter and at three quarters of the width."""
-    drawing = np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+    drawing = np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))
     return drawing[20, 16].tolist(), drawing[20, 48].tolist()
 
 
@@ -91,7 +92,7 @@ class TestLayouts:
     def test_bits_in_reverse_order(self) -> None:
         """FillOrder 2: the lowest bit is the leftmost pixel."""
         tags = {256: 8, 257: 1, 258: 1, 266: 2, 278: 1}
-        drawing = np.asarray(read_drawing(tiff(tags, b"\x07"), max_pixels=MAX_PIXELS))
+        drawing = np.asarray(read_on_white(tiff(tags, b"\x07"), max_pixels=MAX_PIXELS))
         assert drawing[0, :, 0].tolist() == [255] * 3 + [0] * 5
 
     def test_first_of_several_pages(self) -> None:
@@ -107,7 +108,7 @@ class TestLayouts:
         rows = bytes([7]) * 16 * 20
         tags = {256: 16, 257: 16, 259: 8, 278: 20}
         data = tiff(tags, zlib.compress(rows))
-        assert set(read_drawing(data, max_pixels=MAX_PIXELS).tobytes()) == {7}
+        assert set(read_on_white(data, max_pixels=MAX_PIXELS).tobytes()) == {7}
 
 
 class TestLevels:

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from core.images.errors import UnreadableImage
-from core.images.formats import inspect_image, read_drawing
+from core.images.formats import inspect_image
+from testkit.images.paper import read_on_white
 from testkit.images.profiles import ADOBE_RGB, LINEAR_GRAY
 from testkit.jobs import drawing, encoded
 
@@ -14,7 +15,7 @@ FLAT = Image.new("RGB", (32, 32), (200, 60, 40))
 
 
 def pixel(data: bytes) -> list[int]:
-    return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))[9, 9].tolist()
+    return np.asarray(read_on_white(data, max_pixels=MAX_PIXELS))[9, 9].tolist()
 
 
 def webp(image: Image.Image, **options: object) -> bytes:

@@ -1,29 +1,80 @@
 """The file that callers get, read again by another decoder."""
 
 import io
+import json
+import zipfile
 from fractions import Fraction
-from typing import get_args
+from typing import ClassVar, get_args
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.records.request import FileFormat
-from worker.export.film import Film, no_check
-from worker.export.formats import EXPORTERS
+from core.records.request import FileFormat, OutputFormat, SequenceFormat
+from worker.export.film import Film
+from worker.export.formats import export_all
 
 COLOURS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 200, 170), (128, 128, 128)]
 
 
 def encode_mp4(frames: NDArray[np.uint8], fps: Fraction | int) -> bytes:
     film = Film(frames, exposures=[1] * len(frames), rate=Fraction(fps))
-    return EXPORTERS["mp4"](film, no_check).content
+    (file,) = export_all([OutputFormat()], [film])
+    return file.export.content
 
 
-def test_every_format_that_a_request_may_name_has_an_exporter() -> None:
-    """Else a job would be accepted that no worker can finish."""
-    assert EXPORTERS.keys() == set(get_args(FileFormat))
+class TestFiles:
+    """Of a request with every format."""
+
+    OUTPUTS: ClassVar = [
+        OutputFormat(format=name) for name in get_args(FileFormat) if name != "png"
+    ] + [SequenceFormat(shot="sc042", layer="B", start=7, bits=16)]
+
+    def test_every_format_that_a_request_may_name_has_an_exporter(self) -> None:
+        """Else a job would be accepted that no worker can finish."""
+        film = Film(flat_frames(3, 64, 64), exposures=[1, 1, 1], rate=Fraction(8))
+        files = list(export_all(self.OUTPUTS, [film]))
+        assert {file.format for file in files} == set(get_args(FileFormat))
+        assert {file.variant for file in files} == {1}
+        assert sorted(file.export.name for file in files) == [
+            "animation.gif",
+            "animation.png",
+            "animation.webp",
+            "contact_sheet.png",
+            "frames.zip",
+            "timing.xdts",
+            "video.mov",
+            "video.mp4",
+            "video.webm",
+        ]
+
+    def test_variants_have_names_of_their_own_and_folders_in_one_zip(self) -> None:
+        """Both have one timing, so there is one sheet."""
+        film = Film(flat_frames(3, 64, 64), exposures=[1, 1, 1], rate=Fraction(8))
+        outputs = [one for one in self.OUTPUTS if one.format in ("mp4", "png", "xdts")]
+        files = list(export_all(outputs, [film, film]))
+        assert [(file.export.name, file.variant, file.export.frames) for file in files] == [
+            ("video.mp4", 1, 3),
+            ("video-v2.mp4", 2, 3),
+            ("timing.xdts", 1, 3),
+            ("frames.zip", 1, 6),
+        ]
+        with zipfile.ZipFile(io.BytesIO(files[-1].export.content)) as archive:
+            assert archive.namelist()[2:4] == ["v1/sc042_B.0009.png", "v2/sc042_B.0007.png"]
+
+    def test_timing_sheet_has_the_numbers_of_the_sequence(self) -> None:
+        film = Film(flat_frames(3, 64, 64), exposures=[2, 1, 4], rate=Fraction(24))
+        outputs = [one for one in self.OUTPUTS if one.format in ("png", "xdts")]
+        sheet = next(file for file in export_all(outputs, [film]) if file.format == "xdts")
+        table = json.loads(sheet.export.content.split(b"\n")[1])["timeTables"][0]
+        assert (table["duration"], table["timeTableHeaders"][0]["names"]) == (7, ["B"])
+        cells = table["fields"][0]["tracks"][0]["frames"]
+        assert [(cell["frame"], cell["data"][0]["values"]) for cell in cells] == [
+            (0, ["7"]),
+            (2, ["8"]),
+            (3, ["9"]),
+        ]
 
 
 def flat_frames(count: int, height: int, width: int) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""A shot from pixels to files, without a job, a store or a service."""
