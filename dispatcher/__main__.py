@@ -1,5 +1,6 @@
-"""`python -m dispatcher`: keeps work and workers together. Several may run; one leads, the others
-wait to take over.
+"""Run `python -m dispatcher`, which brings jobs and workers together.
+
+Several may run; one leads, the others wait to take over.
 """
 
 import signal

@@ -1,8 +1,7 @@
-"""A slow walk over all jobs and all objects that puts right what no single step can leave wrong,
-but a crash can.
+"""Walk slowly over all jobs and objects, and repair what a crash left wrong.
 
 Every repair is one atomic script that looks again, so it is safe beside all other work; each is
-logged, since each tells of a fault.
+logged, because each shows a fault.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,4 @@
-"""Ended jobs and unused uploads past their time, and deleted jobs: in the trash until their objects
-are gone.
-"""
+"""Delete expired jobs and uploads, and keep them in the trash until that is done."""
 
 import threading
 from collections import Counter

@@ -1,6 +1,4 @@
-"""What can wait, beside the leader's loop: forgetting what is over, and looking for what a crash
-left behind.
-"""
+"""Run what can wait beside the leader's loop: expiry and the audit."""
 
 import threading
 import time

@@ -1,5 +1,6 @@
-"""Free slots and ready jobs to messages. One too many finds nothing to do, one too few is sent by
-the next sweep.
+"""Send one message per free slot that has a ready job.
+
+A message too many finds nothing to do; one too few is sent by the next sweep.
 """
 
 import time

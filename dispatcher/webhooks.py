@@ -1,5 +1,6 @@
-"""`python -m dispatcher.webhooks`: tells receivers what became of jobs. A process of its own, so
-that no receiver ever delays a job; several may run.
+"""Run `python -m dispatcher.webhooks`, which delivers webhook events.
+
+It is a process of its own, so that no receiver ever delays a job; several may run.
 """
 
 import asyncio

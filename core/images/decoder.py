@@ -1,4 +1,4 @@
-"""A process that decodes images, as its parent sees it.
+"""Run one confined process that decodes images, and talk to it.
 
 The parent trusts no answer: a decoder may be made to say anything by the bytes it decodes.
 """

@@ -1,4 +1,4 @@
-"""Why an image is refused.
+"""Define why an image is refused.
 
 ImageRefused           each leaf has the code that `errors[]` of an answer gives
 ├── UnreadableImage    damaged, truncated, or of another format

@@ -1,4 +1,4 @@
-"""JPEG: Pillow decodes the picture; colours and orientation are read from the segments here."""
+"""Read JPEG: Pillow decodes the picture, colours and orientation are parsed here."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""What a decoder and its parent say to each other; imports no decoder."""
+"""Define the messages between a decoder and its parent; imports no decoder."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A decoded picture before its colours are converted, and the limits on its size."""
+"""Hold a decoded picture before its colours are converted, and limit its size."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""PNG: the picture is decoded from its own chunks alone, so that no metadata can spoil it."""
+"""Read PNG from its picture chunks alone, so that no metadata can spoil it."""
 
 import struct
 import zlib

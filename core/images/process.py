@@ -1,4 +1,4 @@
-"""The process that decodes images; `core.images.decoder` starts it and talks to it.
+"""Decode images in the process that `core.images.decoder` starts.
 
 Descriptor 0 is a socket to the parent. Each order is two messages: what is wanted, and the file.
 Each answer is a JSON object and, where a drawing was wanted, the pixels. The first message, from

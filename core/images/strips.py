@@ -1,4 +1,4 @@
-"""Strips and tiles of a TIFF page, unpacked without trust in their sizes."""
+"""Unpack strips and tiles of a TIFF page without trusting their sizes."""
 
 import zlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""TIFF: tifffile reads the first picture of a file, imagecodecs unpacks it."""
+"""Read the first picture of a TIFF with tifffile and imagecodecs."""
 
 import io
 import logging

@@ -1,8 +1,7 @@
-"""`python -m core.objects.bucket`: make the bucket that the settings name, where it is not there
-yet.
+"""Make the bucket that the settings name, if it does not exist yet.
 
-For a storage of one's own that begins empty, as in docker-compose.yml; a bucket at AWS is made by
-its owner's tools.
+`python -m core.objects.bucket` is for a storage that starts empty, as in docker-compose.yml; a
+bucket at AWS is made with its owner's tools.
 """
 
 import sys

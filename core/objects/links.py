@@ -1,4 +1,4 @@
-"""Links to stored results."""
+"""Make links to stored results."""
 
 from datetime import UTC, datetime, timedelta
 

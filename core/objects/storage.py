@@ -1,5 +1,4 @@
-"""Where keyframes and results lie: a bucket of S3 or of anything that speaks it, or a folder on
-this machine.
+"""Define where keyframes and results are stored: an S3 bucket or a local folder.
 
 Keys are unique (job, attempt, digest), so nothing is ever overwritten and no conditional write is
 needed; several S3-compatible servers ignore those silently.

@@ -1,4 +1,4 @@
-"""Which IP addresses are anybody's business: those of the public Internet, and no others.
+"""Tell public IP addresses from all others.
 
 Python's `is_global` follows IANA's registries as they were when that Python was released, and it
 counts multicast as global. The tables here hold what must be refused with every version; an address

@@ -1,6 +1,4 @@
-"""One attempt at telling a receiver: signed as Standard Webhooks 1.0.0 says, sent through the guard
-for URLs.
-"""
+"""Send one webhook attempt, signed as Standard Webhooks says, through the guard."""
 
 import base64
 import hashlib

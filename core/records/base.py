@@ -1,4 +1,4 @@
-"""Base of everything that is stored as JSON."""
+"""Define the base of everything that is stored as JSON."""
 
 from datetime import UTC, datetime
 

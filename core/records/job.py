@@ -1,4 +1,4 @@
-"""The job record: its states, the transitions between them, and what it holds."""
+"""Define the job record: its states, the transitions between them, its contents."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What a worker offers: its model under a name, and what jobs may ask of it."""
+"""Define what a worker offers: its model, and what jobs may ask of it."""
 
 from enum import StrEnum
 from pathlib import Path

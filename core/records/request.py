@@ -1,4 +1,4 @@
-"""A request as understood: what the job record stores and the worker runs."""
+"""Define a request as understood: what the record stores and the worker runs."""
 
 from enum import StrEnum
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Tenants: who shares the deployment, and how much of it each may use."""
+"""Define tenants: who shares the deployment, and how much each may use."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""An upload: an image that is sent before the jobs that use it."""
+"""Define an upload: an image that is sent before the jobs that use it."""
 
 from dataclasses import dataclass
 

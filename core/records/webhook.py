@@ -1,6 +1,4 @@
-"""Webhooks: whom a job's events are told to, what an event is, and how often it is told. Pure data,
-no Redis.
-"""
+"""Define webhooks: their receiver, their events and the waits between attempts."""
 
 import base64
 import hashlib

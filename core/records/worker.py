@@ -1,4 +1,4 @@
-"""A live worker as Redis knows it: the model it holds and what it does."""
+"""Define a live worker as Redis knows it: its model and its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What dispatcher and worker agree on about Celery.
+"""Define the queue and the Celery settings that dispatcher and worker share.
 
 A message names no job, it only says "look": the worker claims a job from the store.
 """

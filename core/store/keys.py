@@ -1,4 +1,4 @@
-"""All keys of the service in Redis, with type and lifetime. Times are in milliseconds.
+"""Define all Redis keys, with type and lifetime; times are in milliseconds.
 
 | key | type | content | lifetime |
 | --- | --- | --- | --- |

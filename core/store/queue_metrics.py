@@ -1,4 +1,4 @@
-"""Metrics of queue, jobs and workers, read from Redis at each scrape.
+"""Export metrics of queue, jobs and workers, read from Redis at each scrape.
 
 They are right for any number of processes.
 """

@@ -1,4 +1,4 @@
-"""Uploads in Redis: images that are sent before the jobs that use them.
+"""Store uploads in Redis: images that are sent before the jobs that use them.
 
 An upload is a link that takes bytes. They are checked once, and the outcome stays. The checked
 bytes are stored under a key that the link does not cover, so they cannot be replaced afterwards.

@@ -1,4 +1,4 @@
-"""Webhook events in Redis, for gateway and deliverer: asyncio, one round trip per operation."""
+"""Store webhook events in Redis; asyncio, one round trip per operation."""
 
 import json
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
-"""Structured lines on standard error, one event each; what was bound (request id, job id) stands in
-every line.
+"""Write structured log lines to standard error, one event each.
+
+Bound values, such as request id and job id, are in every line.
 """
 
 import logging

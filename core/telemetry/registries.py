@@ -1,4 +1,4 @@
-"""What each process serves of the metrics, with all known series at 0 from the start."""
+"""Choose what each process exports, with all known series at 0 from the start."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry's API: no-ops unless `begin_tracing` has loaded the SDK.
+"""Open spans by OpenTelemetry's API: no-ops unless `begin_tracing` loads the SDK.
 
 A span's context travels as the text of the W3C header `traceparent`, from the caller through the
 job's record to the worker, also while tracing is off. Neither the global provider nor the global

@@ -1,4 +1,4 @@
-"""How a worker uses the machine's cores and main memory while it computes on the CPU."""
+"""Set up the machine's cores and main memory for a model on the CPU."""
 
 import ctypes
 import os

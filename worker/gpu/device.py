@@ -1,4 +1,4 @@
-"""Which device and precision the model runs on, and what to call them in a job record."""
+"""Choose device and precision of the model, and name them for the job record."""
 
 from typing import TYPE_CHECKING
 

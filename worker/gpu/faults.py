@@ -1,4 +1,4 @@
-"""Hardware errors of an NVIDIA card, as the driver reports them through NVML's events."""
+"""Detect hardware errors of an NVIDIA card by NVML's events."""
 
 import pynvml
 import structlog

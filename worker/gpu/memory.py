@@ -1,4 +1,4 @@
-"""Retries a job that does not fit the device's memory, and finds a canvas that would."""
+"""Retry a job that does not fit the device's memory, and find a canvas that fits."""
 
 import gc
 import re

@@ -1,5 +1,6 @@
-"""One NVIDIA card, asked through NVML at each scrape; nothing at all where there is none, rather
-than zeros.
+"""Export metrics of one NVIDIA card, read through NVML at each scrape.
+
+Without a card there are no series, rather than zeros.
 """
 
 from collections.abc import Callable, Iterator

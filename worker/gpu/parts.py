@@ -1,4 +1,4 @@
-"""Calls a function between the parts of a running model, so that a job can end in the middle."""
+"""Call a function between the parts of a running model, so that a job can end."""
 
 from collections.abc import Callable
 from typing import Any

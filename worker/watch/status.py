@@ -1,7 +1,7 @@
-"""Reports of a child process to its parent, over a datagram socket in a folder of the parent.
+"""Send reports of a child process to its parent, over a datagram socket.
 
-The parent has to know them while Redis is away. Every `ChildStatus` is complete, so a lost one does
-no harm; a lost `AttemptEnd` is missing in the metrics.
+The parent needs them while Redis is away. Every `ChildStatus` is complete, so a lost one does no
+harm; a lost `AttemptEnd` is missing in the metrics.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the dispatcher may do: lead, recover lost jobs, log ends, delete, and audit. Blocking."""
+"""Give the dispatcher its operations: lead, recover, log ends, delete, audit."""
 
 import json
 from collections.abc import Iterable, Iterator

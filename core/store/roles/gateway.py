@@ -1,4 +1,4 @@
-"""What the gateway may do with jobs: asyncio, one round trip per operation."""
+"""Give the gateway its operations on jobs; asyncio, one round trip each."""
 
 import json
 from collections.abc import Mapping, Sequence

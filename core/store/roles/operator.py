@@ -1,4 +1,4 @@
-"""What an operator may do with workers, the queue and jobs. Blocking."""
+"""Give operators their operations on workers, the queue and jobs."""
 
 from core.records.base import SCHEMA_VERSION
 from core.records.offer import Engine

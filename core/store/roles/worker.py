@@ -1,4 +1,4 @@
-"""What a worker may do: report itself, and take, renew and end attempts at jobs. Blocking."""
+"""Give a worker its operations: report itself; claim, renew and end attempts."""
 
 import json
 from collections.abc import Iterable

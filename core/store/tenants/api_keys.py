@@ -1,4 +1,4 @@
-"""API keys: who may call the gateway, for which tenant, how much. Stored as SHA-256.
+"""Store API keys as SHA-256: who may call, for which tenant, how much.
 
 A key holds 256 random bits, so it cannot be guessed, and one plain hash protects it, as it would
 not protect a password. It is looked up by that hash, so the time of a lookup tells nothing.

@@ -1,4 +1,4 @@
-"""Rate limits: calls of a tenant in any minute, counted in Redis for all gateways together.
+"""Limit the calls of a tenant per minute, counted in Redis for all gateways.
 
 A gateway takes calls in advance, a hundredth of the limit at a time, so that most calls need no
 trip to Redis. What is taken counts, so the limit holds for any number of gateways; each may keep up

@@ -1,4 +1,4 @@
-"""GPU time of tenants by day.
+"""Count GPU time per tenant and day.
 
 The script that ends an attempt also counts its time, so no crash loses or doubles any.
 """

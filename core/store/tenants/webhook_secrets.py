@@ -1,4 +1,4 @@
-"""Secrets that sign a tenant's webhooks: made here, shown once, kept in Redis for the deliverer.
+"""Store the secrets that sign webhooks; each is shown once.
 
 They cannot be stored as hashes: signing needs the secret itself.
 """
