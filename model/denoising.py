@@ -77,7 +77,7 @@ class DenoisingMixin:
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
             # the host's numbers: asking a GPU for one would wait for all steps before
-            for index, number in enumerate(self.scheduler.steps):
+            for index, number in enumerate(reversed(self.scheduler.steps)):
                 timestep = self.scheduler.timesteps[index]
                 control = None
                 if hint is not None and self.sketch_encoder is not None:

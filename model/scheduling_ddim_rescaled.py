@@ -106,20 +106,19 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
     def set_timesteps(
         self, num_inference_steps: int, device: str | torch.device | None = None
     ) -> None:
-        """Lay out the sampling steps: `timesteps`, descending, on `device`, and `steps`, the
-        coefficients of each in the same order, which the host reads without waiting for the device.
+        """Lay out the sampling steps: `timesteps`, descending, on `device`, and the coefficients of
+        each.
 
         Raises:
             ValueError: the count is not between 1 and `num_train_timesteps`, or `uniform` spacing
                 cannot hold it.
         """
         timesteps = self._ascending_timesteps(num_inference_steps)
-        visited = timesteps[::-1]
         self.steps = {
             timestep: self._step(timestep, previous)
-            for timestep, previous in zip(visited, [*visited[1:], None], strict=True)
+            for timestep, previous in zip(timesteps, [None, *timesteps[:-1]], strict=True)
         }
-        self.timesteps = torch.tensor(visited, dtype=torch.int64, device=device)
+        self.timesteps = torch.tensor(timesteps[::-1], dtype=torch.int64, device=device)
 
     def _ascending_timesteps(self, count: int) -> list[int]:
         total = self.config.num_train_timesteps
