@@ -5,6 +5,7 @@ AUDIT := .venv/auditors/bin/pip-audit --vulnerability-service osv --no-deps --di
 COMPILE := .venv/auditors/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade) \
   --custom-compile-command "make lock" --no-emit-package torch --constraint locks/torch.txt
 PROJECT := pyproject.toml - --extra traces  # `-`: what builds the project, so that nothing is fetched without a hash
+WITH_MODEL := $(if $(MODEL),TOONCRAFTER_MODEL="$(MODEL)")
 CHECKED := admin api clients core dispatcher model training worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -14,11 +15,11 @@ CHECKED := admin api clients core dispatcher model training worker scripts testk
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: setup  ## make out/demo.mp4 from the two keyframes in examples/, with a stack of its own
-	@$(BIN)/python -m scripts.demo
+demo: setup  ## animate the drawings in examples/ into out/, with a stack of its own: MODEL=preview, tiny or a path
+	@$(WITH_MODEL) $(BIN)/python -m scripts.demo
 
-up: setup  ## run the whole stack in the foreground, until Ctrl-C
-	@$(BIN)/python scripts/up
+up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview, tiny or a path
+	@$(WITH_MODEL) $(BIN)/python scripts/up
 
 test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)

@@ -69,8 +69,14 @@ class Settings(GatewaySettings):
 
     model: Annotated[str, AfterValidator(os.path.expanduser)] | None = Field(
         default=None,
-        description="`tiny` (untrained, for tests), a diffusers folder, or a published checkpoint "
-        "file. Unset: `make up` and `make demo` use `tiny`, any other worker refuses to start.",
+        description="A diffusers folder, a published checkpoint file, `preview` (the preview "
+        "engine, not ToonCrafter) or `tiny` (untrained, for tests). Unset: `make up` and `make "
+        "demo` use `preview`, any other worker refuses to start.",
+    )
+    preview_worker: bool = Field(
+        default=True,
+        description="`make up` starts a worker for `preview` beside one for another model, on CPU "
+        "cores.",
     )
     model_cache: HomePath | None = Field(
         default=None,

@@ -1,7 +1,6 @@
-"""Animate between the two keyframes in `examples/`, on a stack of its own: `make demo`."""
+"""Animate the drawings in `examples/` on a stack of its own: `make demo`, `make demo MODEL=tiny`."""
 
 import json
-import math
 import shutil
 import signal
 import sys
@@ -12,25 +11,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
 import httpx
-from PIL import Image
 
 from core.environment import read_settings
 from core.settings import Settings
 from scripts.stack import Stack, StackFailed
 
 ROOT = Path(__file__).resolve().parent.parent
-KEYFRAMES = (ROOT / "examples" / "keyframe_a.png", ROOT / "examples" / "keyframe_b.png")
-VIDEO = ROOT / "out" / "demo.mp4"
-SHEET = ROOT / "out" / "demo.png"
-REQUEST = {
+EXAMPLES = ROOT / "examples"
+OUT = ROOT / "out"
+# Nine drawings of a leap: as many as an animator gives to an assistant, who draws three between
+# each two. ToonCrafter gets two that are far apart.
+LEAP = [EXAMPLES / f"leap_{number}.png" for number in range(1, 10)]
+LEAP_REQUEST = {
+    "frames_between": 3,
+    "fps": 16,
+    "outputs": [{"format": "mp4"}, {"format": "webp"}, {"format": "contact_sheet"}],
+}
+TWO = [EXAMPLES / f"keyframe_{letter}.png" for letter in "ab"]
+TWO_REQUEST = {
     "prompt": "a kitten leaps for a butterfly",
-    "steps": 20,
+    "steps": 20,  # enough to see, quick on a CPU
     "seed": 7,
-}  # 20 steps: enough to see, quick on a CPU
+    "outputs": LEAP_REQUEST["outputs"],
+}
+FILES = {"mp4": "demo.mp4", "webp": "demo.webp", "contact_sheet": "demo.png"}
 POLL_SECONDS = 0.5
-GAP = 6  # pixels between the drawings of the sheet
+MODEL_SECONDS = 900.0  # for a worker to load; the first time, a published file is converted
 
 
 class DemoFailed(Exception):
@@ -41,24 +48,26 @@ def main() -> None:
     """Start, submit, wait, download, stop, and say what it made."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the stack is stopped
     state = Path(tempfile.mkdtemp(prefix="tooncrafter-demo-"))
-    stack = Stack(state, **_model_settings(read_settings()))
+    stack = Stack(state, preview_worker="false", **_model_settings(read_settings()))
     try:
         with timed("stack started"):
             stack.start()
         with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as client:
+            with timed("model loaded"):
+                model = _wait_for_model(client)
+            say(f"model {model['name']}: {model['description']}")
             with timed("job done"):
-                job = _follow(client, _submit(client))
-            VIDEO.parent.mkdir(exist_ok=True)
-            VIDEO.write_bytes(_download(client, job))
-        frames = _read_frames(VIDEO)
-        _contact_sheet(frames).save(SHEET, optimize=True)
+                job = _follow(client, _submit(client, model))
+            OUT.mkdir(exist_ok=True)
+            for output in job["outputs"]:
+                (OUT / FILES[output["format"]]).write_bytes(_download(client, output))
     except (StackFailed, DemoFailed, httpx.HTTPError) as error:
         sys.exit(f"demo: {error}\ndemo: the logs are in {state / 'logs'}")
     finally:
         with timed("stack stopped"):
             stack.stop()
     shutil.rmtree(state)
-    _report(job, frames)
+    _report(job)
 
 
 def _model_settings(settings: Settings) -> dict[str, str]:
@@ -79,15 +88,28 @@ def _model_settings(settings: Settings) -> dict[str, str]:
     return {name: str(value) for name, value in taken.items() if value is not None}
 
 
-def _submit(client: httpx.Client) -> str:
-    """Send both keyframes; the answer's `id`."""
-    files = [("keyframe", (path.name, path.read_bytes(), "image/png")) for path in KEYFRAMES]
+def _wait_for_model(client: httpx.Client) -> dict[str, Any]:
+    """Return the model that the worker holds, as soon as it has loaded it."""
+    deadline = time.monotonic() + MODEL_SECONDS
+    while not (models := _accepted(client.get("/v1/models"))["data"]):
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"no worker has loaded a model within {MODEL_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    model: dict[str, Any] = models[0]
+    return model
+
+
+def _submit(client: httpx.Client, model: dict[str, Any]) -> str:
+    """Send the drawings that suit the model; the answer's `id`."""
+    is_preview = model["engine"] == "preview"
+    keys, request = (LEAP, LEAP_REQUEST) if is_preview else (TWO, TWO_REQUEST)
+    files = [("keyframe", (path.name, path.read_bytes(), "image/png")) for path in keys]
     answer = client.post(
         "/v1/interpolations",
-        files=[*files, ("request", (None, json.dumps(REQUEST).encode(), "application/json"))],
+        files=[*files, ("request", (None, json.dumps(request).encode(), "application/json"))],
     )
     job = _accepted(answer)
-    say(f"job {job['id']} accepted")
+    say(f"job {job['id']} accepted, {len(keys)} drawings")
     return str(job["id"])
 
 
@@ -113,8 +135,8 @@ def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
         time.sleep(POLL_SECONDS)
 
 
-def _download(client: httpx.Client, job: dict[str, Any]) -> bytes:
-    answer = client.get(job["outputs"][0]["url"], follow_redirects=True)
+def _download(client: httpx.Client, output: dict[str, Any]) -> bytes:
+    answer = client.get(output["url"], follow_redirects=True)
     answer.raise_for_status()
     return answer.content
 
@@ -131,39 +153,30 @@ def _accepted(answer: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _read_frames(video: Path) -> list[Image.Image]:
-    with av.open(str(video)) as container:
-        return [
-            Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)
-        ]
-
-
-def _contact_sheet(frames: list[Image.Image]) -> Image.Image:
-    """All frames in reading order at half their size, in as many columns as rows."""
-    columns = math.ceil(math.sqrt(len(frames)))
-    width, height = frames[0].width // 2, frames[0].height // 2
-    rows = math.ceil(len(frames) / columns)
-    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), "white")
-    for index, frame in enumerate(frames):
-        row, column = divmod(index, columns)
-        place = (GAP + column * (width + GAP), GAP + row * (height + GAP))
-        sheet.paste(frame.resize((width, height), Image.Resampling.LANCZOS), place)
-    return sheet
-
-
-def _report(job: dict[str, Any], frames: list[Image.Image]) -> None:
+def _report(job: dict[str, Any]) -> None:
     parts = (
         (name.removesuffix("_seconds").replace("_", " "), seconds)
         for name, seconds in job["timing"].items()
     )
     say("the job in seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts))
-    say(f"{VIDEO.relative_to(ROOT)}: {len(frames)} frames of {frames[0].width}x{frames[0].height}")
-    say(f"{SHEET.relative_to(ROOT)}: all of them on one sheet")
-    if not job["model"]["trained"]:
-        say(
-            "the weights are untrained, so the frames are noise; README.md says how to use the "
-            "published ones"
+    for output in job["outputs"]:
+        file = (OUT / FILES[output["format"]]).relative_to(ROOT)
+        say(f"{file}: {output['frames']} pictures, {output['width']}x{output['height']}")
+    say(_closing_words(job["model"]))
+
+
+def _closing_words(model: dict[str, Any]) -> str:
+    if model["engine"] == "preview":
+        return (
+            f"drawn by the {model['description']}; `make demo MODEL=/path/to/model.ckpt` runs "
+            "ToonCrafter with the published weights (README.md)"
         )
+    if not model["trained"]:
+        return (
+            "drawn by ToonCrafter's architecture with random weights, so the frames are noise; "
+            "README.md says how to use the published ones"
+        )
+    return f"drawn by {model['description']} with the weights {model['name']}"
 
 
 @contextmanager

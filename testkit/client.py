@@ -48,6 +48,19 @@ class Client:
             time.sleep(0.1)
         return job
 
+    def wait_for_models(self, *names: str) -> None:
+        """Return as soon as workers hold all of these."""
+        deadline = time.monotonic() + JOB_LIMIT_SECONDS
+        while set(names) - self.models().keys():
+            assert time.monotonic() < deadline, f"there are only {set(self.models())}"
+            time.sleep(0.2)
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """The models of the live workers, by name."""
+        answer = self.http.get("/v1/models")
+        assert answer.status_code == 200, answer.text
+        return {model["name"]: model for model in answer.json()["data"]}
+
     def send(self, path: str, request: dict[str, Any]) -> httpx.Response:
         """A small request with the shipped keyframes, whatever the answer."""
         body = json.dumps({"steps": 2, "width": 128, "height": 128, **request}).encode()

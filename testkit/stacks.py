@@ -46,6 +46,8 @@ def without_torch(stack: Stack) -> Stack:
     stack.environment |= {
         "PYTHONPATH": os.pathsep.join((str(INJECTED), str(ROOT))),
         "CHAOS_MODEL": "stand-in",
+        "TOONCRAFTER_MODEL": "tiny",
+        "TOONCRAFTER_PREVIEW_WORKER": "false",
         "CHAOS_STEP_SECONDS": "0.1",
     }
     return stack

@@ -18,6 +18,7 @@ if not sys.flags.utf8_mode:  # our files are UTF-8, whatever the locale; childre
     os.execv(sys.executable, [sys.executable, *sys.argv])  # no shell wanted
 
 from core.environment import misspelt_names, read_settings  # noqa: E402
+from core.records.offer import PREVIEW  # noqa: E402
 from core.settings import Settings  # noqa: E402
 from scripts.up.announce import announce, say  # noqa: E402
 from scripts.up.checks import (  # noqa: E402
@@ -52,15 +53,17 @@ def main() -> None:
     if not settings.redis_url:
         configure_redis(state)
     grace = round(settings.shutdown_grace.total_seconds())
+    model = settings.model or PREVIEW
     environment = {
         **os.environ,
         "TOONCRAFTER_STATE_DIR": str(state),
         "TOONCRAFTER_PORT": str(port),
-        "TOONCRAFTER_MODEL": settings.model or "tiny",
+        "TOONCRAFTER_MODEL": model,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "STACK_FOLDER": os.getcwd(),  # relative paths of the settings begin there
         "STACK_PYTHON": sys.executable,
         "STACK_REDIS": find_redis(),
+        "STACK_STARTS_PREVIEW": "true" if _starts_preview(settings) else "false",
         "STACK_STARTS_REDIS": "false" if settings.redis_url else "true",
         "STACK_USER": str(os.getuid()),
         "STACK_WORKER_STOP_SECONDS": str(grace + GIVE_BACK_SECONDS),
@@ -84,16 +87,22 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _choose_metrics_ports(settings: Settings, state: Path) -> dict[str, str]:
     """Choose a port for each process; `metrics.json` is for Prometheus (`file_sd_configs`)."""
-    places = [*SCRAPED, *["worker"] * max(1, len(settings.devices))]
+    workers = max(1, len(settings.devices))
+    places = [*SCRAPED, *["worker"] * (workers + _starts_preview(settings))]
     ports = require_ports(settings.metrics_host, settings.metrics_port or 0, len(places))
     targets = [
         {"targets": [f"{reachable(settings.metrics_host)}:{port}"], "labels": {"job": place}}
         for place, port in zip(places, ports, strict=True)
     ]
     (state / "metrics.json").write_text(json.dumps(targets, indent=2))
-    # several workers count on from the port of the first
-    first = dict(zip(reversed(places), reversed(ports), strict=True))
+    # Several workers count on from the port of the first; the preview worker has the last.
+    first = dict(zip(reversed(places), reversed(ports), strict=True)) | {PREVIEW: ports[-1]}
     return {f"STACK_{place.upper()}_METRICS_PORT": str(port) for place, port in first.items()}
+
+
+def _starts_preview(settings: Settings) -> bool:
+    """Return whether a preview worker runs beside the workers of another model."""
+    return settings.preview_worker and settings.model not in (None, PREVIEW)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from testkit.client import Client
 from testkit.servers import free_port
 from testkit.stacks import end_all_of
 
+TINY_ALONE = {"model": "tiny", "preview_worker": "false"}
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests that play a video need a browser: a desk may lack it, CI may not."""
@@ -41,7 +43,7 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
 
         def make(name: str = "state", **settings: str) -> Stack:
             # the cores are shared with other tests
-            stacks.append(Stack(Path(root) / name, threads="1", **settings))
+            stacks.append(Stack(Path(root) / name, threads="1", **TINY_ALONE | settings))
             return stacks[-1]
 
         yield make
@@ -60,17 +62,21 @@ def started(receiver_port: int) -> Iterator[tuple[Stack, str]]:
     """The shared stack, and the id of the first job that it was given."""
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
         hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
-        stack = Stack(Path(root) / "state", threads="1", allowed_hosts=hosts)
+        stack = Stack(Path(root) / "state", threads="1", allowed_hosts=hosts, model="tiny")
         stack.start()
         with httpx.Client(base_url=stack.url, timeout=30) as http:
-            first_job = Client(http).submit(steps=1)
+            caller = Client(http)
+            caller.wait_for_models("preview", "tiny")
+            first_job = caller.submit(steps=1)
         yield stack, first_job
         stack.stop()
 
 
 @pytest.fixture(scope="session")
 def stack(started: tuple[Stack, str]) -> Stack:
-    """The one stack of a test process with a real model; tests that share it only send jobs."""
+    """The one stack of a test process with real models, ToonCrafter's at toy size and the preview
+    engine; tests that share it only send jobs.
+    """
     return started[0]
 
 

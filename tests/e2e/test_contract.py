@@ -221,7 +221,11 @@ def test_deployment_says_what_it_can_and_what_waits(client: Client, ended: dict[
     plan = client.estimate()
     assert (plan["segments"], plan["frames"]) == (1, 16)
     assert plan["based_on"]["runs"] > 0
-    (model,) = client.http.get("/v1/models").json()["data"]
+    model, preview = client.http.get("/v1/models").json()["data"]
+    assert (preview["name"], preview["description"]) == (
+        "preview",
+        "preview engine, not ToonCrafter",
+    )
     assert (model["trained"], model["limits"]["max_steps"]) == (False, 60)
     queue = client.http.get("/v1/queue").json()
     assert [lane["priority"] for lane in queue["lanes"]] == ["interactive", "batch"]

@@ -28,7 +28,7 @@ def test_worker_loads_its_model_once_for_many_jobs(client: Client, first_job: st
     assert [job["timing"]["model_load_seconds"] for job in others] == [0] * len(others)
 
 
-def test_job_says_that_the_default_model_is_untrained(client: Client) -> None:
+def test_job_says_that_tiny_is_untrained(client: Client) -> None:
     """The noise of random weights is marked as such in each job."""
     assert client.wait(client.submit())["model"]["trained"] is False
 
