@@ -1,4 +1,4 @@
-"""Animate the drawings in `examples/` on a stack of its own: `make demo`, `make demo MODEL=tiny`."""
+"""Animate the drawings in `examples/` on a stack of its own: `make demo MODEL=tiny`."""
 
 import json
 import shutil

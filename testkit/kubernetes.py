@@ -10,7 +10,7 @@ FOLDER = ROOT / "deploy" / "kubernetes"
 VALIDATE = ROOT / ".venv" / "checkers" / "bin" / "kubernetes-validate"
 # of KEDA and the Prometheus operator: no schema here
 FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}
-DEPLOYMENTS = ("gateway", "dispatcher", "webhooks", "worker")
+DEPLOYMENTS = ("gateway", "dispatcher", "webhooks", "worker", "preview")
 
 
 def manifests() -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ CONSTANTS: Mapping[str, Any] = {
     **{name: value for name, value in vars(keys).items() if name.isupper()},
     "DEFAULT_TENANT": tenant.DEFAULT_TENANT,
     "JOB_ID_PREFIX": ids.JOB_ID_PREFIX,
+    "PREVIEW": offer.PREVIEW,
     "DEFAULT_ENGINE": offer.Engine.TOONCRAFTER.value,
     "SCHEMA_VERSION": base.SCHEMA_VERSION,
     "PRIORITIES": list(request.Priority),  # best first

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from core.errors import JobFailed
 from core.records.job import JobState
+from core.records.offer import Engine
 from core.records.request import Priority
 from core.records.worker import WorkerState
 from core.store.check import shortcomings
@@ -47,7 +48,9 @@ class QueueMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all metrics of one moment."""
         try:
-            lanes, running, expired, workers, paused, totals, now = self._deployment("metrics")
+            lanes, running, expired, workers, paused, totals, now, previews = self._deployment(
+                "metrics"
+            )
             backlog = self._webhooks("backlog")
             durable = not shortcomings(self._redis)
             memory = self._redis.info("memory")
@@ -63,6 +66,7 @@ class QueueMetrics(Collector):
         yield metrics.QUEUE_LIMIT.gauge(self._max_queued)
         yield from _of_lanes(lanes, now)
         yield metrics.RUNNING_JOBS.gauge(running)
+        yield _of_engines(lanes, running, previews)
         yield metrics.EXPIRED_LEASES.gauge(expired)
         yield metrics.QUEUE_PAUSED.gauge(paused)
         yield _of_workers(workers)
@@ -77,6 +81,14 @@ def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
         oldest.add_metric([priority], max(0, now - since) / 1000 if since >= 0 else 0)
     yield ready
     yield oldest
+
+
+def _of_engines(lanes: list[list[int]], running: int, previews: int) -> Metric:
+    counted = metrics.JOBS_BY_ENGINE.gauge()
+    unfinished = running + sum(waiting for waiting, _ in lanes)
+    counted.add_metric([Engine.TOONCRAFTER], unfinished - previews)
+    counted.add_metric([Engine.PREVIEW], previews)
+    return counted
 
 
 def _of_workers(states: list[str]) -> Metric:

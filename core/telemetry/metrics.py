@@ -95,6 +95,9 @@ OLDEST_AGE = Scraped(
     ("priority",),
 )
 RUNNING_JOBS = Scraped("tooncrafter_queue_running_jobs", "Jobs that a worker holds.")
+JOBS_BY_ENGINE = Scraped(
+    "tooncrafter_queue_engine_jobs", "Jobs that wait or run, by the engine they need.", ("engine",)
+)
 EXPIRED_LEASES = Scraped(
     "tooncrafter_queue_expired_leases",
     "Running jobs whose worker was not heard of in time; the next sweep takes them back.",

@@ -31,6 +31,13 @@ _WAITING = [
         stacked=True,
     ),
     Panel(
+        "Jobs by engine",
+        "Waiting and running ones, for ToonCrafter or for the preview engine.",
+        "short",
+        {"{{engine}}": "max by (engine) (tooncrafter_queue_engine_jobs)"},
+        stacked=True,
+    ),
+    Panel(
         "Oldest job that waits",
         "Since it was accepted. The line: an interactive one has waited too long.",
         "s",

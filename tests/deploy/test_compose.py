@@ -25,6 +25,7 @@ OURS = (
     "worker-1",
     "worker-2",
     "worker-3",
+    "worker-preview",
     "worker-cpu",
 )
 
@@ -69,8 +70,15 @@ class TestCompose:
 
         assert workers() == set()
         assert workers("cpu") == {"worker-cpu"}
-        assert workers("gpu") == {"worker"}
-        assert workers("gpu", "gpu-1") == {"worker", "worker-1"}
+        assert workers("gpu") == {"worker", "worker-preview"}
+        assert workers("gpu", "gpu-1") == {"worker", "worker-1", "worker-preview"}
+
+    def test_the_preview_engine_runs_on_cores(self, services: dict[str, dict[str, Any]]) -> None:
+        """Alone without a GPU, and beside ToonCrafter's worker with one."""
+        for name in ("worker-cpu", "worker-preview"):
+            environment = services[name]["environment"]
+            assert environment["TOONCRAFTER_MODEL"] == "preview"
+            assert environment["TOONCRAFTER_DEVICE"] == "cpu"
 
     def test_each_gpu_has_one_worker(self, services: dict[str, dict[str, Any]]) -> None:
         cards = [

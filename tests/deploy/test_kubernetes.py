@@ -154,6 +154,16 @@ def scaling_query() -> str:
     return str(trigger["metadata"]["query"])
 
 
+class TestPreview:
+    def test_a_worker_for_previews_needs_no_gpu_and_no_weights(self) -> None:
+        container = pod("preview")["containers"][0]
+        environment = {one["name"]: one["value"] for one in container["env"]}
+        assert environment == {"TOONCRAFTER_MODEL": "preview", "TOONCRAFTER_DEVICE": "cpu"}
+        assert "nvidia.com/gpu" not in container["resources"]["limits"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {"tmp", "shm"}
+        assert pod("preview")["terminationGracePeriodSeconds"] >= grace("worker").total_seconds()
+
+
 class TestScaling:
     def test_query_names_metrics_and_states_that_exist(self, redis_server: RedisServer) -> None:
         """One that is misspelt would count as nothing, and the deployment would shrink to its
@@ -172,19 +182,20 @@ class TestScaling:
         not shutil.which("promtool") and not os.environ.get("CI"),
         reason="`make setup-tests` installs it",
     )
-    def test_waiting_running_and_held_count_once_with_two_dispatchers(self, tmp_path: Path) -> None:
-        """Both tell the same; 3 + 1 jobs wait, 2 run, one worker is quarantined: 7 workers."""
+    def test_jobs_for_toon_crafter_and_held_workers_count_once_with_two_dispatchers(
+        self, tmp_path: Path
+    ) -> None:
+        """Both tell the same; 6 jobs wait or run, one worker is quarantined: 7 workers."""
         told = {
-            'tooncrafter_queue_ready_jobs{priority="interactive"': 3,
-            'tooncrafter_queue_ready_jobs{priority="batch"': 1,
-            "tooncrafter_queue_running_jobs{": 2,
+            'tooncrafter_queue_engine_jobs{engine="tooncrafter"': 6,
+            'tooncrafter_queue_engine_jobs{engine="preview"': 3,
             'tooncrafter_workers{state="quarantined"': 1,
             'tooncrafter_workers{state="busy"': 2,
             'tooncrafter_workers{state="paused"': 0,
         }
         series = [
             {
-                "series": f'{name}{"," if name[-1] != "{" else ""}instance="{one}"}}',
+                "series": f'{name},instance="{one}"}}',
                 "values": str(value),
             }
             for name, value in told.items()

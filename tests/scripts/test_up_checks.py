@@ -41,7 +41,7 @@ def test_model_that_does_not_exist(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr == (
         "up: TOONCRAFTER_MODEL is /nowhere/model.ckpt, which does not exist: set it to a "
-        "published checkpoint file, to a diffusers folder, or to `tiny`\n"
+        "published checkpoint file, to a diffusers folder, to `preview` or to `tiny`\n"
     )
 
 

@@ -1,5 +1,7 @@
 """The preview engine: a small flow network draws any position directly. It is not ToonCrafter."""
 
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,12 +63,28 @@ class PreviewEngine:
         return torch.cuda.max_memory_allocated(self.device) if self._is_cuda else 0
 
     def _fill(self, drawings: Pixels, work: SegmentWork, reporter: Reporter) -> None:
-        first, last = (_to_tensor(key, self.device) for key in (work.first, work.last))
-        positions = [float(position) for position in work.positions]
-        for number, drawn in enumerate(interpolate(self._network, first, last, positions)):
-            drawings[number] = _to_pixels(drawn)
-            reporter.step(number + 1, len(positions))
+        steps = len(work.positions)
+        for number, drawn in enumerate(self.between(work.first, work.last, work.positions)):
+            drawings[number] = drawn
+            reporter.step(number + 1, steps)
             reporter.check()
+
+    def between(
+        self, first: Pixels, last: Pixels, positions: Sequence[Fraction]
+    ) -> Iterator[Pixels]:
+        """Draw what is between two pictures.
+
+        Args:
+            first: RGB or RGBA with straight alpha, `(height, width, 3 or 4)`, any size.
+            last: of the same shape.
+            positions: in the motion, within [0, 1].
+
+        Yields:
+            A picture of the same shape for each position.
+        """
+        one, other = (_to_tensor(key, self.device) for key in (first, last))
+        for drawn in interpolate(self._network, one, other, [float(at) for at in positions]):
+            yield _to_pixels(drawn)
 
 
 def _to_tensor(pixels: Pixels, device: str) -> torch.Tensor:

@@ -60,16 +60,23 @@ end
 
 -- For metrics. Returns of each lane what `lane_of` does; how many jobs run; how many of them have
 -- an expired lease; the state of each live worker; whether the queue is paused, 1 or 0; the totals;
--- the time. Costs a read for each worker, however many jobs wait.
+-- the time; how many of the jobs that wait or run are for the preview engine. Costs a read for each
+-- worker and each running job, however many jobs wait.
 function commands.metrics()
-  local lanes, workers = {}, {}
-  for _, priority in ipairs(C.PRIORITIES) do table.insert(lanes, lane_of(priority)) end
+  local lanes, workers, of_preview = {}, {}, 0
+  for _, priority in ipairs(C.PRIORITIES) do
+    table.insert(lanes, lane_of(priority))
+    of_preview = of_preview + call('ZCARD', C.READY .. line_of(priority, C.PREVIEW))
+  end
+  for _, id in ipairs(call('ZRANGE', C.LEASES, 0, -1)) do
+    if call('HGET', key_of(id), 'for_model') == C.PREVIEW then of_preview = of_preview + 1 end
+  end
   for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
     local state = call('HGET', C.WORKER .. name, 'state')
     if state then table.insert(workers, state) end
   end
   return {lanes, call('ZCARD', C.LEASES), call('ZCOUNT', C.LEASES, '-inf', now()), workers,
-    call('EXISTS', C.PAUSED), call('HGETALL', C.TOTALS), now()}
+    call('EXISTS', C.PAUSED), call('HGETALL', C.TOTALS), now(), of_preview}
 end
 
 return commands[ARGV[1]](unpack(ARGV, 2))

@@ -5,6 +5,7 @@ waiting.
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from core.records.ids import new_job_id
 from core.records.job import Job, Timing
@@ -14,6 +15,7 @@ from core.store import keys
 from core.store.broker import QUEUE, queues_of
 from core.store.client import AsyncRedis
 from core.store.deployment import DeploymentReader
+from core.store.queue_metrics import QueueMetrics
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
@@ -177,6 +179,21 @@ class TestExpectation:
         previews = await reader.look(model="preview")
         assert previews.expected_wait(Priority.INTERACTIVE) == 0.0
         assert previews.runs == []
+
+    async def test_operators_scale_by_the_jobs_that_need_an_engine(
+        self, async_store: TenantJobs, redis_server: RedisServer, preview: WorkerStore
+    ) -> None:
+        """Waiting and running ones; previews need no GPU."""
+        registry = CollectorRegistry()
+        registry.register(QueueMetrics(redis_server.url, max_queued=100))
+        for model in ("preview", "preview", "tiny", None):
+            await submit(async_store, model)
+        assert claimed(preview)
+        counted = {
+            engine: registry.get_sample_value("tooncrafter_queue_engine_jobs", {"engine": engine})
+            for engine in Engine
+        }
+        assert counted == {"tooncrafter": 2, "preview": 2}
 
 
 class TestOffers:
