@@ -98,7 +98,7 @@ def start_child() -> None:
 def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the model, register the worker, and return what runs its jobs."""
     # The parent imports no torch, which takes half a gigabyte.
-    from worker.engines.loading import load_engine
+    from worker.engines.loading import HalfwayDrawer, load_engine
     from worker.gpu.device import choose_device, gpu_uuid, require_working_device
     from worker.jobs.rendering import ShotRenderer
     from worker.jobs.runner import Limits, Runner
@@ -129,7 +129,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     )
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout)
     decoders = Decoders(DecoderLimits.from_settings(settings))
-    renderer = ShotRenderer(engine, storage, decoders)
+    renderer = ShotRenderer(engine, storage, decoders, HalfwayDrawer(device))
     return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from core.records.base import Record
-from core.records.request import FileFormat, GenerationRequest, Rate
+from core.records.request import FileFormat, GenerationRequest, ResultRate
 from core.records.tenant import DEFAULT_TENANT
 from core.records.webhook import Webhook
 from core.records.worker import ModelInfo
@@ -78,7 +78,7 @@ class Output(Record):
     width: int
     height: int
     frames: int
-    fps: Rate
+    fps: ResultRate
     variant: int = 1
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from core.records.base import Record
 from core.shots.file_names import DEFAULT_TEMPLATE
 from core.shots.fit import Fit, OutputSize
-from core.shots.rates import FRACTIONAL, MOST_WHOLE, parse_rate, show_rate
+from core.shots.rates import FRACTIONAL, MOST_WHOLE, parse_rate, parse_result_rate, show_rate
 from core.shots.spacing import Spacing
 
 # every format that a request may name
@@ -33,6 +33,26 @@ Rate = Annotated[
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": MOST_WHOLE},
                 {"enum": [show_rate(rate) for rate in FRACTIONAL.values()]},
+            ]
+        }
+    ),
+]
+
+
+# Of a result: twice as high where the film rate was doubled.
+ResultRate = Annotated[
+    Fraction,
+    BeforeValidator(parse_result_rate),
+    PlainSerializer(show_rate, return_type=int | str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 2 * MOST_WHOLE},
+                {
+                    "enum": [
+                        show_rate(times * rate) for times in (1, 2) for rate in FRACTIONAL.values()
+                    ]
+                },
             ]
         }
     ),

@@ -31,6 +31,23 @@ def parse_rate(value: object) -> Fraction:
     raise ValueError(f"must be a whole number from 1 to {MOST_WHOLE}, or one of {names}")
 
 
+def parse_result_rate(value: object) -> Fraction:
+    """Return the rate of a result, which may be twice one that requests name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return parse_rate(value)
+    except ValueError:
+        doubled = {show_rate(2 * rate): 2 * rate for rate in FRACTIONAL.values()}
+        if isinstance(value, int | str) and value in doubled:
+            return doubled[value]
+        if isinstance(value, int) and 1 <= value <= 2 * MOST_WHOLE and value % 2 == 0:
+            return Fraction(value)
+        raise
+
+
 def show_rate(rate: Fraction) -> int | str:
     """Return a rate as JSON has it: a number if it is whole, else such as `24000/1001`."""
     return rate.numerator if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"

@@ -1,15 +1,22 @@
 """Load a worker's model and wrap it into its engine."""
 
 import hashlib
+from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.records.offer import DESCRIPTIONS, PREVIEW, TINY, Engine
 from core.records.worker import ModelInfo
 from core.settings import Settings
 from core.shots.canvas import parse_canvas
 from worker.engines.engine import Engine as LoadedModel
+from worker.frames.framing import Pixels
 from worker.gpu.device import choose_dtype, describe, name_of_device
+
+if TYPE_CHECKING:
+    from worker.engines.preview import PreviewEngine
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class LoadedEngine(NamedTuple):
@@ -31,26 +38,35 @@ def load_engine(settings: Settings, device: str) -> LoadedEngine:
 
 
 def _load_preview(device: str) -> LoadedEngine:
-    import torch
-
-    from model import preview
-    from worker.engines.preview import PreviewEngine
-
-    folder = Path(preview.__file__).parent / "weights"
-    # Float32 on every device: half would gain milliseconds.
-    network = preview.PreviewFlowModel.from_pretrained(folder, torch_dtype=torch.float32)
-    network.eval().to(device)
-    weights = folder / "diffusion_pytorch_model.safetensors"
+    engine = _preview_engine(device)
+    weights = (_preview_weights() / WEIGHTS).read_bytes()
     model = ModelInfo(
         name=PREVIEW,
         trained=True,
-        weights=f"sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()}",
+        weights=f"sha256:{hashlib.sha256(weights).hexdigest()}",
         dtype="float32",
         device=name_of_device(device),
         engine=Engine.PREVIEW,
         description=DESCRIPTIONS[Engine.PREVIEW],
     )
-    return LoadedEngine(PreviewEngine(network, device), model)
+    return LoadedEngine(engine, model)
+
+
+def _preview_engine(device: str) -> "PreviewEngine":
+    import torch
+
+    from model.preview import PreviewFlowModel
+    from worker.engines.preview import PreviewEngine
+
+    # Float32 on every device: half would gain milliseconds.
+    network = PreviewFlowModel.from_pretrained(_preview_weights(), torch_dtype=torch.float32)
+    return PreviewEngine(network.eval().to(device), device)
+
+
+def _preview_weights() -> Path:
+    from model import preview
+
+    return Path(preview.__file__).parent / "weights"
 
 
 def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
@@ -71,3 +87,24 @@ def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
         compile_and_warm_up(loaded.pipeline, canvases)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     return LoadedEngine(ToonCrafterEngine(loaded.pipeline, memory), describe(loaded, device))
+
+
+class HalfwayDrawer:
+    """Draws new pictures for films of twice the rate, whatever engine drew the others.
+
+    The preview engine is loaded for the first one.
+
+    Args:
+        device: as torch names it.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._preview: PreviewEngine | None = None
+
+    def __call__(self, first: Pixels, last: Pixels) -> Pixels:
+        """Draw what is halfway between two pictures of one shape."""
+        if self._preview is None:
+            self._preview = _preview_engine(self._device)
+        (drawn,) = self._preview.between(first, last, [Fraction(1, 2)])
+        return drawn

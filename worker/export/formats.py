@@ -39,12 +39,18 @@ class Exported(NamedTuple):
     variant: int
     export: Export
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a film of its own, and not pictures or a timing sheet."""
+        return self.format in MOVING
+
 
 def export_all(
     outputs: Sequence[AnyFormat],
     films: Sequence[Film],
     keys: Collection[int] = (),
     check: Check = no_check,
+    moving: Sequence[Film] | None = None,
 ) -> Iterator[Exported]:
     """Yield the files of a request, format by format.
 
@@ -54,6 +60,7 @@ def export_all(
             formats there is a file for each, `video.mp4`, `video-v2.mp4`, …
         keys: indexes of the drawings that are keys.
         check: called between pictures; raises to stop.
+        moving: the films as formats that move show them; None for the same.
     """
     sequence = next((one for one in outputs if isinstance(one, SequenceFormat)), SequenceFormat())
     names = FileNames(sequence.name, sequence.shot, sequence.layer, sequence.start)
@@ -69,7 +76,8 @@ def export_all(
                     title = _title(sequence, variant, len(films))
                     export = export_contact_sheet(film, keys, title, sequence.start, check)
                 else:
-                    export = MOVING[output.format](film, check)
+                    shown = film if moving is None else moving[variant - 1]
+                    export = MOVING[output.format](shown, check)
                 yield Exported(output.format, variant, _named(export, variant))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 
 import structlog
 
@@ -12,17 +11,20 @@ from core.images.pool import Decoders
 from core.objects.keys import drawing_key, output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output, QualityReport, Stage
+from core.records.request import GenerationRequest
 from worker.engines.engine import Engine
 from worker.export.film import Film
 from worker.export.formats import Exported, export_all
 from worker.export.png import encode_png
+from worker.frames.framing import Pixels
 from worker.frames.quality import Quality
 from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
+from worker.shots.doubling import DrawHalfway, film_of_moving_formats, no_picture_between
 from worker.shots.drawing import NoMemory, draw_shot
 from worker.shots.finishing import finish
-from worker.shots.preparation import prepare
+from worker.shots.preparation import PreparedShot, prepare
 
 PNG = "image/png"
 # Of zlib's levels: 6 takes five times as long on a decoder's noise, for a seventh less
@@ -48,10 +50,18 @@ class ShotRenderer:
         engine: holds the loaded model.
         storage: has the drawings, takes the outputs.
         decoders: read images.
+        draw_halfway: draws the new pictures of films whose rate is doubled.
     """
 
-    def __init__(self, engine: Engine, storage: ObjectStorage, decoders: Decoders) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        storage: ObjectStorage,
+        decoders: Decoders,
+        draw_halfway: DrawHalfway = no_picture_between,
+    ) -> None:
         self.engine = engine
+        self._draw_halfway = draw_halfway
         self._storage = storage
         self._decoders = decoders
 
@@ -74,7 +84,9 @@ class ShotRenderer:
         # 3. Encode every output, then store all
         progress.begin(Stage.EXPORTING)
         films = [variant.film for variant in finished]
-        files = list(export_all(job.request.outputs, films, shot.key_drawings, progress.check))
+        moving = [self._moving(film, shot, progress) for film in films]
+        outputs, keys = job.request.outputs, shot.key_drawings
+        files = list(export_all(outputs, films, keys, progress.check, moving))
         progress.begin(Stage.UPLOADING)
         for file in files:
             export = file.export
@@ -82,9 +94,16 @@ class ShotRenderer:
             self._store(key, export.content, export.content_type, progress)
         self._store_drawings(job, films, progress)
         return Rendered(
-            outputs=[_describe(file, job.request.fps) for file in files],
+            outputs=[_describe(file, job.request) for file in files],
             quality=[_report(number, one.quality) for number, one in enumerate(finished, 1)],
         )
+
+    def _moving(self, film: Film, shot: PreparedShot, progress: JobProgress) -> Film:
+        def draw_halfway(first: Pixels, last: Pixels) -> Pixels:
+            progress.check()
+            return self._draw_halfway(first, last)
+
+        return film_of_moving_formats(film, shot, draw_halfway)
 
     def _store_drawings(self, job: Job, films: list[Film], progress: JobProgress) -> None:
         """Store each drawing as a PNG of its own, so that a caller can look at single ones."""
@@ -126,7 +145,7 @@ class ShotRenderer:
                 return
 
 
-def _describe(file: Exported, fps: Fraction) -> Output:
+def _describe(file: Exported, request: GenerationRequest) -> Output:
     export = file.export
     return Output(
         name=export.name,
@@ -137,7 +156,7 @@ def _describe(file: Exported, fps: Fraction) -> Output:
         width=export.width,
         height=export.height,
         frames=export.frames,
-        fps=fps,
+        fps=request.fps * (request.interpolate if file.moves else 1),
         variant=file.variant,
     )
 

@@ -11,7 +11,7 @@ from core.errors import OutOfMemory
 from core.objects.keys import drawing_key, input_key
 from core.records.ids import new_job_id
 from core.records.job import JobState
-from core.records.request import Keyframe, StoredImage
+from core.records.request import Keyframe, OutputFormat, StoredImage
 from model.pipeline_tooncrafter import NumericalError
 from testkit.jobs import generation_request, png
 from testkit.store.tenant_jobs import TenantJobs
@@ -45,6 +45,18 @@ async def submit_shot(
 
 
 class TestResult:
+    async def test_a_doubled_rate_is_of_films_alone(
+        self, worker: Worker, async_store: TenantJobs
+    ) -> None:
+        """Four drawings on twos: the film lasts as long, and the sheet shows the same pictures."""
+        outputs = [OutputFormat(format="mp4"), OutputFormat(format="contact_sheet")]
+        fields = {"interpolate": 2, "exposure": 2, "fps": 60, "outputs": outputs}
+        job_id = await submit_shot(async_store, worker, ("teal", "red"), **fields)
+        worker.run()
+        film, sheet = read(worker.store, job_id).outputs
+        assert (film.frames, film.fps) == (2 * 2 * 4, 120)
+        assert (sheet.frames, sheet.fps) == (1, 60)
+
     async def test_each_drawing_is_stored_for_itself(
         self, worker: Worker, async_store: TenantJobs
     ) -> None:

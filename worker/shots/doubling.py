@@ -7,9 +7,28 @@ import numpy as np
 
 from worker.export.film import Film
 from worker.frames.framing import Pixels
+from worker.shots.preparation import PreparedShot
 
 # Draws what is halfway between two pictures of one shape.
 DrawHalfway = Callable[[Pixels, Pixels], Pixels]
+
+
+def no_picture_between(first: Pixels, _: Pixels) -> Pixels:
+    """Repeat the first picture, where no engine is at hand."""
+    return first
+
+
+def film_of_moving_formats(film: Film, shot: PreparedShot, draw_halfway: DrawHalfway) -> Film:
+    """Return the film as formats that move show it: of twice the rate if the request says so."""
+    request = shot.request
+    if request.interpolate == 1:
+        return film
+    motions = list(film.exposures)
+    if isinstance(request.exposure, int):
+        for drawing in shot.timeline.drawings:
+            if drawing.key is not None and request.keyframes[drawing.key].hold is not None:
+                motions[drawing.index] = min(request.exposure, motions[drawing.index])
+    return double_rate(film, motions, draw_halfway, loops=request.loop)
 
 
 def double_rate(

@@ -7,8 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from core.errors import CancelRequested
+from core.records.request import Keyframe
+from testkit.jobs import generation_request
 from worker.export.film import Film
-from worker.jobs.doubling import double_rate
+from worker.shots.doubling import double_rate, film_of_moving_formats
+from worker.shots.preparation import prepare
 
 Pixels = NDArray[np.uint8]
 
@@ -71,3 +74,32 @@ def test_a_canceled_job_ends_between_pictures() -> None:
 
     with pytest.raises(CancelRequested):
         double_rate(film([0, 9], [1, 1]), [1, 1], canceled)
+
+
+class TestOfARequest:
+    def shown(self, **fields: object) -> Film:
+        """Two keys with one drawing between, of which the first may be held."""
+        image = generation_request().keyframes[0].image
+        holds = fields.pop("holds", (None, None))
+        assert isinstance(holds, tuple)
+        request = generation_request(
+            keyframes=[Keyframe(image=image, hold=hold) for hold in holds],
+            frames_between=1,
+            interpolate=2,
+            **fields,
+        )
+        keys = [np.full((40, 64, 3), level, np.uint8) for level in (0, 200)]
+        shot = prepare(request, keys)
+        exposures = [len(drawing.film_frames) for drawing in shot.timeline.drawings]
+        return film_of_moving_formats(film([0, 100, 200], exposures), shot, mean)
+
+    def test_a_hold_ends_with_the_motion_of_an_unheld_drawing(self) -> None:
+        assert self.shown(holds=(12, None), exposure=2).exposures == [22, 2, 2, 2, 4]
+
+    def test_a_list_of_exposures_is_all_motion(self) -> None:
+        assert self.shown(exposure=[3, 1, 1]).exposures == [3, 3, 1, 1, 2]
+
+    def test_nothing_changes_where_it_is_not_asked_for(self) -> None:
+        shot = prepare(generation_request(), [np.zeros((40, 64, 3), np.uint8)] * 2)
+        given = film([0, 1], [1, 1])
+        assert film_of_moving_formats(given, shot, mean) is given
