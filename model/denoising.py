@@ -13,7 +13,8 @@ from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.sketch_encoder import SketchEncoder
 from model.unet_tooncrafter import ToonCrafterUNet
 
-# takes the pipeline, step index, timestep and `{"latents": ...}`; may return other latents
+# takes the pipeline, step index, timestep and `latents`, the `clean` ones that this step predicts,
+# and `key_latents`, all of one shape and the last two of one scale; may return other `latents`
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
 
@@ -96,16 +97,23 @@ class DenoisingMixin:
                     prediction = classifier_free_guidance(
                         conditional, unconditional, guidance_scale, guidance_rescale
                     )
-                latents = self.scheduler.step(
+                stepped = self.scheduler.step(
                     prediction.float(),
                     number,
                     latents,
                     eta=eta,
                     variance_noise=next(noises) if noises is not None else None,
                     generator=generator,
-                ).prev_sample
+                )
+                latents = stepped.prev_sample
                 if callback_on_step_end is not None:
-                    changed = callback_on_step_end(self, index, timestep, {"latents": latents})
+                    scale = float(self.scheduler.steps[number].scale_prev)
+                    tensors = {
+                        "latents": latents,
+                        "clean": stepped.pred_original_sample / scale,
+                        "key_latents": conditions.key_latents,
+                    }
+                    changed = callback_on_step_end(self, index, timestep, tensors)
                     latents = changed.get("latents", latents)
                 progress_bar.update()
         return require_finite(latents, "latents")

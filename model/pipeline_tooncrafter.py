@@ -144,8 +144,9 @@ class ToonCrafterPipeline(ConditionsMixin, DenoisingMixin, DecodingMixin, Diffus
             two_pass_decode: decode the middle frames a second time, as published; off saves half
                 the decoding.
             output_type: `np`, `pt` or `latent`.
-            callback_on_step_end: called with pipeline, step index, timestep and `{"latents": ...}`
-                after each step, and may return other latents; an exception from it ends the call.
+            callback_on_step_end: called with pipeline, step index, timestep and a dictionary of
+                tensors after each step: `latents`, `clean` (what this step takes the result to be)
+                and `key_latents`; may return other `latents`. An exception from it ends the call.
             callback_on_stage: called with `encoding`, `denoising` and `decoding` as each begins.
 
         Raises:

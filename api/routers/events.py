@@ -42,15 +42,22 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Send `status` events with the whole job and `progress` events with its progress.
 
-    The id of each is the job's version. The stream begins with the current `status`, or with what
-    is newer than `Last-Event-ID`, and ends after the final one, or after an hour. A client that has
-    the final one already is answered with 204.
+    `preview` events show what is being drawn, at most two a second: `{variant, segment, step,
+    width, height, image}`, where `image` is a JPEG as a data URI. They have no id and are not sent
+    again.
+
+    The id of all others is the job's version. The stream begins with the current `status`, or with
+    what is newer than `Last-Event-ID`, and ends after the final one, or after an hour. A client
+    that has the final one already is answered with 204.
     """
     status = None
     yield ServerSentEvent(
         retry=round(RETRY / timedelta(milliseconds=1)), comment="events of this job follow"
     )
     async for view in jobs.service.follow(job_id, jobs.tenant, seen, STREAM_LIFE):
+        if isinstance(view, str):
+            yield ServerSentEvent(event="preview", raw_data=view)
+            continue
         version = str(view.job.version)
         if view.job.status is status and view.job.progress:
             yield ServerSentEvent(event="progress", id=version, data=view.job.progress)

@@ -46,8 +46,8 @@ class Interpolations:
 
     def follow(
         self, job_id: str, tenant: str, seen_version: int, life: timedelta
-    ) -> AsyncIterator[QueuedView]:
-        """Iterate over every newer state of a job, as `JobWatch.follow` does."""
+    ) -> AsyncIterator[QueuedView | str]:
+        """Iterate over every newer state of a job and its pictures, as `JobWatch.follow` does."""
         return self._watch.follow(job_id, tenant, seen_version, life)
 
     async def get(self, job_id: str, tenant: str) -> QueuedView:

@@ -50,14 +50,15 @@ class JobWatch:
 
     async def follow(
         self, job_id: str, tenant: str, seen_version: int, life: timedelta
-    ) -> AsyncIterator[QueuedView]:
-        """Yield every state of a job that is newer than `seen_version`.
+    ) -> AsyncIterator[QueuedView | str]:
+        """Yield every state of a job that is newer than `seen_version`, and pictures of it.
 
-        States that come faster than they are read are coalesced. Ends after the final state, when
-        the job is deleted, after `life`, or when the gateway stops. Waits while Redis is away.
+        A picture is the JSON of a `Preview`. States and pictures that come faster than they are
+        read are coalesced. Ends after the final state, when the job is deleted, after `life`, or
+        when the gateway stops. Waits while Redis is away.
         """
         ends = asyncio.get_running_loop().time() + life.total_seconds()
-        with self._feed.watch(job_id) as news:
+        async with self._feed.view(job_id) as (news, pictures):
             while not self._closing.is_set():
                 news.clear()
                 try:
@@ -73,6 +74,8 @@ class JobWatch:
                 left = ends - asyncio.get_running_loop().time()
                 if view.job.status.is_final or left <= 0:
                     return
+                while pictures:
+                    yield pictures.pop()
                 await _wait(news, min(left, REREAD.total_seconds()))
 
 

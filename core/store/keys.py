@@ -26,6 +26,7 @@
 | `tc:trash` | sorted set | ids with objects to delete, score = when | until deleted |
 | `tc:idempotency:{digest}` | hash | job and fingerprint of an `Idempotency-Key` | 24 h |
 | `tc:changes` | channel | `{id} {version}` of each change, version 0 of a deletion | |
+| `tc:preview:{id}` | channel | pictures of what a running job draws | |
 | `tc:wake` | list | wakes the dispatcher; holds at most one element | until read |
 | `tc:worker:{name}` | hash | what a live worker holds and does | 10 s, renewed each second |
 | `tc:hold:{name}` | hash | why a worker claims nothing: paused, quarantined | until resumed, 1 d |
@@ -78,6 +79,7 @@ UPLOAD_BYTES = PREFIX + "upload_bytes"
 TRASH = PREFIX + "trash"
 IDEMPOTENCY = PREFIX + "idempotency:"
 CHANGES = PREFIX + "changes"
+PREVIEW = PREFIX + "preview:"
 WAKE = PREFIX + "wake"
 WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"

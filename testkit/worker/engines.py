@@ -1,5 +1,6 @@
 """Engines without a network, whose drawings tell what they were drawn from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +67,9 @@ class SilentReporter:
         pass
 
     def step(self, done: int, steps: int) -> None:
+        pass
+
+    def show(self, picture: Callable[[], Pixels]) -> None:
         pass
 
     def check(self) -> None:

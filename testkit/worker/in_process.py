@@ -22,6 +22,7 @@ from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, png
 from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
+from testkit.worker.latents import tensors_of
 from worker.engines.tooncrafter import ToonCrafterEngine
 from worker.gpu.memory import DeviceMemory
 from worker.jobs.rendering import ShotRenderer
@@ -62,7 +63,7 @@ class StandInPipeline:
         for index in range(arguments["num_inference_steps"]):
             self.at_step(index)
             self.steps_done += 1
-            arguments["callback_on_step_end"](self, index, None, {})
+            arguments["callback_on_step_end"](self, index, None, tensors_of(arguments))
         arguments["callback_on_stage"]("decoding")
         shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
         return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))

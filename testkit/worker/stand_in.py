@@ -48,10 +48,12 @@ class Pipeline:
     def __call__(self, **arguments: Any) -> SimpleNamespace:
         import numpy as np
 
+        from testkit.worker.latents import tensors_of
+
         arguments["callback_on_stage"]("denoising")
         for index in range(arguments["num_inference_steps"]):
             get_into_trouble()
-            arguments["callback_on_step_end"](self, index, None, {})
+            arguments["callback_on_step_end"](self, index, None, tensors_of(arguments))
         arguments["callback_on_stage"]("decoding")
         shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
         return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))

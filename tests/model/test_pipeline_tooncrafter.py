@@ -92,6 +92,21 @@ class TestClip:
         )
         assert seen == ["encoding", "denoising", 0, 1, "decoding"]
 
+    def test_clean_latents_of_the_last_step_are_nearly_the_result(self, pipe, keyframes):
+        """They may be shown while the call runs; the last step still leaves a trace of noise."""
+        clean: list[Tensor] = []
+        draw_latents = draw(
+            pipe,
+            keyframes,
+            output_type="latent",
+            callback_on_step_end=lambda pipe, index, timestep, state: (
+                clean.append(state["clean"]) or {}
+            ),
+        )
+        assert [one.shape for one in clean] == [draw_latents.shape] * 2
+        first, last = (float((one - draw_latents).abs().mean()) for one in clean)
+        assert last < 0.5 * first
+
     def test_an_exception_from_the_callback_ends_the_call(self, pipe, keyframes):
         """This is how a job is cancelled."""
         steps = []

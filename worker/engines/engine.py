@@ -1,6 +1,6 @@
 """What every engine reads, returns and reports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -80,6 +80,13 @@ class Reporter(Protocol):
 
     def step(self, done: int, steps: int) -> None:
         """Note how many of a pass's steps are done."""
+
+    def show(self, picture: Callable[[], Pixels]) -> None:
+        """Send what is being drawn to those who watch; seldom enough to call it at each step.
+
+        Args:
+            picture: returns RGB or RGBA, `(height, width, 3 or 4)`; called if one is wanted now.
+        """
 
     def check(self) -> None:
         """Ask whether the work may go on, several times a second."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,7 @@ class PreviewEngine:
         for number, drawn in enumerate(self.between(work.first, work.last, work.positions)):
             drawings[number] = drawn
             reporter.step(number + 1, steps)
+            reporter.show(partial(drawings.__getitem__, number))
             reporter.check()
 
     def between(

@@ -9,6 +9,7 @@ import torch
 from core.records.job import Stage
 from core.shots.passes import LAST_FRAME, NUM_FRAMES
 from worker.engines.engine import Reporter, SegmentFrames, SegmentWork
+from worker.engines.latent_pictures import LatentPictures
 from worker.frames.framing import Pixels
 from worker.gpu.memory import DeviceMemory
 from worker.gpu.parts import call_between, interruptible_parts
@@ -66,8 +67,11 @@ class ToonCrafterEngine:
         """Run the pipeline once; return `(NUM_FRAMES, height, width, 3)`."""
         sampling = work.sampling
 
-        def on_step_end(_: Any, index: int, __: Any, ___: Any) -> dict[str, Any]:
+        pictures = LatentPictures(keys)
+
+        def on_step_end(_: Any, index: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             reporter.step(index + 1, sampling.steps)
+            reporter.show(lambda: pictures.picture(tensors["clean"], tensors["key_latents"]))
             return {}
 
         generator = torch.Generator(self._pipeline._execution_device).manual_seed(work.seed)

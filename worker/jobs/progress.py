@@ -1,6 +1,7 @@
 """Progress of one attempt: its stage and step, its remaining time, and whether it may go on."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -11,7 +12,9 @@ from core.records.job import Progress, Stage, Timing
 from core.shots.shot import timeline_of
 from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
+from worker.frames.framing import Pixels
 from worker.jobs.estimate import Estimate
+from worker.jobs.previews import Previews
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 
@@ -47,8 +50,10 @@ class JobProgress:
         self._steps = request.steps  # of a run of the model; an engine may count other steps
         passes = [len(segment.passes) for segment in timeline_of(request).segments]
         self._runs = passes * request.variants  # of the model, by segment
+        self._segments_of_variant = len(passes)
         self._segment = 1
         self._runs_done = 0
+        self._previews = Previews(store, claim.job)
         self._started = time.monotonic()
         self._stage = Stage.LOADING
         self._stage_started = self._started
@@ -99,6 +104,11 @@ class JobProgress:
     def model_runs(self) -> int:
         """How often the model runs in this attempt."""
         return sum(self._runs)
+
+    def show(self, picture: Callable[[], Pixels]) -> None:
+        """Send a picture of what is being drawn to those who watch, at most two a second."""
+        variant, segment = divmod(self._segment - 1, self._segments_of_variant)
+        self._previews.offer(picture, variant=variant + 1, segment=segment + 1, step=self._step)
 
     def timing(self, model_load_seconds: float) -> Timing:
         """Return the seconds so far."""

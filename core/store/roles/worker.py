@@ -9,6 +9,7 @@ from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.records.base import SCHEMA_VERSION, Record
 from core.records.job import Job, JobState, Output, Progress, QualityReport, Timing
 from core.records.offer import Engine, Offer
+from core.records.preview import Preview
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo, WorkerState
 from core.store import keys
@@ -146,6 +147,10 @@ class WorkerStore:
         _demand(answer != "stale", claim)
         if answer == "canceled":
             raise CancelRequested
+
+    def show(self, job_id: str, preview: Preview) -> None:
+        """Send a picture to those who watch the job; nothing keeps it."""
+        self._redis.publish(keys.PREVIEW + job_id, preview.model_dump_json())
 
     def succeed(
         self,

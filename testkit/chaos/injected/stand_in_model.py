@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from testkit.worker.latents import tensors_of
+
 STEP_SECONDS = float(os.environ.get("CHAOS_STEP_SECONDS", "0.04"))
 
 
@@ -60,7 +62,7 @@ class StandInPipeline:
         arguments["callback_on_stage"]("denoising")
         for index in range(arguments["num_inference_steps"]):
             time.sleep(STEP_SECONDS)
-            arguments["callback_on_step_end"](self, index, None, {})
+            arguments["callback_on_step_end"](self, index, None, tensors_of(arguments))
         arguments["callback_on_stage"]("decoding")
         seed = arguments["generator"].initial_seed()
         frames = draw(

@@ -12,6 +12,7 @@ import pytest
 from httpx import AsyncClient
 
 from core.records.job import Progress, Stage, Timing
+from core.records.preview import Preview
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.worker import WorkerStore
@@ -98,6 +99,37 @@ async def test_from_the_queue_to_the_end(remote: AsyncClient, store: WorkerStore
     assert [event.version for event in seen] == [1, 2, 3, 4, 5]
     assert [event.data["step"] for event in seen[2:4]] == [1, 2]
     assert stable(seen[-1].data) == stable((await remote.get(f"{URL}/{job_id}")).json())
+
+
+async def test_picture_of_what_is_drawn_has_no_id(
+    remote: AsyncClient, store: WorkerStore, redis_server: RedisServer
+) -> None:
+    """A client that resumes asks for the job's changes; a lost picture is not sent again."""
+    job_id = await queued(remote)
+    claim = claimed(store)
+    picture = Preview(step=3, width=256, height=160, image="data:image/jpeg;base64,/9j/")
+    async with remote.stream("GET", f"{URL}/{job_id}/events") as response:
+        lines = response.aiter_lines()
+        async for line in lines:
+            if line.startswith("event: status"):
+                break
+        channel = keys.PREVIEW + job_id
+        await asyncio.to_thread(
+            wait_until,
+            lambda: redis_server.client.pubsub_numsub(channel)[0][1],
+            "the gateway listens for pictures",
+        )
+        store.show(job_id, picture)
+        event = []
+        async for line in lines:
+            if event and not line:
+                break
+            if event or line == "event: preview":
+                event.append(line)
+        store.succeed(claim, [stored_output()], Timing(), MODEL)
+    fields = dict(line.split(": ", 1) for line in event)
+    assert fields.keys() == {"event", "data"}
+    assert Preview.model_validate_json(fields["data"]) == picture
 
 
 async def test_ended_job_is_one_event(remote: AsyncClient, store: WorkerStore) -> None:

@@ -1,6 +1,6 @@
 """The preview engine draws each position directly, moves what moves, and keeps alpha."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Follower:
 
     def __init__(self, end_at: int | None = None) -> None:
         self.told: list[object] = []
+        self.shown: list[Pixels] = []
         self._end_at = end_at
 
     def begin_pass(self, number: int) -> None:
@@ -69,6 +70,9 @@ class Follower:
 
     def step(self, done: int, steps: int) -> None:
         self.told.append((done, steps))
+
+    def show(self, picture: Callable[[], Pixels]) -> None:
+        self.shown.append(picture())
 
     def check(self) -> None:
         if self.told.count((self._end_at, 3)):

@@ -1,5 +1,6 @@
 """A segment is drawn pass by pass, each from the frames that the plan names."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from core.shots.passes import LAST_FRAME, NUM_FRAMES, plan_passes
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from worker.engines.engine import Sampling, SegmentWork
 from worker.engines.tooncrafter import ToonCrafterEngine
+from worker.frames.framing import Pixels
 from worker.gpu.memory import DeviceMemory
 
 SAMPLING = Sampling(
@@ -28,6 +30,7 @@ class Follower:
 
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.shown: list[Pixels] = []
         self.checks = 0
 
     def begin_pass(self, number: int) -> None:
@@ -38,6 +41,9 @@ class Follower:
 
     def step(self, done: int, steps: int) -> None:
         self.told.append((done, steps))
+
+    def show(self, picture: Callable[[], Pixels]) -> None:
+        self.shown.append(picture())
 
     def check(self) -> None:
         self.checks += 1
@@ -123,4 +129,5 @@ def test_real_pipeline_draws_and_reports() -> None:
     stages = [Stage.ENCODING, Stage.DENOISING, (1, 2), (2, 2), Stage.DECODING]
     assert follower.told == [0, *stages]
     assert follower.checks > 20
+    assert [picture.shape for picture in follower.shown] == [(16, 24, 3)] * 2
     assert np.array_equal(engine.draw(asked, Follower()).drawings, drawn.drawings)
