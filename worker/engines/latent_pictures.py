@@ -35,9 +35,8 @@ class LatentPictures:
             key_latents: of the same shape and scale; its first and last frame are the keys'.
         """
         if self._map is None:
-            ends = key_latents[0, :, [0, -1]].float().cpu().numpy()
-            self._map = self._fit(ends)
-        middle = latents[0, :, latents.shape[2] // 2].float().cpu().numpy()
+            self._map = self._fit(_to_numpy(key_latents[0][:, [0, -1]]))
+        middle = _to_numpy(latents[0, :, latents.shape[2] // 2])
         colours = _cells(middle) @ self._map
         levels = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
         pixels: Pixels = levels.reshape(*middle.shape[1:], 3)
@@ -53,6 +52,12 @@ class LatentPictures:
         wanted = np.stack(small).reshape(-1, 3).astype(np.float32)
         fitted: NDArray[np.float32] = np.linalg.lstsq(_cells(ends), wanted, rcond=None)[0]
         return fitted
+
+
+def _to_numpy(latents: "Tensor") -> NDArray[np.float32]:
+    """Copy to main memory; what is not finite, which ends the job later, is shown as 0."""
+    copied: NDArray[np.float32] = latents.float().cpu().numpy()
+    return np.nan_to_num(copied, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _cells(latents: NDArray[np.float32]) -> NDArray[np.float32]:

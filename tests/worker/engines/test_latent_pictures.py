@@ -56,3 +56,10 @@ class TestLatentPictures:
         shown = LatentPictures([first, last]).picture(latents, latents)
         small = np.asarray(Image.fromarray(first).resize(shown.shape[1::-1], Image.Resampling.BOX))
         assert np.abs(shown.astype(int) - small).mean() < 3
+
+    def test_what_is_not_finite_raises_nothing(self) -> None:
+        """The pipeline itself refuses its result in the end, and says why."""
+        latents = clip(*[encoded(key(6))] * 3)
+        broken = torch.full_like(latents, float("nan"))
+        shown = LatentPictures([key(6), key(6)]).picture(broken, latents)
+        assert shown.shape == (HEIGHT // 8, WIDTH // 8, 3)
