@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, ByteSize, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from core.gateway_settings import GatewaySettings
@@ -110,6 +110,11 @@ class Settings(GatewaySettings):
     warm_canvases: list[Canvas] = Field(
         default=["512x320"],
         description="Canvases that a compiling worker runs once before it is ready, a JSON list.",
+    )
+    segment_quota: ByteSize = Field(
+        default=ByteSize(4 * 2**30),
+        description="Finished segments that a tenant's jobs keep for later ones, in bytes or as "
+        "`4GiB`; the oldest go first. 0: none are kept, and a job whose worker dies begins again.",
     )
     max_canvas_pixels: int | None = Field(
         default=None,

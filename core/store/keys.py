@@ -23,6 +23,9 @@
 | `tc:upload:{id}` | hash | tenant, life unused, size, outcome, jobs that use it | until expired |
 | `tc:upload_bytes` | hash | size of all of a tenant's uploads, by tenant | while it has some |
 | `tc:uploads` | sorted set | uploads that no job uses, score = expires | until used or expired |
+| `tc:segments:{tenant}` | sorted set | segments by age: `{digest} {job} {bytes}` | with the job |
+| `tc:segment_jobs:{tenant}` | hash | the newest job that has a segment, by digest | with the job |
+| `tc:segment_bytes` | hash | size of all of a tenant's segments, by tenant | while it has some |
 | `tc:trash` | sorted set | ids with objects to delete, score = when | until deleted |
 | `tc:idempotency:{digest}` | hash | job and fingerprint of an `Idempotency-Key` | 24 h |
 | `tc:changes` | channel | `{id} {version}` of each change, version 0 of a deletion | |
@@ -76,6 +79,9 @@ EXPIRY = PREFIX + "expiry"
 UPLOAD = PREFIX + "upload:"
 UPLOADS = PREFIX + "uploads"
 UPLOAD_BYTES = PREFIX + "upload_bytes"
+SEGMENTS = PREFIX + "segments:"
+SEGMENT_JOBS = PREFIX + "segment_jobs:"
+SEGMENT_BYTES = PREFIX + "segment_bytes"
 TRASH = PREFIX + "trash"
 IDEMPOTENCY = PREFIX + "idempotency:"
 CHANGES = PREFIX + "changes"

@@ -18,6 +18,7 @@ from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Job
 from core.records.request import Keyframe, StoredImage
+from core.records.worker import ModelInfo
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, png
 from testkit.servers import RedisServer
@@ -79,15 +80,19 @@ class Worker:
     name: str = "gpu-1:7"
     max_canvas_pixels: int | None = None
     job_timeout: timedelta = timedelta(minutes=10)
+    segment_quota: int = 2**20
+    model: ModelInfo = MODEL
 
     def __post_init__(self) -> None:
         self.heartbeat = Heartbeat(self.store, self.name)
         self.heartbeat.start()
-        self.heartbeat.ready(MODEL, load_seconds=2.5)
-        limits = Limits(self.max_canvas_pixels, self.job_timeout)
+        self.heartbeat.ready(self.model, load_seconds=2.5)
+        limits = Limits(self.max_canvas_pixels, self.job_timeout, self.segment_quota)
         engine = ToonCrafterEngine(self.pipeline, DeviceMemory(self.pipeline, "cpu", "none"))
         renderer = ShotRenderer(engine, self.storage, DECODERS)
-        self.runner = Runner(self.store, self.storage, self.heartbeat, renderer, MODEL, 2.5, limits)
+        self.runner = Runner(
+            self.store, self.storage, self.heartbeat, renderer, self.model, 2.5, limits
+        )
 
     def run(self) -> str | None:
         return self.runner.run_next()

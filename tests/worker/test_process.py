@@ -181,7 +181,7 @@ async def test_stopped_worker_leaves_its_job_to_others(
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     job = stack.job(job_id)
-    assert (job.status, job.attempts, job.lost_leases) == (JobState.QUEUED, 1, 0)
+    assert (job.status, job.attempts, job.lost_leases) == (JobState.QUEUED, 0, 0)
     assert stack.operator.workers() == []
     assert redis_server.client.keys(keys.HOLD + "*") == []
 

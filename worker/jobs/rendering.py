@@ -22,7 +22,7 @@ from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
 from worker.shots.doubling import DrawHalfway, film_of_moving_formats, no_picture_between
-from worker.shots.drawing import NoMemory, draw_shot
+from worker.shots.drawing import SegmentMemory, draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
 
@@ -65,11 +65,16 @@ class ShotRenderer:
         self._storage = storage
         self._decoders = decoders
 
-    def render(self, job: Job, progress: JobProgress) -> Rendered:
+    def render(self, job: Job, progress: JobProgress, memory: SegmentMemory) -> Rendered:
         """Run a job to its stored outputs.
 
+        Args:
+            job: as it was claimed.
+            progress: of this attempt.
+            memory: of segments that need not be drawn again.
+
         Raises:
-            Everything that `JobProgress.begin`, the engine and the storage raise.
+            Everything that `JobProgress.begin`, the engine, the memory and the storage raise.
         """
         # 1. Read the drawings and lay them out
         progress.begin(Stage.LOADING)
@@ -77,9 +82,7 @@ class ShotRenderer:
         shot = prepare(job.request, sources.keys, sources.sketches)
 
         # 2. Draw each segment of each variant
-        finished = [
-            finish(shot, drawn) for drawn in draw_shot(shot, self.engine, progress, NoMemory())
-        ]
+        finished = [finish(shot, drawn) for drawn in draw_shot(shot, self.engine, progress, memory)]
 
         # 3. Encode every output, then store all
         progress.begin(Stage.EXPORTING)

@@ -19,6 +19,7 @@ from worker.jobs.backoff import Backoff
 from worker.jobs.failures import StorageAway, failures_of_a_job
 from worker.jobs.progress import JobProgress, WorkerStops
 from worker.jobs.rendering import ShotRenderer
+from worker.jobs.segments import StoredSegments
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 from worker.watch.metrics import EMPTY
@@ -36,10 +37,12 @@ class Limits:
     Attributes:
         max_canvas_pixels: of the canvas; larger jobs are left to other workers. None for any.
         job_timeout: of one attempt.
+        segment_quota: bytes of finished segments that a tenant's jobs may keep; 0 for none.
     """
 
     max_canvas_pixels: int | None
     job_timeout: timedelta
+    segment_quota: int = 0
 
 
 class Runner:
@@ -137,7 +140,7 @@ class Runner:
         self._engine.begin_job()
         try:
             with failures_of_a_job(lambda: require_working_device(self._engine.device)):
-                rendered = self._renderer.render(claim.job, progress)
+                rendered = self._renderer.render(claim.job, progress, self._memory_of(claim))
             self._storage_backoff.reset()
             timing = progress.timing(load_seconds)
             self._commit(
@@ -183,6 +186,11 @@ class Runner:
             self._report_sick(claim, str(error))
             trace.end("device_broken")
             raise
+
+    def _memory_of(self, claim: Claim) -> StoredSegments:
+        return StoredSegments(
+            self._store, self._storage, claim, self._model, self._limits.segment_quota
+        )
 
     def _expected(self, claim: Claim) -> StageSeconds | None:
         try:

@@ -3,6 +3,7 @@
 -- include shared/transitions.lua
 -- include shared/turns.lua
 -- include shared/fence.lua
+-- include shared/segments.lua
 -- include shared/slots.lua
 
 local commands = {}
@@ -93,6 +94,13 @@ function commands.renew(id, fence, lease, progress)
     if job[4] then emit(id, 'progress') end
   end
   return job[3] and 'canceled' or 'held'
+end
+
+-- A segment's frames of `bytes` are stored below the job. Returns nothing if the job is no longer
+-- this attempt's, else 'held' and what is to be deleted to keep the tenant within its quota.
+function commands.enter_segment(id, fence, digest, bytes, quota)
+  if not held(id, fence) then return {} end
+  return {'held', unpack(enter_segment(tenant_of(id), id, digest, bytes, quota))}
 end
 
 -- End a job in `status`, with fields for its record; `run` is what the run took or ''. Returns 1 if

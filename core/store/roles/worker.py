@@ -152,6 +152,30 @@ class WorkerStore:
         """Send a picture to those who watch the job; nothing keeps it."""
         self._redis.publish(keys.PREVIEW + job_id, preview.model_dump_json())
 
+    def find_segment(self, claim: Claim, digest: str) -> str | None:
+        """Return the newest job of the same tenant that has this segment's frames, if one has."""
+        job_id: str | None = self._redis.hget(keys.SEGMENT_JOBS + claim.job.tenant, digest)
+        return job_id
+
+    def enter_segment(self, claim: Claim, digest: str, size: int, quota: int) -> list[list[str]]:
+        """Let later jobs of the tenant find a segment whose frames are stored below this job.
+
+        Args:
+            claim: the job.
+            digest: of all that made the frames.
+            size: of the stored object, in bytes.
+            quota: of all segments of the tenant, in bytes.
+
+        Returns:
+            Job and digest of segments that had to go: their objects are to be deleted.
+
+        Raises:
+            StaleClaim: the job is no longer this attempt's.
+        """
+        answer = self._run("enter_segment", *claim.args, digest, size, quota)
+        _demand(bool(answer), claim)
+        return [answer[place : place + 2] for place in range(1, len(answer), 2)]
+
     def succeed(
         self,
         claim: Claim,

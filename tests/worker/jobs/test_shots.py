@@ -1,6 +1,8 @@
 """Jobs of several segments: what is stored, what is remembered, and who is told of a failure."""
 
 import io
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -9,13 +11,21 @@ from PIL import Image
 
 from core.errors import OutOfMemory
 from core.objects.keys import drawing_key, input_key
+from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import JobState
 from core.records.request import Keyframe, OutputFormat, StoredImage
+from core.records.tenant import DEFAULT_TENANT
+from core.settings import Settings
+from core.store import keys
+from core.store.roles.dispatcher import DispatcherStore
+from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
-from testkit.jobs import generation_request, png
+from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, png
+from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
-from testkit.worker.in_process import TTL, Worker, read
+from testkit.worker.in_process import TTL, StandInPipeline, Worker, read
+from worker.jobs.progress import WorkerStops
 
 COLORS = ("teal", "red", "navy", "olive")
 
@@ -124,3 +134,165 @@ class TestFailure:
         assert job.status is JobState.FAILED
         assert job.error.code == code
         assert job.error.detail.startswith("segment 3 of 3: ")
+
+
+class TestMemory:
+    """The stand-in draws flat frames; what counts is how often it is asked."""
+
+    async def test_same_shot_runs_no_model(self, worker: Worker, async_store: TenantJobs) -> None:
+        """And comes to the same file, from copies: deleting the first job harms none."""
+        first = await submit_shot(async_store, worker)
+        worker.run()
+        second = await submit_shot(async_store, worker)
+        worker.run()
+        assert len(worker.pipeline.seen) == 3
+        await delete(async_store, worker, first)
+        third = await submit_shot(async_store, worker)
+        worker.run()
+        assert len(worker.pipeline.seen) == 3
+        jobs = [read(worker.store, job_id) for job_id in (second, third)]
+        assert [job.reused_segments for job in jobs] == [3, 3]
+        assert jobs[0].outputs == jobs[1].outputs
+
+    async def test_changed_key_changes_two_segments(
+        self, worker: Worker, async_store: TenantJobs
+    ) -> None:
+        """Those at its sides; of the loop's four segments the other two are copied."""
+        await submit_shot(async_store, worker, loop=True)
+        worker.run()
+        changed = await submit_shot(
+            async_store, worker, (*COLORS[:2], "pink", COLORS[3]), loop=True
+        )
+        worker.run()
+        assert len(worker.pipeline.seen) == 4 + 2
+        assert read(worker.store, changed).reused_segments == 2
+
+    @pytest.mark.parametrize(
+        "change", [{"seed": 8}, {"prompt": "a fox"}, {"steps": 2}, {"width": 192}, {"reuse": False}]
+    )
+    async def test_other_work_is_drawn(
+        self, folder_worker: Worker, async_store: TenantJobs, change: dict[str, object]
+    ) -> None:
+        for fields in ({}, change):
+            await submit_shot(async_store, folder_worker, **fields)
+            folder_worker.run()
+        assert len(folder_worker.pipeline.seen) == 6
+
+    @pytest.mark.parametrize(
+        "change", [{"color_match": True}, {"fps": 24}, {"preserve_keyframes": True}]
+    )
+    async def test_what_happens_to_the_frames_later_is_no_other_work(
+        self, folder_worker: Worker, async_store: TenantJobs, change: dict[str, object]
+    ) -> None:
+        for fields in ({}, change):
+            await submit_shot(async_store, folder_worker, **fields)
+            folder_worker.run()
+        assert len(folder_worker.pipeline.seen) == 3
+
+    async def test_tenants_share_nothing(
+        self, folder_worker: Worker, async_store: TenantJobs
+    ) -> None:
+        for tenant in ("acme", "zoo"):
+            jobs = async_store.of_tenant(tenant, TENANT_LIMITS)
+            await submit_shot(jobs, folder_worker)
+            folder_worker.run()
+        assert len(folder_worker.pipeline.seen) == 6
+
+    async def test_other_weights_draw_again(
+        self, store: WorkerStore, async_store: TenantJobs, settings: Settings
+    ) -> None:
+        pipeline = StandInPipeline()
+        for weights in ("sha256:0", "sha256:1"):
+            model = MODEL.model_copy(update={"weights": weights})
+            worker = Worker(store, open_storage(settings), pipeline, model=model)
+            await submit_shot(async_store, worker)
+            worker.run()
+            worker.heartbeat.end()
+        assert len(pipeline.seen) == 6
+
+    @pytest.mark.parametrize("reuse", [True, False])
+    async def test_lost_attempt_goes_on_at_its_next_segment(
+        self, worker: Worker, async_store: TenantJobs, redis_server: RedisServer, reuse: bool
+    ) -> None:
+        """Also where other jobs' segments are not wanted."""
+
+        def vanish_in_the_third(_: int) -> None:
+            if len(worker.pipeline.seen) == 3:
+                redis_server.client.zadd(keys.LEASES, {job_id: 1})
+                DispatcherStore(redis_server.url).recover_expired_leases()
+
+        worker.pipeline.at_step = vanish_in_the_third
+        job_id = await submit_shot(async_store, worker, reuse=reuse)
+        worker.run()
+        assert read(worker.store, job_id).status is JobState.QUEUED
+        worker.pipeline.at_step = lambda _: None
+        worker.run()
+        job = read(worker.store, job_id)
+        assert (job.status, job.attempts, job.reused_segments) == (JobState.SUCCEEDED, 2, 2)
+        assert len(worker.pipeline.seen) == 3 + 1
+
+    async def test_job_that_was_given_back_goes_on_at_its_next_segment(
+        self, folder_worker: Worker, async_store: TenantJobs
+    ) -> None:
+        """Though an attempt that ended in order counts as none."""
+
+        def stop_in_the_third(_: int) -> None:
+            if len(folder_worker.pipeline.seen) == 3:
+                raise WorkerStops
+
+        folder_worker.pipeline.at_step = stop_in_the_third
+        job_id = await submit_shot(async_store, folder_worker, reuse=False)
+        folder_worker.run()
+        folder_worker.run()
+        job = read(folder_worker.store, job_id)
+        assert (job.status, job.attempts, job.reused_segments) == (JobState.SUCCEEDED, 1, 2)
+
+    async def test_damaged_frames_are_drawn_again(
+        self, worker: Worker, async_store: TenantJobs, stored_keys: Callable[[], set[str]]
+    ) -> None:
+        await submit_shot(async_store, worker, ("teal", "red"))
+        worker.run()
+        (key,) = (key for key in stored_keys() if "/segments/" in key)
+        worker.storage.put(key, b"nonsense", "application/zlib")
+        again = await submit_shot(async_store, worker, ("teal", "red"))
+        worker.run()
+        assert len(worker.pipeline.seen) == 2
+        assert read(worker.store, again).reused_segments == 0
+
+    async def test_oldest_go_beyond_the_quota(
+        self,
+        folder_worker: Worker,
+        async_store: TenantJobs,
+        redis_server: RedisServer,
+        stored_keys: Callable[[], set[str]],
+    ) -> None:
+        """Their objects too; what is left is within it."""
+        sizes = redis_server.client
+        await submit_shot(async_store, folder_worker)
+        folder_worker.run()
+        three = int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT))
+        folder_worker.runner._limits = replace(folder_worker.runner._limits, segment_quota=three)
+        job_id = await submit_shot(async_store, folder_worker, seed=9)
+        folder_worker.run()
+        assert int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT)) == three
+        kept = {key.split("/")[1] for key in stored_keys() if "/segments/" in key}
+        assert kept == {job_id}
+        await submit_shot(async_store, folder_worker)
+        folder_worker.run()
+        assert len(folder_worker.pipeline.seen) == 9
+
+    async def test_deleted_jobs_leave_nothing_behind(
+        self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
+    ) -> None:
+        job_ids = [await submit_shot(async_store, folder_worker) for _ in range(2)]
+        for _ in job_ids:
+            folder_worker.run()
+        for job_id in job_ids:
+            await delete(async_store, folder_worker, job_id)
+        assert redis_server.client.keys("tc:segment*") == []
+
+
+async def delete(jobs: TenantJobs, worker: Worker, job_id: str) -> None:
+    """Delete record and objects, as a caller does."""
+    await jobs.delete(job_id)
+    worker.storage.delete_prefix(f"jobs/{job_id}/")
