@@ -32,7 +32,7 @@ check: setup  ## lint, formatting, types, who may import whom, sizes, and known 
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file clients/python/pyproject.toml
+	@$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src clients/comfyui
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py tests/core/store/test_scripts.py
 	@$(MAKE) --no-print-directory audit
