@@ -1,15 +1,14 @@
 """Published files to a diffusers folder: the whole folder or none."""
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from model.assembly import build_modules
@@ -184,21 +183,14 @@ def locked(folder: Path) -> Iterator[None]:
     ends.
     """
     path = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(path)
     try:
-        file = _lock(path)
-        while not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-            file.close()  # the previous holder deleted the lock file when it finished
-            file = _lock(path)
+        lock.acquire()
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be made: {error.strerror}") from error
-    with file:
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> IO[str]:
-    file = path.open("w")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows deletes no open file
+            path.unlink()  # a waiting process notices and makes its own
+        lock.release()

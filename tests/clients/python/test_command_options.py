@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tooncrafter_client import BadInput, Keyframe, Sketch
+from tooncrafter_client.cli.app import app
 from tooncrafter_client.cli.shot_options import ShotArguments
 from tooncrafter_client.shots import ShotOptions
 
@@ -76,7 +79,7 @@ def test_usage() -> None:
     """Help says what there is; a wrong option is 2, as shells and farms expect."""
     shown = command("--help")
     assert shown.returncode == 0
-    for name in ("run", "batch", "submit", "watch", "get", "cancel", "ls", "doctor"):
+    for name in ("run", "render", "batch", "submit", "watch", "get", "cancel", "ls", "doctor"):
         assert re.search(rf"\b{name}\b", shown.stdout)
     assert command("run", "--betwen", "3").returncode == 2
 
@@ -90,3 +93,15 @@ def test_service_that_is_away() -> None:
     ended = command("ls", "--url", "http://127.0.0.1:9", "--patience", "0")
     assert (ended.returncode, ended.stdout) == (75, "")
     assert ended.stderr.startswith("unreachable: http://127.0.0.1:9/v1/interpolations")
+
+
+class TestRender:
+    def test_without_the_service_it_says_what_to_install(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("tooncrafter_client.cli.render.entry_points", lambda group: ())
+        for name in ("a.png", "b.png"):
+            (tmp_path / name).touch()
+        ended = CliRunner().invoke(app, ["render", *map(str, sorted(tmp_path.iterdir()))])
+        assert ended.exit_code == 2
+        assert "pip install '.[worker]'" in ended.stderr

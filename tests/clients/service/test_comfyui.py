@@ -125,7 +125,7 @@ def test_batch_of_keys_with_transparency(nodes: dict[str, Any]) -> None:
     sketch = nodes["ToonCrafterSketch"]().add(keys[:1], 1)[0]
     assert (sketch[0].frame, sketch[0].image[:4]) == (1, b"\x89PNG")
     drawn = nodes["ToonCrafterInBetweens"]().draw(
-        images=keys, masks=masks, between=1, steps=1, seed=1, prompt="", guidance_scale=-1
+        images=keys, masks=masks, between=1, steps=1, seed=1, prompt="", output_size="source"
     )
     assert len(drawn.images) == 3
     assert torch.equal(drawn.masks[0], masks[0])

@@ -10,6 +10,7 @@ from tooncrafter_client._version import __version__
 from tooncrafter_client.cli.batch import batch
 from tooncrafter_client.cli.doctor import doctor
 from tooncrafter_client.cli.jobs import cancel, get, ls, submit, watch
+from tooncrafter_client.cli.render import render
 from tooncrafter_client.cli.run import run
 from tooncrafter_client.cli.service import out
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # an error of ours is a plain traceback, fit for a report
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, batch, submit, watch, get, cancel, ls, doctor):
+for command in (run, render, batch, submit, watch, get, cancel, ls, doctor):
     app.command(command.__name__)(command)
 
 

@@ -35,24 +35,33 @@ class ProgressView:
 
     def show(self, name: str, job: Job) -> None:
         """Show a job's state under a name."""
+        percent = 100.0 if job.status == "succeeded" else 0.0
+        if job.progress and not job.has_ended:
+            percent = job.progress.percent
+        self.advance(name, percent, _state(job), step=job.status)
+
+    def advance(self, name: str, percent: float, words: str, *, step: str) -> None:
+        """Show how far something is.
+
+        Args:
+            name: of the bar.
+            percent: 0 to 100.
+            words: what is being done.
+            step: where there is no terminal, a line is written for each other step.
+        """
         if self._bars.disable:
-            self._say(name, job)
+            if not self._quiet and self._said.get(name) != step:
+                self._said[name] = step
+                err.print(f"{name}: {words}", markup=False)
             return
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=100, says="")
-        percent = job.progress.percent if job.progress else 0
-        done = 100 if job.status == "succeeded" else percent
-        self._bars.update(self._tasks[name], completed=done, says=_state(job))
+        self._bars.update(self._tasks[name], completed=percent, says=words)
 
     def end(self, name: str) -> None:
         """Take a job's bar away."""
         if (task := self._tasks.pop(name, None)) is not None:
             self._bars.remove_task(task)
-
-    def _say(self, name: str, job: Job) -> None:
-        if not self._quiet and self._said.get(name) != job.status:
-            self._said[name] = job.status
-            err.print(f"{name}: {_state(job)}", markup=False)
 
 
 def _state(job: Job) -> str:

@@ -29,14 +29,32 @@ USAGE = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # as shells have it for Ctrl-C
 CALLER_ERRORS = (BadInput, InvalidRequest, Unauthorized, Forbidden, NotFound)
-PANEL = "Service"
+CALLER_CODES = ("invalid_request",)  # of a renderer, whose classes are not known here
+PANEL = "Service and output"
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
-class Service:
+class Output:
+    """How a command answers."""
+
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Answer in JSON, one object a line.", rich_help_panel=PANEL),
+    ] = False
+
+    def tell(self, text: str, **fields: Any) -> None:
+        """Say a result: as text, or its fields as a line of JSON."""
+        if self.json:
+            print_json(fields)
+        else:
+            out.print(text, markup=False)
+
+
+@dataclass(frozen=True)
+class Service(Output):
     """Where the service is, and how to answer."""
 
     url: Annotated[
@@ -57,21 +75,10 @@ class Service:
             help="Seconds to try again while the service is away or busy.", rich_help_panel=PANEL
         ),
     ] = 120.0
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Answer in JSON, one object a line.", rich_help_panel=PANEL),
-    ] = False
 
     def client(self) -> Client:
         """Return a client, to be closed by the caller."""
         return Client(self.url, self.key, patience_seconds=self.patience)
-
-    def tell(self, text: str, **fields: Any) -> None:
-        """Say a result: as text, or its fields as a line of JSON."""
-        if self.json:
-            print_json(fields)
-        else:
-            out.print(text)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -93,7 +100,8 @@ def exit_code(error: ToonCrafterError) -> int:
     """Return 75 where the same command may succeed later, 2 for the caller's errors, else 1."""
     if error.is_temporary:
         return TRY_AGAIN
-    return USAGE if isinstance(error, CALLER_ERRORS) else FAILED
+    is_callers = isinstance(error, CALLER_ERRORS) or error.code in CALLER_CODES
+    return USAGE if is_callers else FAILED
 
 
 def report(error: ToonCrafterError, *, as_json: bool) -> None:
