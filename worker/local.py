@@ -221,6 +221,9 @@ class ShotProgress:
         self._share = done / steps
         self._tell()
 
+    def show(self, picture: Callable[[], Pixels]) -> None:
+        """Draw no preview: no stream waits for one."""
+
     def check(self) -> None:
         """Go on: only the caller's own interrupt ends the work."""
 
