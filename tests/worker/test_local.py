@@ -71,7 +71,7 @@ def test_tiny_model_draws_a_shot(images: dict[str, bytes]) -> None:
 
 
 def test_defaults_are_those_of_the_api() -> None:
-    """Whoever leaves a field out gets the same from both."""
+    """A field that is left out means the same to both."""
     fields = InterpolationBody.model_fields
     for name, value in DEFAULTS.items():
         if name in fields and name not in ("outputs", "priority"):
