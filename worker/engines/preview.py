@@ -45,6 +45,7 @@ class PreviewEngine:
         """
         reporter.begin_pass(0)
         reporter.begin(Stage.DENOISING)
+        reporter.step(0, len(work.positions))
         drawings = np.empty((len(work.positions), *work.first.shape), np.uint8)
         try:
             self._fill(drawings, work, reporter)

@@ -116,7 +116,7 @@ class TestReports:
     def test_steps_are_drawings(self, engine: PreviewEngine) -> None:
         follower = Follower()
         engine.draw(work(disc_at(80), disc_at(140), *QUARTERS), follower)
-        assert follower.told == [0, Stage.DENOISING, (1, 3), (2, 3), (3, 3)]
+        assert follower.told == [0, Stage.DENOISING, (0, 3), (1, 3), (2, 3), (3, 3)]
 
     def test_a_canceled_job_ends_after_the_drawing(self, engine: PreviewEngine) -> None:
         follower = Follower(end_at=1)
