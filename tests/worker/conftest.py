@@ -5,13 +5,18 @@ real pipeline runs in the end-to-end tests.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore
+from testkit.servers import Process
+from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.in_process import DECODERS, StandInPipeline, Worker
+from testkit.worker.processes import WorkerStack
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,3 +48,23 @@ def folder_worker(
     worker = Worker(store, open_storage(settings), pipeline)
     yield worker
     worker.heartbeat.end()
+
+
+@pytest.fixture
+def stack(
+    settings: Settings, async_store: TenantJobs, store: WorkerStore, tmp_path: Path
+) -> Iterator[WorkerStack]:
+    stack = WorkerStack(settings, async_store, store, tmp_path)
+    yield stack
+    stack.celery.close()
+
+
+@pytest.fixture
+def worker_process(stack: WorkerStack) -> Iterator[Process]:
+    """A worker of the stack that is ready."""
+    with stack.start() as process:
+        stack.wait_for("idle")
+        yield process
+        children = psutil.Process(process.pid).children(recursive=True) if process.runs else []
+    for child in children:
+        child.kill()
