@@ -127,7 +127,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
         **model.model_dump(exclude={"peak_memory_bytes"}),
         seconds=round(load_seconds, 2),
     )
-    limits = Limits(settings.max_canvas_pixels, settings.job_timeout, settings.segment_quota)
+    limits = Limits(settings.max_canvas_pixels, settings.job_timeout, int(settings.segment_quota))
     decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(engine, storage, decoders, HalfwayDrawer(device))
     return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits)

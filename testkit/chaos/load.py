@@ -294,6 +294,6 @@ async def _events(stream: httpx.Response) -> AsyncIterator[tuple[str, int, Any]]
         if line and name:
             fields[name] = value.strip()
         elif not line:
-            if "data" in fields:
+            if "id" in fields:  # pictures of the running job have none
                 yield fields["event"], int(fields["id"]), json.loads(fields["data"])
             fields = {}

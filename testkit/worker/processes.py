@@ -79,9 +79,12 @@ class WorkerStack:
         return self.workers(state)
 
     def wait_for_job(self, job_id: str, status: JobState) -> Job:
-        wait_until(
-            lambda: self.job(job_id).status is status, f"the job is {status}", LOADING_SECONDS
-        )
+        def has_come() -> bool:
+            job = self.job(job_id)
+            assert job.status is status or not job.status.is_final, job.error
+            return job.status is status
+
+        wait_until(has_come, f"the job is {status}", LOADING_SECONDS)
         return self.job(job_id)
 
 

@@ -1,7 +1,7 @@
 """What `python -m worker --include=testkit.worker.stand_in` computes with, in its real child
 process.
 
-Its pipeline draws flat frames at once; a file that the test writes tells it to get into trouble
+Its pipeline fades from key to key at once; a file that the test writes tells it to get into trouble
 first.
 """
 
@@ -55,8 +55,10 @@ class Pipeline:
             get_into_trouble()
             arguments["callback_on_step_end"](self, index, None, tensors_of(arguments))
         arguments["callback_on_stage"]("decoding")
-        shape = (arguments["num_frames"], arguments["height"], arguments["width"], 3)
-        return SimpleNamespace(frames=np.full(shape, 128, dtype=np.uint8))
+        first, last = (key.astype(np.float32) for key in arguments["keyframes"])
+        shares = np.linspace(0, 1, arguments["num_frames"], dtype=np.float32)[:, None, None, None]
+        frames = np.rint(first * (1 - shares) + last * shares).astype(np.uint8)
+        return SimpleNamespace(frames=frames)
 
     def set_progress_bar_config(self, **_: Any) -> None:
         """It has none."""

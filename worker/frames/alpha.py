@@ -1,5 +1,6 @@
 """Mattes for the model's frames, which are drawn on a flat background."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,11 @@ class KeyMatte:
 
 
 def add_alpha(
-    frames: Pixels, first: KeyMatte, last: KeyMatte, background: tuple[int, int, int]
+    frames: Pixels,
+    first: KeyMatte,
+    last: KeyMatte,
+    background: tuple[int, int, int],
+    check: Callable[[], None] = lambda: None,
 ) -> Pixels:
     """Estimate alpha, and the colours without background, of a segment's frames.
 
@@ -50,12 +55,14 @@ def add_alpha(
         first: the segment's first key.
         last: its last key.
         background: what the model saw the keys on.
+        check: called before each frame, which may take a second; raises to stop.
 
     Returns:
         RGBA with straight alpha, `(frames, height, width, 4)`.
     """
     result = np.empty((*frames.shape[:3], 4), np.uint8)
     for index, frame in enumerate(frames):
+        check()
         result[index] = _cut_free(frame, (first, last), background)
     return result
 

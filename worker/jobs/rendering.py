@@ -82,10 +82,11 @@ class ShotRenderer:
         shot = prepare(job.request, sources.keys, sources.sketches)
 
         # 2. Draw each segment of each variant
-        finished = [finish(shot, drawn) for drawn in draw_shot(shot, self.engine, progress, memory)]
+        drawn = list(draw_shot(shot, self.engine, progress, memory))
 
-        # 3. Encode every output, then store all
+        # 3. Finish the drawings and encode every output, then store all
         progress.begin(Stage.EXPORTING)
+        finished = [finish(shot, variant, progress.check) for variant in drawn]
         films = [variant.film for variant in finished]
         moving = [self._moving(film, shot, progress) for film in films]
         outputs, keys = job.request.outputs, shot.key_drawings

@@ -8,7 +8,7 @@ import numpy as np
 from core.shots.fit import result_size
 from core.shots.timeline import Segment
 from worker.engines.engine import SegmentFrames
-from worker.export.film import Film, over
+from worker.export.film import Check, Film, no_check, over
 from worker.frames.alpha import KeyMatte, add_alpha
 from worker.frames.colour_match import match_colours
 from worker.frames.framing import Pixels, cut_out
@@ -25,7 +25,7 @@ class Finished(NamedTuple):
     quality: Quality
 
 
-def finish(shot: PreparedShot, drawn: DrawnVariant) -> Finished:
+def finish(shot: PreparedShot, drawn: DrawnVariant, check: Check = no_check) -> Finished:
     """Make the film of one variant.
 
     Each segment's colours are matched to its keys, then it gets its alpha and loses its padding.
@@ -35,12 +35,13 @@ def finish(shot: PreparedShot, drawn: DrawnVariant) -> Finished:
     Args:
         shot: as prepared.
         drawn: its frames on the canvas, by segment.
+        check: called between segments and between drawings; raises to stop.
     """
-    matched = [
-        _matched(shot, segment, frames)
-        for segment, frames in zip(shot.timeline.segments, drawn, strict=True)
-    ]
-    drawings = _arranged(shot, matched)
+    matched = []
+    for segment, frames in zip(shot.timeline.segments, drawn, strict=True):
+        check()
+        matched.append(_matched(shot, segment, frames))
+    drawings = _arranged(shot, matched, check)
     request, first = shot.request, shot.keys[0].placement
     size = result_size(first, request.output_size)
     drawings = scale_all(drawings, size)
@@ -74,12 +75,12 @@ def _matched(shot: PreparedShot, segment: Segment, frames: SegmentFrames | None)
     return match_colours(whole, first.picture, last.picture, positions)
 
 
-def _arranged(shot: PreparedShot, matched: list[Pixels]) -> Pixels:
+def _arranged(shot: PreparedShot, matched: list[Pixels], check: Check) -> Pixels:
     """Return all drawings of the result, cut out of the canvas: `(drawings, h, w, 3 or 4)`."""
     box = shot.keys[0].placement.target
     segments = shot.timeline.segments
     parts = [
-        cut_out(_with_alpha(shot, segment, frames), box)
+        cut_out(_with_alpha(shot, segment, frames, check), box)
         for segment, frames in zip(segments, matched, strict=True)
     ]
     drawings: list[Pixels] = []
@@ -92,7 +93,7 @@ def _arranged(shot: PreparedShot, matched: list[Pixels]) -> Pixels:
     return np.stack(drawings)
 
 
-def _with_alpha(shot: PreparedShot, segment: Segment, frames: Pixels) -> Pixels:
+def _with_alpha(shot: PreparedShot, segment: Segment, frames: Pixels, check: Check) -> Pixels:
     """Give the frames of a shot with alpha their mattes."""
     if not shot.has_alpha or frames.shape[-1] == 4:
         return frames
@@ -100,7 +101,7 @@ def _with_alpha(shot: PreparedShot, segment: Segment, frames: Pixels) -> Pixels:
     if first.is_opaque and last.is_opaque:
         return np.pad(frames, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
     mattes = [KeyMatte(key.picture, key.laid[..., 3]) for key in (first, last)]
-    return add_alpha(frames, mattes[0], mattes[1], shot.background)
+    return add_alpha(frames, mattes[0], mattes[1], shot.background, check)
 
 
 def _as_shown(key: ShotKey, shot: PreparedShot) -> Pixels:

@@ -3,55 +3,39 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from core.errors import OutOfMemory
-from core.objects.keys import drawing_key, input_key
+from core.objects.keys import drawing_key
 from core.objects.storage import open_storage
-from core.records.ids import new_job_id
 from core.records.job import JobState
-from core.records.request import Keyframe, OutputFormat, StoredImage
+from core.records.request import OutputFormat
 from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
 from core.store import keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
-from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, png
+from testkit.jobs import MODEL, TENANT_LIMITS, drawing
 from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
-from testkit.worker.in_process import TTL, StandInPipeline, Worker, read
+from testkit.worker.in_process import StandInPipeline, Worker, read
+from testkit.worker.shot_jobs import submit_shot
 from worker.jobs.progress import WorkerStops
 
 COLORS = ("teal", "red", "navy", "olive")
 
 
-def stored(worker: Worker, job_id: str, color: str) -> Keyframe:
-    """Store a key as the gateway does."""
-    data = png(color=color)
-    image = StoredImage(
-        sha256=sha256(data).hexdigest(),
-        content_type="image/png",
-        width=64,
-        height=40,
-        bytes=len(data),
-    )
-    worker.storage.put(input_key(job_id, image), data, image.content_type)
-    return Keyframe(image=image)
-
-
-async def submit_shot(
+async def submit(
     jobs: TenantJobs, worker: Worker, colors: tuple[str, ...] = COLORS, **fields: object
 ) -> str:
-    job_id = new_job_id()
-    keys = [stored(worker, job_id, color) for color in colors]
-    request = generation_request(**{"keyframes": keys, "steps": 1, "frames_between": 2, **fields})
-    await jobs.submit(job_id, request, metadata={}, ttl=TTL, request_id="shot")
-    return job_id
+    keys = [np.asarray(drawing(color=color)) for color in colors]
+    return await submit_shot(
+        jobs, worker.storage, keys, **{"steps": 1, "frames_between": 2} | fields
+    )
 
 
 class TestResult:
@@ -61,7 +45,7 @@ class TestResult:
         """Four drawings on twos: the film lasts as long, and the sheet shows the same pictures."""
         outputs = [OutputFormat(format="mp4"), OutputFormat(format="contact_sheet")]
         fields = {"interpolate": 2, "exposure": 2, "fps": 60, "outputs": outputs}
-        job_id = await submit_shot(async_store, worker, ("teal", "red"), **fields)
+        job_id = await submit(async_store, worker, ("teal", "red"), **fields)
         worker.run()
         film, sheet = read(worker.store, job_id).outputs
         assert (film.frames, film.fps) == (2 * 2 * 4, 120)
@@ -72,7 +56,7 @@ class TestResult:
     ) -> None:
         """Of every variant, losslessly: a preserved key is the source to the bit."""
         fields = {"preserve_keyframes": True, "output_size": "source", "variants": 2}
-        job_id = await submit_shot(async_store, worker, ("teal", "red"), **fields)
+        job_id = await submit(async_store, worker, ("teal", "red"), **fields)
         worker.run()
         job = read(worker.store, job_id)
         assert [(output.name, output.variant) for output in job.outputs] == [
@@ -81,14 +65,13 @@ class TestResult:
         ]
         for variant in (1, 2):
             data = worker.storage.get(drawing_key(job_id, job.fence, variant, 3))
-            drawing = np.asarray(Image.open(io.BytesIO(data)))
-            expected = np.asarray(Image.open(io.BytesIO(png(color="red"))))
-            np.testing.assert_array_equal(drawing, expected)
+            served = np.asarray(Image.open(io.BytesIO(data)))
+            np.testing.assert_array_equal(served, np.asarray(drawing(color="red")))
 
     async def test_report_of_each_variant_is_in_the_record(
         self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
-        job_id = await submit_shot(async_store, folder_worker, variants=2)
+        job_id = await submit(async_store, folder_worker, variants=2)
         folder_worker.run()
         reports = read(folder_worker.store, job_id).quality
         assert [report.variant for report in reports] == [1, 2]
@@ -99,7 +82,7 @@ class TestResult:
         self, folder_worker: Worker, async_store: TenantJobs
     ) -> None:
         """Over all variants; percent grows from one to the next."""
-        job_id = await submit_shot(async_store, folder_worker, variants=2)
+        job_id = await submit(async_store, folder_worker, variants=2)
         seen = []
         folder_worker.pipeline.at_step = lambda _: seen.append(
             read(folder_worker.store, job_id).progress
@@ -128,7 +111,7 @@ class TestFailure:
                 raise error
 
         folder_worker.pipeline.at_step = fail_in_the_third
-        job_id = await submit_shot(async_store, folder_worker)
+        job_id = await submit(async_store, folder_worker)
         folder_worker.run()
         job = read(folder_worker.store, job_id)
         assert job.status is JobState.FAILED
@@ -141,13 +124,13 @@ class TestMemory:
 
     async def test_same_shot_runs_no_model(self, worker: Worker, async_store: TenantJobs) -> None:
         """And comes to the same file, from copies: deleting the first job harms none."""
-        first = await submit_shot(async_store, worker)
+        first = await submit(async_store, worker)
         worker.run()
-        second = await submit_shot(async_store, worker)
+        second = await submit(async_store, worker)
         worker.run()
         assert len(worker.pipeline.seen) == 3
         await delete(async_store, worker, first)
-        third = await submit_shot(async_store, worker)
+        third = await submit(async_store, worker)
         worker.run()
         assert len(worker.pipeline.seen) == 3
         jobs = [read(worker.store, job_id) for job_id in (second, third)]
@@ -158,11 +141,9 @@ class TestMemory:
         self, worker: Worker, async_store: TenantJobs
     ) -> None:
         """Those at its sides; of the loop's four segments the other two are copied."""
-        await submit_shot(async_store, worker, loop=True)
+        await submit(async_store, worker, loop=True)
         worker.run()
-        changed = await submit_shot(
-            async_store, worker, (*COLORS[:2], "pink", COLORS[3]), loop=True
-        )
+        changed = await submit(async_store, worker, (*COLORS[:2], "pink", COLORS[3]), loop=True)
         worker.run()
         assert len(worker.pipeline.seen) == 4 + 2
         assert read(worker.store, changed).reused_segments == 2
@@ -174,7 +155,7 @@ class TestMemory:
         self, folder_worker: Worker, async_store: TenantJobs, change: dict[str, object]
     ) -> None:
         for fields in ({}, change):
-            await submit_shot(async_store, folder_worker, **fields)
+            await submit(async_store, folder_worker, **fields)
             folder_worker.run()
         assert len(folder_worker.pipeline.seen) == 6
 
@@ -185,7 +166,7 @@ class TestMemory:
         self, folder_worker: Worker, async_store: TenantJobs, change: dict[str, object]
     ) -> None:
         for fields in ({}, change):
-            await submit_shot(async_store, folder_worker, **fields)
+            await submit(async_store, folder_worker, **fields)
             folder_worker.run()
         assert len(folder_worker.pipeline.seen) == 3
 
@@ -194,7 +175,7 @@ class TestMemory:
     ) -> None:
         for tenant in ("acme", "zoo"):
             jobs = async_store.of_tenant(tenant, TENANT_LIMITS)
-            await submit_shot(jobs, folder_worker)
+            await submit(jobs, folder_worker)
             folder_worker.run()
         assert len(folder_worker.pipeline.seen) == 6
 
@@ -205,7 +186,7 @@ class TestMemory:
         for weights in ("sha256:0", "sha256:1"):
             model = MODEL.model_copy(update={"weights": weights})
             worker = Worker(store, open_storage(settings), pipeline, model=model)
-            await submit_shot(async_store, worker)
+            await submit(async_store, worker)
             worker.run()
             worker.heartbeat.end()
         assert len(pipeline.seen) == 6
@@ -222,7 +203,7 @@ class TestMemory:
                 DispatcherStore(redis_server.url).recover_expired_leases()
 
         worker.pipeline.at_step = vanish_in_the_third
-        job_id = await submit_shot(async_store, worker, reuse=reuse)
+        job_id = await submit(async_store, worker, reuse=reuse)
         worker.run()
         assert read(worker.store, job_id).status is JobState.QUEUED
         worker.pipeline.at_step = lambda _: None
@@ -241,7 +222,7 @@ class TestMemory:
                 raise WorkerStops
 
         folder_worker.pipeline.at_step = stop_in_the_third
-        job_id = await submit_shot(async_store, folder_worker, reuse=False)
+        job_id = await submit(async_store, folder_worker, reuse=False)
         folder_worker.run()
         folder_worker.run()
         job = read(folder_worker.store, job_id)
@@ -250,11 +231,11 @@ class TestMemory:
     async def test_damaged_frames_are_drawn_again(
         self, worker: Worker, async_store: TenantJobs, stored_keys: Callable[[], set[str]]
     ) -> None:
-        await submit_shot(async_store, worker, ("teal", "red"))
+        await submit(async_store, worker, ("teal", "red"))
         worker.run()
         (key,) = (key for key in stored_keys() if "/segments/" in key)
         worker.storage.put(key, b"nonsense", "application/zlib")
-        again = await submit_shot(async_store, worker, ("teal", "red"))
+        again = await submit(async_store, worker, ("teal", "red"))
         worker.run()
         assert len(worker.pipeline.seen) == 2
         assert read(worker.store, again).reused_segments == 0
@@ -268,23 +249,23 @@ class TestMemory:
     ) -> None:
         """Their objects too; what is left is within it."""
         sizes = redis_server.client
-        await submit_shot(async_store, folder_worker)
+        await submit(async_store, folder_worker)
         folder_worker.run()
         three = int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT))
         folder_worker.runner._limits = replace(folder_worker.runner._limits, segment_quota=three)
-        job_id = await submit_shot(async_store, folder_worker, seed=9)
+        job_id = await submit(async_store, folder_worker, seed=9)
         folder_worker.run()
         assert int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT)) == three
         kept = {key.split("/")[1] for key in stored_keys() if "/segments/" in key}
         assert kept == {job_id}
-        await submit_shot(async_store, folder_worker)
+        await submit(async_store, folder_worker)
         folder_worker.run()
         assert len(folder_worker.pipeline.seen) == 9
 
     async def test_deleted_jobs_leave_nothing_behind(
         self, folder_worker: Worker, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
-        job_ids = [await submit_shot(async_store, folder_worker) for _ in range(2)]
+        job_ids = [await submit(async_store, folder_worker) for _ in range(2)]
         for _ in job_ids:
             folder_worker.run()
         for job_id in job_ids:
