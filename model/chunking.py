@@ -15,34 +15,42 @@ from torch import Tensor
 # per attention call; fills a large GPU, and bounds the score matrix where no fused kernel exists
 QUERIES = 2048
 
+Summands = tuple[Tensor, ...]  # (a,), (a, b) for a + b, or (a, b, c) for a + b · c
+_COMBINED: dict[int, Callable[..., Tensor]] = {
+    1: lambda only: only,
+    2: torch.add,
+    3: torch.addcmul,
+}
 
-def by_frames(layer: Callable[[Tensor], Tensor], video: Tensor, elements: int) -> Tensor:
-    """`layer(video)`, a few frames at a time; `layer` treats every frame alone."""
+
+def by_frames(layer: Callable[[Tensor], Summands], video: Tensor, elements: int) -> Tensor:
+    """The total of `layer(video)`, a few frames at a time; `layer` treats every frame alone."""
     count = max(1, elements // video[0].numel())
     if count >= len(video):
-        return layer(video)
+        return _total(layer(video))
     first = layer(video[:count])
-    output = _video_like(first, len(video), first.shape[2])
-    output[:count] = first
+    output = _video_like(first[0], len(video), first[0].shape[2])
+    _write(first, output[:count])
     for start in range(count, len(video), count):
-        output[start : start + count] = layer(video[start : start + count])
+        _write(layer(video[start : start + count]), output[start : start + count])
     return output
 
 
-def by_rows(layer: Callable[..., Tensor], *videos: Tensor, elements: int) -> Tensor:
-    """`layer(*videos)`, a few rows of every frame at a time; `layer` treats every pixel position
-    alone.
+def by_rows(layer: Callable[..., Summands], *videos: Tensor, elements: int) -> Tensor:
+    """The total of `layer(*videos)`, a few rows of every frame at a time; `layer` treats every
+    pixel position alone.
     """
     height = videos[0].shape[2]
     count = max(1, elements // videos[0][:, :, 0].numel())
     if count >= height:
-        return layer(*videos)
+        return _total(layer(*videos))
     first = layer(*(video[:, :, :count] for video in videos))
-    output = _video_like(first, len(first), height)
-    output[:, :, :count] = first
+    output = _video_like(first[0], len(first[0]), height)
+    _write(first, output[:, :, :count])
     for start in range(count, height, count):
-        output[:, :, start : start + count] = layer(
-            *(video[:, :, start : start + count] for video in videos)
+        _write(
+            layer(*(video[:, :, start : start + count] for video in videos)),
+            output[:, :, start : start + count],
         )
     return output
 
@@ -53,6 +61,18 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         F.scaled_dot_product_attention(piece, key, value) for piece in query.split(QUERIES, dim=2)
     ]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+
+
+def _total(summands: Summands) -> Tensor:
+    return _COMBINED[len(summands)](*summands)
+
+
+def _write(summands: Summands, output: Tensor) -> None:
+    """Write the total, without a copy of it where no gradient has to pass."""
+    if len(summands) == 1 or torch.is_grad_enabled():
+        output.copy_(_total(summands))
+    else:
+        _COMBINED[len(summands)](*summands, out=output)
 
 
 def _video_like(piece: Tensor, frames: int, height: int) -> Tensor:

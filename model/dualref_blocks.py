@@ -10,11 +10,11 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from model.chunking import by_frames, by_rows
+from model.chunking import Summands, by_frames, by_rows
+from model.resnet import SpatialResidual
 
 SPATIAL_EPS = 1e-6
 TEMPORAL_EPS = 1e-5
@@ -34,11 +34,18 @@ class ClipNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(num_channels))
         self.bias = nn.Parameter(torch.zeros(num_channels))
 
-    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`."""
-        means, variances = zip(*(self._moments(frame) for frame in video), strict=True)
-        mean = torch.stack(means).view(-1, self.num_groups, len(self.weight) // self.num_groups)
-        variance = torch.stack(variances).view_as(mean)
+    def forward(self, video: Tensor, elements: int) -> tuple[Tensor, Tensor]:
+        """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`.
+
+        Half precision is widened `elements` at a time.
+        """
+        count = max(1, elements // video[0].numel())
+        pieces = (video,) if video.dtype == torch.float32 else video.split(count)
+        moments = [torch.var_mean(piece.float(), dim=(2, 3), correction=0) for piece in pieces]
+        variance, mean = (
+            torch.cat(parts).unflatten(1, (self.num_groups, -1))
+            for parts in zip(*moments, strict=True)
+        )
         # Every frame and channel has as many pixels, so the moments combine without weights.
         group_mean = mean.mean((0, 2))
         group_variance = variance.mean((0, 2)) + (mean - group_mean[:, None]).square().mean((0, 2))
@@ -47,13 +54,6 @@ class ClipNorm(nn.Module):
         scale = self.weight.float() * inverse.repeat_interleave(channels_per_group)
         shift = self.bias.float() - group_mean.repeat_interleave(channels_per_group) * scale
         return scale[:, None, None], shift[:, None, None]
-
-    @staticmethod
-    def _moments(frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel of one frame."""
-        pixels = frame.float().permute(1, 2, 0).flatten(0, 1)
-        mean = pixels.mean(0)
-        return mean, (pixels - mean).square().mean(0)
 
 
 class TimeConv(nn.Conv2d):
@@ -85,20 +85,20 @@ class TemporalResBlock(nn.Module):
         """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms'
         statistics.
         """
-        scale1, shift1 = self.norm1(video)
+        scale1, shift1 = self.norm1(video, elements)
         hidden = by_rows(
-            lambda rows: self.conv1(_norm_silu(rows, scale1, shift1)), video, elements=elements
+            lambda rows: (self.conv1(_norm_silu(rows, scale1, shift1)),), video, elements=elements
         )
-        scale2, shift2 = self.norm2(hidden)
+        scale2, shift2 = self.norm2(hidden, elements)
         seen = widened(frames, len(video))
         weight = torch.sigmoid(self.mix_factor)
 
-        def mix(residual: Tensor, rows: Tensor) -> Tensor:
+        def mix(residual: Tensor, rows: Tensor) -> Summands:
             branch = self.conv2(_norm_silu(rows, scale2, shift2))[frames.start - seen.start :][
                 : len(frames)
             ]
             # = weight * (residual + branch) + (1 - weight) * residual
-            return residual + weight * branch
+            return residual, branch, weight
 
         return by_rows(
             mix,
@@ -113,13 +113,7 @@ class VideoResBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, norm_num_groups: int) -> None:
         super().__init__()
-        self.spatial = ResnetBlock2D(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            temb_channels=None,
-            groups=norm_num_groups,
-            eps=SPATIAL_EPS,
-        )
+        self.spatial = SpatialResidual(in_channels, out_channels, norm_num_groups, SPATIAL_EPS)
         self.temporal = TemporalResBlock(out_channels, norm_num_groups)
 
     def forward(
@@ -127,10 +121,8 @@ class VideoResBlock(nn.Module):
     ) -> Tensor:
         """The frames in `frames` of the result; `upsample` enlarges each frame before it enters."""
 
-        def spatial(piece: Tensor) -> Tensor:
-            return cast(
-                Tensor, self.spatial(piece if upsample is None else upsample(piece), temb=None)
-            )
+        def spatial(piece: Tensor) -> Summands:
+            return self.spatial.branches(piece if upsample is None else upsample(piece))
 
         video = by_frames(spatial, video, elements // 4 if upsample else elements)
         return cast(Tensor, self.temporal(video, frames, elements))
@@ -142,4 +134,8 @@ def widened(frames: range, clip_frames: int) -> range:
 
 
 def _norm_silu(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return F.silu(torch.addcmul(shift, rows.float(), scale).to(rows.dtype))
+    """The arithmetic is float32, the result has the type of `rows`."""
+    if torch.is_grad_enabled():  # none passes through `out`
+        return F.silu(torch.addcmul(shift, rows, scale).to(rows.dtype))
+    normalised = torch.addcmul(shift, rows, scale, out=torch.empty_like(rows))
+    return F.silu(normalised, inplace=True)

@@ -178,7 +178,7 @@ class DualReferenceDecoder(nn.Module):
 
         video = self.conv_in(latents.contiguous(memory_format=torch.channels_last))
         video = self.mid_resnets[0](video, clip, elements)
-        video = by_frames(self.mid_attention, video, elements)
+        video = by_frames(lambda frames: (self.mid_attention(frames),), video, elements)
         video = self.mid_resnets[1](video, clip, elements)
         for block, reference in zip(self.up_blocks, fusions, strict=True):
             video = block(video, reference, seen if block is self.up_blocks[-1] else clip, elements)

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from model.chunking import attention, by_frames
+from model.chunking import Summands, attention, by_frames
 
 
 class ReferenceFusion(Protocol):
@@ -62,12 +62,12 @@ class ReferenceAttention(nn.Module):
         """See `ReferenceFusion`; the frames' places in the clip do not matter here."""
         key, value = prepared
 
-        def attend(frames: Tensor) -> Tensor:
+        def attend(frames: Tensor) -> Summands:
             tokens = self.norm(frames).permute(0, 2, 3, 1)  # t c h w -> t h w c
             fused = attention(self._split(self.to_q(tokens.flatten(0, 2))), key, value)
             # 1 heads (t h w) d -> (t h w) c
             fused = self.to_out(fused[0].transpose(0, 1).flatten(1))
-            return frames + fused.view(tokens.shape).permute(0, 3, 1, 2)
+            return frames, fused.view(tokens.shape).permute(0, 3, 1, 2)
 
         return by_frames(attend, video, elements)
 
