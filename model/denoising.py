@@ -19,7 +19,14 @@ StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]
 
 
 class DenoisingMixin:
-    """The pipeline's second stage, `denoise`."""
+    """The pipeline's second stage, `denoise`.
+
+    Attributes:
+        guidance_in_turns: run guidance's branches one after the other instead of in one batch: less
+            memory, more time, the same numbers but for rounding.
+    """
+
+    guidance_in_turns = False
 
     unet: ToonCrafterUNet
     scheduler: DDIMRescaledScheduler
@@ -127,7 +134,26 @@ class DenoisingMixin:
         frame_stride: Tensor,
         control_residuals: Sequence[Tensor] | None,
     ) -> Tensor:
-        """The UNet's v for every branch, `(branches, 4, frames, h, w)`, in one batch."""
+        """The UNet's v for every branch, `(branches, 4, frames, h, w)`, in a batch or in turns."""
         sample = torch.cat([latents, conditions.key_latents], dim=1).to(self.unet.dtype)
-        prediction: Tensor = self.unet(sample, timestep, context, frame_stride, control_residuals)
-        return prediction
+        clips = latents.shape[0]
+        branches = conditions.context.shape[0] // clips
+        if not self.guidance_in_turns or branches == 1:
+            return self.unet(sample, timestep, context, frame_stride, control_residuals)
+
+        def part(tensor: Tensor, branch: int) -> Tensor:
+            return tensor.chunk(branches)[branch]
+
+        return torch.cat(
+            [
+                self.unet(
+                    sample,
+                    timestep,
+                    [ContextKeyValues(*(part(one, branch) for one in each)) for each in context],
+                    frame_stride,
+                    control_residuals
+                    and [part(residual, branch) for residual in control_residuals],
+                )
+                for branch in range(branches)
+            ]
+        )

@@ -82,6 +82,18 @@ class TestClip:
             draw(pipe, keyframes, sketches=sketches, control_scale=0.0) == draw(pipe, keyframes)
         ).all()
 
+    def test_branches_of_guidance_in_turns_draw_the_same(self, pipe, keyframes):
+        """What a worker does where memory is short; sketches have residuals for each branch."""
+        jobs = [{}, {"sketches": [np.zeros((64, 128, 3), np.uint8)] * 16}, {"guidance_scale": 1.0}]
+        together = [draw(pipe, keyframes, **job).astype(int) for job in jobs]
+        pipe.guidance_in_turns = True
+        try:
+            in_turns = [draw(pipe, keyframes, **job) for job in jobs]
+        finally:
+            pipe.guidance_in_turns = False
+        for one, other in zip(together, in_turns, strict=True):
+            assert np.abs(one - other).max() <= 1
+
     def test_stages_and_steps_are_reported_in_order(self, pipe, keyframes):
         seen: list[str | int] = []
         draw(
