@@ -19,12 +19,11 @@ from torch import Tensor
 
 from benchmarks.figures import Figure, table
 from benchmarks.plain_pipeline import PlainPipeline
+from model.acceleration import accelerate
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 MATRIX = {"cpu": 1024, "cuda": 8192}  # large enough to keep the device busy
-# torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
-LAYER_SHAPES = 64
 SEED = 0
 
 
@@ -126,9 +125,8 @@ def build(arguments: argparse.Namespace, dtype: torch.dtype) -> ToonCrafterPipel
 
 @contextlib.contextmanager
 def compiled(pipe: ToonCrafterPipeline) -> Iterator[None]:
-    """Compile the UNet layer by layer: layers of one shape share their code."""
-    torch._dynamo.config.recompile_limit = LAYER_SHAPES
-    pipe.unet.compile_repeated_blocks()
+    """Compile the UNet as a worker does."""
+    accelerate(pipe)
     yield
     torch.compiler.reset()
 

@@ -9,6 +9,7 @@ nothing and the temporal ones once.
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from diffusers.models.attention import FeedForward
 from torch import Tensor, nn
@@ -47,6 +48,8 @@ class Attention(nn.Module):
     one.
     """
 
+    qkv_weight: Tensor | None
+
     def __init__(self, channels: int, heads: int, context_channels: int | None = None) -> None:
         super().__init__()
         self.heads = heads
@@ -54,6 +57,18 @@ class Attention(nn.Module):
         self.to_k = nn.Linear(context_channels or channels, channels, bias=False)
         self.to_v = nn.Linear(context_channels or channels, channels, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+        self.register_buffer("qkv_weight", None, persistent=False)
+
+    def fuse_projections(self) -> None:
+        """Let self-attention make query, key and value in one product.
+
+        The three weights become views of the joined one, so it takes no memory until the module
+        moves to another device. Change no weight afterwards.
+        """
+        projections = (self.to_q, self.to_k, self.to_v)
+        self.qkv_weight = torch.cat([projection.weight.detach() for projection in projections])
+        for projection, weight in zip(projections, self.qkv_weight.chunk(3), strict=True):
+            projection.weight = nn.Parameter(weight, requires_grad=False)
 
     def split_heads(self, tokens: Tensor) -> Tensor:
         """`(batch, tokens, channels)` to `(batch, heads, tokens, head_dim)`."""
@@ -61,9 +76,12 @@ class Attention(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Self-attention on `(batch, tokens, channels)`."""
-        query, key, value = (
-            self.split_heads(to(hidden_states)) for to in (self.to_q, self.to_k, self.to_v)
+        projected = (
+            [to(hidden_states) for to in (self.to_q, self.to_k, self.to_v)]
+            if self.qkv_weight is None
+            else F.linear(hidden_states, self.qkv_weight).chunk(3, dim=-1)
         )
+        query, key, value = (self.split_heads(tokens) for tokens in projected)
         attended = F.scaled_dot_product_attention(query, key, value)
         output: Tensor = self.to_out[0](merge_heads(attended))
         return output

@@ -9,6 +9,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from model.attention import (
+    Attention,
     Context,
     ContextKeyValues,
     TemporalTransformer,
@@ -110,6 +111,12 @@ class ToonCrafterUNet(ModelMixin, ConfigMixin):
 
         self.norm_out = nn.GroupNorm(norm_num_groups, base, eps=RESIDUAL_NORM_EPS)
         self.conv_out = nn.Conv2d(base, out_channels, kernel_size=3, padding=1)
+
+    def fuse_qkv_projections(self) -> None:
+        """Let every self-attention make query, key and value in one product."""
+        for module in self.modules():
+            if isinstance(module, Attention) and not isinstance(module, TextImageAttention):
+                module.fuse_projections()
 
     def split_context(self, context: Tensor, num_frames: int) -> Context:
         """Split `(clips, tokens, channels)` into the prompt's tokens and each frame's image tokens.

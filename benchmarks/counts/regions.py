@@ -3,7 +3,7 @@
 The rule is a model of a compiler, simple enough to be followed by hand:
 
 - Products, convolutions and attention stay kernels of their own.
-- Everything else joins the region that made one of its inputs, if its other inputs existed before
+- Everything else joins the region that made its largest input, if its other inputs existed before
   that region began. A layer norm does so too: one of its rows fits a thread block.
 - Statistics join the region that makes their input; what needs them belongs to a later region. A
   group norm is such statistics, and arithmetic in a later region.
@@ -97,9 +97,16 @@ def _to_join(
 ) -> Region | None:
     """The region that the kernel joins, if there is one."""
     sources = {maker for tensor in kernel.inputs for maker in makers[storage_of(tensor)]}
-    if not sources:
+    most = max((distinct_bytes(tensor) for tensor in kernel.inputs), default=0)
+    largest = {
+        maker
+        for tensor in kernel.inputs
+        if distinct_bytes(tensor) == most
+        for maker in makers[storage_of(tensor)]
+    }
+    if not largest:
         return None
-    latest = max(sources, key=lambda region: region.begun)
+    latest = max(largest, key=lambda region: region.begun)
     waits = any(
         storage_of(tensor) in statistics and latest in makers[storage_of(tensor)]
         for tensor in kernel.inputs

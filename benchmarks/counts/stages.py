@@ -46,7 +46,7 @@ class Job:
     Args:
         width, height: of the canvas in pixels.
         sizes: of the model.
-        dtype: of the weights.
+        accelerated: with the products joined as before compiling.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Job:
         width: int = CANVAS[0],
         height: int = CANVAS[1],
         sizes: Preset = TOONCRAFTER_512,
-        dtype: torch.dtype = torch.float16,
+        accelerated: bool = False,
     ) -> None:
         self.size = (height, width)
         self.latent_shape = (NUM_FRAMES, height // VAE_SCALE, width // VAE_SCALE)
-        self.pipeline = pipeline_without_memory(sizes, dtype)
+        self.pipeline = pipeline_without_memory(sizes, torch.float16)
+        if accelerated:
+            self.pipeline.unet.fuse_qkv_projections()
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -107,6 +109,7 @@ STAGES = (
     "decode, first pass",
     "decode, both passes",
 )
+COMPILED = ("guided step", "step without guidance")  # what `model.acceleration` compiles
 
 
 @torch.no_grad()

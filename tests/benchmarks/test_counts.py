@@ -9,19 +9,14 @@ from benchmarks.count import counts, kinds_table, table
 from benchmarks.counts.budget import Count, count, over_budget, read_budget
 from benchmarks.counts.kernels import Kernel, observed
 from benchmarks.counts.regions import fused
-from benchmarks.counts.stages import STAGES, Job, Launched
+from benchmarks.counts.stages import Launched
 
 QUICK = ("guided step", "decode, first pass")
 
 
 @pytest.fixture(scope="module")
-def job() -> Job:
-    return Job()
-
-
-@pytest.fixture(scope="module")
-def found(job: Job) -> dict[str, Count]:
-    return counts(job, QUICK)
+def found() -> dict[str, Count]:
+    return counts(names=QUICK)
 
 
 def meta(*shape: int) -> Tensor:
@@ -42,8 +37,8 @@ class TestBudget:
         assert not over, "\n".join([*over, *(kinds_table(stage, found) for stage in QUICK)])
 
     @pytest.mark.long
-    def test_other_stages_stay_within_it(self, job: Job) -> None:
-        self.test_stages_stay_within_it(counts(job, [one for one in STAGES if one not in QUICK]))
+    def test_other_stages_stay_within_it(self) -> None:
+        self.test_bounds_are_not_above_what_is_needed(counts())
 
     def test_bounds_are_not_above_what_is_needed(self, found: dict[str, Count]) -> None:
         """A saving lowers the budget, so that it cannot be lost again."""

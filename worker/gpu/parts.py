@@ -9,14 +9,18 @@ from torch import nn
 def interruptible_parts(components: dict[str, Any]) -> list[nn.Module]:
     """Return the modules between which a run may end: a fraction of a second's work each.
 
-    Those are the blocks of the UNet, whose insides may be compiled, and the single layers of the
-    decoder, which runs for a tenth of a job on a GPU and most of it on a CPU.
+    Those are the blocks of the UNet and the single layers of the decoder, which runs for a tenth of
+    a job on a GPU and most of it on a CPU. A compiled UNet runs as a whole.
     """
+    # The process that starts a worker's children imports no torch compiler.
+    from model.acceleration import is_compiled
+
     unet = components.get("unet")
     vae = components.get("vae")
     parts: list[nn.Module] = []
     if unet is not None:
-        parts += [*unet.down_blocks, unet.middle_block, *unet.up_blocks]
+        blocks = [*unet.down_blocks, unet.middle_block, *unet.up_blocks]
+        parts += [unet] if is_compiled(unet) else blocks
     if vae is not None:
         parts += [layer for layer in vae.decoder.modules() if not list(layer.children())]
     return parts

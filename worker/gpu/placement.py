@@ -2,6 +2,7 @@
 job.
 """
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 WARM_UP_STEPS = 2  # the first compiles, the second shows that the code is kept
-# torch keeps 8 variants of a function and runs the others uncompiled; the UNet's layers have more
-LAYER_SHAPES = 64
+GUIDANCE_SCALES = (7.5, 1.0)  # with guidance, and without: each has a graph of its own
 
 log = structlog.get_logger("worker")
 
@@ -50,25 +50,31 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
 
 
 def compile_and_warm_up(pipeline: "ToonCrafterPipeline", canvases: list[tuple[int, int]]) -> None:
-    """Compile the UNet's repeated layers and run each canvas once, so that no job waits for the
+    """Compile the UNet and run each kind of job on each canvas once, so that no job waits for the
     compiler.
 
     Args:
         pipeline: placed.
         canvases: widths and heights in pixels.
     """
-    torch._dynamo.config.recompile_limit = LAYER_SHAPES
-    pipeline.unet.compile_repeated_blocks()
+    # The compiler's packages are imported only where something is compiled.
+    from model.acceleration import accelerate
+
+    accelerate(pipeline)
     for width, height in canvases:
         begun = time.monotonic()
         blank = np.full((height, width, 3), 255, np.uint8)
-        pipeline(
-            [blank, blank],
-            height=height,
-            width=width,
-            num_frames=NUM_FRAMES,
-            num_inference_steps=WARM_UP_STEPS,
-        )
+        sketches = [None] if pipeline.sketch_encoder is None else [None, [blank] * NUM_FRAMES]
+        for guidance_scale, lines in itertools.product(GUIDANCE_SCALES, sketches):
+            pipeline(
+                [blank, blank],
+                height=height,
+                width=width,
+                num_frames=NUM_FRAMES,
+                num_inference_steps=WARM_UP_STEPS,
+                guidance_scale=guidance_scale,
+                sketches=lines,
+            )
         log.info(
             "canvas warmed", width=width, height=height, seconds=round(time.monotonic() - begun, 1)
         )

@@ -4,13 +4,14 @@ drawings.
 
 import shutil
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
 from core.setting_types import Offload
+from core.shots.passes import NUM_FRAMES
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
 
@@ -23,11 +24,20 @@ def pipeline() -> Iterator[ToonCrafterPipeline]:
     torch.compiler.reset()
 
 
-def frames_of(pipeline: ToonCrafterPipeline) -> np.ndarray:
-    first = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+def drawing(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def frames_of(pipeline: ToonCrafterPipeline, **options: Any) -> np.ndarray:
+    first = drawing(0)
     generator = torch.Generator().manual_seed(1)
     clip = pipeline(
-        [first, first[::-1]], height=HEIGHT, width=WIDTH, num_inference_steps=2, generator=generator
+        [first, first[::-1]],
+        height=HEIGHT,
+        width=WIDTH,
+        num_inference_steps=2,
+        generator=generator,
+        **options,
     )
     return clip.frames
 
@@ -48,13 +58,17 @@ def test_weights_wait_in_main_memory_where_only_parts_visit_the_device() -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # four graphs to compile
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++, which is not here")
-def test_compiled_layers_draw_the_same_frames_and_no_job_waits_for_the_compiler(
+def test_compiled_unet_draws_the_same_frames_and_no_job_waits_for_the_compiler(
     pipeline: ToonCrafterPipeline,
 ) -> None:
     """Fused kernels round differently, by less than one level of 255."""
-    expected = frames_of(pipeline).astype(int)
+    kinds = [{}, {"guidance_scale": 1.0}, {"sketches": [drawing(1)] * NUM_FRAMES}]
+    expected = [frames_of(pipeline, **kind).astype(int) for kind in kinds]
     compile_and_warm_up(pipeline, [(WIDTH, HEIGHT)])
     compiled = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    assert np.abs(frames_of(pipeline) - expected).max() <= 1
+    assert compiled == 4
+    for kind, frames in zip(kinds, expected, strict=True):
+        assert np.abs(frames_of(pipeline, **kind) - frames).max() <= 1
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compiled
