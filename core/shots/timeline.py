@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from core.shots.passes import ModelPass, plan_passes
@@ -128,7 +129,8 @@ def _segments(
     segments = []
     for first, count in enumerate(counts):
         own = keys[first].spacing
-        where = positions(spacing if own is None else own, count)
+        chosen = spacing if own is None else own
+        where, passes = _plan(chosen if isinstance(chosen, Spacing) else tuple(chosen), count)
         segments.append(
             Segment(
                 number=first + 1,
@@ -136,10 +138,18 @@ def _segments(
                 last=(first + 1) % len(keys),
                 start=keys[first].frame,
                 positions=where,
-                passes=plan_passes(where),
+                passes=passes,
             )
         )
     return segments
+
+
+@lru_cache(maxsize=2048)  # segments of the shots that callers poll; each takes milliseconds
+def _plan(
+    spacing: Spacing | tuple[float, ...], count: int
+) -> tuple[tuple[Fraction, ...], list[ModelPass]]:
+    where = positions(spacing, count)
+    return where, plan_passes(where)
 
 
 def _places(

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from core.records.base import Record
 from core.records.job import Timing
-from core.records.request import GenerationRequest, Quality
+from core.records.plan import passes_of
+from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo
-from core.shots.canvas import model_passes
 from core.shots.shot import timeline_of
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
@@ -57,15 +57,8 @@ def runs_of(request: GenerationRequest) -> int:
 
 
 def network_passes(request: GenerationRequest) -> int:
-    """Return how often the network is evaluated for a request, in all runs of the model.
-
-    ToonCrafter's UNet once or twice in each step of each run, the preview engine once for each
-    drawing between keys. At least 1, so that times can be divided by it.
-    """
-    if request.quality is Quality.PREVIEW:
-        segments = timeline_of(request).segments
-        return max(1, sum(len(segment.positions) for segment in segments) * request.variants)
-    return max(1, runs_of(request) * model_passes(request.steps, request.guidance_scale))
+    """Return how often the network is evaluated; at least 1, so that times can be divided by it."""
+    return max(1, passes_of(request, timeline_of(request)))
 
 
 def recent_run(
