@@ -16,7 +16,7 @@ from core.environment import read_settings
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.objects.storage import open_storage
-from core.records.offer import NAMES, Offer
+from core.records.offer import NAMES
 from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import WorkerStore
@@ -98,13 +98,13 @@ def start_child() -> None:
 def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the model, register the worker, and return what runs its jobs."""
     # The parent imports no torch, which takes half a gigabyte.
-    from worker.engines.loading import HalfwayDrawer, load_engine
+    from worker.engines.loading import HalfwayDrawer, load_engine, offer_of
     from worker.gpu.device import choose_device, gpu_uuid, require_working_device
     from worker.jobs.rendering import ShotRenderer
     from worker.jobs.runner import Limits, Runner
 
     # 1. Report that this worker is loading
-    offer = Offer.of_setting(settings.model or "")
+    offer = offer_of(settings.model or "")
     store = WorkerStore(settings.find_redis(), offer=offer)
     storage = open_storage(settings)
     storage.ping()

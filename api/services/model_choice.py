@@ -20,6 +20,14 @@ DIFFUSION_FIELDS = (
 )
 
 
+_NO_SKETCH_ENCODER = Problem(
+    "/sketches",
+    "not_available",
+    "`sketches` need a model with a sketch encoder, which none here has: the operator has to load "
+    "one, converted with `--sketch-encoder`",
+)
+
+
 class ModelWish(Protocol):
     """What a request says of its model; None where it says nothing."""
 
@@ -92,12 +100,12 @@ def choose(wish: ModelWish, offers: Sequence[Offer]) -> ModelChoice:
     Args:
         wish: of the request.
         offers: of the deployment, those that are taken first in front; none if nothing is known of
-            it yet, which lets everything pass.
+            it yet, which lets everything pass that some model of this version draws.
     """
     quality = Quality(wish.quality) if wish.quality else None
-    if not offers:
-        return _chosen(wish, _assumed(wish, quality), quality, is_known=False)
-    named = [offer for offer in offers if wish.model in (None, offer.name)]
+    is_known = bool(offers)
+    offers = offers or [_assumed(wish, quality)]
+    named = [offer for offer in offers if wish.model in (None, offer.name) or not is_known]
     if not named:
         known = ", ".join(f"`{offer.name}`" for offer in offers)
         detail = f"`model` has to be one of {known} but is `{wish.model}`"
@@ -108,7 +116,11 @@ def choose(wish: ModelWish, offers: Sequence[Offer]) -> ModelChoice:
         whose = f"model `{wish.model}` draws" if wish.model else "the models here draw"
         detail = f"`quality` has to be one that {whose} ({', '.join(possible)}) but is `{quality}`"
         return ModelChoice(problems=[Problem("/quality", "not_available", detail)])
-    return _chosen(wish, able[0], quality, is_known=True)
+    if wish.sketches and able[0].engine is Engine.TOONCRAFTER:
+        able = [offer for offer in able if offer.sketches]
+        if not able:
+            return ModelChoice(problems=[_NO_SKETCH_ENCODER])
+    return _chosen(wish, able[0], quality, is_known=is_known)
 
 
 def _rank(known: tuple[Offer, bool]) -> tuple[bool, bool, str]:

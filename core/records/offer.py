@@ -47,17 +47,24 @@ class Offer(Record):
         engine: what kind of model it is.
         qualities: that it draws, the usual one first.
         sampling: its defaults; None for an engine that samples nothing.
+        sketches: whether sketches can guide it. True of workers that do not say.
     """
 
     name: str
     engine: Engine
     qualities: list[Quality]
     sampling: Sampling | None
+    sketches: bool = True
 
     @classmethod
     def of_setting(cls, model: str) -> Self:
         """Return what a worker offers whose setting `model` is this: a name or a path."""
         engine = Engine.PREVIEW if model == PREVIEW else Engine.TOONCRAFTER
-        sampling = Sampling() if engine is Engine.TOONCRAFTER else None
-        name = Path(model).name
-        return cls(name=name, engine=engine, qualities=_QUALITIES[engine], sampling=sampling)
+        is_tooncrafter = engine is Engine.TOONCRAFTER
+        return cls(
+            name=Path(model).name,
+            engine=engine,
+            qualities=_QUALITIES[engine],
+            sampling=Sampling() if is_tooncrafter else None,
+            sketches=is_tooncrafter,
+        )

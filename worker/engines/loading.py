@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.records.offer import DESCRIPTIONS, PREVIEW, TINY, Engine
+from core.records.offer import DESCRIPTIONS, NAMES, PREVIEW, TINY, Engine, Offer
 from core.records.worker import ModelInfo
 from core.settings import Settings
 from core.shots.canvas import parse_canvas
@@ -16,6 +16,7 @@ from worker.gpu.device import choose_dtype, describe, name_of_device
 if TYPE_CHECKING:
     from worker.engines.preview import PreviewEngine
 
+SKETCH_ENCODER = "sketch_encoder"  # a folder of the model; without it no sketch can guide
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -24,6 +25,14 @@ class LoadedEngine(NamedTuple):
 
     engine: LoadedModel
     model: ModelInfo
+
+
+def offer_of(model: str) -> Offer:
+    """Return what a worker offers whose setting `model` is this, by what its folder holds."""
+    offer, folder = Offer.of_setting(model), Path(model)
+    if model in NAMES or not folder.is_dir():
+        return offer
+    return offer.model_copy(update={"sketches": (folder / SKETCH_ENCODER).is_dir()})
 
 
 def load_engine(settings: Settings, device: str) -> LoadedEngine:

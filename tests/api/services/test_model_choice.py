@@ -67,6 +67,7 @@ class TestRefusals:
             (Wish(quality="preview"), [TINY]),
             (Wish(quality="draft"), [TINY, PREVIEW]),
             (Wish(model="preview", quality="final"), [TINY, PREVIEW]),
+            (Wish(quality="draft"), []),
         ],
     )
     def test_what_no_model_draws_is_not_available(self, wish: Wish, offers: list[Offer]) -> None:
@@ -76,6 +77,27 @@ class TestRefusals:
         wish = Wish(quality="preview", sketches=[object()], variants=2)
         found = {(one.pointer, one.code) for one in choose(wish, [TINY, PREVIEW]).problems}
         assert found == {("/sketches", "not_available"), ("/variants", "not_available")}
+
+
+class TestSketches:
+    """They need a model whose folder has a sketch encoder."""
+
+    PLAIN = TINY.model_copy(update={"name": "plain", "sketches": False})
+
+    def test_go_to_a_model_that_they_can_guide(self) -> None:
+        wish = Wish(sketches=[object()])
+        assert chosen(choose(wish, [self.PLAIN, TINY])) == ("tiny", "final")
+        assert chosen(choose(Wish(), [self.PLAIN, TINY])) == ("plain", "final")
+
+    def test_without_one_the_operator_is_told_what_to_load(self) -> None:
+        choice = choose(Wish(sketches=[object()]), [self.PLAIN, PREVIEW])
+        assert refused(choice) == ("/sketches", "not_available")
+        assert "`--sketch-encoder`" in choice.problems[0].detail
+
+    def test_where_no_worker_lives_they_are_accepted_with_a_warning(self) -> None:
+        choice = choose(Wish(sketches=[object()]), [])
+        assert chosen(choice) == (None, "final")
+        assert [one.code for one in choice.warnings] == ["no_worker"]
 
 
 class TestWarnings:
@@ -95,7 +117,6 @@ class TestWarnings:
             (Wish(), None, "final"),
             (Wish(quality="preview"), "preview", "preview"),
             (Wish(model="style"), "style", "final"),
-            (Wish(model="style", quality="draft"), "style", "draft"),
         ],
     )
     def test_where_nothing_is_known_everything_is_accepted(
