@@ -82,10 +82,10 @@ class CallerJobs(NamedTuple):
     tenant: str
     request: Request
 
-    def show(self, view: QueuedView) -> JobView:
-        """Return a job with fresh links to its outputs."""
+    def show(self, view: QueuedView, *, with_drawings: bool = True) -> JobView:
+        """Return a job with fresh links to its outputs, in lists without the plan's drawings."""
         base_url = _base_url(self.request) if view.job.outputs else ""
-        return job_view(view, self.service.link, base_url)
+        return job_view(view, self.service.link, base_url, with_drawings=with_drawings)
 
 
 async def _caller_jobs(request: Request) -> CallerJobs:

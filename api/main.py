@@ -34,6 +34,7 @@ from api.routers import (
 from api.services.image_inspection import ImageInspector
 from api.services.inputs import Inputs
 from api.services.jobs import Interpolations
+from api.services.model_choice import ModelChooser
 from api.services.remote_images import RemoteImages, open_outbound
 from api.services.submissions import Submissions
 from api.services.uploads import Uploads
@@ -149,6 +150,8 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
     remote_images = RemoteImages(opened(open_outbound(settings)), settings)
     inputs = Inputs(uploads, remote_images, storage, inspector, settings)
     webhooks = Webhooks(WebhookStore(redis), opened(open_webhook_outbound(settings)))
+    deployment = DeploymentReader(redis)
+    models = ModelChooser(deployment)
     feed = opened(ChangeFeed(redis_url))
     feed.start()
     app.state.watch = watch = JobWatch(store, feed)  # `api.__main__` closes it at a signal
@@ -156,10 +159,10 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
         "settings": settings,
         "key_cache": KeyCache(settings, ApiKeyLookup(redis)),
         "rate_limits": RateLimits(RateCounters(redis)),
-        "submissions": Submissions(store, storage, inputs, webhooks, settings),
+        "submissions": Submissions(store, storage, inputs, webhooks, models, settings),
         "interpolations": Interpolations(store, storage, watch, settings),
         "webhooks": webhooks,
         "uploads": uploads,
         "storage": storage,
-        "deployment": DeploymentReader(redis),
+        "deployment": deployment,
     }

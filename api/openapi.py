@@ -11,6 +11,7 @@ from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
 from api.http.answers import HEADERS, problems
 from api.middleware.authentication import is_open
 from api.middleware.hosts import needs_trusted_host
+from api.schemas.body import nullable
 from api.schemas.interpolation import BODY_EXAMPLE, InterpolationBody
 from api.schemas.problems import ProblemView
 from api.schemas.uploads import UploadBody
@@ -109,8 +110,11 @@ def _add_components(components: Document) -> None:
         schemas.pop(framework_error, None)
     fields = schemas["InterpolationFields"] = deepcopy(schemas["InterpolationBody"])
     fields["title"] = "InterpolationFields"
-    fields["description"] = "What to animate, and how; files hold the keyframes."
+    fields["description"] = "What to animate, and how; files hold images that it does not name."
     fields["required"].remove("keyframes")
+    fields["properties"]["keyframes"] = nullable(fields["properties"]["keyframes"])
+    _let_files_be_images(schemas, fields["properties"]["keyframes"], "Keyframe")
+    _let_files_be_images(schemas, fields["properties"]["sketches"], "Sketch")
     # what the page of the contract fills in: with two files, it makes a job
     fields["example"] = {name: value for name, value in BODY_EXAMPLE.items() if name != "keyframes"}
     components |= {
@@ -118,6 +122,21 @@ def _add_components(components: Document) -> None:
         "parameters": PARAMETERS,
         "securitySchemes": SECURITY_SCHEMES,
     }
+
+
+def _let_files_be_images(schemas: Document, field: Document, entry: str) -> None:
+    """Describe the entries of a field of images in a form, where `image` may be left out."""
+    name = f"{entry}Fields"
+    schemas[name] = deepcopy(schemas[f"{entry}Body"]) | {"title": name}
+    schemas[name]["required"].remove("image")
+    if not schemas[name]["required"]:
+        del schemas[name]["required"]
+    image = schemas[name]["properties"]["image"]
+    schemas[name]["properties"]["image"] = {
+        "anyOf": [image, {"type": "null"}],
+        "description": "Left out: the next file of the form.",
+    }
+    field["anyOf"][0]["items"] = {"$ref": f"#/components/schemas/{name}"}
 
 
 def _complete(path: str, operation: Document) -> None:

@@ -137,7 +137,9 @@ class Deliverer:
         return await self._sender.send(event.url, event.id, body, secrets)
 
     def _compose(self, event: ClaimedEvent) -> bytes:
-        view = job_view(QueuedView(event.job, None), self._link, self._base_url)
+        view = job_view(
+            QueuedView(event.job, None), self._link, self._base_url, with_drawings=False
+        )
         return compose(
             f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json")
         )

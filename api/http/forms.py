@@ -20,10 +20,12 @@ from core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from core.shots.checks import MAX_KEYS, MAX_SKETCHES
 
-REQUEST_PART, KEYFRAME_PART = "request", "keyframe"
-MAX_PARTS = 32  # files of one form
-LISTS = {KEYFRAME_PART: "keyframes"}  # the field whose entries take the files of a name, in order
+REQUEST_PART, KEYFRAME_PART, SKETCH_PART = "request", "keyframe", "sketch"
+MAX_PARTS = MAX_KEYS + MAX_SKETCHES + 1  # of one form: every image, and the part `request`
+# the field whose entries take the files of a name, in order
+LISTS = {KEYFRAME_PART: "keyframes", SKETCH_PART: "sketches"}
 _MISSPELT = {  # as other services spell lists
     spelling: part
     for part, field in LISTS.items()

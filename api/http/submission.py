@@ -1,7 +1,5 @@
 """Read a submission, as JSON or as a form, and describe both for the contract."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -9,14 +7,15 @@ from pydantic import ValidationError
 
 from api.dependencies import CurrentSettings
 from api.http.bodies import demand_type, parse_json
-from api.http.forms import KEYFRAME_PART, REQUEST_PART, read_form
-from api.schemas.images import ImageSource
+from api.http.forms import KEYFRAME_PART, REQUEST_PART, SKETCH_PART, read_form
 from api.schemas.interpolation import BODY_EXAMPLE, InterpolationBody
-from api.schemas.submission import Submission
+from api.schemas.submission import Submission, readable_images, readable_shot
 from api.schemas.validation import pointer_of, problems_of
 from core.errors import Problem
+from core.shots.checks import MAX_KEYS, MAX_SKETCHES, problems_of_shot
 
 JSON, FORM = "application/json", "multipart/form-data"
+_IMAGES = "image/png, image/jpeg, image/webp, image/tiff"
 _FILE = {"type": "string", "format": "binary"}
 
 SUBMISSION_DOC: dict[str, Any] = {
@@ -38,8 +37,17 @@ SUBMISSION_DOC: dict[str, Any] = {
                             "type": "array",
                             "items": _FILE,
                             "minItems": 2,
-                            "maxItems": 2,
-                            "description": "The keyframes, in order.",
+                            "maxItems": MAX_KEYS,
+                            "description": "The keyframes, in order. Entries of `keyframes` in "
+                            "`request` that have no `image` take them one by one; without "
+                            "`keyframes` there, each file is one.",
+                        },
+                        SKETCH_PART: {
+                            "type": "array",
+                            "items": _FILE,
+                            "maxItems": MAX_SKETCHES,
+                            "description": "The images of those entries of `sketches` in `request` "
+                            "that have none, in order.",
                         },
                         REQUEST_PART: {"$ref": "#/components/schemas/InterpolationFields"},
                     },
@@ -49,7 +57,8 @@ SUBMISSION_DOC: dict[str, Any] = {
                     },
                 },
                 "encoding": {
-                    KEYFRAME_PART: {"contentType": "image/png, image/jpeg, image/webp, image/tiff"},
+                    KEYFRAME_PART: {"contentType": _IMAGES},
+                    SKETCH_PART: {"contentType": _IMAGES},
                     REQUEST_PART: {"contentType": JSON},
                 },
             },
@@ -86,21 +95,14 @@ def _validated(fields: Any, files: dict[str, bytes]) -> Submission:
         body = InterpolationBody.model_validate(fields)
     except ValidationError as error:
         problems += problems_of(error, InterpolationBody)
-    images = dict(body.images() if body else _readable_images(fields))
+    if shot := body or readable_shot(fields):
+        problems += problems_of_shot(shot)
+    images = dict(body.images() if body else readable_images(fields))
     unused = files.keys() - {source.part for source in images.values()}
     problems += [
-        Problem(pointer_of([name]), "unknown_field", f"no field refers to the file `{name}`")
+        Problem(
+            pointer_of([name]), "unknown_field", f"no field of `request` takes the file `{name}`"
+        )
         for name in sorted(unused)
     ]
     return Submission(body, images, files, problems)
-
-
-def _readable_images(fields: Any) -> Iterator[tuple[str, ImageSource]]:
-    """Yield the images of a body in which something else is wrong, by JSON pointer."""
-    for name in InterpolationBody.IMAGE_LISTS:
-        entries = fields.get(name) if isinstance(fields, dict) else None
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
-            if isinstance(entry, dict):
-                with suppress(ValidationError):  # it is reported with the other fields
-                    image = ImageSource.model_validate(entry.get("image"))
-                    yield f"/{name}/{index}/image", image

@@ -73,7 +73,7 @@ async def submit(
     idempotency_key: IdempotencyKey = None,
     traceparent: Traceparent = None,
 ) -> JobView:
-    """Accept two keyframes and animate between them; poll the job at its `Location`."""
+    """Accept keyframes and animate between them; poll the job at its `Location`."""
     state = request.state
     view, replayed = await submissions.submit(
         submission, state.caller, state.request_id, idempotency_key, state.traceparent
@@ -135,7 +135,8 @@ async def list_jobs(
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'
-    return JobPage(data=[jobs.show(view) for view in views], next_cursor=next_cursor)
+    data = [jobs.show(view, with_drawings=False) for view in views]
+    return JobPage(data=data, next_cursor=next_cursor)
 
 
 @router.get(

@@ -1,12 +1,14 @@
 """Download what a job made."""
 
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import Jobs
-from api.http.answers import FILE_ANSWERS, with_headers
+from api.http.answers import FILE_ANSWERS, problems, with_headers
 from api.http.parameters import (
     ANY_STATE,
     JOB,
@@ -18,6 +20,9 @@ from api.http.parameters import (
 )
 from api.http.stored_file import StoredFile
 from core.objects.keys import content_disposition
+from core.shots.checks import MAX_VARIANTS
+
+PNG = "image/png"
 
 router = APIRouter(
     prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
@@ -50,3 +55,31 @@ async def download(
         headers |= {"Accept-Ranges": "bytes", "Content-Length": str(output.bytes)}
         return Response(headers=headers, media_type=output.content_type)
     return RedirectResponse(place, status_code=307)
+
+
+@router.get(
+    f"{JOB}/drawings/{{n}}",
+    response_class=Response,
+    responses={
+        200: with_headers("ETag", "Content-Disposition", description="The drawing.")
+        | {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+        304: with_headers("ETag", description="The caller has the drawing; it never changes."),
+        **problems(404, 422, 503),
+    },
+)
+async def drawing(
+    job_id: JobId,
+    jobs: Jobs,
+    seen: SeenTags,
+    n: Annotated[int, PathParameter(ge=0, description="Index of the drawing, 0 for the first.")],
+    variant: Annotated[
+        int, Query(ge=1, le=MAX_VARIANTS, description="Of which result; 1 for the first.")
+    ] = 1,
+) -> Response:
+    """Return one drawing of a job's result as PNG, to look at or to use as a keyframe."""
+    content, version = await jobs.service.read_drawing(job_id, jobs.tenant, variant, n)
+    headers = {"ETag": f'"{version}"'}
+    if not seen.isdisjoint((headers["ETag"], ANY_STATE)):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = content_disposition(f"{job_id}-v{variant}-{n:04d}.png")
+    return Response(content, media_type=PNG, headers=headers)

@@ -2,12 +2,36 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+# A field that takes one value or a list tags which came; pydantic puts the tag into the place of a
+# problem, where JSON pointers have none.
+ONE, LIST = "[one]", "[list]"
+KINDS = frozenset({ONE, LIST})
 
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+
+def kind_of(value: object) -> str:
+    """Return which of the two came."""
+    return LIST if isinstance(value, list) else ONE
+
+
+def whole(value: object) -> object:
+    """Return 5.0 as 5: for JSON Schema it is an integer, and some languages write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(whole)  # behind the bounds of a field, so that its schema shows them
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a field's schema that also takes null."""
     ways = schema.pop("anyOf", None)
     if ways is None:
@@ -70,5 +94,5 @@ class Body(BaseModel):
         required = described.get("required", [])
         for name, field in described.get("properties", {}).items():
             if name not in required:
-                described["properties"][name] = _nullable(field)
+                described["properties"][name] = nullable(field)
         return schema

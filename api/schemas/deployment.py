@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from core.records.job import Caution
 from core.records.offer import Engine, Sampling
+from core.records.plan import PlanView
 from core.records.request import Priority, Quality
 from core.store.deployment import Unknown
 
@@ -53,23 +54,18 @@ class EstimateView(BaseModel):
     """What a submission would do; nothing was stored or run."""
 
     object: Literal["estimate"] = "estimate"
-    segments: int = Field(description="Clips between two neighbouring keyframes.", examples=[1])
-    model_passes: int = Field(
-        description="Evaluations of the network: one for each step, two with guidance; with the "
-        "preview engine one for each drawing.",
-        examples=[100],
-    )
+    segments: int = Field(description="As in `plan`.", examples=[1])
+    model_passes: int = Field(description="`passes` of `plan`.", examples=[100])
     frames: int = Field(
-        description="Frames of the result. The model draws all of them, the first and last too.",
+        description="Drawings of the result, of which the keyframes are some.",
         examples=[16],
     )
     canvas: SizeView = Field(description="What the model would run on.")
-    output: SizeView = Field(
-        description="Size of the result: the first keyframe's place on the canvas."
-    )
+    output: SizeView = Field(description="Size of the result's drawings.")
+    plan: PlanView
     seconds: ExpectedSeconds
     based_on: BasedOn
-    warnings: list[Caution] = Field(description="What the result would lack of the drawings.")
+    warnings: list[Caution] = Field(description="What the caller should know about the result.")
 
 
 class LimitsView(BaseModel):

@@ -17,12 +17,13 @@ from api.schemas.deployment import (
 from api.schemas.interpolation import MAX_STEPS
 from core.records.job import Caution
 from core.records.offer import Engine, Offer
+from core.records.plan import plan_of
 from core.records.request import GenerationRequest
 from core.records.worker import WorkerRecord, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
+from core.shots.fit import placements, result_size
 from core.shots.passes import NUM_FRAMES
-from core.shots.shot import timeline_of
 from core.store.deployment import Deployment, Lane, Unknown
 from core.store.forecast import network_passes, runs_of
 
@@ -33,20 +34,22 @@ def estimate_view(
     request: GenerationRequest, warnings: list[Caution], deployment: Deployment
 ) -> EstimateView:
     """Return the plan of a request, and what it would take by the deployment's recent runs."""
-    canvas, first = Size(request.width, request.height), request.keyframes[0].image
-    output = shot.content_box(Size(first.width, first.height), canvas).size
-    timeline = timeline_of(request)
-    passes = network_passes(request)
+    canvas = Size(request.width, request.height)
+    plan = plan_of(request, with_drawings=True)
+    drawings = plan.drawings or []
     pixels = canvas.width * canvas.height
     runs = deployment.runs
     return EstimateView(
-        segments=len(timeline.segments),
-        model_passes=passes,
-        frames=len(timeline.drawings),
+        segments=plan.segments,
+        model_passes=plan.passes,
+        frames=len(drawings),
         canvas=_size(canvas),
-        output=_size(output),
+        output=_size(_result_size(request, canvas)),
+        plan=plan,
         seconds=_seconds(
-            deployment.expected_run(passes=passes, pixels=pixels, model_runs=runs_of(request)),
+            deployment.expected_run(
+                passes=network_passes(request), pixels=pixels, model_runs=runs_of(request)
+            ),
             deployment.expected_wait(request.priority, pixels),
         ),
         based_on=BasedOn(
@@ -80,6 +83,12 @@ def queue_view(deployment: Deployment) -> QueueView:
         running=len(deployment.remaining_seconds),
         workers=WorkersView(**{state.value: states[state] for state in WorkerState}),
     )
+
+
+def _result_size(request: GenerationRequest, canvas: Size) -> Size:
+    first = request.keyframes[0].image
+    (placement,) = placements([Size(first.width, first.height)], canvas, request.fit)
+    return result_size(placement, request.output_size)
 
 
 def _seconds(run: float | Unknown, wait: float | Unknown) -> ExpectedSeconds:

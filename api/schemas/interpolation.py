@@ -2,26 +2,32 @@
 and range.
 """
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 
-from api.schemas.body import Body, together
+from api.schemas.body import WHOLE, Body, together
 from api.schemas.images import ImageSource
 from api.schemas.outputs import OutputBody
-from api.schemas.shots import KeyframeBody
+from api.schemas.shots import MAX_PROMPT, Exposure, KeyframeBody, SketchBody, SpacingField
+from api.schemas.validation import shown
 from api.schemas.webhooks import WebhookBody
-from core.records.request import Priority, Rate
+from core.records.request import FileFormat, Priority, Quality, Rate
 from core.shots import canvas as shot
+from core.shots.checks import MAX_FILM_FRAMES, MAX_KEYS, MAX_SKETCHES, MAX_VARIANTS
+from core.shots.fit import Fit, OutputSize
 from core.shots.rates import FRACTIONAL, MOST_WHOLE, show_rate
+from core.shots.spacing import Spacing
+from core.shots.timeline import MAX_BETWEEN
 
 # entries, characters; they lie in Redis
 MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000
@@ -42,85 +48,188 @@ BodyRate = Annotated[
         }
     ),
 ]
-Side = Annotated[int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE)]
+Side = Annotated[
+    int, Field(ge=shot.MIN_SIDE, le=shot.MAX_SIDE, multiple_of=shot.CANVAS_MULTIPLE), WHOLE
+]
+
+
+def _lower_case(colour: str) -> str:
+    if not re.fullmatch(COLOUR, colour):
+        raise ValueError(f"must be a colour such as #808080; got {shown(colour)}")
+    return colour.lower()
+
+
+COLOUR = "^#[0-9a-fA-F]{6}$"
+Colour = Annotated[
+    str, AfterValidator(_lower_case), WithJsonSchema({"type": "string", "pattern": COLOUR})
+]
 
 
 class InterpolationBody(Body):
     """What to animate, and how."""
 
     model_config = ConfigDict(json_schema_extra=together("width", "height"))
-    IMAGE_LISTS: ClassVar = ("keyframes",)  # fields whose entries have an `image`
+    IMAGE_LISTS: ClassVar = ("keyframes", "sketches")  # fields whose entries have an `image`
 
     keyframes: list[KeyframeBody] = Field(
         min_length=2,
-        max_length=2,
-        description="The first and the last drawing of the clip, in this order.",
+        max_length=MAX_KEYS,
+        description="The drawings to connect, in the order of the film.",
+    )
+    frames_between: Annotated[int, Field(ge=0, le=MAX_BETWEEN), WHOLE] = Field(
+        default=14,
+        description="Drawings between two neighbouring keyframes of which the second has no "
+        "`frame`, and between the last one and the first of a `loop`. With 0 no model runs there.",
+    )
+    spacing: SpacingField = Field(
+        default=Spacing.EVEN,
+        description="Where the drawings between two keyframes lie in their motion: `even`, "
+        "`ease_in` (leaves the first slowly), `ease_out` (arrives slowly), `ease_in_out`, or one "
+        "growing number in (0, 1) for each drawing, as on a timing chart. A list has to fit every "
+        "two keyframes.",
+        examples=["ease_in_out"],
+    )
+    sketches: list[SketchBody] = Field(
+        default_factory=list,
+        max_length=MAX_SKETCHES,
+        description="Line drawings that guide the motion, at most one for each drawing of the "
+        "result. Dark on light, light on dark or on a transparent ground; fitted like keyframes.",
+    )
+    sketch_scale: float = Field(
+        default=0.6, ge=0, le=1, description="How strongly sketches are followed."
     )
     prompt: str = Field(
         default="",
-        max_length=1000,
+        max_length=MAX_PROMPT,
         description="What happens in the shot.",
         examples=["a fox jumps over a brook"],
     )
     negative_prompt: str = Field(
-        default="", max_length=1000, description="What should not be seen."
+        default="", max_length=MAX_PROMPT, description="What should not be seen."
     )
-    frame_stride: int = Field(
-        default=10,
-        ge=5,
-        le=30,
-        description="The model's motion condition: smaller means larger motion.",
+    loop: bool = Field(
+        default=False,
+        description="Whether `frames_between` drawings lead from the last keyframe back to the "
+        "first, which is not repeated.",
     )
-    steps: int = Field(default=50, ge=1, le=MAX_STEPS, description="Denoising steps (DDIM).")
-    eta: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Share of fresh noise in each step; 0 is deterministic DDIM.",
+    model: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Name of a model of `GET /v1/models`. Left out: the first one there.",
+        examples=["tooncrafter_512_interp"],
     )
-    guidance_scale: float = Field(
-        default=7.5,
-        ge=1,
-        le=15,
-        description="How strongly prompt and keyframes are followed; 1 is no guidance.",
+    quality: Quality | None = Field(
+        default=None,
+        strict=False,
+        description="`final`: the published sampling, exact. `draft`: ToonCrafter in fewer steps. "
+        "`preview`: a small flow engine, which is not ToonCrafter, without sketches and variants. "
+        "Left out: the best that the model draws.",
     )
-    guidance_rescale: float = Field(
-        default=0.7,
-        ge=0,
-        le=1,
-        description="Share by which guidance is held to the contrast of the unguided result.",
+    frame_stride: Annotated[int, Field(ge=5, le=30), WHOLE] = Field(
+        default=10, description="The model's motion condition: smaller means larger motion."
     )
-    seed: int | None = Field(
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS), WHOLE] | None = Field(
+        default=None,
+        description="Denoising steps (DDIM). Left out: the model's own, 50 for the published "
+        "weights.",
+        examples=[25],
+    )
+    eta: float | None = Field(
         default=None,
         ge=0,
-        le=2**32 - 1,
+        le=1,
+        description="Share of fresh noise in each step; 0 is deterministic DDIM. Left out: the "
+        "model's own, 1 for the published weights.",
+    )
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=1,
+        le=15,
+        description="How strongly prompt and keyframes are followed; 1 is no guidance. "
+        "Left out: the model's own, 7.5 for the published weights.",
+    )
+    guidance_rescale: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share by which guidance is held to the contrast of the unguided result. "
+        "Left out: the model's own, 0.7 for the published weights.",
+    )
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1), WHOLE] | None = Field(
+        default=None,
         description="The same request and seed give the same frames on the same device and "
-        "version. Left out: random.",
+        "version; all segments use it unchanged. Left out: random.",
+    )
+    variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS), WHOLE] = Field(
+        default=1, description="Results with `seed`, `seed` + 1, … in one job."
     )
     width: Side | None = Field(
         default=None,
-        description="Width of the canvas in pixels. Left out: by the first keyframe's aspect "
-        "ratio. Keyframes are "
-        "fitted into the canvas, and what fills it up is cut away again: a result has the first "
-        "one's aspect ratio.",
+        description="Width of the canvas in pixels, on which the model draws. Left out: by the "
+        "first keyframe's aspect ratio.",
     )
     height: Side | None = Field(
-        default=None,
-        description="Height of the canvas in pixels; goes with `width`.",
+        default=None, description="Height of the canvas in pixels; goes with `width`."
+    )
+    fit: Fit = Field(
+        default=Fit.PAD,
+        strict=False,
+        description="How a drawing of another aspect ratio meets the canvas. `pad`: whole, its "
+        "edge colours around it, which are cut away again. `crop`: its middle fills the canvas. "
+        "`stretch`: distorted.",
+    )
+    output_size: OutputSize = Field(
+        default=OutputSize.CANVAS,
+        strict=False,
+        description="Size of the result. `canvas`: as the model draws. `source`: scaled to the "
+        "first keyframe's size, with `crop` to that of its visible part.",
+    )
+    background: Colour = Field(
+        default="#ffffff",
+        description="Colour on which the model, and formats without transparency, see transparent "
+        "keyframes.",
+        examples=["#808080"],
+    )
+    preserve_keyframes: bool = Field(
+        default=True,
+        description="Whether the drawings at keyframes are those that were sent, in sRGB and at "
+        "the size of the result, instead of the model's own.",
+    )
+    color_match: bool = Field(
+        default=True,
+        description="Whether the colours of each drawing are held to those of the keyframes around "
+        "it. With neither of the two, the result is the model's own, bit for bit.",
     )
     fps: BodyRate = Field(
         default=Fraction(8),
         json_schema_extra={"default": 8},
-        description="Frames per second: a whole number, or a film or video rate, such as "
+        description="Film frames per second: a whole number, or a film or video rate, such as "
         "`24000/1001` or 23.976, which mean the same.",
+    )
+    exposure: Exposure = Field(
+        default=1,
+        description="Film frames for which each drawing is shown: 2 is on twos. A list has one "
+        "number for each drawing of the result, keyframes included. A film has at most "
+        f"{MAX_FILM_FRAMES} frames.",
+        examples=[2],
+    )
+    interpolate: Annotated[int, Field(ge=1, le=2), WHOLE] = Field(
+        default=1,
+        description="2 doubles the film rate of moving formats with pictures of the preview "
+        "engine between neighbouring drawings.",
     )
     outputs: list[OutputBody] = Field(
         # a plain default would be copied deeply for each request
         default_factory=lambda: [OutputBody()],
         min_length=1,
-        max_length=1,
+        max_length=len(get_args(FileFormat)),
         json_schema_extra={"default": [{"format": "mp4"}]},
-        description="The files that are wanted.",
+        description="The files that are wanted, each format once.",
+    )
+    reuse: bool = Field(
+        default=True,
+        description="Whether segments that earlier jobs of this tenant drew from the same inputs "
+        "are copied instead of drawn again.",
     )
     priority: Literal["interactive", "batch"] = Field(
         default=Priority.INTERACTIVE.value,
@@ -137,20 +246,11 @@ class InterpolationBody(Body):
         max_length=MAX_METADATA,
         description="Strings of the caller's own, returned as sent.",
     )
-    expires_in: int | None = Field(
+    expires_in: Annotated[int, Field(ge=MIN_EXPIRES_SECONDS), WHOLE] | None = Field(
         default=None,
-        ge=MIN_EXPIRES_SECONDS,
         description="Seconds until record and objects are deleted. Left out: as long as the "
         "operator keeps jobs.",
     )
-
-    @field_validator(
-        "frame_stride", "steps", "seed", "width", "height", "expires_in", mode="before"
-    )
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        """For JSON Schema 5.0 is an integer, and some languages write it so."""
-        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     @model_validator(mode="after")
     def _width_and_height_together(self) -> Self:

@@ -1,10 +1,96 @@
-"""Parts of a request that lay out its shot."""
+"""Parts of a request that lay out its shot: keys, spacing, exposure, sketches."""
 
-from api.schemas.body import Body
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
+
+from api.schemas.body import LIST, ONE, WHOLE, Body, kind_of
 from api.schemas.images import ImageSource
+from core.shots.checks import MAX_HOLD, MAX_KEYS
+from core.shots.spacing import Spacing
+from core.shots.timeline import MAX_BETWEEN
+
+MAX_FRAME = (MAX_KEYS - 1) * (MAX_BETWEEN + 1)
+MAX_DRAWINGS = MAX_FRAME + 1 + MAX_BETWEEN  # of a loop
+MAX_PROMPT = 1000  # characters
+
+Position = Annotated[float, Field(gt=0, lt=1)]
+SpacingField = Annotated[
+    Annotated[Spacing, Field(strict=False), Tag(ONE)]
+    | Annotated[list[Position], Field(max_length=MAX_BETWEEN), Tag(LIST)],
+    Discriminator(kind_of),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": [one.value for one in Spacing]},
+                {
+                    "type": "array",
+                    "maxItems": MAX_BETWEEN,
+                    "items": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                },
+            ]
+        }
+    ),
+]
+Exposure = Annotated[
+    Annotated[int, Field(ge=1, le=4), WHOLE, Tag(ONE)]
+    | Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_HOLD), WHOLE]],
+        Field(max_length=MAX_DRAWINGS),
+        Tag(LIST),
+    ],
+    Discriminator(kind_of),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 4},
+                {
+                    "type": "array",
+                    "maxItems": MAX_DRAWINGS,
+                    "items": {"type": "integer", "minimum": 1, "maximum": MAX_HOLD},
+                },
+            ]
+        }
+    ),
+]
 
 
 class KeyframeBody(Body):
     """A drawing that the result has to pass through."""
 
-    image: ImageSource
+    image: ImageSource = Field(description="The drawing.")
+    frame: Annotated[int, Field(ge=0, le=MAX_FRAME), WHOLE] | None = Field(
+        default=None,
+        description="Index of this drawing in the result: 0 for the first keyframe, and from one "
+        f"to the next 1 to {MAX_BETWEEN + 1} more. Left out: `frames_between` drawings lie between "
+        "this keyframe and the one before.",
+        examples=[6],
+    )
+    hold: Annotated[int, Field(ge=1, le=MAX_HOLD), WHOLE] | None = Field(
+        default=None,
+        description="Film frames for which this drawing is shown, instead of `exposure`; not with "
+        "an `exposure` list.",
+        examples=[12],
+    )
+    spacing: SpacingField | None = Field(
+        default=None,
+        description="Of the drawings between this keyframe and the next, instead of the request's "
+        "`spacing`. On the last keyframe only with `loop`.",
+        examples=["ease_in_out"],
+    )
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
+        default=None,
+        description="What happens between this keyframe and the next, instead of the request's "
+        "`prompt`. On the last keyframe only with `loop`.",
+        examples=["the fox lands"],
+    )
+
+
+class SketchBody(Body):
+    """A line drawing that guides one drawing of the result."""
+
+    image: ImageSource = Field(description="The sketch.")
+    frame: Annotated[int, Field(ge=0, lt=MAX_DRAWINGS), WHOLE] = Field(
+        description="Index of the drawing that it guides, counted as in `keyframes`.",
+        examples=[3],
+    )

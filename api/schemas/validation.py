@@ -7,11 +7,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from api.schemas.body import KINDS, ONE
 from core.errors import Problem
 
 _CODES = {
     "missing": "required",
     "extra_forbidden": "unknown_field",
+    "greater_than": "out_of_range",
+    "less_than": "out_of_range",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
     "multiple_of": "out_of_range",
@@ -27,6 +30,8 @@ _CODES = {
     "rate": "out_of_range",
 }
 _WANTED = {
+    "greater_than": "must be greater than {gt}",
+    "less_than": "must be less than {lt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "multiple_of": "must be divisible by {multiple_of}",
@@ -116,7 +121,8 @@ def _shown_name(location: tuple[str | int, ...]) -> str:
 
 
 def _problem(entry: Any, model: type[BaseModel] | None = None) -> Problem:
-    kind, location = entry["type"], entry["loc"]
+    kind = entry["type"]
+    location = tuple(part for part in entry["loc"] if part not in KINDS)
     if kind == "extra_forbidden":
         return unknown("field", location, _fields_at(model, location[:-1]))
     if len(location) > 2 and location[-1] == "[key]":  # pydantic's word for the name of an entry
@@ -148,6 +154,8 @@ def _detail(kind: str, name: str, entry: Any) -> str:
         reason = str(entry["ctx"]["error"])
         return reason if reason.startswith("`") else f"{name} {reason}"
     wanted = _WANTED[kind].format(**entry.get("ctx", {})) if kind in _WANTED else entry["msg"]
+    if ONE in entry["loc"]:
+        wanted += ", or a list of numbers"
     return f"{name} {wanted}; got {_what_came(kind, entry)}"
 
 

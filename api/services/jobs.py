@@ -1,7 +1,9 @@
 """Read, list, cancel and delete jobs, and open their results."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +13,12 @@ from anyio import fail_after, to_thread
 from api.services.objects import discard
 from api.services.watching import JobWatch
 from core.errors import JobNotFinished, NotFound, PreconditionFailed, ServiceError, Unavailable
-from core.objects.keys import output_key
+from core.objects.keys import drawing_key, output_key
 from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
 from core.settings import Settings
+from core.shots.shot import timeline_of
 from core.store.roles.gateway import Deletion, GatewayStore
 
 # with a storage that is asked whether it is there; a transfer may take longer
@@ -162,6 +165,27 @@ class Interpolations:
         if not path.is_file():
             raise NotFound(f"the output {name} of interpolation {job_id} is gone")
         return path, output
+
+    async def read_drawing(
+        self, job_id: str, tenant: str, variant: int, index: int
+    ) -> tuple[bytes, str]:
+        """Return one drawing of a result as PNG, and what identifies these bytes.
+
+        Raises:
+            NotFound: there is no such job, or it has no such drawing (yet).
+            Unavailable: Redis or the storage does not answer.
+        """
+        job = (await self.get(job_id, tenant)).job
+        exists = index < len(timeline_of(job.request).drawings) and variant <= job.request.variants
+        if exists and job.status is JobState.SUCCEEDED:
+            key = drawing_key(job.id, job.fence, variant, index)
+            with suppress(NotFound):
+                data = await to_thread.run_sync(self._storage.get, key)
+                return data, hashlib.sha256(key.encode()).hexdigest()
+        raise NotFound(
+            f"interpolation {job_id} is {job.status} and has no drawing {index} of variant "
+            f"{variant}"
+        )
 
     async def check(self) -> dict[str, str]:
         """What does not answer, by name; empty where all is well. Both are asked at once, for a

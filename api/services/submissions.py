@@ -11,6 +11,7 @@ from api.schemas.submission import Submission
 from api.schemas.validation import shown
 from api.services.idempotency import idempotency
 from api.services.inputs import Input, Inputs, unstored, uploads_of
+from api.services.model_choice import ModelChoice, ModelChooser
 from api.services.objects import discard
 from api.services.understanding import cautions_about, understood
 from api.services.webhooks import NO_WEBHOOK, CheckedWebhook, Webhooks
@@ -60,12 +61,14 @@ class Submissions:
         storage: ObjectStorage,
         inputs: Inputs,
         webhooks: Webhooks,
+        models: ModelChooser,
         settings: Settings,
     ) -> None:
         self._store = store
         self._storage = storage
         self._inputs = inputs
         self._webhooks = webhooks
+        self._models = models
         self._result_ttl = settings.result_ttl
 
     async def submit(
@@ -97,8 +100,8 @@ class Submissions:
             earlier := await self._recall(submission, caller.tenant, idempotency_key)
         ):
             return _accepted(earlier)
-        body, inputs, webhook = await self._check(submission, caller, recheck=False)
-        request = understood(body, inputs)
+        body, inputs, choice, webhook = await self._check(submission, caller, recheck=False)
+        request = understood(body, inputs, choice)
         identities = {pointer: one.identity for pointer, one in inputs.items()}
         key = (
             idempotency(caller.tenant, idempotency_key, body, identities)
@@ -132,7 +135,7 @@ class Submissions:
                 reserved=stores,
                 uploads=uploads_of(inputs),
                 webhook=webhook.webhook,
-                warnings=cautions_about(request) + webhook.warnings,
+                warnings=[*cautions_about(request), *choice.warnings, *webhook.warnings],
                 traceparent=traceparent_of(sent),
             )
             sent.set_attribute("tooncrafter.outcome", result.outcome.value)
@@ -153,14 +156,14 @@ class Submissions:
         Raises:
             InvalidRequest, Unavailable: as for `submit`.
         """
-        body, inputs, webhook = await self._check(submission, caller, recheck=True)
-        request = understood(body, inputs)
-        return request, cautions_about(request) + webhook.warnings
+        body, inputs, choice, webhook = await self._check(submission, caller, recheck=True)
+        request = understood(body, inputs, choice)
+        return request, [*cautions_about(request), *choice.warnings, *webhook.warnings]
 
     async def _check(
         self, submission: Submission, caller: Caller, *, recheck: bool
-    ) -> tuple[InterpolationBody, dict[str, Input], CheckedWebhook]:
-        """Return a valid body with its images and its webhook.
+    ) -> tuple[InterpolationBody, dict[str, Input], ModelChoice, CheckedWebhook]:
+        """Return a valid body with its images, its model and its webhook.
 
         Args:
             submission: as it was read.
@@ -178,12 +181,13 @@ class Submissions:
         webhook = NO_WEBHOOK
         if body and body.webhook:
             webhook = await self._webhooks.check(body.webhook, tenant)
-        problems += webhook.problems
+        choice = await self._models.choose(body) if body else ModelChoice()
+        problems += [*webhook.problems, *choice.problems]
         if body and body.expires_in:
             problems += _too_long(body.expires_in, caller.limits.max_retention)
         if body is None or submission.problems or problems:
             raise InvalidRequest.of([*submission.problems, *problems])
-        return body, inputs, webhook
+        return body, inputs, choice, webhook
 
     def _time_to_live(self, body: InterpolationBody, caller: Caller) -> timedelta:
         if body.expires_in:

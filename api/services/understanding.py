@@ -4,52 +4,95 @@ import secrets
 from collections.abc import Mapping
 
 from api.schemas.interpolation import InterpolationBody
+from api.schemas.outputs import OutputBody
 from api.services.inputs import Input
+from api.services.model_choice import ModelChoice
 from core.records.job import Caution
-from core.records.request import GenerationRequest, Keyframe, OutputFormat, Priority
+from core.records.offer import Sampling
+from core.records.request import (
+    AnyFormat,
+    GenerationRequest,
+    Keyframe,
+    OutputFormat,
+    Priority,
+    SequenceFormat,
+    Sketch,
+)
 from core.shots.canvas import Size, canvas_for
+from core.shots.shot import frames_of_keys
 from core.shots.warnings import warnings_about
 
 
-def understood(body: InterpolationBody, inputs: Mapping[str, Input]) -> GenerationRequest:
+def understood(
+    body: InterpolationBody, inputs: Mapping[str, Input], choice: ModelChoice
+) -> GenerationRequest:
     """Fill in what the caller left open, so that the record alone reproduces the result.
 
     Args:
         body: as sent.
         inputs: its images by pointer.
+        choice: its model, with the defaults of that.
     """
-    keyframes = [Keyframe(image=one.image) for one in inputs.values()]
-    first = keyframes[0].image
-    width, height = (
-        (body.width, body.height)
-        if body.width and body.height
-        else canvas_for(first.width, first.height)
-    )
-    seed = secrets.randbits(32) if body.seed is None else body.seed
+    keyframes = _keyframes(body, inputs)
+    width, height = _canvas(body, keyframes[0])
     as_sent = {name: getattr(body, name) for name in _TAKEN_OVER}
+    sampling = body.model_dump(include=_SAMPLING, exclude_none=True)
     return GenerationRequest(
         **as_sent,
+        **(choice.sampling.model_dump() | sampling),
         keyframes=keyframes,
-        seed=seed,
+        sketches=[
+            Sketch(image=inputs[f"/sketches/{index}/image"].image, frame=sketch.frame)
+            for index, sketch in enumerate(body.sketches)
+        ],
+        model=choice.model,
+        quality=choice.quality,
+        seed=secrets.randbits(32) if body.seed is None else body.seed,
         width=width,
         height=height,
-        outputs=[OutputFormat(format=output.format) for output in body.outputs],
+        outputs=[_format(output) for output in body.outputs],
         priority=Priority(body.priority),
     )
 
 
-_TAKEN_OVER = GenerationRequest.model_fields.keys() & InterpolationBody.model_fields.keys() - {
-    "keyframes",
-    "seed",
-    "width",
-    "height",
-    "outputs",
-    "priority",
-}  # from the body as they came
+_SAMPLING = set(Sampling.model_fields)
+# from the body as they came
+_TAKEN_OVER = (GenerationRequest.model_fields.keys() & InterpolationBody.model_fields.keys()) - {
+    *_SAMPLING,
+    *("keyframes", "sketches", "model", "quality", "seed", "width", "height"),
+    *("outputs", "priority"),
+}
+
+
+def _keyframes(body: InterpolationBody, inputs: Mapping[str, Input]) -> list[Keyframe]:
+    frames = frames_of_keys([key.frame for key in body.keyframes], body.frames_between)
+    return [
+        Keyframe(
+            image=inputs[f"/keyframes/{index}/image"].image,
+            frame=frame,
+            hold=key.hold,
+            spacing=key.spacing,
+            prompt=key.prompt,
+        )
+        for index, (frame, key) in enumerate(zip(frames, body.keyframes, strict=True))
+    ]
+
+
+def _canvas(body: InterpolationBody, first: Keyframe) -> Size:
+    if body.width and body.height:
+        return Size(body.width, body.height)
+    return canvas_for(first.image.width, first.image.height)
+
+
+def _format(output: OutputBody) -> AnyFormat:
+    if output.format == "png":
+        return SequenceFormat.model_validate(output.model_dump())
+    return OutputFormat(format=output.format)
 
 
 def cautions_about(request: GenerationRequest) -> list[Caution]:
-    """Return what the result will lack of the drawings."""
-    images = [keyframe.image for keyframe in request.keyframes]
-    found = warnings_about(images, Size(request.width, request.height))
-    return [Caution(code=one.code, detail=one.detail, pointer=one.pointer) for one in found]
+    """Return what the caller should know about the result."""
+    return [
+        Caution(code=one.code, detail=one.detail, pointer=one.pointer)
+        for one in warnings_about(request)
+    ]

@@ -13,9 +13,11 @@ from core.records.job import (
     JobState,
     Output,
     Progress,
+    QualityReport,
     QueuedView,
     Timing,
 )
+from core.records.plan import PlanView, plan_of
 from core.records.request import GenerationRequest
 from core.records.webhook import WebhookEvent
 from core.records.worker import ModelInfo
@@ -60,6 +62,10 @@ class JobView(BaseModel):
     error: Failure | None
     timing: Timing
     model: ModelInfo | None
+    plan: PlanView
+    quality: list[QualityReport] = Field(
+        description="How each variant came out; empty until the job has succeeded."
+    )
     webhook: WebhookView | None = Field(description="What the webhook is told, and at which host.")
     warnings: list[Caution] = Field(
         description="What the caller should know though the job was accepted."
@@ -73,26 +79,37 @@ class JobView(BaseModel):
     )
 
     @classmethod
-    def of(cls, job: Job, queue_position: int | None, outputs: list[OutputView]) -> Self:
+    def of(
+        cls,
+        job: Job,
+        queue_position: int | None,
+        outputs: list[OutputView],
+        *,
+        with_drawings: bool,
+    ) -> Self:
         """The record with what is known only at the moment of reading."""
         shown = {name: getattr(job, name) for name in _SHOWN}
         webhook = (
             WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
         )
-        return cls(**shown, queue_position=queue_position, outputs=outputs, webhook=webhook)
+        plan = plan_of(job.request, reused=job.reused_segments, with_drawings=with_drawings)
+        return cls(
+            **shown, queue_position=queue_position, outputs=outputs, plan=plan, webhook=webhook
+        )
 
 
 # as the record has them
 _SHOWN = (JobView.model_fields.keys() & Job.model_fields.keys()) - {"outputs", "webhook"}
 
 
-def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:
+def job_view(view: QueuedView, link: OutputLink, base_url: str, *, with_drawings: bool) -> JobView:
     """The job, its place in the queue, and fresh links to its outputs.
 
     Args:
         view: the record.
         link: to an output, and until when it answers.
         base_url: the gateway's address, where a link that is only a path leads.
+        with_drawings: whether the plan lists each drawing.
     """
     job, position = view
     outputs = []
@@ -101,7 +118,7 @@ def job_view(view: QueuedView, link: OutputLink, base_url: str) -> JobView:
         outputs.append(
             OutputView(**output.model_dump(), url=absolute(address, base_url), url_expires_at=until)
         )
-    return JobView.of(job, position, outputs)
+    return JobView.of(job, position, outputs, with_drawings=with_drawings)
 
 
 def absolute(link: str, base_url: str) -> str:

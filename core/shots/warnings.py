@@ -1,25 +1,85 @@
-"""Find what is lost when keyframes are drawn on a canvas, to warn the caller."""
+"""Find what the result of a request lacks, to warn the caller."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from core.shots.canvas import Size, boxes_on_canvas
+from core.shots.canvas import Size
+from core.shots.fit import Fit, OutputSize, Placement, placements
+from core.shots.shot import ShotKey, ShotRequest, timeline_of
+from core.shots.sketches import guides_of
 
 SLIGHT = 1.1  # smaller changes of size than this factor are not worth a warning
+WILD = 2.0  # keys whose sizes differ by more were hardly meant for one shot
+STILL_FORMATS = {"png", "contact_sheet", "xdts"}
 WELL_FILLED = 0.75  # share of the canvas that a picture should cover
+# What becomes of transparency in formats that cannot hold it; all others keep it.
+FLAT_FORMATS = {
+    "mp4": "`mp4` shows it on {background}",
+    "gif": "`gif` shows each pixel wholly or not at all",
+}
 
 
-class KeyImage(Protocol):
-    """What is known of a keyframe's image."""
+class DrawnImage(Protocol):
+    """What is known of an image of a request."""
 
+    @property
+    def sha256(self) -> str: ...
     @property
     def width(self) -> int: ...
-
     @property
     def height(self) -> int: ...
-
     @property
     def has_alpha(self) -> bool: ...
+
+
+class DrawnKey(ShotKey, Protocol):
+    """A key with its drawing."""
+
+    @property
+    def image(self) -> DrawnImage: ...
+
+
+class DrawnSketch(Protocol):
+    """A sketch with its drawing."""
+
+    @property
+    def image(self) -> DrawnImage: ...
+    @property
+    def frame(self) -> int: ...
+
+
+class WantedFile(Protocol):
+    """A file of the result."""
+
+    @property
+    def format(self) -> str: ...
+
+
+class DrawnRequest(ShotRequest, Protocol):
+    """A request as understood."""
+
+    @property
+    def keyframes(self) -> Sequence[DrawnKey]: ...
+    @property
+    def sketches(self) -> Sequence[DrawnSketch]: ...
+    @property
+    def outputs(self) -> Sequence[WantedFile]: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def fit(self) -> Fit: ...
+    @property
+    def output_size(self) -> OutputSize: ...
+    @property
+    def background(self) -> str: ...
+    @property
+    def interpolate(self) -> int: ...
+    @property
+    def negative_prompt(self) -> str: ...
+    @property
+    def guidance_scale(self) -> float: ...
 
 
 class Warned(NamedTuple):
@@ -30,42 +90,130 @@ class Warned(NamedTuple):
     pointer: str
 
 
-def warnings_about(keys: Sequence[KeyImage], canvas: Size) -> list[Warned]:
-    """Return what the result of these keyframes on this canvas loses.
+def warnings_about(request: DrawnRequest) -> list[Warned]:
+    """Return what the caller of an accepted request should know about its result."""
+    images = [key.image for key in request.keyframes] + [one.image for one in request.sketches]
+    canvas = Size(request.width, request.height)
+    placed = placements([Size(one.width, one.height) for one in images], canvas, request.fit)
+    keys = len(request.keyframes)
+    found: list[Warned] = []
+    for index, placement in enumerate(placed):
+        of_key = index < keys
+        pointer = f"/keyframes/{index}" if of_key else f"/sketches/{index - keys}"
+        if of_key:
+            found += _transparency(request, images[index], pointer)
+            found += _size(request, images[index], placement, pointer)
+            found += _scale(request, images[index], pointer) if index else []
+        found += _aspect(request.fit, placement, placed[0], pointer)
+        found += _crop(request.fit, images[index], placement, pointer)
+    return [
+        *found,
+        *_wasted_canvas(request.fit, placed[0], canvas),
+        *_identical_keys(request),
+        *_without_effect(request),
+    ]
 
-    Args:
-        keys: in order, at least one.
-        canvas: what the model draws on.
-    """
-    boxes = boxes_on_canvas([Size(key.width, key.height) for key in keys], canvas)
-    found = []
-    for index, (key, box) in enumerate(zip(keys, boxes, strict=True)):
-        pointer = f"/keyframes/{index}"
-        if key.has_alpha:
-            detail = "the drawing's transparency is flattened on white; the result is opaque"
-            found.append(Warned("alpha_flattened", detail, pointer))
-        if key.width > SLIGHT * box.width:
+
+def _transparency(request: DrawnRequest, image: DrawnImage, pointer: str) -> Iterator[Warned]:
+    lost = [
+        FLAT_FORMATS[output.format].format(background=request.background)
+        for output in request.outputs
+        if output.format in FLAT_FORMATS
+    ]
+    if image.has_alpha and lost:
+        detail = f"the drawing is transparent; {', '.join(lost)}; `webm`, `png` and others keep it"
+        yield Warned("alpha_flattened", detail, pointer)
+
+
+def _size(
+    request: DrawnRequest, image: DrawnImage, placement: Placement, pointer: str
+) -> Iterator[Warned]:
+    source, target = placement.source, placement.target
+    shrinks = source.width > SLIGHT * target.width or source.height > SLIGHT * target.height
+    if request.output_size is OutputSize.CANVAS and shrinks:
+        detail = (
+            f"the drawing of {image.width}x{image.height} is reduced to "
+            f"{target.width}x{target.height}, the size of the result; name a larger `width` and "
+            "`height` for more detail, or `output_size: source`"
+        )
+        yield Warned("keyframe_reduced", detail, pointer)
+
+
+def _scale(request: DrawnRequest, image: DrawnImage, pointer: str) -> Iterator[Warned]:
+    """Compare the size of a key with that of the first one, whose place it takes."""
+    first = request.keyframes[0].image
+    factor = max(image.width, image.height) / max(first.width, first.height)
+    differs = (image.width, image.height) != (first.width, first.height)
+    to_source = request.output_size is OutputSize.SOURCE
+    if differs and (to_source or not 1 / WILD <= factor <= WILD):
+        detail = (
+            f"the drawing of {image.width}x{image.height} is scaled to match the first one of "
+            f"{first.width}x{first.height}; send all keyframes in one size"
+        )
+        yield Warned("keyframe_resized", detail, pointer)
+
+
+def _aspect(fit: Fit, placement: Placement, first: Placement, pointer: str) -> Iterator[Warned]:
+    source, target = placement.source, placement.target
+    if fit is Fit.STRETCH:
+        distortion = (source.width * target.height) / (source.height * target.width)
+        if not 1 / SLIGHT <= distortion <= SLIGHT:
             detail = (
-                f"the drawing of {key.width}x{key.height} is reduced to {box.width}x{box.height}, "
-                "the size of the result; name a larger `width` and `height` for more detail"
+                f"the drawing is distorted by a factor of {max(distortion, 1 / distortion):.2f}"
             )
-            found.append(Warned("keyframe_reduced", detail, pointer))
-        if index and not _have_one_aspect(box.size, boxes[0].size):
-            detail = (
-                "the drawing has another aspect ratio than the first one and is shown smaller, "
-                "with its edge colours around it; crop it to the first one's aspect ratio"
-            )
-            found.append(Warned("aspect_differs", detail, pointer))
-    covered = boxes[0].width * boxes[0].height / (canvas.width * canvas.height)
-    if covered < WELL_FILLED:
+            yield Warned("aspect_differs", f"{detail} to fill the canvas", pointer)
+    elif fit is Fit.PAD and not _have_one_size(target.size, first.target.size):
+        detail = (
+            "the drawing has another aspect ratio than the first one and is shown smaller, "
+            "with its edge colours around it; crop it to the first one's aspect ratio"
+        )
+        yield Warned("aspect_differs", detail, pointer)
+
+
+def _crop(fit: Fit, image: DrawnImage, placement: Placement, pointer: str) -> Iterator[Warned]:
+    seen = placement.source.width * placement.source.height / (image.width * image.height)
+    if fit is Fit.CROP and seen < 1 / SLIGHT:
+        detail = f"{seen:.0%} of the drawing is seen; `fit: pad` shows all of it"
+        yield Warned("keyframe_cropped", detail, pointer)
+
+
+def _wasted_canvas(fit: Fit, first: Placement, canvas: Size) -> Iterator[Warned]:
+    covered = first.target.width * first.target.height / (canvas.width * canvas.height)
+    if fit is Fit.PAD and covered < WELL_FILLED:
         detail = (
             f"the picture covers {covered:.0%} of the canvas of {canvas.width}x{canvas.height}; "
             "leave out `width` and `height` for the canvas that fits best, or widen the drawing"
         )
-        found.append(Warned("canvas_wasted", detail, "/keyframes/0"))
-    return found
+        yield Warned("canvas_wasted", detail, "/keyframes/0")
 
 
-def _have_one_aspect(one: Size, other: Size) -> bool:
+def _identical_keys(request: DrawnRequest) -> Iterator[Warned]:
+    segments = timeline_of(request).segments
+    for segment in segments:
+        first, last = (request.keyframes[key].image for key in (segment.first, segment.last))
+        if first.sha256 == last.sha256 and segment.positions:
+            pointer = f"/keyframes/{segment.last}" if segment.last else "/loop"
+            detail = (
+                f"keyframes {segment.first} and {segment.last} are the same drawing, between which "
+                "models tend to draw no motion; `hold` shows one drawing for longer"
+            )
+            yield Warned("identical_keyframes", detail, pointer)
+
+
+def _without_effect(request: DrawnRequest) -> Iterator[Warned]:
+    timeline = timeline_of(request)
+    for index, sketch in enumerate(request.sketches):
+        if not guides_of(timeline, sketch.frame):
+            detail = "the sketch is at a keyframe beside which no drawing is made"
+            yield Warned("no_effect", detail, f"/sketches/{index}")
+    if request.interpolate > 1 and {one.format for one in request.outputs} <= STILL_FORMATS:
+        detail = "`interpolate` has no effect on formats that do not move"
+        yield Warned("no_effect", detail, "/interpolate")
+    if request.negative_prompt and request.guidance_scale == 1:
+        detail = "`negative_prompt` has no effect without guidance, `guidance_scale` 1"
+        yield Warned("no_effect", detail, "/negative_prompt")
+
+
+def _have_one_size(one: Size, other: Size) -> bool:
     """Return whether two boxes are equal but for the rounding to even sides."""
     return abs(one.width - other.width) <= 2 and abs(one.height - other.height) <= 2

@@ -80,6 +80,12 @@ def stable(job: View) -> View:
     return job | {"outputs": outputs}
 
 
+def as_listed(job: View) -> View:
+    """A job as lists have it, without the drawings of its plan."""
+    plan = {name: value for name, value in job["plan"].items() if name != "drawings"}
+    return job | {"plan": plan}
+
+
 def follows(before: View, after: View) -> None:
     """Only allowed transitions; every change raises the version; an ended job never changes."""
     if after["status"] != before["status"]:

@@ -22,7 +22,7 @@ from core.records.request import Priority
 from core.store import keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import Claim, WorkerStore
-from testkit.api.caller import Caller, View, follows, is_consistent, stable
+from testkit.api.caller import Caller, View, as_listed, follows, is_consistent, stable
 from testkit.api.calls import URL, body, problems
 from testkit.jobs import MODEL, stored_output
 from testkit.servers import RedisServer
@@ -126,7 +126,7 @@ class Life(RuleBasedStateMachine):
         it.
         """
         wanted = [
-            job
+            as_listed(job)
             for _, job in sorted(self.jobs.items(), reverse=True)
             if status in (None, job["status"])
         ]

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.objects.keys import output_key
+from core.objects.keys import drawing_key, output_key
 from core.objects.storage import open_storage
 from core.records.job import Progress, Stage, Timing
 from core.settings import Settings
@@ -121,6 +121,8 @@ def _worker(settings: Settings, redis: RedisServer) -> Iterator[None]:
                 store.fail(claim, NumericalFailure("NaN"), Timing(), MODEL)
                 return
             storage.put(output_key(*claim.args, "video.mp4"), VIDEO, "video/mp4")
+            for index in range(2):
+                storage.put(drawing_key(*claim.args, 1, index), png(), "image/png")
             store.succeed(claim, [stored_output(VIDEO)], Timing(), MODEL)
 
     def work() -> None:

@@ -20,6 +20,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from schemathesis import Case, CheckContext, HookContext, Response
 
+from testkit.contract.shots import fit_together
 from testkit.jobs import png
 from testkit.servers import ROOT
 
@@ -92,8 +93,11 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 def _complete_submission(case: Case, kwargs: dict[str, Any]) -> None:
     as_json = case.media_type == "application/json"
     fields = case.body if as_json else deepcopy(case.body.get("request", {}))
-    for keyframe in fields.get("keyframes", []):
-        keyframe["image"] = _real_image(keyframe["image"], case.headers["Authorization"])
+    if not as_json:  # in which two files are sent
+        fields["keyframes"] = (fields.get("keyframes") or [{}, {}])[:2]
+    fit_together(fields)
+    for entry in (*fields.get("keyframes", []), *(fields.get("sketches") or [])):
+        entry["image"] = _real_image(entry.get("image") or {}, case.headers["Authorization"])
     if fields.get("webhook"):
         fields["webhook"]["url"] = f"{FRIEND}/hook"
     # neither the tool's coverage phase nor a form without conditions keeps the two together
@@ -110,7 +114,9 @@ def _complete_submission(case: Case, kwargs: dict[str, Any]) -> None:
             ("keyframe", (f"{color}.png", png(color=color), "image/png"))
             for color in ("teal", "gold")
         ]
-        fields.pop("keyframes", None)
+        files += [("sketch", (f"{n}.png", png())) for n in range(len(fields.get("sketches") or []))]
+        for entry in (*fields["keyframes"], *(fields.get("sketches") or [])):
+            del entry["image"]
         kwargs["files"] = [*files, ("request", (None, json.dumps(fields), "application/json"))]
 
 

@@ -237,36 +237,16 @@ def test_deployment_says_what_it_can_and_what_waits(client: Client, ended: dict[
 @pytest.mark.parametrize(
     ("fields", "pointer", "code"),
     [
-        ({"frames_between": 14}, "/frames_between", "unknown_field"),
-        ({"sketches": []}, "/sketches", "unknown_field"),
-        ({"sketch_scale": 0.6}, "/sketch_scale", "unknown_field"),
-        ({"loop": True}, "/loop", "unknown_field"),
-        ({"variants": 2}, "/variants", "unknown_field"),
-        ({"fit": "crop"}, "/fit", "unknown_field"),
-        ({"preserve_keyframes": True}, "/preserve_keyframes", "unknown_field"),
-        ({"color_match": True}, "/color_match", "unknown_field"),
-        ({"exposure": 2}, "/exposure", "unknown_field"),
-        (
-            {"keyframes": [IMAGES[0], {**IMAGES[1], "frame": 8}]},
-            "/keyframes/1/frame",
-            "unknown_field",
-        ),
-        (
-            {"keyframes": [{**IMAGES[0], "prompt": "x"}, IMAGES[1]]},
-            "/keyframes/0/prompt",
-            "unknown_field",
-        ),
-        ({"keyframes": [*IMAGES, IMAGES[0]]}, "/keyframes", "out_of_range"),
-        *[
-            ({"outputs": [{"format": name}]}, "/outputs/0/format", "invalid_value")
-            for name in ("webm", "gif", "apng", "png", "prores")
-        ],
+        ({"quality": "draft"}, "/quality", "not_available"),
+        ({"model": "unheard_of"}, "/model", "unknown_model"),
+        ({"upscale": 2}, "/upscale", "unknown_field"),
+        ({"outputs": [{"format": "exr"}]}, "/outputs/0/format", "invalid_value"),
     ],
 )
 def test_what_does_not_exist_yet_is_refused_never_ignored(
     client: Client, fields: dict[str, Any], pointer: str, code: str
 ) -> None:
-    """Fields, formats and numbers of keyframes that come with later work."""
+    """Fields and formats that come with later work, and models that are not served."""
     assert problems(submit(client, **fields), 422, "invalid_request") == {pointer: code}
 
 

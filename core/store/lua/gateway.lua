@@ -15,12 +15,17 @@ local function view(id, tenant)
   return record
 end
 
--- What an idempotency key led to before: 'replayed' or 'reused', then the view.
+-- The version of a fingerprint's form, which precedes its colon; '' of the first one.
+local function version_of(fingerprint) return string.match(fingerprint, '^(%d+):') or '' end
+
+-- What an idempotency key led to before: 'replayed' or 'reused', then the view. Fingerprints of
+-- different versions cannot be compared; the caller's word counts then.
 local function earlier(tenant, digest, fingerprint)
   if digest == '' then return nil end
   local first = call('HMGET', C.IDEMPOTENCY .. digest, 'id', 'fingerprint')
   if not first[1] then return nil end
-  return {first[2] == fingerprint and 'replayed' or 'reused', view(first[1], tenant)}
+  local is_same = first[2] == fingerprint or version_of(first[2]) ~= version_of(fingerprint)
+  return {is_same and 'replayed' or 'reused', view(first[1], tenant)}
 end
 
 -- Why no further job of a tenant may wait, if so: 'too_many' of its own do, or of all tenants

@@ -77,9 +77,11 @@ class TestForms:
             assert problems(response, 400, "malformed_body") == {}
 
     async def test_too_many_parts(self, client: AsyncClient) -> None:
-        """A form with thousands of parts costs as much as a form with 33."""
+        """A form with thousands of parts costs as much as one with one part more than all images
+        and the request.
+        """
         response = await client.post(
-            URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(33)]
+            URL, files=[("keyframe", (f"{n}.png", b"x")) for n in range(16 + 64 + 2)]
         )
         assert problems(response, 400, "malformed_body") == {}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from httpx import AsyncClient
 
+from api.services.idempotency import VERSION
 from core.objects.keys import input_key
 from core.records.job import Timing
 from core.store import keys
@@ -50,7 +51,16 @@ async def test_replay_shows_the_job_as_it_is_now(client: AsyncClient, store: Wor
 
 
 @pytest.mark.parametrize(
-    "change", [{"steps": 3}, {"metadata": {"take": "4"}}, {"expires_in": 3600}]
+    "change",
+    [
+        {"steps": 3},
+        {"metadata": {"take": "4"}},
+        {"expires_in": 3600},
+        {"exposure": 2},
+        {"outputs": [{"format": "gif"}]},
+        {"outputs": [{"format": "mp4"}, {"format": "png", "start": 2}]},
+        {"sketches": [{"image": {"data": data_uri(png())}, "frame": 1}]},
+    ],
 )
 async def test_another_field_is_another_request(
     client: AsyncClient,
@@ -88,6 +98,46 @@ async def test_json_and_multipart_of_the_same_content_are_the_same_request(
     )
     assert replayed(form)
     assert form.json()["id"] == first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"fps": 23.976}, {"fps": "24000/1001"}),
+        ({"fps": 24.0, "prompt": None, "loop": None, "sketches": None}, {"fps": 24}),
+        ({"background": "#FFAA00"}, {"background": "#ffaa00"}),
+        ({"exposure": 1, "outputs": [{"format": "mp4"}]}, {"outputs": [{}], "steps": None}),
+    ],
+)
+async def test_same_meaning_is_the_same_request(
+    client: AsyncClient, one: dict[str, object], other: dict[str, object]
+) -> None:
+    """Nulls and defaults are fields left out; a rate has several spellings."""
+    first = await client.post(URL, json=body(**one), headers=KEY)
+    again = await client.post(URL, json=body(**other), headers=KEY)
+    assert replayed(again), again.text
+    assert again.json()["id"] == first.json()["id"]
+
+
+async def test_position_of_a_key_makes_another_request(client: AsyncClient) -> None:
+    first, second = body()["keyframes"]
+    await client.post(URL, json={"keyframes": [first, second]}, headers=KEY)
+    moved = {"keyframes": [first, {**second, "frame": 9}]}
+    response = await client.post(URL, json=moved, headers=KEY)
+    assert problems(response, 422, "idempotency_key_reused") == {}
+
+
+@pytest.mark.parametrize("earlier", ["0" * 64, "1:" + "0" * 64, "99:x"])
+async def test_upgrade_refuses_no_repeated_request(
+    client: AsyncClient, redis_server: RedisServer, earlier: str
+) -> None:
+    """A fingerprint of another version cannot be compared; the caller's word counts."""
+    first = await client.post(URL, json=body(), headers=KEY)
+    (stored,) = redis_server.client.keys(keys.IDEMPOTENCY + "*")
+    assert redis_server.client.hget(stored, "fingerprint").partition(":")[0] == str(VERSION)
+    redis_server.client.hset(stored, "fingerprint", earlier)
+    again = await client.post(URL, json=body(), headers=KEY)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
 
 
 async def test_ten_at_the_same_moment_make_one_job(

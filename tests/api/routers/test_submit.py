@@ -124,7 +124,9 @@ class TestWarnings:
         assert [(one["code"], one["pointer"]) for one in job["warnings"]] == [
             ("alpha_flattened", "/keyframes/0"),
             ("keyframe_reduced", "/keyframes/0"),
+            ("keyframe_resized", "/keyframes/1"),
             ("aspect_differs", "/keyframes/1"),
+            ("no_worker", None),
         ]
         estimate = (await client.post(f"{URL}/estimate", files=sent)).json()
         assert estimate["warnings"] == job["warnings"]
@@ -136,7 +138,11 @@ class TestUnderstood:
         response = await client.post(URL, files=files(png(1920, 1080), png(640, 480)))
         request = response.json()["request"]
         assert 0 <= request.pop("seed") < 2**32
-        assert [keyframe["image"]["width"] for keyframe in request.pop("keyframes")] == [1920, 640]
+        keyframes = request.pop("keyframes")
+        assert [keyframe.pop("image")["width"] for keyframe in keyframes] == [1920, 640]
+        assert keyframes == [
+            {"frame": frame, "hold": None, "spacing": None, "prompt": None} for frame in (0, 15)
+        ]
         assert request == {
             "prompt": "",
             "negative_prompt": "",
@@ -161,8 +167,8 @@ class TestUnderstood:
             "fit": "pad",
             "output_size": "canvas",
             "background": "#ffffff",
-            "preserve_keyframes": False,
-            "color_match": False,
+            "preserve_keyframes": True,
+            "color_match": True,
             "exposure": 1,
             "interpolate": 1,
             "reuse": True,
