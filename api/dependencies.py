@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from api.caller import Caller
 from api.services.jobs import Interpolations
+from api.services.predictions import Predictions
 from api.services.submissions import Submissions
 from api.services.uploads import Uploads
 from api.services.webhooks import Webhooks
@@ -43,6 +44,10 @@ async def _interpolations(request: Request) -> Interpolations:
 async def _submissions(request: Request) -> Submissions:
     submissions: Submissions = request.state.submissions
     return submissions
+
+
+async def _predictions(request: Request) -> Predictions:
+    return Predictions(request.state.submissions)
 
 
 async def _deployment(request: Request) -> DeploymentReader:
@@ -100,6 +105,7 @@ async def _public_root(request: Request) -> str:
 
 InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
 CurrentSubmissions = Annotated[Submissions, Depends(_submissions)]
+CurrentPredictions = Annotated[Predictions, Depends(_predictions)]
 CurrentDeployment = Annotated[DeploymentReader, Depends(_deployment)]
 CurrentUploads = Annotated[Uploads, Depends(_uploads)]
 CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]

@@ -27,6 +27,7 @@ from api.routers import (
     health,
     jobs,
     outputs,
+    predictions,
     studio,
     uploads,
     webhooks,
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     _add_middleware(app, settings)
     for module in (
-        *(jobs, events, outputs, webhooks, uploads, files, deployment),
+        *(jobs, events, outputs, webhooks, uploads, files, deployment, predictions),
         *(health, docs, studio),
     ):
         app.include_router(module.router)

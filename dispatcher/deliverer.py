@@ -15,6 +15,7 @@ from opentelemetry.trace import Span, SpanKind
 from core.errors import Unavailable
 from core.outbound.webhooks import WebhookSender
 from core.records.job import QueuedView
+from core.records.prediction import prediction_view
 from core.records.view import OutputLink, job_view
 from core.records.webhook import GONE, JITTER, LEASE, RETRY_WAITS, Attempt, AttemptOutcome, compose
 from core.store.webhooks import ClaimedEvent, WebhookStore
@@ -140,6 +141,8 @@ class Deliverer:
         view = job_view(
             QueuedView(event.job, None), self._link, self._base_url, with_drawings=False
         )
+        if event.job.webhook and event.job.webhook.form == "prediction":
+            return prediction_view(view, self._base_url).model_dump_json().encode()
         return compose(
             f"{view.object}.{event.name}", event.created_at, view.model_dump(mode="json")
         )

@@ -6,6 +6,7 @@ trip of their own.
 
 import asyncio
 import math
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ CACHE_SIZE = 4096  # shares: one for each tenant or key, and policy
 SHARE_SECONDS = 10.0  # how long leased calls may be used
 _OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs"})
 _OPEN_BELOW = ("/files/", "/docs/", "/errors/", "/studio/")
+_MAKES_JOBS = re.compile(r"/v1/(interpolations|predictions|models/[^/]+/[^/]+/predictions)")
 _READ_BY_POST = frozenset({"/v1/interpolations/estimate"})
 
 
@@ -69,7 +71,7 @@ class Authentication:
         caller: Caller = await state["key_cache"].identify(sent, address)
         state["caller"] = caller
         caller.need(needed_scope(method, path))
-        submits = (method, path) == ("POST", "/v1/interpolations")
+        submits = method == "POST" and _MAKES_JOBS.fullmatch(path) is not None
         await state["rate_limits"].admit(caller, submits=submits, headers=headers)
 
 

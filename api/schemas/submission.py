@@ -12,6 +12,7 @@ from api.schemas.body import KINDS
 from api.schemas.images import ImageSource
 from api.schemas.interpolation import InterpolationBody
 from core.errors import Problem
+from core.records.webhook import MessageForm
 
 _SIDES = ("width", "height")  # which have a rule of their own, and no part in the timeline
 # Fields that place all other things on the timeline; without them little can be said of those.
@@ -27,12 +28,14 @@ class Submission:
         images: where each image comes from, by JSON pointer and in the order of the body.
         files: of a form, by the name to which an image's `part` refers.
         problems: of the fields and of the form.
+        form: of the messages to its webhook.
     """
 
     body: InterpolationBody | None
     images: Mapping[str, ImageSource]
     files: Mapping[str, bytes] = field(repr=False)
     problems: list[Problem]
+    form: MessageForm = "interpolation"
 
 
 def readable_images(fields: Any) -> Iterator[tuple[str, ImageSource]]:

@@ -134,7 +134,7 @@ class Submissions:
                 idempotency=key,
                 reserved=stores,
                 uploads=uploads_of(inputs),
-                webhook=webhook.webhook,
+                webhook=webhook.in_form(submission.form),
                 warnings=[*cautions_about(request), *choice.warnings, *webhook.warnings],
                 traceparent=traceparent_of(sent),
             )

@@ -16,6 +16,7 @@ from core.records.webhook import (
     TEST_EVENT,
     TIME_LIMIT,
     Attempt,
+    MessageForm,
     Webhook,
     WebhookEvent,
     compose,
@@ -39,6 +40,10 @@ class CheckedWebhook(NamedTuple):
     webhook: Webhook | None
     problems: list[Problem]
     warnings: list[Caution]
+
+    def in_form(self, form: MessageForm) -> Webhook | None:
+        """Return the webhook whose messages have this form."""
+        return self.webhook and self.webhook.model_copy(update={"form": form})
 
 
 class TestOutcome(NamedTuple):

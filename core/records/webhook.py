@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -52,6 +52,9 @@ class WebhookEvent(StrEnum):
 FINAL_EVENTS = [WebhookEvent.SUCCEEDED, WebhookEvent.FAILED, WebhookEvent.CANCELED]
 
 
+MessageForm = Literal["interpolation", "prediction"]  # whose view of a job a message holds
+
+
 class Webhook(Record):
     """Where a job's events go. The URL may hold a key, so it is shown nowhere."""
 
@@ -61,6 +64,7 @@ class Webhook(Record):
     # of the URL; with the tenant it names the address that is switched off when it fails for days
     digest: str
     events: list[WebhookEvent]
+    form: MessageForm = "interpolation"
 
     @classmethod
     def for_url(cls, url: str, host: str, events: list[WebhookEvent]) -> Self:

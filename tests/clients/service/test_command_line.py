@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES
+from testkit.servers import ROOT
 from testkit.stacks import processes_of
 from tooncrafter_client import Client
 
@@ -94,6 +95,26 @@ def test_gateway_restarts_in_the_middle_of_a_wait(
     assert process.returncode == 0, words
     assert (tmp_path / "video.mp4").exists()
     assert not gateway.is_running()
+
+
+def test_exposure_sheet(tooncrafter: Command, tmp_path: Path) -> None:
+    """Every ○ becomes a numbered drawing; the sheet says its number."""
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    shutil.copy(FIRST, drawings / "face_A1.png")
+    shutil.copy(LAST, drawings / "face_A2.png")
+    sheet = ROOT / "tests" / "data" / "sheets" / "animation.xdts"
+    options = ("--xdts", sheet, "--drawings", drawings, "--out", tmp_path / "out", "--steps", "1")
+    ended = tooncrafter("run", *options, "--width", "128", "--height", "128")
+    assert ended.returncode == 0, ended.stderr
+    made = sorted(path.name for path in (tmp_path / "out" / "face").iterdir())
+    assert made == ["face_A3.png", "face_A4.png"]
+    filled = (tmp_path / "out" / "animation.xdts").read_text()
+    assert filled == sheet.read_text().replace("SYMBOL_TICK_1", "3", 1).replace(
+        "SYMBOL_TICK_1", "4", 1
+    )
+    refused = tooncrafter("run", *options, "--between", "3")
+    assert (refused.returncode, "--between is what the sheet says" in refused.stderr) == (2, True)
 
 
 class TestBatch:
