@@ -32,8 +32,8 @@ from api.schemas.replicate.models import (
     version_view,
 )
 from api.schemas.replicate.predictions import PredictionBody, PredictionPage
-from api.services.predictions import find_model, find_version
-from core.errors import ImageTooLarge, NotFound
+from api.services.predictions import find_model, find_version, in_one_sentence
+from core.errors import ImageTooLarge, InvalidRequest, NotFound
 from core.records.ids import JOB_ID_PATTERN
 from core.records.prediction import PredictionView, prediction_view
 
@@ -51,7 +51,14 @@ async def _preferred_wait(prefer: Annotated[str, Header()] = "") -> timedelta | 
     return timedelta(seconds=min(int(wanted[1] or MAX_WAIT_SECONDS), MAX_WAIT_SECONDS))
 
 
-SentPrediction = Annotated[PredictionBody, Depends(json_body(PredictionBody))]
+async def _prediction(request: Request) -> PredictionBody:
+    try:
+        return await json_body(PredictionBody)(request)
+    except InvalidRequest as error:
+        raise in_one_sentence(error) from None
+
+
+SentPrediction = Annotated[PredictionBody, Depends(_prediction)]
 PreferredWait = Annotated[timedelta | None, Depends(_preferred_wait)]
 
 

@@ -114,7 +114,7 @@ def find_version(models: Sequence[ModelView], version: str) -> ModelView | None:
             f"fofr/{MODEL_NAME}, or one of these versions: {served}"
         )
         raise InvalidRequest(detail, [Problem("/version", "unknown_model", detail)])
-    return found[0]
+    return None if found[0] == models[0] else found[0]
 
 
 def _fields(body: PredictionBody, model: ModelView | None) -> dict[str, Any]:
@@ -179,6 +179,10 @@ def _in_their_words(error: InvalidRequest, images: Sequence[str]) -> InvalidRequ
         place = own if own == "webhook" else f"input/{own}"
         return replace(problem, pointer=f"/{place}")
 
-    problems = [renamed(problem) for problem in error.problems]
-    detail = "; ".join(f"{problem.pointer[1:]}: {problem.detail}" for problem in problems)
-    return InvalidRequest(detail or error.detail, problems)
+    return in_one_sentence(InvalidRequest(error.detail, [*map(renamed, error.problems)]))
+
+
+def in_one_sentence(error: InvalidRequest) -> InvalidRequest:
+    """Return an error whose detail says all: Replicate's client shows nothing else."""
+    words = [f"{problem.pointer[1:]}: {problem.detail}" for problem in error.problems]
+    return InvalidRequest("; ".join(words), error.problems) if words else error
