@@ -87,7 +87,7 @@ def test_gateway_restarts_in_the_middle_of_a_wait(
     quick_stack: Stack, started: Start, tmp_path: Path
 ) -> None:
     """The command asks the new process, and ends as if nothing had happened."""
-    process = started("run", FIRST, LAST, *SMALL, "--steps", "25", "--out", tmp_path)
+    process = started("run", FIRST, LAST, *SMALL, "--steps", "60", "--out", tmp_path)
     said(process, "itp_")
     (gateway,) = [one for one in processes_of(quick_stack) if one.cmdline()[-2:] == ["-m", "api"]]
     gateway.kill()
@@ -162,7 +162,7 @@ class TestBatch:
     ) -> None:
         """It wrote down under which key it submits, so no shot is drawn twice."""
         (tmp_path / "m.csv").write_text(f"name,first,last\nshot,{FIRST},{LAST}\n")
-        arguments = ("batch", tmp_path / "m.csv", *SMALL, "--steps", "15", "--out", tmp_path)
+        arguments = ("batch", tmp_path / "m.csv", *SMALL, "--steps", "40", "--out", tmp_path)
         newest = next(client.jobs()).id
         process = started(*arguments)
         said(process, "shot: ")

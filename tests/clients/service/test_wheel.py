@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def test_first_lines_of_the_readme(quick_stack: Stack, tmp_path: Path) -> None:
     wheel = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
     subprocess.run([*wheel, "-w", tmp_path, tmp_path / "source"], capture_output=True, check=True)
     (built,) = tmp_path.glob("*.whl")
+    assert "tooncrafter_client/py.typed" in zipfile.ZipFile(built).namelist()
     subprocess.run([oldest_python(), "-m", "venv", tmp_path / "empty"], check=True)
     python = tmp_path / "empty" / "bin" / "python"
     installed = subprocess.run(
@@ -54,6 +56,30 @@ def test_first_lines_of_the_readme(quick_stack: Stack, tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert len(list((tmp_path / "shot").glob("*.png"))) == 7
-    assert subprocess.run(
-        [tmp_path / "empty" / "bin" / "tooncrafter", "--help"], capture_output=True, check=False
-    ).stdout
+    command = tmp_path / "empty" / "bin" / "tooncrafter"
+    assert subprocess.run([command, "--help"], capture_output=True, check=False).stdout
+
+
+@pytest.mark.long
+def test_own_tests_pass_on_the_oldest_python(tmp_path: Path) -> None:
+    """Those that need nothing of the service."""
+    subprocess.run([oldest_python(), "-m", "venv", tmp_path / "oldest"], check=True)
+    python = tmp_path / "oldest" / "bin" / "python"
+    shutil.copytree(ROOT / "clients" / "python", tmp_path / "source")
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    subprocess.run([*install, tmp_path / "source", "pytest"], check=True)
+    kept = shutil.ignore_patterns("test_webhooks.py", "test_pages.py", "__pycache__")
+    tests = tmp_path / "a" / "b" / "own"
+    shutil.copytree(ROOT / "tests" / "clients" / "python", tests, ignore=kept)
+    shutil.copytree(ROOT / "tests" / "data" / "sheets", tmp_path / "a" / "data" / "sheets")
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    options = ["-q", "-c", os.devnull, "--rootdir", tmp_path, "--import-mode=importlib"]
+    ended = subprocess.run(
+        [python, "-m", "pytest", *options, tests],
+        cwd=tmp_path,
+        env=bare,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
