@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from core.objects.keys import image_key, output_key
+from core.objects.keys import drawing_key, image_key, job_prefix, output_key
 from core.records.job import MAX_LOST_LEASES, Job, JobState
+from core.shots.shot import timeline_of
 from testkit.chaos.history import Event, What
 
 OUTPUT = "video.mp4"
@@ -188,13 +189,12 @@ def attempts_are_counted(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
-    """Every stored object is an input or the visible result of a job; no key and no process is left
-    over.
+    """Every stored object is an input, a visible result or a remembered segment of a job; no key
+    and no process is left over.
     """
-    wanted = wanted_objects(evidence.final.jobs.values())
-    for key in sorted(evidence.final.objects.keys() - wanted):
-        yield f"object {key} belongs to nothing"
-    for key in sorted(wanted - evidence.final.objects.keys()):
+    jobs, objects = evidence.final.jobs.values(), evidence.final.objects.keys()
+    yield from (f"object {key} belongs to nothing" for key in sorted(unwanted(objects, jobs)))
+    for key in sorted(wanted_objects(jobs) - objects):
         yield f"object {key} is missing"
     yield from (f"key {key} was left in Redis" for key in evidence.final.keys)
     yield from (f"a process was left: {process}" for process in evidence.final.processes)
@@ -221,12 +221,22 @@ RULES: tuple[Rule, ...] = (
 
 
 def wanted_objects(jobs: Iterable[Job]) -> set[str]:
-    """Keys of the objects that these jobs give a reason to exist."""
+    """Keys of the objects without which these jobs would be incomplete."""
     wanted: set[str] = set()
     for job in jobs:
         wanted |= {image_key(job, keyframe.image) for keyframe in job.request.keyframes}
         wanted |= {output_key(job.id, job.fence, output.name) for output in job.outputs}
+        if job.outputs:
+            drawings = len(timeline_of(job.request).drawings)
+            wanted |= {drawing_key(job.id, job.fence, 1, index) for index in range(drawings)}
     return wanted
+
+
+def unwanted(objects: Iterable[str], jobs: Iterable[Job]) -> set[str]:
+    """Return the keys that no job explains. A job may remember segments, or have lost them."""
+    jobs = list(jobs)
+    memories = tuple(f"{job_prefix(job.id)}segments/" for job in jobs)
+    return {key for key in set(objects) - wanted_objects(jobs) if not key.startswith(memories)}
 
 
 def _digest(job: Job) -> str:

@@ -11,7 +11,7 @@ import psutil
 from core.records.job import Job
 from core.store import keys
 from core.store.encoding import parse_job
-from testkit.chaos.checker import Final, wanted_objects
+from testkit.chaos.checker import Final, unwanted
 from testkit.chaos.service.stack import BUCKET, Stack
 
 EMPTY_AT_REST = (*keys.READY_KEYS, keys.LEASES, keys.TRASH)
@@ -31,8 +31,8 @@ async def come_to_rest(stack: Stack) -> None:
     async def rests() -> bool:
         if await stack.redis.exists(*EMPTY_AT_REST):
             return False
-        wanted = wanted_objects((await _jobs(stack.redis)).values())
-        return set(await asyncio.to_thread(_object_keys, stack)) <= wanted
+        jobs = (await _jobs(stack.redis)).values()
+        return not unwanted(await asyncio.to_thread(_object_keys, stack), jobs)
 
     try:
         await stack.until(
