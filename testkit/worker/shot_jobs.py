@@ -20,12 +20,17 @@ from testkit.worker.in_process import TTL
 Pixels = NDArray[np.uint8]
 
 
-def store_image(storage: ObjectStorage, job_id: str, pixels: Pixels) -> StoredImage:
-    """Store a drawing as the PNG that a caller sent."""
+def png_of(pixels: Pixels) -> bytes:
+    """Encode a drawing as a caller's program does."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    data = file.getvalue()
-    image = StoredImage(
+    return file.getvalue()
+
+
+def image_of(pixels: Pixels) -> StoredImage:
+    """Describe a drawing as the gateway does."""
+    data = png_of(pixels)
+    return StoredImage(
         sha256=sha256(data).hexdigest(),
         content_type="image/png",
         width=pixels.shape[1],
@@ -33,7 +38,12 @@ def store_image(storage: ObjectStorage, job_id: str, pixels: Pixels) -> StoredIm
         bytes=len(data),
         has_alpha=pixels.shape[-1] == 4 and bool((pixels[..., 3] < 255).any()),
     )
-    storage.put(input_key(job_id, image), data, image.content_type)
+
+
+def store_image(storage: ObjectStorage, job_id: str, pixels: Pixels) -> StoredImage:
+    """Store a drawing below a job."""
+    image = image_of(pixels)
+    storage.put(input_key(job_id, image), png_of(pixels), image.content_type)
     return image
 
 

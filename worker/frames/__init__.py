@@ -1,4 +1,1 @@
-"""Prepare drawings for the model, and frames for the exporters.
-
-The service calls `framing`; the other modules wait for shots.
-"""
+"""Prepare drawings for the model, and frames for the exporters; numpy in, numpy out."""
