@@ -10,7 +10,7 @@ CHECKED := admin api clients core dispatcher model training worker scripts testk
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all check audit format env-example openapi dashboards \
-  chaos fuzz bench lock setup setup-tests clean
+  chaos fuzz bench bench-gpu lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,6 +58,9 @@ fuzz: setup-tests  ## call a gateway by its contract with generated calls: EXAMP
 
 bench: setup  ## measure gateway, queue, fairness, fleet and model into one table, out/bench.md: OPTIONS="queue --full"
 	@$(BIN)/python -m benchmarks $(OPTIONS)
+
+bench-gpu: setup  ## measure one GPU with seeded full-size weights in 7 minutes: out/bench-gpu.json, .md and .svg
+	@$(BIN)/python -m benchmarks.gpu $(OPTIONS)
 
 audit:  ## look up known vulnerabilities of the locked versions, where osv.dev is reached
 	@$(PYTHON) scripts/setup.py auditors

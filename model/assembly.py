@@ -59,7 +59,7 @@ def randomise(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def _random_like(parameter: Tensor, name: str, generator: torch.Generator) -> Tensor:
-    values = torch.randn(parameter.shape, generator=generator)
+    values = torch.randn(parameter.shape, generator=generator, device=generator.device)
     if name.endswith(("latents", "embedding.weight", "class_embedding")):  # tables, not matrices
         return 0.5 * values
     if parameter.ndim >= 2:

@@ -1,0 +1,162 @@
+"""What `make bench-gpu` measures, one entry after the other until its time is over."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.model import DTYPES, matmul_rate, psnr, run
+from benchmarks.plain_pipeline import PlainPipeline
+from model.acceleration import accelerate
+from model.assembly import build_modules, randomise
+from model.clip import clip_tokenizer
+from model.pipeline_tooncrafter import ToonCrafterPipeline
+from model.presets import PRESETS
+from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from worker.gpu.placement import place
+
+SEED = 0
+FIRST = "fp16, eager"  # what a worker does today
+EXACT = "fp32, eager"  # what the others' frames are compared with
+VARIANTS: dict[str, dict[str, Any]] = {
+    FIRST: {"dtype": "fp16"},
+    "fp16, compiled": {"dtype": "fp16", "compiled": True},
+    EXACT: {"dtype": "fp32"},
+    "fp16, the authors' order of work": {"dtype": "fp16", "plain": True},
+    "bf16, eager": {"dtype": "bf16"},
+    "fp16, one part at a time": {"dtype": "fp16", "offload": "model"},
+}
+KERNELS = 15  # lines of the profile
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command line.
+
+    Attributes:
+        preset: sizes of the model.
+        device: `cuda`, or `cpu` to try the command itself.
+        width, height: of the canvas in pixels.
+        steps: denoising steps of each clip.
+        rounds: clips of each variant after a first one.
+    """
+
+    preset: str
+    device: str
+    width: int
+    height: int
+    steps: int
+    rounds: int
+
+
+class Bench:
+    """The device, the pipeline on it, and frames to compare with."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.device = torch.device(asked.device)
+        self.frames: dict[str, Tensor] = {}  # of each variant's median clip, all from one noise
+
+    def entries(self) -> Iterator[tuple[str, Callable[[], Result]]]:
+        """Name every measurement, the ones that matter most first."""
+        yield "cold start", self.cold_start
+        for name, variant in VARIANTS.items():
+            yield name, partial(self.clips, name, **variant)
+            if name == FIRST:
+                yield "fp16, profile", self.profile
+
+    def build(self, dtype: str, offload: Any = "none") -> ToonCrafterPipeline:
+        """Make seeded weights on the device, and place them as a worker does."""
+        # The library warns of parts to keep in float32, of which there are none.
+        logging.getLogger("diffusers").setLevel(logging.ERROR)
+        with torch.device(self.device):
+            modules = build_modules(PRESETS[self.asked.preset])
+        generator = torch.Generator(self.device).manual_seed(SEED)
+        for module in modules.values():
+            randomise(module, generator)
+            module.to(DTYPES[dtype]).eval()
+        pipeline = ToonCrafterPipeline(
+            **modules, tokenizer=clip_tokenizer(), scheduler=DDIMRescaledScheduler(), trained=False
+        )
+        if offload != "none":
+            pipeline.to("cpu")
+        place(pipeline, self.asked.device, offload)
+        return pipeline
+
+    def cold_start(self) -> Result:
+        """Seconds until seeded weights are on the device, and what it multiplies in a second."""
+        begun = time.perf_counter()
+        self.build("fp16")
+        seconds = time.perf_counter() - begun
+        rates = {name: matmul_rate(self.device, dtype) / 1e12 for name, dtype in DTYPES.items()}
+        return {"seconds": seconds, "matmul_tflops": rates}
+
+    def clips(
+        self,
+        name: str,
+        dtype: str,
+        *,
+        compiled: bool = False,
+        plain: bool = False,
+        offload: str = "none",
+    ) -> Result:
+        """Seconds of each stage of the median clip, and peak memory."""
+        pipeline: Any = self.build(dtype, offload)
+        if plain:
+            pipeline = PlainPipeline(**pipeline.components)
+            pipeline.set_progress_bar_config(disable=True)
+        if compiled:
+            accelerate(pipeline)
+        first = run(pipeline, self.asked)
+        measured = sorted(
+            (run(pipeline, self.asked) for _ in range(self.asked.rounds)),
+            key=lambda one: one.seconds["all"],
+        )
+        middle = measured[len(measured) // 2]
+        result: Result = {
+            "seconds": middle.seconds,
+            "first_clip_seconds": first.seconds["all"],
+            "step_seconds": middle.seconds["denoising"] / self.asked.steps,
+            "peak_gib": middle.peak_bytes / 2**30,
+        }
+        self.frames[name] = middle.frames.cpu()
+        torch.compiler.reset()
+        return result
+
+    def distances(self) -> dict[str, float]:
+        """PSNR in dB of each variant's frames to those of float32, if that was measured."""
+        reference = self.frames.get(EXACT)
+        if reference is None:
+            return {}
+        return {
+            name: psnr(frames, reference) for name, frames in self.frames.items() if name != EXACT
+        }
+
+    def profile(self) -> Result:
+        """The kernels that take most of a clip's denoising, and the share of time without any."""
+        pipeline = self.build("fp16")
+        run(pipeline, self.asked)
+        activity = torch.profiler.ProfilerActivity
+        on_gpu = self.device.type == "cuda"
+        kinds = [activity.CUDA, activity.CPU] if on_gpu else [activity.CPU]
+        begun = time.perf_counter()
+        with torch.profiler.profile(activities=kinds) as profiler:
+            run(pipeline, self.asked)
+        seconds = time.perf_counter() - begun
+        taken = {
+            one.key: (one.self_device_time_total if on_gpu else one.self_cpu_time_total) / 1e6
+            for one in profiler.key_averages()
+            if not on_gpu or one.device_type == torch.autograd.DeviceType.CUDA
+        }
+        busy = sum(taken.values())
+        top = sorted(taken, key=lambda name: -taken[name])[:KERNELS]
+        return {
+            "kernel_seconds": {name: taken[name] for name in top},
+            "idle_share": max(0.0, 1 - busy / seconds) if on_gpu else None,
+        }
