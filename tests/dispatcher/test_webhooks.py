@@ -105,6 +105,7 @@ class TestMessage:
         assert (told["type"], told["data"]["id"]) == ("interpolation.succeeded", job_id)
         assert datetime.fromisoformat(told["timestamp"]) == told_at(store, job_id)
         assert told["data"]["outputs"][0]["url"].startswith(f"{GATEWAY}/files/")
+        assert told["data"]["plan"].keys() == {"segments", "reused", "passes"}
         assert told["data"]["webhook"] == {
             "events": ["succeeded", "failed", "canceled"],
             "host": "hooks.example.com",

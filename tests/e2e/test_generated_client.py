@@ -26,7 +26,10 @@ Operation = Callable[[str], ModuleType]
 def operation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operation]:
     """A generated module by `tag.operation`."""
     folder = tmp_path_factory.mktemp("generated")
-    (folder / "config.yaml").write_text("post_hooks: []\n")
+    # the tool knows bytes by one name only
+    (folder / "config.yaml").write_text(
+        "post_hooks: []\ncontent_type_overrides: {image/png: application/octet-stream}\n"
+    )
     tool = Path(sys.executable).with_name("openapi-python-client")
     arguments = [
         "--path",
@@ -105,6 +108,11 @@ def test_whole_life_of_a_job(client: Any, operation: Operation) -> None:
     assert film.status_code is HTTPStatus.OK
     assert len(film.content) == output.bytes_
     assert httpx.get(output.url).content == film.content
+
+    drawing = operation("interpolations.drawing").sync_detailed(job.id, 3, client=client)
+    assert drawing.status_code is HTTPStatus.OK
+    assert drawing.content.startswith(b"\x89PNG")
+    assert [one.index for one in job.plan.drawings] == [*range(16)]
 
     delete = operation("interpolations.delete")
     assert delete.sync_detailed(job.id, client=client).status_code is HTTPStatus.NO_CONTENT
