@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageColor
 
+from core.errors import OutOfMemory
 from core.records.request import GenerationRequest
 from core.shots.canvas import Size
-from core.shots.fit import Placement, placements
+from core.shots.fit import Placement, placements, result_size
 from core.shots.shot import timeline_of
 from core.shots.sketches import guides_of
 from core.shots.timeline import Segment, Timeline
@@ -18,6 +19,9 @@ from worker.frames.framing import Pixels, lay_on_canvas
 from worker.frames.sketches import dark_on_white
 
 SEEDS = 2**32
+# Bytes of all drawings of a result, which are held in memory until its files are written: eight
+# hundred of 1920x1080. Beyond it the kernel would end the worker, and then the next one.
+MOST_BYTES = 6 * 2**30
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def prepare(
 
     Raises:
         ValueError: the request makes no timeline, or a sketch is past its end.
+        OutOfMemory: the result is larger than `MOST_BYTES`.
     """
     canvas = Size(request.width, request.height)
     timeline = timeline_of(request)
@@ -126,8 +131,9 @@ def prepare(
     sources = list(keys)
     if any(source.shape[-1] == 4 for source in sources):
         sources = [_with_alpha(source) for source in sources]
-    laid, _ = lay_on_canvas(sources, canvas, request.fit)
     placed = placements([Size(k.shape[1], k.shape[0]) for k in sources], canvas, request.fit)
+    _demand_memory(request, timeline, result_size(placed[0], request.output_size))
+    laid, _ = lay_on_canvas(sources, canvas, request.fit)
     return PreparedShot(
         request=request,
         timeline=timeline,
@@ -138,6 +144,15 @@ def prepare(
         sketches=_sketches(request, timeline, keys[0], sketches),
         background=background,
     )
+
+
+def _demand_memory(request: GenerationRequest, timeline: Timeline, size: Size) -> None:
+    count = len(timeline.drawings) * request.variants
+    if count * size.width * size.height * 4 > MOST_BYTES:
+        raise OutOfMemory(
+            f"the result's {count} drawings of {size.width}x{size.height} need more than "
+            f"{MOST_BYTES // 2**30} GiB of memory; split the shot, or set `output_size` to `canvas`"
+        )
 
 
 def _with_alpha(key: Pixels) -> Pixels:

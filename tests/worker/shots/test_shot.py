@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.errors import OutOfMemory
 from core.records.request import GenerationRequest, Keyframe, Sketch, StoredImage
 from core.shots.fit import OutputSize
 from testkit.jobs import generation_request
@@ -147,6 +148,13 @@ class TestKeys:
         drifted = round(20 * np.log10(255 / 5), 2)
         assert result.quality.key_psnr_db == [drifted, drifted, None]
         assert result.quality.repeated_drawings == 0
+
+
+def test_result_that_no_memory_holds_is_refused_before_it_is_drawn() -> None:
+    asked = request(16, frames_between=62, output_size=OutputSize.SOURCE)
+    huge = np.broadcast_to(np.uint8(9), (4000, 6000, 3))
+    with pytest.raises(OutOfMemory, match="946 drawings of 6000x4000 need more than 6 GiB"):
+        prepare(asked, [huge] * 16)
 
 
 class TestAlpha:
