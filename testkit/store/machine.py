@@ -18,26 +18,21 @@ from hypothesis.stateful import (
 )
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
 from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
+from core.records.offer import Engine, Offer
 from core.records.request import Priority
-from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.gateway import Deletion, Outcome, SubmissionResult
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
-from testkit.jobs import MODEL, TENANT_LIMITS, generation_request, stored_output
+from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
+from testkit.store.cast import MODELS, TENANTS
+from testkit.store.places import are_likely_places, notes_of, sorted_sets_of
 from testkit.store.steps import canvas_pixels
 from testkit.store.tenant_jobs import TenantJobs
-
-TENANTS = {
-    "acme": TENANT_LIMITS.model_copy(update={"max_queued": 3}),
-    "zoo": TENANT_LIMITS.model_copy(update={"max_running": 1}),
-    DEFAULT_TENANT: None,
-}
 
 
 class JobStoreMachine(RuleBasedStateMachine):
@@ -57,7 +52,11 @@ class JobStoreMachine(RuleBasedStateMachine):
     @initialize()
     def begin_empty(self) -> None:
         self.server.client.flushall()
-        self.store = WorkerStore(self.server.url)
+        self.workers = {
+            model: WorkerStore(self.server.url, offer=Offer.of_setting(model) if model else None)
+            for model in MODELS
+        }
+        self.store = self.workers[""]
         self.dispatcher = DispatcherStore(self.server.url)
         self.operator = OperatorStore(self.server.url)
         self.loop = asyncio.new_event_loop()
@@ -69,16 +68,17 @@ class JobStoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.run_until_complete(self.connection.close())
         self.loop.close()
-        for store in (self.store, self.dispatcher, self.operator):
+        for store in (*self.workers.values(), self.dispatcher, self.operator):
             store.close()
 
     @rule(
         tenant=st.sampled_from(sorted(TENANTS)),
         priority=st.sampled_from(Priority),
         side=st.sampled_from([128, 192, 256]),
+        model=st.sampled_from(list(MODELS)),
     )
-    def submit(self, tenant: str, priority: Priority, side: int) -> None:
-        request = generation_request(priority, width=side, height=side)
+    def submit(self, tenant: str, priority: Priority, side: int, model: str) -> None:
+        request = generation_request(priority, width=side, height=side, model=model or None)
         submission = self.loop.run_until_complete(
             self.gateways[tenant].submit(
                 new_job_id(), request, metadata={}, ttl=timedelta(hours=1), request_id=""
@@ -131,16 +131,21 @@ class JobStoreMachine(RuleBasedStateMachine):
         target=claims,
         worker=st.sampled_from(["a", "b"]),
         largest=st.sampled_from([None, 192**2, 64**2]),
+        model=st.sampled_from(list(MODELS)),
     )
-    def claim(self, worker: str, largest: int | None) -> Claim | object:
+    def claim(self, worker: str, largest: int | None, model: str) -> Claim | object:
+        wanted = {model} if MODELS[model] is Engine.PREVIEW else {model, ""}
         queued = (job for job in self.jobs.values() if job.status is JobState.QUEUED)
         waiting = [
             job
             for job in queued
-            if self._may_start(job.tenant) and (largest is None or canvas_pixels(job) <= largest)
+            if self._may_start(job.tenant)
+            and (largest is None or canvas_pixels(job) <= largest)
+            and (job.request.model or "") in wanted
         ]
-        assert (self.operator.count_ready(largest) > 0) == bool(waiting)
-        held = self.store.claim(worker, largest)
+        ready = self.operator.count_ready(largest, engine=MODELS[model], model=model)
+        assert (ready > 0) == bool(waiting)
+        held = self.workers[model].claim(worker, largest)
         assert (held is None) == (not waiting)
         if held is None:
             return multiple()
@@ -266,23 +271,18 @@ class JobStoreMachine(RuleBasedStateMachine):
     def _each_job_in_exactly_its_sets(self) -> None:
         client = self.server.client
         expected: defaultdict[str, set[str]] = defaultdict(set)
-        demanded, waiting = defaultdict(set), defaultdict(set)
+        noted: defaultdict[str, set[str]] = defaultdict(set)
         for job in self.jobs.values():
-            tenant, lane = job.tenant, keys.READY + job.request.priority
-            places = {JobState.RUNNING: [keys.LEASES]}.get(job.status, [keys.EXPIRY])
-            if job.status is JobState.QUEUED:
-                demand = f"{tenant}:{SCHEMA_VERSION}:{canvas_pixels(job)}"
-                places = [lane, f"{lane}:{tenant}", f"{lane}:{demand}"]
-                demanded[keys.DEMANDED + job.request.priority].add(demand)
-                waiting[keys.WAITING + job.request.priority].add(tenant)
-            for key in [*places, f"{keys.JOBS}{tenant}", f"{keys.JOBS}{tenant}:{job.status}"]:
+            for key in sorted_sets_of(job):
                 expected[key].add(job.id)
+            for key, note in notes_of(job).items():
+                noted[key].add(note)
         if self.deleted:
             expected[keys.TRASH] = self.deleted
         found = {key: set(client.zrange(key, 0, -1)) for key in client.scan_iter(_type="zset")}
         assert found == expected
         found = {key: client.smembers(key) for key in client.scan_iter(_type="set")}
-        assert found == demanded | waiting
+        assert found == noted
         assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
 
     def _each_tenant_sees_its_jobs(self) -> None:
@@ -293,8 +293,8 @@ class JobStoreMachine(RuleBasedStateMachine):
             limits = TENANTS[tenant]
             most = limits.max_running if limits else None
             assert most is None or self._running(tenant) <= most
-            # no fewer are served before it than of its own, no more than wait at all
-            places = [view.queue_position for view in page if view.queue_position is not None]
-            assert len(places) == len(self._jobs(tenant, JobState.QUEUED))
-            all_queued = sum(job.status is JobState.QUEUED for job in self.jobs.values())
-            assert all(rank <= place < all_queued for rank, place in enumerate(sorted(places)))
+            placed = [view for view in page if view.queue_position is not None]
+            assert len(placed) == len(self._jobs(tenant, JobState.QUEUED))
+            assert are_likely_places(
+                placed, [job for job in self.jobs.values() if job.status is JobState.QUEUED]
+            )
