@@ -29,10 +29,11 @@ from core.records.request import (
 from core.settings import Settings
 from core.shots.canvas import CANVAS_MULTIPLE, canvas_for
 from model.published_file import CheckpointError
-from worker.engines.loading import load_engine
+from worker.engines.loading import HalfwayDrawer, load_engine
 from worker.export.formats import export_all
 from worker.frames.framing import Pixels
 from worker.gpu.device import choose_device
+from worker.shots.doubling import film_of_moving_formats
 from worker.shots.drawing import NoMemory, draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
@@ -97,7 +98,9 @@ def render(
     reporter = ShotProgress(on_progress, _passes_of(shot))
     films = [finish(shot, drawn).film for drawn in draw_shot(shot, engine, reporter, NoMemory())]
     on_progress(Stage.EXPORTING.value, 100)
-    for file in export_all(request.outputs, films, shot.key_drawings):
+    draw_halfway = HalfwayDrawer(chosen)
+    moving = [film_of_moving_formats(film, shot, draw_halfway) for film in films]
+    for file in export_all(request.outputs, films, shot.key_drawings, moving=moving):
         yield LocalFile(file.export.name, file.format, file.export.content)
 
 
