@@ -17,6 +17,7 @@ import pytest
 from httpx import AsyncClient
 
 from api.middleware.key_cache import TRUST
+from core.objects.keys import drawing_key
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore
@@ -117,7 +118,9 @@ async def calls(running: Running) -> dict[str, Call]:
             f"{URL}/{job['id']}/cancel"
         )  # an earlier test's; a worker takes them first
     store = WorkerStore(running.redis.url)
-    job_id = await finished_job(client, open_storage(running.settings), store)
+    storage = open_storage(running.settings)
+    job_id = await finished_job(client, storage, store)
+    storage.put(drawing_key(job_id, 1, 1, 0), png(), "image/png")
     store.close()
     link = (await client.get(f"{URL}/{job_id}")).json()["outputs"][0]["url"]
     upload = (await client.post("/v1/uploads")).json()["upload_url"]
@@ -134,6 +137,7 @@ async def calls(running: Running) -> dict[str, Call]:
         "delete": Call("DELETE", f"{URL}/{waiting}", 409, {}),
         "cancel": Call("POST", f"{URL}/{job_id}/cancel", 200, {}),
         "download": Call("GET", f"{URL}/{job_id}/outputs/video.mp4", 200, {}),
+        "drawing": Call("GET", f"{URL}/{job_id}/drawings/0", 200, {}),
         "events": Call("GET", f"{URL}/{job_id}/events", 200, {}),
         "estimate": Call("POST", f"{URL}/estimate", 200, {"files": files()}),
         "list_deliveries": Call("GET", f"{URL}/{told}/deliveries", 200, {}),

@@ -154,5 +154,6 @@ def test_refusal_lists_every_problem(client: Any, operation: Operation) -> None:
 def test_deployment(client: Any, operation: Operation) -> None:
     """What it can do, and what waits."""
     assert operation("deployment.models").sync(client=client).data
-    assert sum(operation("deployment.queue").sync(client=client).workers.to_dict().values()) == 1
+    # one for each engine
+    assert sum(operation("deployment.queue").sync(client=client).workers.to_dict().values()) == 2
     assert operation("health.ready").sync(client=client).to_dict() == {"status": "ready"}
