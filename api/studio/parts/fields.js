@@ -5,10 +5,10 @@ import {html} from '../vendor/preact.js';
 
 const numberOf = (event) => (event.target.value === '' ? null : Number(event.target.value));
 
-/** One field; draws nothing if the service does not know it. */
-export function Field({name, limits, value, onChange, label = LABELS[name] ?? nameOf(name)}) {
-  const about = limits[name];
-  if (!about) return null;
+/** One field, or nothing if the service does not know it; `usual` is the model's own default. */
+export function Field({name, limits, value, onChange, usual, label = LABELS[name]}) {
+  if (!limits[name]) return null;
+  const about = {...limits[name], initial: usual ?? limits[name].initial};
   const {choices, type, list} = about;
   const hint = HINTS[name];
   if (type === 'boolean') {
@@ -18,7 +18,8 @@ export function Field({name, limits, value, onChange, label = LABELS[name] ?? na
           onChange(target.checked === about.initial ? null : target.checked)} />
       <span>${label}</span></label>`;
   }
-  const inner = choices.length && !list && type !== 'number' && type !== 'integer'
+  const isRange = about.max !== undefined;
+  const inner = choices.length > 1 && !list && !isRange
     ? html`<${Choice} name=${name} about=${about} value=${value} onChange=${onChange} />`
     : html`<${Entry} name=${name} about=${about} value=${value} onChange=${onChange} />`;
   const isLong = about.maxLength > 200;
@@ -27,18 +28,22 @@ export function Field({name, limits, value, onChange, label = LABELS[name] ?? na
 }
 
 function Choice({name, about, value, onChange}) {
-  const pick = ({target}) => onChange(target.value === about.initial ? null : target.value);
+  const pick = ({target}) => {
+    const chosen = about.choices.find((choice) => String(choice) === target.value);
+    onChange(chosen === about.initial ? null : chosen);
+  };
   return html`<select name=${name} value=${value ?? about.initial} onChange=${pick}>
     ${about.choices.map((choice) => html`
-      <option key=${choice} value=${choice}>${nameOf(choice)}</option>`)}
+      <option key=${choice} value=${choice}>${nameOf(choice, name)}</option>`)}
   </select>`;
 }
 
 function Entry({name, about, value, onChange}) {
   const {type, min, max, initial, maxLength} = about;
+  const usual = initial ?? (name === 'seed' ? 'random' : '');
   if (type === 'integer' || type === 'number') {
     return html`<input type="number" name=${name} min=${min} max=${max}
-      step=${type === 'integer' ? 1 : 'any'} value=${value ?? ''} placeholder=${initial ?? 'random'}
+      step=${type === 'integer' ? 1 : 'any'} value=${value ?? ''} placeholder=${usual}
       onChange=${(event) => onChange(numberOf(event))} />`;
   }
   return html`<input type="text" name=${name} value=${value ?? ''} maxlength=${maxLength}

@@ -1,7 +1,7 @@
 // The top bar: what the studio is, who draws, what this browser has made.
 
 import {forgetHistory, forgetKey, startOver} from '../script/actions.js';
-import {engineOf, isUntrained} from '../script/engines.js';
+import {engineOf, isPreview, isUntrained} from '../script/engines.js';
 import {key} from '../script/service.js';
 import {useStore} from '../script/store.js';
 import {duration, plural} from '../script/words.js';
@@ -48,13 +48,15 @@ function Popover({label, name, children}) {
   </details>`;
 }
 
+const nameOf = (model) => (isPreview(model) ? 'Preview engine' : model?.name ?? 'Ready');
+
 function crewState(queue, models, isOffline) {
   if (isOffline) return ['is-away', 'No answer from the service'];
   if (!queue) return ['is-away', 'Looking for a worker'];
   if (queue.paused) return ['is-away', 'The queue is paused'];
   const {idle, busy, loading} = queue.workers;
   if (busy) return ['is-busy', plural(queue.running, 'job runs', 'jobs run')];
-  if (idle) return ['is-idle', engineOf(models).name];
+  if (idle) return ['is-idle', nameOf(engineOf(models))];
   if (loading) return ['is-busy', 'The model is being loaded'];
   return ['is-away', 'Waiting for a worker'];
 }
@@ -73,7 +75,8 @@ function Crew() {
     ${models.length === 0 && html`<p>No worker has a model loaded.</p>`}
     ${models.map((model) => html`<div class="crew-model" key=${model.name + model.weights}>
       <strong>${model.name}</strong>
-      ${isUntrained(model) && html`<em class="tag is-warning">untrained: shows noise</em>`}
+      ${isUntrained(model) && html`<em class="tag">untrained: shows noise</em>`}
+      ${isPreview(model) && html`<em class="tag">not ToonCrafter: moves and blends keys</em>`}
       <span>${plural(model.workers, 'worker')} on ${model.devices.join(', ')}, ${model.dtype}</span>
     </div>`)}
     ${queue && html`

@@ -2,7 +2,7 @@
 
 import {Result} from '../result/result.js';
 import {changeShot, draw, editShot} from '../script/actions.js';
-import {cautionOf, engineOf, qualitiesOf} from '../script/engines.js';
+import {cautionOf, engineOf, isPreviewOnly, qualitiesOf} from '../script/engines.js';
 import {countOf, optionOf, setOption} from '../script/shot.js';
 import {useStore} from '../script/store.js';
 import {EXPOSURES, LABELS, duration, nameOf, plural} from '../script/words.js';
@@ -20,6 +20,8 @@ const GROUPS = [
 export function Panel() {
   const job = useStore((state) => state.job);
   const limits = useStore((state) => state.limits);
+  const isOver = job?.status === 'failed' || job?.status === 'canceled';
+  if (isOver) return null;
   if (!limits) return html`<aside class="panel" aria-label="Shot"></aside>`;
   return html`<aside class="panel" aria-label="Shot">
     ${job ? html`<${OfJob} job=${job} />` : html`<${OfShot} limits=${limits} />`}
@@ -30,10 +32,10 @@ function OfJob({job}) {
   if (job.status === 'succeeded') return html`<${Result} job=${job} />`;
   const {prompt} = job.request;
   return html`<section class="panel-block">
-    <h2>${job.status === 'queued' || job.status === 'running' ? 'In the works' : 'This shot'}</h2>
+    <h2>In the works</h2>
     ${prompt && html`<p class="prompt-shown">${prompt}</p>`}
-    <p class="quiet">${plural(job.request.keyframes.length, 'key')}, seed ${job.request.seed}.
-      You may close this page and come back: its address leads here again.</p>
+    <p class="quiet">${plural(job.request.keyframes.length, 'key')}. You may close this
+      page and come back: its address leads here again.</p>
     <button class="button" onClick=${editShot}>Edit shot</button>
   </section>`;
 }
@@ -41,15 +43,19 @@ function OfJob({job}) {
 function OfShot({limits}) {
   const shot = useStore((state) => state.shot);
   const set = (name) => (value) => changeShot((old) => setOption(old, name, value));
+  const models = useStore((state) => state.models);
+  const usual = engineOf(models)?.sampling ?? {};
   const field = (name) => html`<${Field} key=${name} name=${name} limits=${limits.fields}
-    value=${shot.options[name]} onChange=${set(name)} />`;
+    usual=${usual[name]} value=${shot.options[name]} onChange=${set(name)} />`;
+  const isSampled = !isPreviewOnly(models);
+  const groups = GROUPS.filter(([title]) => isSampled || title !== 'Model');
   const prompt = limits.fields.prompt;
   return html`
     <section class="panel-block">
-      <label class="field"><span>${LABELS.prompt} <small>optional</small></span>
+      ${isSampled && html`<label class="field"><span>${LABELS.prompt} <small>optional</small></span>
         <textarea rows="2" name="prompt" maxlength=${prompt.maxLength} value=${shot.options.prompt}
           placeholder="a kitten leaps for a butterfly"
-          onChange=${({target}) => set('prompt')(target.value)}></textarea></label>
+          onChange=${({target}) => set('prompt')(target.value)}></textarea></label>`}
       ${limits.fields.exposure && html`<${Segments} label=${LABELS.exposure}
         choices=${Object.entries(EXPOSURES).map(([count, name]) => [Number(count), name])}
         value=${optionOf(shot, 'exposure', limits)} onChange=${set('exposure')} />`}
@@ -57,7 +63,7 @@ function OfShot({limits}) {
     <${DrawBlock} shot=${shot} limits=${limits} />
     <details class="advanced">
       <summary>More choices</summary>
-      ${GROUPS.map(([title, names]) => names.some((name) => name in limits.fields)
+      ${groups.map(([title, names]) => names.some((name) => name in limits.fields)
         && html`<fieldset key=${title}><legend>${title}</legend>
           ${names.map(field)}</fieldset>`)}
       <${Formats} limits=${limits} value=${shot.options.outputs} onChange=${set('outputs')} />
@@ -87,16 +93,17 @@ function DrawBlock({shot, limits}) {
   const problem = useStore((state) => state.problem);
   const can = qualitiesOf(models, limits);
   const isReady = shot.keys.length >= limits.minKeys && !isSending;
-  const main = can.final ? 'final' : 'preview';
+  // the other quality of the live workers, beside the usual one
+  const hasBoth = can.includes('preview') && can.length > 1;
   const caution = cautionOf(engineOf(models));
   return html`
     <section class="panel-block draw-block">
       ${problem && html`<${Complaint} problem=${problem} />`}
       <div class="draw-buttons">
         <button class="button is-primary is-large" disabled=${!isReady}
-          onClick=${() => draw(can.preview || can.final ? main : null)}>
-          ${isSending ? 'Sending …' : 'Draw'}</button>
-        ${can.final && can.preview && html`<button class="button is-large" disabled=${!isReady}
+          onClick=${() => draw()}>
+          ${isSending ? (models.length ? 'Sending …' : 'Waiting …') : 'Draw'}</button>
+        ${hasBoth && html`<button class="button is-large" disabled=${!isReady}
           onClick=${() => draw('preview')}>Preview</button>`}
       </div>
       <${Plan} shot=${shot} limits=${limits} />
@@ -118,7 +125,7 @@ function Plan({shot, limits}) {
 
 function Complaint({problem}) {
   return html`<div class="complaint" role="alert">
-    <p>${problem.errors?.length ? problem.title : problem.message}</p>
+    <p>${problem.errors?.length ? 'This cannot be drawn yet' : problem.message}</p>
     ${problem.errors?.length > 0 && html`<ul>${problem.errors.map((one) => html`
       <li key=${one.pointer}>${place(one.pointer)}${one.detail}</li>`)}</ul>`}
   </div>`;

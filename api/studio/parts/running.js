@@ -22,9 +22,10 @@ export function Running({job}) {
 }
 
 function Progress({job, isLost}) {
+  const queue = useStore((state) => state.queue);
   const {progress} = job;
   const percent = job.status === 'running' ? (progress?.percent ?? 0) : 0;
-  const [headline, detail] = words(job);
+  const [headline, detail] = words(job, queue);
   return html`
     <div class="progress">
       <div class="progress-words">
@@ -38,8 +39,8 @@ function Progress({job, isLost}) {
 }
 
 /** Return what happens now, and what is known beside it. */
-function words(job) {
-  if (job.status === 'queued') return waiting(job);
+function words(job, queue) {
+  if (job.status === 'queued') return waiting(job, queue);
   const {progress} = job;
   if (!progress) return ['Starting', ''];
   const parts = [];
@@ -50,8 +51,7 @@ function words(job) {
   return [STAGES[progress.stage] ?? progress.stage, parts.join(' · ')];
 }
 
-function waiting({queue_position: position}) {
-  const queue = useStore((state) => state.queue);
+function waiting({queue_position: position}, queue) {
   const wait = queue?.lanes[0]?.expected_wait_seconds;
   const alive = queue && Object.values(queue.workers).some((count) => count > 0);
   if (queue && !alive) return ['Waiting', 'no worker is there yet; the job starts when one comes'];

@@ -2,11 +2,13 @@
 
 import {Player} from '../result/player.js';
 import {Running} from './running.js';
-import {dropFiles, editShot, leaveJob} from '../script/actions.js';
+import {dropFiles, editShot} from '../script/actions.js';
 import {filesOf} from '../script/images.js';
 import {useStore} from '../script/store.js';
 import {html, useState} from '../vendor/preact.js';
 import {Empty} from './empty.js';
+
+const ENDED = ['failed', 'canceled'];
 
 export function Stage() {
   const shot = useStore((state) => state.shot);
@@ -29,10 +31,9 @@ export function Stage() {
 
 function content(shot, job, problem) {
   if (job?.status === 'succeeded') return html`<${Player} key=${job.id} job=${job} />`;
-  if (job?.status === 'failed') return html`<${Failed} error=${job.error} />`;
-  if (job?.status === 'canceled') return html`<${Canceled} />`;
+  if (ENDED.includes(job?.status)) return html`<${Ended} job=${job} />`;
   if (job) return html`<${Running} job=${job} />`;
-  if (problem && !shot.keys.length) return html`<${Failed} error=${problem} />`;
+  if (problem && !shot.keys.length) return html`<${Ended} problem=${problem} />`;
   return shot.keys.length ? html`<${Keys} shot=${shot} />` : html`<${Empty} />`;
 }
 
@@ -41,8 +42,10 @@ function Keys({shot}) {
   const selected = useStore((state) => state.selected);
   const index = Math.min(selected?.index ?? 0, shot.keys.length - 1);
   const isGap = selected?.kind === 'gap' || (!selected && shot.keys.length > 1);
-  const shown = isGap ? [shot.keys[index], shot.keys[(index + 1) % shot.keys.length]]
+  const both = isGap ? [shot.keys[index], shot.keys[(index + 1) % shot.keys.length]]
     : [shot.keys[index]];
+  const readable = both.filter((key) => key.width);
+  const shown = readable.length ? readable : both.slice(0, 1);
   const first = shot.keys[0];
   const names = shown.map((key) => key.name).join(' and ');
   return html`
@@ -61,25 +64,25 @@ function Sheet({drawing}) {
     : html`<span class="sheet-name">${drawing.name}</span>`;
 }
 
-function Failed({error}) {
-  const known = error.code && error.code !== 'unreachable';
-  return html`<div class="message" role="alert">
-    <h2>That did not work</h2>
-    <p>${error.detail ?? error.message}</p>
-    <p class="message-actions">
-      <button class="button is-primary" onClick=${editShot}>Back to the shot</button>
-      ${known && html`<a class="button is-quiet" href=${`errors/${error.code}`}>
-        About ${error.code}</a>`}
-    </p>
-  </div>`;
-}
-
-function Canceled() {
-  return html`<div class="message">
-    <h2>Stopped</h2>
-    <p>Your keys are still here.</p>
-    <p class="message-actions">
-      <button class="button is-primary" onClick=${leaveJob}>Back to the shot</button>
-    </p>
-  </div>`;
+/** A job without a result: its keys, faint, and what happened. */
+function Ended({job, problem}) {
+  const shot = useStore((state) => state.jobShot);
+  const first = job?.request.keyframes[0].image;
+  const keys = shot?.keys.filter((key) => key.width).slice(0, 2) ?? [];
+  const error = job?.error ?? problem;
+  const known = error?.code && error.code !== 'unreachable';
+  return html`
+    ${first && html`<figure class="paper is-onion is-faint"
+      style=${{'--ratio': first.width / first.height}}>
+      ${keys.map((key) => html`<img key=${key.id} src=${key.url} alt="" />`)}
+    </figure>`}
+    <div class="message" role=${error ? 'alert' : 'status'}>
+      <h2>${error ? 'That did not work' : 'Stopped'}</h2>
+      <p>${error ? error.detail ?? error.message : 'Your keys are still here.'}</p>
+      <p class="message-actions">
+        <button class="button is-primary" onClick=${editShot}>Back to the shot</button>
+        ${known && html`<a class="button is-quiet" href=${`errors/${error.code}`}>
+          About ${error.code}</a>`}
+      </p>
+    </div>`;
 }

@@ -67,8 +67,8 @@ export function exposureSheet(job, output) {
     return {fps, sheet: Array.from({length: count}, (_, frame) => frame), keys: [0, count - 1]};
   }
   const times = job.request.interpolate ?? 1; // film frames that the file has for each planned one
-  const sheet = planned.flatMap(({index, film_frames: [first, last]}) =>
-    Array(times * (last - first + 1)).fill(index));
+  const sheet = planned.flatMap(({index, film_frames: shown}) =>
+    Array(times * shown.length).fill(index));
   const keys = job.request.keyframes.map((key, number) =>
     key.frame ?? number * ((job.request.frames_between ?? 14) + 1));
   return {fps, sheet, keys};

@@ -54,17 +54,28 @@ function Film({job, output, take}) {
     return () => update({shownDrawing: null});
   }, [isPlaying, current, take]);
 
+  useEffect(() => {
+    if (output || !isPlaying) return undefined;
+    const turn = setInterval(() => setFrame((now) => (now + 1) % sheet.length), 1000 / fps);
+    return () => clearInterval(turn);
+  }, [output, isPlaying, fps]);
+
   const showFrame = (wanted) => {
     const to = Math.max(0, Math.min(sheet.length - 1, wanted));
     setFrame(to);
-    if (video.current) {
+    if (!video.current) setPlaying(false);
+    else {
       video.current.pause();
       video.current.currentTime = (to + 0.5) / fps;
     }
   };
   const showDrawing = (index) => showFrame(sheet.indexOf(index));
   const step = (by) => showDrawing((current + by + last + 1) % (last + 1));
-  const toggle = () => (video.current?.paused ? video.current.play() : video.current?.pause());
+  const toggle = () => {
+    if (!video.current) setPlaying(!isPlaying);
+    else if (video.current.paused) video.current.play();
+    else video.current.pause();
+  };
   const press = (event) => {
     const actions = {
       ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => showDrawing(0),
@@ -77,7 +88,7 @@ function Film({job, output, take}) {
     action();
   };
   const {width, height} = output ?? job.outputs[0] ?? job.request;
-  const isStill = !isPlaying;
+  const isStill = !isPlaying || !output;
   return html`
     <div class="player" tabindex="0" role="group" aria-label="Player; arrow keys step, space plays"
       onKeyDown=${press}>

@@ -2,7 +2,7 @@
 
 import {Icon} from '../parts/icons.js';
 import {drawAgain, editShot, makeKey, say} from '../script/actions.js';
-import {cautionOf} from '../script/engines.js';
+import {cautionOf, isPreview} from '../script/engines.js';
 import {key} from '../script/service.js';
 import {asCurl, asPython} from '../script/snippets.js';
 import {useStore} from '../script/store.js';
@@ -12,14 +12,16 @@ import {Quality} from './quality.js';
 
 export function Result({job}) {
   const caution = cautionOf(job.model);
-  const prompt = job.request.prompt;
+  const {prompt} = job.request;
+  // one for each kind: several keys may give the same warning
+  const notes = Object.fromEntries(job.warnings.map(({code, detail}) => [code, detail]));
   return html`
     <section class="panel-block">
       <h2>Done <small>in ${duration(job.timing.run_seconds)}</small></h2>
       ${prompt && html`<p class="prompt-shown">${prompt}</p>`}
       ${caution && html`<p class="caution">${caution}</p>`}
-      ${job.warnings.map((one) => html`<p class="caution" key=${one.code + one.pointer}>
-        ${one.detail}</p>`)}
+      ${Object.values(notes).map((detail) => html`<p class="quiet note" key=${detail}>
+        ${detail.replaceAll('`', '')}</p>`)}
       <ul class="downloads">${job.outputs.map((output) => html`<li key=${output.name}>
         <a class="button" href=${output.url} download>
           <${Icon} name="download" />${nameOf(output.format)}
@@ -34,7 +36,8 @@ export function Result({job}) {
 
 function colophon(job) {
   const {seed, steps} = job.request;
-  const parts = [job.model?.name, `seed ${seed}`, plural(steps, 'step')];
+  const parts = [job.model?.name];
+  if (!isPreview(job.model)) parts.push(`seed ${seed}`, plural(steps, 'step'));
   if (job.plan?.reused) parts.push(`${job.plan.reused} of ${job.plan.segments} segments reused`);
   const memory = job.model?.peak_memory_bytes;
   if (memory) parts.push(`${size(memory)} on ${job.model.device}`);
@@ -45,15 +48,15 @@ function colophon(job) {
 function Next({job}) {
   const shot = useStore((state) => state.jobShot);
   const models = useStore((state) => state.models);
-  const hasPainter = models.some((model) => model.name !== 'preview');
-  const isPreview = job.model?.name === 'preview';
+  const hasPainter = models.some((model) => !isPreview(model));
+  const wasPreview = isPreview(job.model);
   if (!shot) return null;
   const other = () => Math.floor(Math.random() * 2 ** 32);
   return html`<section class="panel-block next" aria-label="What next">
-    ${isPreview && hasPainter && html`<button class="button is-primary is-large"
+    ${wasPreview && hasPainter && html`<button class="button is-primary is-large"
       onClick=${() => drawAgain(job.request.seed, 'final')}>Draw with ToonCrafter</button>`}
     <button class="button" onClick=${editShot}><${Icon} name="pencil" />Edit shot</button>
-    ${!isPreview && html`<button class="button" onClick=${() => drawAgain(other())}>
+    ${!wasPreview && html`<button class="button" onClick=${() => drawAgain(other())}>
       <${Icon} name="dice" />Another seed</button>`}
     <${UseDrawing} job=${job} />
   </section>`;
@@ -63,8 +66,19 @@ function UseDrawing({job}) {
   const limits = useStore((state) => state.limits);
   const shown = useStore((state) => state.shownDrawing);
   if (!limits?.hasDrawings || !shown || shown.isKey) return null;
-  return html`<button class="button" onClick=${() => makeKey(shown.index, shown.take)}>
+  return html`<button class="button is-whole" onClick=${() => makeKey(shown.index, shown.take)}>
     <${Icon} name="pin" />Make drawing ${shown.index + 1} a key</button>`;
+}
+
+/** Copy a text, also where the page has no secure address and so no clipboard of its own. */
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.body.appendChild(document.createElement('textarea'));
+  area.value = text;
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+  return undefined;
 }
 
 function Copies() {
@@ -74,7 +88,7 @@ function Copies() {
   if (!shot) return null;
   const needsKey = Boolean(key.get());
   const copy = async (name, text) => {
-    await navigator.clipboard.writeText(text);
+    await toClipboard(text);
     setCopied(name);
     say(`${name} copied.`);
     setTimeout(() => setCopied(''), 2000);

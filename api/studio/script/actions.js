@@ -1,5 +1,6 @@
 // What a person can do: each action changes the state and calls the service.
 
+import {isPreviewOnly} from './engines.js';
 import {follow} from './events.js';
 import {keyOf, newId, thumbnailOf} from './images.js';
 import {readLimits} from './limits.js';
@@ -9,6 +10,7 @@ import {addKeys, formOf, insertDrawing, setOption} from './shot.js';
 import {state, update} from './store.js';
 
 const POLL = 5000; // milliseconds between looks at queue and models
+const WORKER_PATIENCE = 15000; // milliseconds that a submission waits for the first worker
 const SETTLE = 700; // milliseconds after the last change until an estimate is asked for
 const MOST_ESTIMATED = 8e6; // bytes of drawings up to which each change may be sent again
 
@@ -148,10 +150,11 @@ function refuse(problem) {
   update({problem, estimate: null, isSending: false, shot: {...state.shot, keys}});
 }
 
-export async function draw(quality) {
-  const shot = 'quality' in state.limits.fields ? setOption(state.shot, 'quality', quality)
-    : state.shot;
+export async function draw(quality = null) {
   update({isSending: true, problem: null});
+  await workerComes();
+  const usual = isPreviewOnly(state.models) ? 'preview' : null;
+  const shot = setOption(state.shot, 'quality', quality ?? usual);
   try {
     const job = await service.submit(formOf(shot, state.limits), newId());
     await shelf.saveJob(job, shot);
@@ -161,6 +164,15 @@ export async function draw(quality) {
   } catch (problem) {
     if (problem.status === 401) update({askKey: problem.message});
     refuse(problem);
+  }
+}
+
+/** Wait a little for the first worker: what a request may ask for depends on what lives. */
+async function workerComes() {
+  const until = Date.now() + WORKER_PATIENCE;
+  while (!state.models.length && Date.now() < until) {
+    await lookAround();
+    await new Promise((done) => setTimeout(done, 500));
   }
 }
 

@@ -2,22 +2,22 @@
 
 const PREVIEW = 'preview';
 
-export const isPreview = (model) => model?.name === PREVIEW;
+export const isPreview = (model) => (model?.engine ?? model?.name) === PREVIEW;
 export const isUntrained = (model) => model?.trained === false && !isPreview(model);
 
-/** Return what a plain request would be drawn with, in words. */
+/** Return the model that draws where a request names none. */
 export function engineOf(models) {
-  const painter = models.find((model) => !isPreview(model));
-  return painter ?? models.find(isPreview) ?? {name: 'No model'};
+  return models.find((model) => !isPreview(model)) ?? models.find(isPreview) ?? null;
 }
 
-/** Return which qualities the live workers can draw. */
+/** Return whether all that lives is the preview engine, for which many fields have no effect. */
+export const isPreviewOnly = (models) => models.length > 0 && models.every(isPreview);
+
+/** Return the qualities that can be asked for now; a service without a choice has none. */
 export function qualitiesOf(models, limits) {
   const known = limits?.fields.quality?.choices ?? [];
-  return {
-    final: models.some((model) => !isPreview(model)) || models.length === 0,
-    preview: known.includes(PREVIEW) && models.some(isPreview),
-  };
+  const held = models.flatMap(({qualities = []}) => qualities);
+  return known.filter((quality) => held.includes(quality));
 }
 
 /** Return what has to be said of results of a model, or null. */

@@ -93,6 +93,10 @@ export const setOption = (shot, name, value) => {
   return {...shot, options};
 };
 
+// of the diffusion model; the preview engine would only warn of them
+const SAMPLED = ['prompt', 'negative_prompt', 'seed', 'steps', 'eta', 'guidance_scale',
+  'guidance_rescale', 'frame_stride', 'sketch_scale', 'variants', 'model'];
+
 const isKnown = (fields, [name, value]) => name in fields && value !== null && value !== '';
 
 /** Return the request as JSON and the files that its parts name. */
@@ -105,12 +109,14 @@ export function requestOf(shot, limits) {
   const frames = framesOf(shot, limits);
   const ownFrames = 'frame' in limits.keyframe && shot.keys.some(({between}) => between !== null);
   const isLoop = Boolean(shot.options.loop);
+  const isPreview = shot.options.quality === 'preview';
   const keyframes = shot.keys.map((key, index) => {
     const startsSegment = index < shot.keys.length - 1 || isLoop;
     const own = {
       frame: ownFrames ? frames[index] : null,
       hold: key.hold,
-      ...(startsSegment && {spacing: key.spacing, prompt: key.prompt}),
+      ...(startsSegment && {spacing: key.spacing}),
+      ...(startsSegment && !isPreview && {prompt: key.prompt}),
     };
     const kept = Object.entries(own).filter((entry) => isKnown(limits.keyframe, entry));
     return {image: part(`key${index + 1}`, key), ...Object.fromEntries(kept)};
@@ -119,7 +125,8 @@ export function requestOf(shot, limits) {
     image: part(`sketch${index + 1}`, sketch),
     frame,
   }));
-  const options = Object.entries(shot.options).filter((entry) => isKnown(limits.fields, entry));
+  const options = Object.entries(shot.options).filter((entry) =>
+    isKnown(limits.fields, entry) && !(isPreview && SAMPLED.includes(entry[0])));
   const request = {keyframes, ...(sketches.length && {sketches}), ...Object.fromEntries(options)};
   return {request, files};
 }

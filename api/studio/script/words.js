@@ -8,7 +8,7 @@ export const LABELS = {
   fps: 'Frames per second',
   exposure: 'Each drawing is held',
   loop: 'Loop back to the first key',
-  interpolate: 'Smooth to twice the rate',
+  interpolate: 'Smoothing',
   seed: 'Seed',
   steps: 'Steps',
   variants: 'Takes',
@@ -46,6 +46,8 @@ export const CHOICES = {
   stretch: 'Stretch',
   canvas: 'As drawn',
   source: 'As the first key',
+  'interpolate 1': 'None',
+  'interpolate 2': 'Twice the rate',
   interactive: 'Next',
   batch: 'When it is quiet',
   mp4: 'MP4', webm: 'WebM', gif: 'GIF', apng: 'APNG', webp: 'WebP',
@@ -63,7 +65,8 @@ export const STAGES = {
   uploading: 'Storing the files',
 };
 
-export const nameOf = (choice) => CHOICES[choice] ?? String(choice).replaceAll('_', ' ');
+export const nameOf = (choice, field = '') =>
+  CHOICES[`${field} ${choice}`] ?? CHOICES[choice] ?? String(choice).replaceAll('_', ' ');
 
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return '';

@@ -4,6 +4,7 @@ import {FilePicker} from '../parts/empty.js';
 import {Field, Stepper} from '../parts/fields.js';
 import {Icon} from '../parts/icons.js';
 import {addSketch, changeShot, replaceKey, say} from '../script/actions.js';
+import {isPreviewOnly} from '../script/engines.js';
 import {betweenOf, changeKey, moveKey, optionOf, removeKey, setOption} from '../script/shot.js';
 import {useStore} from '../script/store.js';
 import {nameOf} from '../script/words.js';
@@ -58,6 +59,7 @@ function OfGap({index, shot, limits}) {
   // the loop's own segment has no `frame` to be read from, only the shot's number
   const setCount = (between) => (isLast || !('frame' in limits.keyframe)
     ? changeShot((old) => setOption(old, 'frames_between', between)) : set({between}));
+  const isSampled = !isPreviewOnly(useStore((state) => state.models));
   const {choices = []} = limits.fields.spacing ?? {};
   const next = isLast ? 1 : index + 2;
   return html`
@@ -71,13 +73,15 @@ function OfGap({index, shot, limits}) {
           ${choices.map((choice) => html`
             <option key=${choice} value=${choice}>${nameOf(choice)}</option>`)}
         </select></label>`}
-      ${limits.keyframe.prompt && html`<label class="field is-wide"><span>Here happens</span>
+      ${isSampled && limits.keyframe.prompt && html`<label class="field is-wide">
+        <span>Here happens</span>
         <input type="text" name="gap-prompt" value=${key.prompt}
           maxlength=${limits.keyframe.prompt.maxLength} placeholder="as in the whole shot"
           onChange=${({target}) => set({prompt: target.value})} /></label>`}
     </div>
-    ${limits.fields.sketches && count > 0 && html`<${Sketches} index=${index} count=${count}
-      sketches=${shot.keys[index].sketches} onChange=${(sketches) => set({sketches})} />`}`;
+    ${isSampled && limits.fields.sketches && count > 0 && html`<${Sketches} index=${index}
+      count=${count} sketches=${shot.keys[index].sketches}
+      onChange=${(sketches) => set({sketches})} />`}`;
 }
 
 function Sketches({index, count, sketches, onChange}) {

@@ -3,6 +3,7 @@
 import {FilePicker} from '../parts/empty.js';
 import {Icon} from '../parts/icons.js';
 import {addSketch, changeShot, dropFiles, say} from '../script/actions.js';
+import {isPreviewOnly} from '../script/engines.js';
 import {filesOf} from '../script/images.js';
 import {betweenOf, framesOf, optionOf, removeKey} from '../script/shot.js';
 import {update, useStore} from '../script/store.js';
@@ -94,8 +95,10 @@ function Gap({index, shot, limits}) {
   const count = betweenOf(shot, index, limits);
   const key = shot.keys[index];
   const spacing = key.spacing ?? optionOf(shot, 'spacing', limits);
+  const models = useStore((state) => state.models);
+  const hasSketches = limits.fields.sketches && !isPreviewOnly(models);
   const over = (event) => {
-    if (!event.dataTransfer.types.includes('Files') || !limits.fields.sketches || !count) return;
+    if (!event.dataTransfer.types.includes('Files') || !hasSketches || !count) return;
     event.preventDefault();
     setTarget(nearest(event, spacing, count));
   };
