@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from core.errors import NotFound, Unavailable
 from core.objects.keys import segment_key, segment_prefix
 from core.objects.storage import ObjectStorage
+from core.records.offer import Engine
 from core.records.worker import ModelInfo
 from core.store.roles.worker import Claim, WorkerStore
 from worker.engines.engine import SegmentFrames, SegmentWork
@@ -120,7 +121,8 @@ class StoredSegments:
 def digest_of(work: SegmentWork, model: ModelInfo) -> str:
     """Return the SHA-256 of everything that decides a segment's frames, in hexadecimal.
 
-    Kinds of devices round differently, so frames are bound to one.
+    Kinds of devices round differently, so frames are bound to one. The preview engine samples
+    nothing, so that prompts, seed and sampling do not count for it.
     """
     facts = {
         "version": VERSION,
@@ -130,10 +132,13 @@ def digest_of(work: SegmentWork, model: ModelInfo) -> str:
         "sketches": [
             [*place, _digest_of_pixels(sketch)] for place, sketch in sorted(work.sketches.items())
         ],
-        "sampling": vars(work.sampling) | ({} if work.sketches else {"sketch_scale": None}),
-        "seed": work.seed,
-        "prompts": [work.prompt, work.negative_prompt],
     }
+    if model.engine is not Engine.PREVIEW:
+        facts |= {
+            "sampling": vars(work.sampling) | ({} if work.sketches else {"sketch_scale": None}),
+            "seed": work.seed,
+            "prompts": [work.prompt, work.negative_prompt],
+        }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -216,13 +216,16 @@ async function openHash() {
   return undefined;
 }
 
-const plain = ({quality, ...options}) => options;
+/** The options to go on with; with the seed of the job, unchanged segments are reused. */
+const plain = ({quality, ...options}) =>
+  (quality === 'preview' || !state.job ? options : {...options, seed: state.job.request.seed});
 
 /** Take a shot of the history to the timeline, to change it. */
 export function editShot() {
   const {jobShot} = state;
+  const shot = jobShot && {...jobShot, options: plain(jobShot.options)};
   leaveJob();
-  if (jobShot) changeShot(() => ({...jobShot, options: plain(jobShot.options)}), null);
+  if (shot) changeShot(() => shot, null);
 }
 
 function onEvent(event, data) {
@@ -252,9 +255,9 @@ export async function makeKey(frame, variant) {
   const blob = await service.drawing(job.id, frame, variant);
   const file = new File([blob], `drawing-${frame}.png`, {type: 'image/png'});
   const key = await keyOf(file);
-  leaveJob();
   const base = jobShot ?? state.shot;
   const shot = {...base, options: plain(base.options)};
+  leaveJob();
   changeShot(() => insertDrawing(shot, frame, key, limits), null);
   say(`Drawing ${frame} is a key now.`);
 }

@@ -36,7 +36,7 @@ def test_three_keys_with_a_sketch(visitor: Visitor, client: Client) -> None:
     assert [key["frame"] for key in request["keyframes"]] == [0, 5, 11]
     assert [key["spacing"] for key in request["keyframes"]] == ["ease_in", None, None]
     assert [key["hold"] for key in request["keyframes"]] == [None, None, 5]
-    assert [sketch["frame"] for sketch in request["sketches"]] == [2]
+    assert [sketch["frame"] for sketch in request["sketches"]] == [3]
 
 
 def test_drawing_of_a_result_becomes_a_key(visitor: Visitor, client: Client) -> None:

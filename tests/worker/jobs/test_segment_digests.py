@@ -1,0 +1,45 @@
+"""What decides a segment's frames, and what does not."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from core.records.offer import Engine
+from core.shots.passes import plan_passes
+from testkit.jobs import MODEL
+from worker.engines.engine import Sampling, SegmentWork
+from worker.jobs.segments import digest_of
+
+SAMPLING = Sampling(
+    steps=2, eta=1.0, guidance_scale=7.5, guidance_rescale=0.7, frame_stride=10, sketch_scale=0.6
+)
+HALF = [Fraction(1, 2)]
+
+
+def work(**changes: object) -> SegmentWork:
+    fields = {
+        "first": np.zeros((64, 64, 3), np.uint8),
+        "last": np.full((64, 64, 3), 255, np.uint8),
+        "positions": HALF,
+        "passes": plan_passes(HALF),
+        "sampling": SAMPLING,
+        "seed": 1,
+        "prompt": "a wave",
+    }
+    return SegmentWork(**fields | changes)
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"prompt": "a storm"}])
+def test_seed_and_prompt_count_for_what_samples(change: dict[str, object]) -> None:
+    """The preview engine draws the same whatever they are, so its segments are reused."""
+    sampled = MODEL.model_copy(update={"engine": Engine.TOONCRAFTER})
+    preview = MODEL.model_copy(update={"engine": Engine.PREVIEW})
+    assert digest_of(work(), sampled) != digest_of(work(**change), sampled)
+    assert digest_of(work(), preview) == digest_of(work(**change), preview)
+
+
+def test_another_key_is_another_segment() -> None:
+    preview = MODEL.model_copy(update={"engine": Engine.PREVIEW})
+    other = work(last=np.full((64, 64, 3), 254, np.uint8))
+    assert digest_of(work(), preview) != digest_of(other, preview)
