@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from api.schemas.interpolation import InterpolationBody
 from scripts.shot_pictures import IMAGES, Example, examples, render, what_is_given
 from testkit.worker.engines import FadeEngine
 
@@ -37,6 +38,20 @@ def test_request_gives_as_many_drawings_as_the_page_shows(example: Example) -> N
     assert [file.format for file in files] == [one.format for one in shot.request.outputs]
     if example.sketches:
         assert len(what_is_given(shot).drawings) == 2 + len(example.sketches)
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
+def test_gateway_takes_the_request(example: Example) -> None:
+    keyframes = example.fields.get("keyframes", [{}] * len(example.keys))
+    sketches = example.fields.get("sketches", [])
+    images = {"image": {"part": "drawing"}}
+    InterpolationBody.model_validate(
+        example.fields
+        | {
+            "keyframes": [images | keyframe for keyframe in keyframes],
+            "sketches": [images | sketch for sketch in sketches],
+        }
+    )
 
 
 def test_figures_of_the_page_are_right() -> None:
