@@ -152,7 +152,7 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
     inputs = Inputs(uploads, remote_images, storage, inspector, settings)
     webhooks = Webhooks(WebhookStore(redis), opened(open_webhook_outbound(settings)))
     deployment = DeploymentReader(redis)
-    models = ModelChooser(deployment)
+    models = ModelChooser(deployment, settings.model or "")
     feed = opened(ChangeFeed(redis_url))
     feed.start()
     app.state.watch = watch = JobWatch(store, feed)  # `api.__main__` closes it at a signal

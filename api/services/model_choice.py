@@ -71,10 +71,15 @@ class ModelChooser:
 
     A model whose workers are away for a moment stays known: jobs for it wait instead of going to
     another model.
+
+    Args:
+        deployment: where workers announce their models.
+        expected: the setting `model`, which decides until a worker has announced one.
     """
 
-    def __init__(self, deployment: DeploymentReader) -> None:
+    def __init__(self, deployment: DeploymentReader, expected: str = "") -> None:
         self._deployment = deployment
+        self._expected = expected
         self._offers: list[Offer] = []
         self._read_at = 0.0  # by time.monotonic()
 
@@ -84,7 +89,7 @@ class ModelChooser:
         Raises:
             Unavailable: Redis does not answer.
         """
-        return choose(wish, await self._known())
+        return choose(wish, await self._known(), self._expected)
 
     async def _known(self) -> list[Offer]:
         if not self._offers or time.monotonic() - self._read_at > KEPT_SECONDS:
@@ -94,17 +99,18 @@ class ModelChooser:
         return self._offers
 
 
-def choose(wish: ModelWish, offers: Sequence[Offer]) -> ModelChoice:
+def choose(wish: ModelWish, offers: Sequence[Offer], expected: str = "") -> ModelChoice:
     """Choose among what is offered.
 
     Args:
         wish: of the request.
         offers: of the deployment, those that are taken first in front; none if nothing is known of
             it yet, which lets everything pass that some model of this version draws.
+        expected: the setting `model` of a deployment of which nothing is known yet.
     """
     quality = Quality(wish.quality) if wish.quality else None
     is_known = bool(offers)
-    offers = offers or [_assumed(wish, quality)]
+    offers = offers or [_assumed(wish, quality, expected)]
     named = [offer for offer in offers if wish.model in (None, offer.name) or not is_known]
     if not named:
         known = ", ".join(f"`{offer.name}`" for offer in offers)
@@ -129,10 +135,12 @@ def _rank(known: tuple[Offer, bool]) -> tuple[bool, bool, str]:
     return offer.engine is Engine.PREVIEW, not is_live, offer.name
 
 
-def _assumed(wish: ModelWish, quality: Quality | None) -> Offer:
+def _assumed(wish: ModelWish, quality: Quality | None, expected: str) -> Offer:
     """Return what a deployment of which nothing is known would offer for this."""
     preview = Offer.of_setting(Engine.PREVIEW.value)
     if quality is Quality.PREVIEW or wish.model == preview.name:
+        return preview
+    if quality is None and wish.model is None and expected == preview.name:
         return preview
     return Offer.of_setting(wish.model or "")
 

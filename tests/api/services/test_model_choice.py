@@ -127,6 +127,12 @@ class TestWarnings:
         assert chosen(choice) == (model, quality)
         assert [one.code for one in choice.warnings] == ["no_worker"]
 
+    def test_setting_decides_until_a_worker_has_announced_itself(self) -> None:
+        """Else the first job of `make up` would wait for a ToonCrafter that never comes."""
+        assert chosen(choose(Wish(), [], expected="preview")) == ("preview", "preview")
+        assert chosen(choose(Wish(quality="final"), [], expected="preview")) == (None, "final")
+        assert chosen(choose(Wish(), [TINY], expected="preview")) == ("tiny", "final")
+
 
 class TestKnownModels:
     async def test_live_toon_crafter_comes_first_then_others_then_the_preview_engine(
