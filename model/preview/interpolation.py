@@ -10,7 +10,7 @@ from torch import Tensor
 from model.preview.flow_network import MULTIPLE, PreviewFlowModel
 from model.preview.warping import resize_flow, warp
 
-WORKING_SIDE = 384  # pixels; larger pictures are matched at this size (+1 dB over 640 at 512x320)
+WORKING_SIDE = 512  # pixels; larger pictures are matched at this size, the size of training's end
 STILL_FLOW = 1.5  # pixels; slower pixels that are equal in both keys are copied, so that
 STILL_DIFFERENCE = 2 / 255  # still lines do not flicker
 STRIP_ROWS = 540  # rows of a large picture that are warped at a time, which bounds memory

@@ -63,6 +63,7 @@ def test_a_run_leaves_weights_log_and_sheet(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # two minutes alone on a core
 def test_minutes_of_training_lower_the_error(tmp_path: Path) -> None:
     """From scratch at 256x160: after 150 steps the middle is nearer to the truth than a fade."""
     config = Config(
