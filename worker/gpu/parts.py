@@ -12,13 +12,13 @@ def interruptible_parts(components: dict[str, Any]) -> list[nn.Module]:
     Those are the blocks of the UNet and the single layers of the decoder, which runs for a tenth of
     a job on a GPU and most of it on a CPU. A compiled UNet runs as a whole.
     """
-    # The process that starts a worker's children imports no torch compiler.
-    from model.acceleration import is_compiled
-
     unet = components.get("unet")
     vae = components.get("vae")
     parts: list[nn.Module] = []
     if unet is not None:
+        # Imports torch's compiler, for which a model without a UNet need not wait.
+        from model.acceleration import is_compiled
+
         blocks = [*unet.down_blocks, unet.middle_block, *unet.up_blocks]
         parts += [unet] if is_compiled(unet) else blocks
     if vae is not None:
