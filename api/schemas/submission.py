@@ -78,6 +78,8 @@ def _entries(fields: Any, name: str) -> list[Any]:
 
 def _drop(fields: dict[str, Any], location: list[str | int]) -> bool:
     """Remove the field of a problem; return whether the timeline can still be told."""
+    if not location:  # the body itself, such as a field's name that is no Unicode
+        return False
     name, *inner = location
     if name not in fields:
         return True  # another problem in the same field removed it

@@ -122,6 +122,8 @@ class Caller:
             "width": SIZE,
             "height": SIZE,
             "fps": FPS,
+            "preserve_keyframes": False,  # the model's own frames are what is expected
+            "color_match": False,
             "priority": self._story.priority.value,
         }
         files = [

@@ -151,7 +151,7 @@ def test_events_tell_all_from_the_queue_to_the_end(client: Client) -> None:
     )
     stages = [one["data"]["stage"] for one in told if one["event"] == "progress"]
     assert "denoising" in stages
-    ids = [int(one["id"]) for one in told]
+    ids = [int(one["id"]) for one in told if one["event"] != "preview"]  # those are not stored
     assert ids == sorted(set(ids))
     rest = events_of(client.http.get(address, headers={"Last-Event-ID": told[0]["id"]}).text)
     assert rest[-1]["data"]["status"] == "succeeded"

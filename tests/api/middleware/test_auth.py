@@ -18,6 +18,7 @@ from testkit.api.gateway import bearer, gateway, lookups, make_key
 from testkit.servers import RedisServer
 
 SCOPES = {
+    ("GET", "/v1/interpolations/{job_id}/drawings/{n}"): "read",
     ("POST", "/v1/interpolations"): "submit",
     ("GET", "/v1/interpolations"): "read",
     ("POST", "/v1/interpolations/estimate"): "read",
