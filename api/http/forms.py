@@ -89,7 +89,7 @@ class _WholeForm(MultiPartParser):
 
 
 async def _contents(form: FormData, max_image: int) -> tuple[Any, Files]:
-    items = form.multi_items()
+    items = [item for item in form.multi_items() if not _is_left_empty(*item)]
     if problems := _strays(items):
         raise InvalidRequest.of(problems)
     fields: Any = {}
@@ -107,6 +107,11 @@ async def _contents(form: FormData, max_image: int) -> tuple[Any, Files]:
     if isinstance(fields, dict):
         fields = {**fields, **_with_files(fields, listed)}
     return fields, files
+
+
+def _is_left_empty(name: str, value: UploadFile | str) -> bool:
+    """Return whether a place for a sketch was not filled: pages send it nevertheless."""
+    return name == SKETCH_PART and not (value.size if isinstance(value, UploadFile) else value)
 
 
 def _with_files(fields: Mapping[str, Any], listed: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ SUBMISSION_DOC: dict[str, Any] = {
                             "type": "array",
                             "items": _FILE,
                             "maxItems": MAX_SKETCHES,
+                            "example": [],  # the page that tries calls would send an empty one
                             "description": "The images of those entries of `sketches` in `request` "
                             "that have none, in order.",
                         },

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,13 +61,20 @@ def readable_shot(fields: Any) -> InterpolationBody | None:
     try:
         return InterpolationBody.model_validate(rest)
     except ValidationError as error:
-        rest = deepcopy(rest)
+        rest = {name: _copied(value) for name, value in rest.items()}
         for entry in error.errors(include_url=False, include_context=False, include_input=False):
             if not _drop(rest, [part for part in entry["loc"] if part not in KINDS]):
                 return None
     with suppress(ValidationError):
         return InterpolationBody.model_validate(rest)
     return None
+
+
+def _copied(value: Any) -> Any:
+    """Copy a list and its entries, from which `_drop` removes; what is below may be very deep."""
+    if not isinstance(value, list):
+        return value
+    return [dict(entry) if isinstance(entry, dict) else entry for entry in value]
 
 
 def _entries(fields: Any, name: str) -> list[Any]:

@@ -107,7 +107,7 @@ class SimulatedWorker(threading.Thread):
         for step in range(self._steps):
             if self._stop_all.wait(seconds / self._steps):
                 return
-            progress.step(step + 1)
+            progress.step(step + 1, self._steps)
         for stage in (Stage.DECODING, Stage.EXPORTING, Stage.UPLOADING):
             progress.begin(stage)
         self._store.succeed(claim, [stored_output()], progress.timing(0.0), MODEL)

@@ -21,7 +21,7 @@ from testkit.servers import RedisServer, S3Server, free_port
 
 class TestForm:
     @pytest.mark.parametrize(
-        "path", ["/", "/v1", "/v2/interpolations", "/v1/interpolations/x/y/z", "/errors/none"]
+        "path", ["/v0", "/v1", "/v2/interpolations", "/v1/interpolations/x/y/z", "/errors/none"]
     )
     async def test_unknown_address(self, client: AsyncClient, path: str) -> None:
         """404 of the framework included."""

@@ -203,3 +203,10 @@ class TestForms:
             URL, files=files(png()), data={"request": json.dumps({"keyframes": [{}, {}]})}
         )
         assert problems(response, 422, "invalid_request") == {"/keyframes/1/image": "required"}
+
+
+async def test_sketch_file_left_empty_is_none(client: AsyncClient) -> None:
+    """As pages send a place for a file that was not filled."""
+    empty = ("sketch", ("", b"", "application/octet-stream"))
+    answer = await client.post(f"{URL}/estimate", files=[*files(), empty])
+    assert answer.status_code == 200, answer.text
