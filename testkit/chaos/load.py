@@ -115,7 +115,6 @@ class Caller:
 
     async def _submit(self) -> str:
         """Send the request until it is answered, always with the same key; answers the job's id."""
-        first, last = KEYFRAMES[self._story.pair]
         fields = {
             "seed": self._story.seed,
             "steps": STEPS,
@@ -126,11 +125,8 @@ class Caller:
             "color_match": False,
             "priority": self._story.priority.value,
         }
-        files = [
-            ("keyframe", ("a.png", first, "image/png")),
-            ("keyframe", ("b.png", last, "image/png")),
-            ("request", ("request.json", json.dumps(fields).encode(), "application/json")),
-        ]
+        files = [("keyframe", ("a.png", key, "image/png")) for key in KEYFRAMES[self._story.pair]]
+        files.append(("request", ("request.json", json.dumps(fields).encode(), "application/json")))
         answer = await self._call(
             "POST", "", {200, 202, 404}, files=files, headers={"Idempotency-Key": self._key}
         )
