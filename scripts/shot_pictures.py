@@ -16,7 +16,7 @@ from core.records.request import SequenceFormat
 from core.settings import Settings
 from core.shots.canvas import canvas_for
 from testkit.jobs import generation_request
-from testkit.worker.engines import SilentReporter
+from testkit.worker.engines import Follower
 from testkit.worker.films import drawn
 from testkit.worker.shot_jobs import image_of
 from worker.engines.engine import Engine
@@ -85,7 +85,7 @@ def examples(page: Path = PAGE) -> Iterator[Example]:
 
 def render(shot: PreparedShot, engine: Engine) -> tuple[Film, list[Exported]]:
     """Draw a shot; return its film and its files, a contact sheet always among them."""
-    (variant,) = draw_shot(shot, engine, SilentReporter(), NoMemory())
+    (variant,) = draw_shot(shot, engine, Follower(), NoMemory())
     film = finish(shot, variant).film
     return film, list(export_all(shot.request.outputs, [film], shot.key_drawings))
 

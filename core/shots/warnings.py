@@ -7,6 +7,7 @@ from core.shots.canvas import Size
 from core.shots.fit import Fit, OutputSize, Placement, placements
 from core.shots.shot import ShotKey, ShotRequest, timeline_of
 from core.shots.sketches import guides_of
+from core.shots.timeline import Timeline
 
 SLIGHT = 1.1  # smaller changes of size than this factor are not worth a warning
 WILD = 2.0  # keys whose sizes differ by more were hardly meant for one shot
@@ -95,6 +96,7 @@ def warnings_about(request: DrawnRequest) -> list[Warned]:
     images = [key.image for key in request.keyframes] + [one.image for one in request.sketches]
     canvas = Size(request.width, request.height)
     placed = placements([Size(one.width, one.height) for one in images], canvas, request.fit)
+    timeline = timeline_of(request)
     keys = len(request.keyframes)
     found: list[Warned] = []
     for index, placement in enumerate(placed):
@@ -109,8 +111,8 @@ def warnings_about(request: DrawnRequest) -> list[Warned]:
     return [
         *found,
         *_wasted_canvas(request.fit, placed[0], canvas),
-        *_identical_keys(request),
-        *_without_effect(request),
+        *_identical_keys(request, timeline),
+        *_without_effect(request, timeline),
     ]
 
 
@@ -187,9 +189,8 @@ def _wasted_canvas(fit: Fit, first: Placement, canvas: Size) -> Iterator[Warned]
         yield Warned("canvas_wasted", detail, "/keyframes/0")
 
 
-def _identical_keys(request: DrawnRequest) -> Iterator[Warned]:
-    segments = timeline_of(request).segments
-    for segment in segments:
+def _identical_keys(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+    for segment in timeline.segments:
         first, last = (request.keyframes[key].image for key in (segment.first, segment.last))
         if first.sha256 == last.sha256 and segment.positions:
             pointer = f"/keyframes/{segment.last}" if segment.last else "/loop"
@@ -200,8 +201,7 @@ def _identical_keys(request: DrawnRequest) -> Iterator[Warned]:
             yield Warned("identical_keyframes", detail, pointer)
 
 
-def _without_effect(request: DrawnRequest) -> Iterator[Warned]:
-    timeline = timeline_of(request)
+def _without_effect(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
     for index, sketch in enumerate(request.sketches):
         if not guides_of(timeline, sketch.frame):
             detail = "the sketch is at a keyframe beside which no drawing is made"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.errors import CancelRequested
 from core.records.job import Stage
 from worker.engines.engine import Reporter, SegmentFrames, SegmentWork
 from worker.frames.framing import Pixels
@@ -47,30 +48,41 @@ class FadeEngine:
         return 0
 
 
-class SilentReporter:
-    """Lets everything go on."""
+class Follower:
+    """Remembers what an engine reports.
 
-    def __init__(self) -> None:
-        self.segments: list[int] = []
-        self.reused = 0
+    Attributes:
+        told: passes, stages and steps `(done, steps)`, in order.
+        shown: pictures of what is being drawn.
+        checks: how often the engine asked whether it may go on.
+    """
+
+    def __init__(self, end_at: tuple[int, int] | None = None) -> None:
+        """End the work at the first check after the step `end_at`, if one is given."""
+        self.told: list[object] = []
+        self.shown: list[Pixels] = []
+        self.checks = 0
+        self._end_at = end_at
 
     def begin_segment(self, number: int) -> None:
-        self.segments.append(number)
+        """Take any segment."""
 
     def reuse_segment(self) -> None:
-        self.reused += 1
+        """Let a segment be reused."""
 
     def begin_pass(self, number: int) -> None:
-        pass
+        self.told.append(number)
 
     def begin(self, stage: Stage) -> None:
-        pass
+        self.told.append(stage)
 
     def step(self, done: int, steps: int) -> None:
-        pass
+        self.told.append((done, steps))
 
     def show(self, picture: Callable[[], Pixels]) -> None:
-        pass
+        self.shown.append(picture())
 
     def check(self) -> None:
-        pass
+        self.checks += 1
+        if self._end_at is not None and self._end_at in self.told:
+            raise CancelRequested

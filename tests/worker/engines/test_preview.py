@@ -1,6 +1,6 @@
 """The preview engine draws each position directly, moves what moves, and keeps alpha."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from core.errors import CancelRequested, OutOfMemory
 from core.records.job import Stage
 from core.settings import Settings
 from core.shots.passes import plan_passes
+from testkit.worker.engines import Follower
 from worker.engines.engine import Sampling, SegmentWork
 from worker.engines.loading import load_engine
 from worker.engines.preview import PreviewEngine
@@ -54,31 +55,6 @@ def centre(picture: Pixels) -> float:
     return float(np.nonzero(drawn)[1].mean())
 
 
-class Follower:
-    """Remembers what the engine reports, and ends the work at the given check."""
-
-    def __init__(self, end_at: int | None = None) -> None:
-        self.told: list[object] = []
-        self.shown: list[Pixels] = []
-        self._end_at = end_at
-
-    def begin_pass(self, number: int) -> None:
-        self.told.append(number)
-
-    def begin(self, stage: Stage) -> None:
-        self.told.append(stage)
-
-    def step(self, done: int, steps: int) -> None:
-        self.told.append((done, steps))
-
-    def show(self, picture: Callable[[], Pixels]) -> None:
-        self.shown.append(picture())
-
-    def check(self) -> None:
-        if self.told.count((self._end_at, 3)):
-            raise CancelRequested
-
-
 QUARTERS = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 
 
@@ -119,7 +95,7 @@ class TestReports:
         assert follower.told == [0, Stage.DENOISING, (0, 3), (1, 3), (2, 3), (3, 3)]
 
     def test_a_canceled_job_ends_after_the_drawing(self, engine: PreviewEngine) -> None:
-        follower = Follower(end_at=1)
+        follower = Follower(end_at=(1, 3))
         with pytest.raises(CancelRequested):
             engine.draw(work(disc_at(80), disc_at(140), *QUARTERS), follower)
         assert follower.told[-1] == (1, 3)

@@ -1,6 +1,5 @@
 """A segment is drawn pass by pass, each from the frames that the plan names."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -10,9 +9,9 @@ import numpy as np
 from core.records.job import Stage
 from core.shots.passes import LAST_FRAME, NUM_FRAMES, plan_passes
 from model.pipeline_tooncrafter import ToonCrafterPipeline
+from testkit.worker.engines import Follower
 from worker.engines.engine import Sampling, SegmentWork
 from worker.engines.tooncrafter import ToonCrafterEngine
-from worker.frames.framing import Pixels
 from worker.gpu.memory import DeviceMemory
 
 SAMPLING = Sampling(
@@ -23,30 +22,6 @@ SAMPLING = Sampling(
     frame_stride=10,
     sketch_scale=0.3,
 )
-
-
-class Follower:
-    """Remembers what an engine reports."""
-
-    def __init__(self) -> None:
-        self.told: list[object] = []
-        self.shown: list[Pixels] = []
-        self.checks = 0
-
-    def begin_pass(self, number: int) -> None:
-        self.told.append(number)
-
-    def begin(self, stage: Stage) -> None:
-        self.told.append(stage)
-
-    def step(self, done: int, steps: int) -> None:
-        self.told.append((done, steps))
-
-    def show(self, picture: Callable[[], Pixels]) -> None:
-        self.shown.append(picture())
-
-    def check(self) -> None:
-        self.checks += 1
 
 
 class NumberingPipeline:

@@ -10,7 +10,7 @@ from core.errors import OutOfMemory
 from core.records.request import GenerationRequest, Keyframe, Sketch, StoredImage
 from core.shots.fit import OutputSize
 from testkit.jobs import generation_request
-from testkit.worker.engines import FadeEngine, SilentReporter
+from testkit.worker.engines import FadeEngine, Follower
 from testkit.worker.films import drawn
 from worker.export.film import over
 from worker.shots.drawing import NoMemory, draw_shot
@@ -34,7 +34,7 @@ def render(
     sketches: list[Pixels] | None = None,
 ) -> list[Finished]:
     shot = prepare(asked, keys, sketches or [])
-    variants = draw_shot(shot, engine or FadeEngine(), SilentReporter(), NoMemory())
+    variants = draw_shot(shot, engine or FadeEngine(), Follower(), NoMemory())
     return [finish(shot, variant) for variant in variants]
 
 
