@@ -38,7 +38,6 @@ from worker.shots.drawing import NoMemory, draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
 
-MAX_PIXELS = 33_000_000  # of an image, as the service has it
 # What the API fills in and older records lack, so that the record's own defaults differ.
 DEFAULTS: Mapping[str, Any] = {
     "prompt": "",
@@ -87,7 +86,7 @@ def render(
     """
     settings = Settings(model=model) if model else Settings()
     chosen = choose_device(device)
-    drawings = {name: _read(name, data) for name, data in images.items()}
+    drawings = {name: _read(data, settings.max_image_pixels) for name, data in images.items()}
     request = _request_of(body, images, drawings, Offer.of_setting(settings.model or TINY))
     shot = _prepare(request, body, drawings)
     on_progress(Stage.LOADING.value, 0)
@@ -104,10 +103,10 @@ def render(
         yield LocalFile(file.export.name, file.format, file.export.content)
 
 
-def _read(name: str, data: bytes) -> Pixels:
+def _read(data: bytes, max_pixels: int) -> Pixels:
     """Decode an image here: the files are the caller's own, unlike those of a service."""
     try:
-        return np.asarray(read_drawing(data, max_pixels=MAX_PIXELS))
+        return np.asarray(read_drawing(data, max_pixels=max_pixels))
     except ImageRefused as error:
         raise _refusal("", error.code, f"the image {error}") from error
 
