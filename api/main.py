@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Protocol, TypedDict, TypeVar
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
@@ -61,6 +61,16 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 
+# One for all gateways of a process: FastAPI prepares included endpoints again for each app that
+# includes them, which takes longer than most tests. Generated clients use the names.
+ROUTES = APIRouter(generate_unique_id_function=lambda route: route.name)
+for module in (
+    *(jobs, events, outputs, webhooks, uploads, files, deployment, predictions),
+    *(health, docs, studio),
+):
+    ROUTES.include_router(module.router)
+    show_at_zero(module.router)
+
 
 class State(TypedDict):
     """What the lifespan puts into the state of each request."""
@@ -89,8 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
         version=version("tooncrafter-service"),
         lifespan=lifespan,
-        # what generated clients call their functions
-        generate_unique_id_function=lambda route: route.name,
+        routes=ROUTES.routes,
         # `docs` serves the contract, and a page whose scripts come from no public network
         openapi_url=None,
         # a redirect would lead past the proxy's path and scheme, and a POST would repeat its body
@@ -100,12 +109,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: describe(app, settings)  # type: ignore[method-assign]  # as FastAPI's docs do
     install_error_handlers(app)
     _add_middleware(app, settings)
-    for module in (
-        *(jobs, events, outputs, webhooks, uploads, files, deployment, predictions),
-        *(health, docs, studio),
-    ):
-        app.include_router(module.router)
-        show_at_zero(module.router)
     return app
 
 

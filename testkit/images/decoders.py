@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import cache
 
 import psutil
 import pytest
@@ -19,12 +20,27 @@ PROCESS = "core.images.process"
 DYING = "testkit.images.dying_decoder"
 
 
-def children(parent: int | None = None) -> list[psutil.Process]:
-    """The decoders of this process, or of another one."""
+class LastingDecoders(Decoders):
+    """Decoders that gateways of one test process share: a start takes longer than most tests."""
+
+    def close(self) -> None:
+        """Keep the processes for the next gateway; they end with the test process."""
+
+
+@cache
+def lasting_decoders(limits: DecoderLimits) -> LastingDecoders:
+    """The decoders of this process that have these limits."""
+    return LastingDecoders(limits)
+
+
+def children(
+    parent: int | None = None, modules: tuple[str, ...] = (PROCESS, DYING)
+) -> list[psutil.Process]:
+    """The decoders of this process, or of another one, that run one of these modules."""
     return [
         one
         for one in psutil.Process(parent).children()
-        if not {PROCESS, DYING}.isdisjoint(one.cmdline())
+        if not set(modules).isdisjoint(one.cmdline())
     ]
 
 

@@ -9,8 +9,10 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from api.main import create_app
+from api.services import image_inspection
 from core.settings import Settings
 from testkit.api.gateway import BASE_URL, bearer, gateway, gateway_process, make_key, running_app
+from testkit.images.decoders import lasting_decoders
 from testkit.servers import Process, RedisServer
 
 
@@ -18,6 +20,12 @@ from testkit.servers import Process, RedisServer
 def document() -> dict[str, Any]:
     """The contract as the gateway describes it."""
     return create_app(Settings()).openapi()
+
+
+@pytest.fixture(autouse=True)
+def shared_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in this process finds decoders that run, as after its first image."""
+    monkeypatch.setattr(image_inspection, "Decoders", lasting_decoders)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(image_inspection, "Decoders", partial(Decoders, module=DYING))
     yield
     # one may have been about to start
-    wait_until(lambda: children() == [], "the decoders have ended")
+    wait_until(lambda: children(modules=(DYING,)) == [], "the decoders have ended")
 
 
 @pytest.fixture
