@@ -118,7 +118,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid_parameter(request: Request, error: RequestValidationError) -> Response:
         problems = problems_of_parameters(error.errors())
-        return problem_response(errors.InvalidRequest.of(problems), request.state.request_id)
+        return problem_response(errors.InvalidRequest.listing(problems), request.state.request_id)
 
     @app.exception_handler(HTTPException)
     async def framework_error(request: Request, error: HTTPException) -> Response:

@@ -95,9 +95,9 @@ class Fleet:
         client = self.server.client
         client.config_resetstat()
         self._demand_that_all_run()
-        begun, before, cpu = time.monotonic(), RedisLoad.of(self.server), self._cpu()
+        begun, before, cpu = time.monotonic(), RedisLoad.measure(self.server), self._cpu()
         await asyncio.sleep(seconds)
-        took, redis = time.monotonic() - begun, RedisLoad.of(self.server) - before
+        took, redis = time.monotonic() - begun, RedisLoad.measure(self.server) - before
         pace = slow_motion / took
         dispatcher, gateway, workers = (
             (after - was) * pace for was, after in zip(cpu, self._cpu(), strict=True)

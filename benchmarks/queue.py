@@ -49,10 +49,10 @@ async def _measure(
 ) -> list[Figure]:
     load = Load(deployment, STEPS)
     alone = [await load.wait_for(await load.submit()) for _ in range(idle_jobs)]
-    cpu, before = _cpu(deployment), RedisLoad.of(deployment.server)
+    cpu, before = _cpu(deployment), RedisLoad.measure(deployment.server)
     ids = [await load.submit() for _ in range(jobs * workers)]
     _wait_until_ended(deployment.server, len(alone) + len(ids))
-    cpu_after, redis = _cpu(deployment), RedisLoad.of(deployment.server) - before
+    cpu_after, redis = _cpu(deployment), RedisLoad.measure(deployment.server) - before
     ended = [await load.wait_for(job_id) for job_id in ids]
     await load.close()
     started = [_seconds(job.created_at, job.started_at) for job in alone]

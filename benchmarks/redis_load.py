@@ -19,8 +19,8 @@ class RedisLoad:
     calls: dict[str, int]
 
     @classmethod
-    def of(cls, server: RedisServer) -> Self:
-        """Since the server was started."""
+    def measure(cls, server: RedisServer) -> Self:
+        """Read what a server has done since it was started."""
         facts, commands = server.client.info("cpu"), server.client.info("commandstats")
         calls = {
             name.removeprefix("cmdstat_").lower(): stats["calls"]

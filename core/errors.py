@@ -76,7 +76,7 @@ class InvalidRequest(ServiceError):
     title = "The request is not valid"
 
     @classmethod
-    def of(cls, problems: Sequence[Problem]) -> "InvalidRequest":
+    def listing(cls, problems: Sequence[Problem]) -> "InvalidRequest":
         """Return one error for all problems, in their order; of very many the first."""
         detail = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         if len(problems) > MOST_PROBLEMS:

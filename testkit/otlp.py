@@ -86,7 +86,7 @@ class Collector:
     def go_on(self) -> None:
         self._goes_on.set()
 
-    def of(self, trace_id: str) -> list[Span]:
+    def spans_of(self, trace_id: str) -> list[Span]:
         """The spans of one trace, in the order in which they began."""
         return sorted(
             (span for span in self.spans if span.trace_id == trace_id), key=lambda span: span.begun

@@ -180,7 +180,7 @@ def _prepare(
 
 
 def _refusal(pointer: str, code: str, detail: str) -> InvalidRequest:
-    return InvalidRequest.of([Problem(pointer, code, detail)])
+    return InvalidRequest.listing([Problem(pointer, code, detail)])
 
 
 def _passes_of(shot: PreparedShot) -> list[int]:

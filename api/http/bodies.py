@@ -32,7 +32,7 @@ def json_body(model: type[AnyBody]) -> Callable[[Request], Awaitable[AnyBody]]:
         try:
             return model.model_validate(parse_json(text) if text else {})
         except ValidationError as error:
-            raise InvalidRequest.of(problems_of(error, model)) from None
+            raise InvalidRequest.listing(problems_of(error, model)) from None
 
     return read
 

@@ -91,7 +91,7 @@ class _WholeForm(MultiPartParser):
 async def _contents(form: FormData, max_image: int) -> tuple[Any, Files]:
     items = [item for item in form.multi_items() if not _is_left_empty(*item)]
     if problems := _strays(items):
-        raise InvalidRequest.of(problems)
+        raise InvalidRequest.listing(problems)
     fields: Any = {}
     files: Files = {}
     listed: dict[str, list[str]] = {part: [] for part in LISTS}

@@ -236,4 +236,6 @@ class KnownQueryRoute(APIRoute):
 
 def _refuse_unknown(names: Iterable[str], known: list[str]) -> None:
     if strays := [name for name in names if name not in known]:
-        raise InvalidRequest.of([unknown("query parameter", (name,), known) for name in strays])
+        raise InvalidRequest.listing(
+            [unknown("query parameter", (name,), known) for name in strays]
+        )

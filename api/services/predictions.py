@@ -149,7 +149,7 @@ def _submission(fields: dict[str, Any]) -> Submission:
     try:
         body = InterpolationBody.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest.of(problems_of(error, InterpolationBody)) from None
+        raise InvalidRequest.listing(problems_of(error, InterpolationBody)) from None
     return Submission(body, dict(body.images()), {}, [], form="prediction")
 
 

@@ -186,7 +186,7 @@ class Submissions:
         if body and body.expires_in:
             problems += _too_long(body.expires_in, caller.limits.max_retention)
         if body is None or submission.problems or problems:
-            raise InvalidRequest.of([*submission.problems, *problems])
+            raise InvalidRequest.listing([*submission.problems, *problems])
         return body, inputs, choice, webhook
 
     def _time_to_live(self, body: InterpolationBody, caller: Caller) -> timedelta:

@@ -105,7 +105,7 @@ class Uploads:
         try:
             image = await self._inspector.inspect(data, LINKS)
         except ImageRefused as error:
-            raise InvalidRequest.of([Problem("", error.code, f"the image {error}")]) from None
+            raise InvalidRequest.listing([Problem("", error.code, f"the image {error}")]) from None
         kept = await self._keep(upload_id, image, data)
         if kept is None:
             raise _gone(upload_id)

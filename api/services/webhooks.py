@@ -119,10 +119,10 @@ class Webhooks:
     async def _test(self, url: str, tenant: str) -> TestOutcome:
         webhook = await self._read(url, tenant, [], "/url")
         if isinstance(webhook, Problem):
-            raise InvalidRequest.of([webhook])
+            raise InvalidRequest.listing([webhook])
         secrets = await self._store.secrets(tenant)
         if not secrets:
-            raise InvalidRequest.of([_no_secret("/url", tenant)])
+            raise InvalidRequest.listing([_no_secret("/url", tenant)])
         event_id = f"{EVENT_PREFIX}{new_ulid()}"
         body = compose(TEST_EVENT, datetime.now(UTC), {"message": "the webhook works"})
         attempt = await self._sender.send(url, event_id, body, secrets)

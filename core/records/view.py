@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -78,25 +78,6 @@ class JobView(BaseModel):
         description="How often a worker began this job, without what it gave back in order."
     )
 
-    @classmethod
-    def of(
-        cls,
-        job: Job,
-        queue_position: int | None,
-        outputs: list[OutputView],
-        *,
-        with_drawings: bool,
-    ) -> Self:
-        """The record with what is known only at the moment of reading."""
-        shown = {name: getattr(job, name) for name in _SHOWN}
-        webhook = (
-            WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
-        )
-        plan = plan_of(job.request, reused=job.reused_segments, with_drawings=with_drawings)
-        return cls(
-            **shown, queue_position=queue_position, outputs=outputs, plan=plan, webhook=webhook
-        )
-
 
 # as the record has them
 _SHOWN = (JobView.model_fields.keys() & Job.model_fields.keys()) - {"outputs", "webhook"}
@@ -118,7 +99,10 @@ def job_view(view: QueuedView, link: OutputLink, base_url: str, *, with_drawings
         outputs.append(
             OutputView(**output.model_dump(), url=absolute(address, base_url), url_expires_at=until)
         )
-    return JobView.of(job, position, outputs, with_drawings=with_drawings)
+    shown = {name: getattr(job, name) for name in _SHOWN}
+    webhook = WebhookView(events=job.webhook.events, host=job.webhook.host) if job.webhook else None
+    plan = plan_of(job.request, reused=job.reused_segments, with_drawings=with_drawings)
+    return JobView(**shown, queue_position=position, outputs=outputs, plan=plan, webhook=webhook)
 
 
 def absolute(link: str, base_url: str) -> str:

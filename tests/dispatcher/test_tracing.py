@@ -52,7 +52,7 @@ async def test_each_attempt_at_a_delivery_lies_in_the_jobs_trace(
         async with delivering(receiver):
             await settled(webhook_store, job_id)
     end_tracing()
-    failed, delivered = collector.of(TRACE)
+    failed, delivered = collector.spans_of(TRACE)
     assert {(span.name, span.kind, span.parent_id) for span in (failed, delivered)} == {
         ("POST webhook", "client", SPAN)
     }
@@ -83,7 +83,7 @@ async def test_lost_attempt_is_told_of_by_whoever_takes_the_job_back(
     expire_lease(redis_server, job.id)
     recover_lost_jobs(upkeep)
     end_tracing()
-    (span,) = collector.of(TRACE)
+    (span,) = collector.spans_of(TRACE)
     assert held.job.started_at is not None
     assert (span.begun, span.parent_id, span.failed) == (
         held.job.started_at.timestamp(),

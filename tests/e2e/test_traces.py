@@ -64,11 +64,11 @@ def spans_of(collector: Collector, trace_id: str, *, attempts: int = 1) -> list[
     """All spans of a job that has ended, once they have arrived."""
 
     def have_come() -> bool:
-        names = [span.name for span in collector.of(trace_id)]
+        names = [span.name for span in collector.spans_of(trace_id)]
         return names.count(RUN) == attempts and {"POST /v1/interpolations", SENT} <= set(names)
 
     wait_until(have_come, "the spans arrive", 60)
-    return collector.of(trace_id)
+    return collector.spans_of(trace_id)
 
 
 def named(spans: list[Span], name: str) -> Span:

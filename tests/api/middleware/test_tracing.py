@@ -67,7 +67,7 @@ class TestOn:
             URL, files=files(), headers={"traceparent": CALLER, "X-Request-ID": "shot-12a"}
         )
         end_tracing()
-        request, producer = collector.of(TRACE)
+        request, producer = collector.spans_of(TRACE)
         assert (request.parent_id, producer.parent_id) == (SPAN, request.span_id)
         assert traceparent_of(store, sent.json()["id"]) == f"00-{TRACE}-{producer.span_id}-01"
         assert request.attributes["tooncrafter.request_id"] == "shot-12a"
@@ -121,7 +121,7 @@ class TestOn:
         configure_logging("info", "json")
         await traced.get("/v1/queue", headers={"traceparent": CALLER})
         end_tracing()
-        (span,) = collector.of(TRACE)
+        (span,) = collector.spans_of(TRACE)
         lines = map(json.loads, capsys.readouterr().err.splitlines())
         (line,) = (line for line in lines if line["event"] == "request")
         assert (line["trace_id"], line["span_id"]) == (TRACE, span.span_id)

@@ -62,7 +62,7 @@ class TestSpans:
         start_span("denoising", parent=here, attributes={"tooncrafter.steps": 4}).end()
         attempt.end(nanoseconds(ended))
         end_tracing()
-        above, below = collector.of(TRACE)
+        above, below = collector.spans_of(TRACE)
         assert (above.service, above.name, above.kind) == (
             "tooncrafter-worker",
             "process",
