@@ -31,7 +31,7 @@ _bucket_numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    """Make the profile of `make test-all` known, and let each process compute in one thread.
+    """Choose how many examples are tried, and let each process compute in one thread.
 
     Other tests run beside it, and OpenMP's threads spin while they wait for a core.
     """

@@ -35,6 +35,7 @@ async def test_no_promise_is_broken_by_faults(
     assert outcome.violations == [], "\n".join(lines)
 
 
+@pytest.mark.long
 async def test_broken_fencing_is_found_out(
     s3_server: object, tmp_path: Path, lines: list[str]
 ) -> None:

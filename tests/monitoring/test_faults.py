@@ -12,9 +12,12 @@ from scripts.dashboards.catalogue import DASHBOARDS
 from testkit.monitoring.prometheus import PROGRAM, SCRAPE_SECONDS
 from testkit.monitoring.scene import Scene, scene_in_background
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
+    ),
+]
 
 PANELS = {panel.title: panel for dashboard in DASHBOARDS for panel in dashboard.panels}
 Happen = Callable[[Coroutine[Any, Any, None]], None]

@@ -18,6 +18,7 @@ from core.images.messages import CONTENT_TYPES, ImageFacts
 from core.images.pool import Decoders
 from testkit.images.corpus import PNG_SIGNATURE, chunk, exif_of, jpeg_with_exif, png_of, seeds, tiff
 from testkit.images.decoders import children
+from testkit.suite.examples import examples
 
 SEEDS = list(seeds().values())
 LIMITS = DecoderLimits(max_pixels=1_000_000, max_bytes=2**20, cpu_time=timedelta(seconds=10))
@@ -172,7 +173,9 @@ def test_bent_images(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> Non
     """
     monkeypatch.setattr("core.images.pool.IMAGES_PER_PROCESS", 10**9)
 
-    @runs(max_examples=2_500, derandomize=True, deadline=None, suppress_health_check=QUIET)
+    @runs(
+        max_examples=examples(2_500), derandomize=True, deadline=None, suppress_health_check=QUIET
+    )
     @given(data=IMAGES)
     def each(data: bytes) -> None:
         read_or_refused(decoders, data)
