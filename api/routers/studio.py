@@ -21,6 +21,7 @@ _MEDIA_TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".png": "image/png",
+    ".webp": "image/webp",
     ".txt": "text/plain",
     ".woff2": "font/woff2",
 }

@@ -8,8 +8,10 @@ from core.records.job import Caution
 from core.records.offer import Engine, Sampling
 from core.records.plan import PlanView
 from core.records.request import Priority, Quality
+from core.records.worker import MemoryKind, WorkerState
 from core.store.deployment import Unknown
 
+MOST_SHOWN = 100  # workers that are listed one by one; a page shows no more
 UNKNOWN_MEANING = (
     "Why a number is null: `queue_paused`, the operator lets no job start; `no_worker`, none lives "
     "that would take the "
@@ -157,6 +159,35 @@ class WorkersView(BaseModel):
     quarantined: int = Field(description="Take no job because their device failed.", examples=[0])
 
 
+class MemoryView(BaseModel):
+    """Memory that is in use."""
+
+    kind: MemoryKind = Field(
+        description="`gpu`: of the card, by all processes on it. `process`: of the worker itself, "
+        "which has no NVIDIA GPU.",
+        examples=["gpu"],
+    )
+    used_bytes: int = Field(description="Bytes in use.", examples=[11_811_160_064])
+    total_bytes: int | None = Field(
+        description="Bytes that the card has; null of a process.", examples=[25_757_220_864]
+    )
+
+
+class WorkerView(BaseModel):
+    """A live worker."""
+
+    state: WorkerState = Field(description="What it does, as in `workers`.", examples=["busy"])
+    model: str | None = Field(
+        description="The model that it holds; null while it is loaded.",
+        examples=["tooncrafter_512_interp"],
+    )
+    device: str | None = Field(
+        description="What it computes on; null while the model is loaded.",
+        examples=["NVIDIA H200"],
+    )
+    memory: MemoryView | None = Field(description="Null where the worker cannot tell.")
+
+
 class QueueView(BaseModel):
     """What waits, and who works on it."""
 
@@ -170,3 +201,6 @@ class QueueView(BaseModel):
     )
     running: int = Field(description="Jobs that run.", examples=[2])
     workers: WorkersView
+    fleet: list[WorkerView] = Field(
+        description=f"The live workers one by one, {MOST_SHOWN} at most."
+    )

@@ -3,16 +3,19 @@
 from collections import Counter, defaultdict
 
 from api.schemas.deployment import (
+    MOST_SHOWN,
     BasedOn,
     EstimateView,
     ExpectedSeconds,
     LaneView,
     LimitsView,
+    MemoryView,
     ModelList,
     ModelView,
     QueueView,
     SizeView,
     WorkersView,
+    WorkerView,
 )
 from api.schemas.interpolation import MAX_STEPS
 from core.records.job import Caution
@@ -77,11 +80,13 @@ def model_list(deployment: Deployment) -> ModelList:
 def queue_view(deployment: Deployment) -> QueueView:
     """What waits, and who works on it."""
     states = Counter(worker.state for worker in deployment.workers)
+    by_name = sorted(deployment.workers, key=lambda worker: worker.name)
     return QueueView(
         paused=deployment.is_paused,
         lanes=[_lane(lane, deployment.expected_wait(lane.priority)) for lane in deployment.lanes],
         running=len(deployment.remaining_seconds),
         workers=WorkersView(**{state.value: states[state] for state in WorkerState}),
+        fleet=[_worker(worker) for worker in by_name[:MOST_SHOWN]],
     )
 
 
@@ -110,6 +115,16 @@ def _lane(lane: Lane, wait: float | Unknown) -> LaneView:
         oldest_seconds=lane.oldest_seconds,
         expected_wait_seconds=_known(wait),
         unknown=wait if isinstance(wait, Unknown) else None,
+    )
+
+
+def _worker(worker: WorkerRecord) -> WorkerView:
+    memory = worker.memory
+    return WorkerView(
+        state=worker.state,
+        model=worker.model.name if worker.model else None,
+        device=worker.model.device if worker.model else None,
+        memory=MemoryView(**memory.model_dump()) if memory else None,
     )
 
 

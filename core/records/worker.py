@@ -23,6 +23,21 @@ class ModelInfo(Record):
     description: str = DESCRIPTIONS[Engine.TOONCRAFTER]
 
 
+class MemoryKind(StrEnum):
+    """Whose memory it is."""
+
+    GPU = "gpu"  # of a card, shared by all processes on it
+    PROCESS = "process"  # of the worker itself, which computes without an NVIDIA card
+
+
+class MemoryUse(Record):
+    """Memory that is in use; `total_bytes` is that of the card, None for a process."""
+
+    kind: MemoryKind
+    used_bytes: int
+    total_bytes: int | None = None
+
+
 class WorkerState(StrEnum):
     """What a worker is doing."""
 
@@ -54,6 +69,7 @@ class WorkerRecord:
     job: str | None = None  # the id of the job that it runs
     reason: str | None = None  # why it takes no jobs
     offer: Offer | None = None  # None of a version that served one engine only
+    memory: MemoryUse | None = None  # None where it cannot tell
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
@@ -62,6 +78,7 @@ class WorkerRecord:
         limit = fields.get("max_canvas_pixels")
         started = fields.get("started")
         offer = fields.get("offer")
+        memory = fields.get("memory")
         return cls(
             name=name,
             state=WorkerState(fields["state"]),
@@ -75,6 +92,7 @@ class WorkerRecord:
             job=fields.get("job") or None,
             reason=reason or fields.get("reason") or None,
             offer=Offer.model_validate_json(offer) if offer else None,
+            memory=MemoryUse.model_validate_json(memory) if memory else None,
         )
 
     @property

@@ -21,20 +21,12 @@ class ModelPass:
     Attributes:
         parent: number of the pass that drew the keys of this one, None for the segment's own keys.
         parent_frames: the two frames of the parent that are the keys here, `(0, 15)` without one.
-        first: position in the segment of this pass's frame 0, 0 to 1.
-        last: position in the segment of this pass's last frame.
         frames: model frame by the number of the drawing in its segment, the first drawing is 0.
     """
 
     parent: int | None
     parent_frames: tuple[int, int]
-    first: Fraction
-    last: Fraction
     frames: dict[int, int]
-
-    def position_of(self, frame: int) -> Fraction:
-        """Return where a model frame of this pass lies in the segment, 0 to 1."""
-        return self.first + (self.last - self.first) * Fraction(frame, LAST_FRAME)
 
 
 def plan_passes(positions: Sequence[Fraction]) -> list[ModelPass]:
@@ -49,37 +41,49 @@ def plan_passes(positions: Sequence[Fraction]) -> list[ModelPass]:
     """
     passes: list[ModelPass] = []
     if positions:
-        _plan(dict(enumerate(positions)), None, (0, LAST_FRAME), Fraction(0), Fraction(1), passes)
+        # Whole numbers over one denominator: arithmetic of `Fraction` takes ten times as long.
+        unit = math.lcm(*(position.denominator for position in positions))
+        wanted = {
+            drawing: position.numerator * (unit // position.denominator)
+            for drawing, position in enumerate(positions)
+        }
+        _plan(wanted, unit, None, (0, LAST_FRAME), passes)
     return passes
 
 
 def _plan(
-    wanted: dict[int, Fraction],
+    wanted: dict[int, int],
+    unit: int,
     parent: int | None,
     parent_frames: tuple[int, int],
-    first: Fraction,
-    last: Fraction,
     passes: list[ModelPass],
 ) -> None:
-    """Append the pass over one span, and below it the passes of frames with several drawings."""
-    by_frame: dict[int, dict[int, Fraction]] = {}
+    """Append the pass over one span, and below it the passes of frames with several drawings.
+
+    Args:
+        wanted: position in the span by drawing, 0 to `unit`.
+        unit: the length of the span.
+        parent, parent_frames: as in `ModelPass`.
+        passes: all so far.
+    """
+    by_frame: dict[int, dict[int, int]] = {}
     for drawing, position in wanted.items():
-        frame = nearest_frame((position - first) / (last - first))
-        by_frame.setdefault(frame, {})[drawing] = position
+        by_frame.setdefault(nearest_frame(position, unit), {})[drawing] = position
     alone = {
         next(iter(drawings)): frame for frame, drawings in by_frame.items() if len(drawings) == 1
     }
-    number, here = len(passes), ModelPass(parent, parent_frames, first, last, alone)
-    passes.append(here)
+    number = len(passes)
+    passes.append(ModelPass(parent, parent_frames, alone))
     for frame, drawings in by_frame.items():
         if len(drawings) > 1:
-            span = frame - 1, frame + 1
-            _plan(
-                drawings, number, span, here.position_of(span[0]), here.position_of(span[1]), passes
-            )
+            start = (frame - 1) * unit  # in fifteenths of the old unit, as the inner positions
+            inner = {
+                drawing: LAST_FRAME * position - start for drawing, position in drawings.items()
+            }
+            _plan(inner, 2 * unit, number, (frame - 1, frame + 1), passes)
 
 
-def nearest_frame(position: Fraction) -> int:
-    """Return the frame nearest to a position in (0, 1), never a key's; ties go down."""
-    frame = math.ceil(position * LAST_FRAME - Fraction(1, 2))
+def nearest_frame(position: int, unit: int) -> int:
+    """Return the frame nearest to a position in (0, unit), never a key's; ties go down."""
+    frame = -((unit - 2 * LAST_FRAME * position) // (2 * unit))
     return min(max(frame, 1), LAST_FRAME - 1)

@@ -26,7 +26,7 @@ KEPT_SECONDS_FOR_EACH = 0.0005
 
 _RUNS = TypeAdapter(list[RecentRun])
 # of a worker, as the script answers them
-_SEEN = ("state", "model", "max_canvas_pixels", "engine", "serves", "offer")
+_SEEN = ("state", "model", "max_canvas_pixels", "engine", "serves", "offer", "memory")
 
 
 class Unknown(StrEnum):
@@ -124,7 +124,7 @@ class RunningJob(NamedTuple):
 class Fleet(NamedTuple):
     """Workers and running jobs: the part whose reading costs more the more there are."""
 
-    workers: Sequence[WorkerRecord]  # with state, model, offer and limit only
+    workers: Sequence[WorkerRecord]  # with state, model, offer, limit and memory only
     running: Sequence[RunningJob]
     runs: Sequence[RecentRun]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, JSHandle, Page
 
 from testkit.browser.chromium import script
 from testkit.servers import ROOT
@@ -20,11 +20,13 @@ class Visitor:
 
     Attributes:
         expected: parts of messages that this visit has to bring, such as that of a refusal.
+        places: origins beside the gateway's own that may be asked for something.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.expected: list[str] = []
+        self.places: list[str] = []
         self.complaints: list[str] = []
         self.asked: list[str] = []
         page.set_default_timeout(PATIENCE)
@@ -39,7 +41,6 @@ class Visitor:
     def look(self, name: str) -> None:
         """Keep a picture of the page, and have axe look for what keeps people out."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.wait_for_timeout(250)  # milliseconds; transitions end
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
         found = Axe().run(self.page)
         assert not found.response["violations"], found.generate_report()
@@ -50,14 +51,20 @@ class Visitor:
             text for text in self.complaints if not any(part in text for part in self.expected)
         ]
         assert unexpected == []
-        assert [one for one in self.asked if not one.startswith((url, "data:", "blob:"))] == []
+        allowed = (url, *self.places, "data:", "blob:")
+        assert [one for one in self.asked if not one.startswith(allowed)] == []
         self.page.context.close()
 
 
 @contextmanager
 def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
-    """Open the page in a browser with nothing stored, and leave it in the end."""
-    visitor = Visitor(browser.new_page(**options))
+    """Open the page in a browser with nothing stored, and leave it in the end.
+
+    Nothing moves by itself, so that pictures and contrasts are those of a state's end.
+    """
+    size = {"width": 1360, "height": 860}
+    context = browser.new_context(**{"viewport": size, "reduced_motion": "reduce"} | options)
+    visitor = Visitor(context.new_page())
     visitor.page.goto(url)
     yield visitor
     visitor.leave(url)
@@ -65,6 +72,10 @@ def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
 
 def drop(page: Page, files: list[Path]) -> None:
     """Let files fall onto the stage, as a file manager would."""
+    page.dispatch_event("section.stage", "drop", {"dataTransfer": transfer_of(page, files)})
+
+
+def transfer_of(page: Page, files: list[Path]) -> JSHandle:
+    """Make what a drop of these files carries."""
     contents = [{"name": path.name, "bytes": list(path.read_bytes())} for path in files]
-    transfer = page.evaluate_handle(script("transfer"), contents)
-    page.dispatch_event("section.stage", "drop", {"dataTransfer": transfer})
+    return page.evaluate_handle(script("transfer"), contents)

@@ -1,4 +1,5 @@
-"""A whole shot through a real worker process: every format, a changed key, a killed worker.
+"""A whole shot through a gateway and a real worker process: every format, a changed key, a killed
+worker.
 
 The pipeline is a stand-in that fades from key to key, so that the test takes seconds.
 """
@@ -6,36 +7,38 @@ The pipeline is a stand-in that fades from key to key, so that the test takes se
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from httpx import AsyncClient
+from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from core.objects.keys import output_key
-from core.objects.storage import ObjectStorage, open_storage
-from core.records.job import Job, JobState
-from core.records.request import FileFormat, OutputFormat, SequenceFormat
+from core.records.job import JobState
 from core.settings import Settings
+from testkit.api.calls import URL, files
+from testkit.api.gateway import gateway
 from testkit.servers import Process, wait_until
-from testkit.store.tenant_jobs import TenantJobs
 from testkit.worker.films import decode, drawn, needs_ffmpeg, probe
 from testkit.worker.processes import WorkerStack, child_of
-from testkit.worker.shot_jobs import submit_shot
+from testkit.worker.shot_jobs import png_of
 from worker.export.film import over
 
 HEIGHT, WIDTH = 121, 161  # odd, which H.264 cannot store
 KEYS = drawn(5, HEIGHT, WIDTH)
 WHITE = (255, 255, 255)
+SKETCHES = [over(key, WHITE) for key in KEYS[1:3]]
 FRAMES = [0, 4, 7, 12, 14]
 DRAWINGS = FRAMES[-1] + 1 + 3  # and the loop's three
 FILM_FRAMES = 2 * DRAWINGS + 5  # on twos, and one key is held for 7 film frames
 FPS = 24
-MOVING: list[FileFormat] = ["mp4", "webm", "gif", "apng", "webp", "prores", "contact_sheet", "xdts"]
+MOVING = ["mp4", "webm", "gif", "apng", "webp", "prores", "contact_sheet", "xdts"]
 SHOT: dict[str, Any] = {
-    "about_keys": [{"frame": frame, "hold": 7 if frame == 12 else None} for frame in FRAMES],
-    "sketches": {2: KEYS[1], 9: KEYS[2]},
+    "keyframes": [{"frame": frame, "hold": 7 if frame == 12 else None} for frame in FRAMES],
+    "sketches": [{"frame": 2}, {"frame": 9}],
     "spacing": "ease_in_out",
     "frames_between": 3,
     "loop": True,
@@ -43,98 +46,122 @@ SHOT: dict[str, Any] = {
     "fps": FPS,
     "width": 192,
     "height": 128,
-    "preserve_keyframes": True,
-    "color_match": True,
     "output_size": "source",
-    "outputs": [*(OutputFormat(format=name) for name in MOVING), SequenceFormat(shot="sc042")],
+    "outputs": [*({"format": name} for name in MOVING), {"format": "png", "shot": "sc042"}],
+    "seed": 7,
+    "steps": 1,
 }
 
 
 class Files:
-    """The outputs of a job, by format."""
+    """The outputs of a job, by format, as its caller downloads them."""
 
-    def __init__(self, job: Job, storage: ObjectStorage, folder: Path) -> None:
+    def __init__(self, job: dict[str, Any], folder: Path) -> None:
         self.job = job
-        self.outputs = {output.format: output for output in job.outputs}
+        self.outputs = {output["format"]: output for output in job["outputs"]}
         self.folder = folder
-        self._storage = storage
+        self._contents: dict[str, bytes] = {}
 
-    def read(self, name: FileFormat) -> bytes:
-        return self._storage.get(output_key(self.job.id, self.job.fence, self.outputs[name].name))
+    async def download(self, client: AsyncClient) -> None:
+        for name, output in self.outputs.items():
+            answer = await client.get(f"{URL}/{self.job['id']}/outputs/{output['name']}")
+            assert answer.status_code == 200, name
+            assert len(answer.content) == output["bytes"], name
+            self._contents[name] = answer.content
 
-    def image(self, name: FileFormat) -> Image.Image:
+    def read(self, name: str) -> bytes:
+        return self._contents[name]
+
+    def image(self, name: str) -> Image.Image:
         return Image.open(io.BytesIO(self.read(name)))
+
+
+async def submit(client: AsyncClient, keys: Sequence[NDArray[np.uint8]], **changes: Any) -> str:
+    """A form as curl sends it: the drawings as files, all else as one part of JSON."""
+    sketches = [("sketch", ("rough.png", png_of(one), "image/png")) for one in SKETCHES]
+    answer = await client.post(
+        URL,
+        files=[*files(*map(png_of, keys)), *sketches],
+        data={"request": json.dumps(SHOT | changes)},
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
 
 
 @needs_ffmpeg
 async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_worker(
-    stack: WorkerStack,
-    worker_process: Process,
-    async_store: TenantJobs,
-    settings: Settings,
-    tmp_path: Path,
+    stack: WorkerStack, worker_process: Process, settings: Settings, tmp_path: Path
 ) -> None:
     """Five keys, eased, on twos, looped, 24 fps, two sketches, alpha. One worker does all of it:
     starting one takes longer than its work.
     """
-    storage = open_storage(settings)
+    async with gateway(settings) as client:
 
-    job_id = await submit_shot(async_store, storage, KEYS, steps=1, **SHOT)
-    stack.send()
-    job = stack.wait_for_job(job_id, JobState.SUCCEEDED)
-    assert job.reused_segments == 0
-    files = Files(job, storage, tmp_path)
-    check_films(files)
-    check_animations(files)
-    check_sequence_and_sheets(files)
+        async def job_of(job_id: str) -> dict[str, Any]:
+            stack.wait_for_job(job_id, JobState.SUCCEEDED)
+            job: dict[str, Any] = (await client.get(f"{URL}/{job_id}")).json()
+            return job
 
-    quick = SHOT | {"outputs": [OutputFormat()]}  # the other files were seen above
-    other_key = [*KEYS[:2], KEYS[2][:, ::-1], *KEYS[3:]]
-    changed = await submit_shot(async_store, storage, other_key, steps=1, **quick)
-    stack.send()
-    assert stack.wait_for_job(changed, JobState.SUCCEEDED).reused_segments == 3  # of five
+        first = await submit(client, KEYS)
+        stack.send()
+        job = await job_of(first)
+        assert (job["plan"]["segments"], job["plan"]["reused"]) == (5, 0)
+        found = Files(job, tmp_path)
+        await found.download(client)
+        check_films(found)
+        check_animations(found)
+        check_sequence_and_sheets(found)
 
-    stack.cause("dawdle")
-    opaque = [over(key, WHITE) for key in KEYS]
-    killed = await submit_shot(async_store, storage, opaque, steps=10, reuse=False, **quick)
-    stack.send()
-    wait_until(lambda: segment_of(stack.job(killed)) == 4, "the fourth segment", 60)
-    child_of(worker_process).kill()
-    stack.cause("")
-    wait_until(
-        lambda: killed in stack.dispatcher.recover_expired_leases().requeued, "the lease ends", 20
-    )
-    stack.send()
-    job = stack.wait_for_job(killed, JobState.SUCCEEDED)
-    assert (job.attempts, job.lost_leases, job.reused_segments) == (2, 1, 3)
+        quick = {"outputs": [{"format": "mp4"}]}  # the other files were seen above
+        other_key = [*KEYS[:2], KEYS[2][:, ::-1], *KEYS[3:]]
+        changed = await submit(client, other_key, **quick)
+        stack.send()
+        assert (await job_of(changed))["plan"]["reused"] == 3  # of five
+
+        stack.cause("dawdle")
+        opaque = [over(key, WHITE) for key in KEYS]
+        killed = await submit(client, opaque, steps=10, reuse=False, **quick)
+        stack.send()
+        wait_until(lambda: segment_of(stack, killed) == 4, "the fourth segment", 60)
+        child_of(worker_process).kill()
+        stack.cause("")
+        wait_until(
+            lambda: killed in stack.dispatcher.recover_expired_leases().requeued,
+            "the lease ends",
+            20,
+        )
+        stack.send()
+        job = await job_of(killed)
+        assert (job["attempts"], job["plan"]["reused"]) == (2, 3)
 
 
-def segment_of(job: Job) -> int | None:
-    return job.progress.segment if job.progress else None
+def segment_of(stack: WorkerStack, job_id: str) -> int | None:
+    progress = stack.job(job_id).progress
+    return progress.segment if progress else None
 
 
-def check_films(files: Files) -> None:
+def check_films(found: Files) -> None:
     """As ffmpeg sees them: a frame for each film frame, at the rate."""
     sizes = {"mp4": (WIDTH + 1, HEIGHT + 1), "webm": (WIDTH, HEIGHT), "prores": (WIDTH, HEIGHT)}
     for name, size in sizes.items():
-        stream, seconds = probe(files.read(name), files.folder)
-        assert int(stream["nb_read_frames"]) == files.outputs[name].frames == FILM_FRAMES, name
+        stream, seconds = probe(found.read(name), found.folder)
+        assert int(stream["nb_read_frames"]) == found.outputs[name]["frames"] == FILM_FRAMES, name
         assert (stream["width"], stream["height"]) == size, name
         assert (stream["r_frame_rate"], stream["color_space"]) == (f"{FPS}/1", "bt709"), name
         assert float(seconds) == pytest.approx(FILM_FRAMES / FPS, abs=0.01), name
     for name, codec in (("webm", "libvpx-vp9"), ("prores", "")):
-        frames = decode(files.read(name), files.folder, (WIDTH, HEIGHT), 4, codec)
+        frames = decode(found.read(name), found.folder, (WIDTH, HEIGHT), 4, codec)
         error = np.abs(frames[0, ..., 3].astype(int) - KEYS[0][..., 3]).mean()
         assert error < 2, name
 
 
-def check_animations(files: Files) -> None:
+def check_animations(found: Files) -> None:
     """As Pillow sees them: a picture for each drawing, and the film's length."""
     for name in ("gif", "apng", "webp"):
-        pictures = list(ImageSequence.Iterator(files.image(name)))
+        pictures = list(ImageSequence.Iterator(found.image(name)))
         assert len(pictures) == DRAWINGS, name
-        assert files.image(name).size == (WIDTH, HEIGHT), name
-        milliseconds = sum(milliseconds_of(files.read(name), index) for index in range(DRAWINGS))
+        assert found.image(name).size == (WIDTH, HEIGHT), name
+        milliseconds = sum(milliseconds_of(found.read(name), index) for index in range(DRAWINGS))
         assert milliseconds == pytest.approx(1000 * FILM_FRAMES / FPS, abs=10), name
         assert pictures[0].convert("RGBA").getpixel((1, 1))[3] == 0, name
 
@@ -146,19 +173,19 @@ def milliseconds_of(animation: bytes, index: int) -> float:
     return float(image.info["duration"])
 
 
-def check_sequence_and_sheets(files: Files) -> None:
+def check_sequence_and_sheets(found: Files) -> None:
     """Keys are in the sequence to the bit, the timing sheet has its numbers."""
-    with zipfile.ZipFile(io.BytesIO(files.read("png"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(found.read("png"))) as archive:
         names = archive.namelist()
         assert names == [f"sc042_A.{number:04d}.png" for number in range(1, DRAWINGS + 1)]
         for key, frame in zip(KEYS, FRAMES, strict=True):
-            found = np.asarray(Image.open(io.BytesIO(archive.read(names[frame]))))
-            np.testing.assert_array_equal(found, key)
-    table = json.loads(files.read("xdts").split(b"\n")[1])["timeTables"][0]
+            picture = np.asarray(Image.open(io.BytesIO(archive.read(names[frame]))))
+            np.testing.assert_array_equal(picture, key)
+    table = json.loads(found.read("xdts").split(b"\n")[1])["timeTables"][0]
     cells = table["fields"][0]["tracks"][0]["frames"]
     assert table["duration"] == FILM_FRAMES
     assert [cell["data"][0]["values"][0] for cell in cells] == [
         str(number) for number in range(1, DRAWINGS + 1)
     ]
-    assert files.image("contact_sheet").width > WIDTH
-    assert files.job.quality[0].repeated_drawings == 0
+    assert found.image("contact_sheet").width > WIDTH
+    assert found.job["quality"][0]["repeated_drawings"] == 0

@@ -18,6 +18,7 @@ from core.records.job import Stage, Timing
 from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, WorkerStore
 from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
+from worker.gpu.usage import memory_in_use
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four heartbeats may be lost
@@ -161,8 +162,13 @@ class Heartbeat:
             state = WorkerState.BUSY
         elif state is WorkerState.IDLE and self._status.waits_for_storage:
             state = WorkerState.PAUSED
+        memory = memory_in_use(self._status.gpu)
         left = self._store.report(
-            self.worker, state=state, job=claim.job.id if claim else "", **self._about
+            self.worker,
+            state=state,
+            job=claim.job.id if claim else "",
+            memory=memory.model_dump_json() if memory else "",
+            **self._about,
         )
         if left is not None:
             self._stop_at = time.monotonic() + left.total_seconds()

@@ -4,7 +4,7 @@ import {forgetHistory, forgetKey, startOver} from '../script/actions.js';
 import {engineOf, isPreview, isUntrained} from '../script/engines.js';
 import {key} from '../script/service.js';
 import {useStore} from '../script/store.js';
-import {duration, plural} from '../script/words.js';
+import {duration, memoryOf, plural} from '../script/words.js';
 import {html, useEffect, useMemo, useRef} from '../vendor/preact.js';
 import {Icon} from './icons.js';
 
@@ -88,9 +88,22 @@ function Crew() {
           <td>${lane.expected_wait_seconds === null ? 'not known yet'
             : duration(lane.expected_wait_seconds)}</td></tr>`)}</tbody>
       </table>
-      <p class="crew-workers">${Object.entries(queue.workers).filter(([, count]) => count)
-        .map(([state, count]) => `${count} ${state}`).join(', ') || 'no workers'}</p>`}
+      <${Fleet} fleet=${queue.fleet ?? []} workers=${queue.workers} />`}
   </${Popover}>`;
+}
+
+/** The workers one by one, with what they hold and how much of their memory is taken. */
+function Fleet({fleet, workers}) {
+  const count = Object.values(workers).reduce((sum, one) => sum + one, 0);
+  const more = count - fleet.length;
+  return html`<h2>Workers</h2>
+    ${fleet.length > 0 && html`<table>
+      <thead><tr><th>State</th><th>Model</th><th>Memory</th></tr></thead>
+      <tbody>${fleet.map((worker, index) => html`<tr key=${index}>
+        <td>${worker.state}</td><td>${worker.model ?? 'none yet'}</td>
+        <td>${memoryOf(worker)}</td></tr>`)}</tbody>
+    </table>`}
+    ${(more > 0 || !count) && html`<p>${count ? `and ${more} more` : 'No worker is there.'}</p>`}`;
 }
 
 function History() {

@@ -87,4 +87,12 @@ export function size(bytes) {
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** Return how much of its memory a worker of the fleet uses. */
+export function memoryOf({memory}) {
+  if (!memory) return 'not known';
+  const used = size(memory.used_bytes);
+  if (memory.kind === 'process') return `no GPU, ${used} in use`;
+  return `GPU, ${used} of ${size(memory.total_bytes)}`;
+}
+
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -5,10 +5,10 @@ workers write.
 import pytest
 from httpx import AsyncClient
 
-from api.schemas.deployment import WorkersView
+from api.schemas.deployment import MOST_SHOWN, WorkersView
 from core.records.job import Progress, Stage, Timing
 from core.records.request import Priority
-from core.records.worker import WorkerState
+from core.records.worker import MemoryKind, MemoryUse, WorkerState
 from core.settings import Settings
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
@@ -164,6 +164,42 @@ class TestQueue:
             store.report(f"gpu-{number}:7", state=state)
         counts = (await client.get(QUEUE)).json()["workers"]
         assert counts == dict.fromkeys(WorkerState, 1) | {"idle": 2}
+
+    async def test_fleet_lists_models_and_memory(
+        self, client: AsyncClient, store: WorkerStore
+    ) -> None:
+        """One with a card, one without, and one that still loads, in the order of their names."""
+        card = MemoryUse(kind=MemoryKind.GPU, used_bytes=11 * 2**30, total_bytes=24 * 2**30)
+        own = MemoryUse(kind=MemoryKind.PROCESS, used_bytes=2**30)
+        store.report_load("b:7", LARGE_CARD, 2.5)
+        store.report("b:7", state=WorkerState.BUSY, memory=card.model_dump_json())
+        store.report_load("a:8", MODEL, 2.5)
+        store.report("a:8", state=WorkerState.IDLE, memory=own.model_dump_json())
+        store.report("c:9", state=WorkerState.LOADING, memory="")
+        assert (await client.get(QUEUE)).json()["fleet"] == [
+            {
+                "state": "idle",
+                "model": "stand-in",
+                "device": "cpu",
+                "memory": {"kind": "process", "used_bytes": 2**30, "total_bytes": None},
+            },
+            {
+                "state": "busy",
+                "model": "stand-in",
+                "device": "NVIDIA H200",
+                "memory": {"kind": "gpu", "used_bytes": 11 * 2**30, "total_bytes": 24 * 2**30},
+            },
+            {"state": "loading", "model": None, "device": None, "memory": None},
+        ]
+
+    async def test_large_fleet_is_listed_in_part(
+        self, client: AsyncClient, store: WorkerStore
+    ) -> None:
+        """The counts are of all workers."""
+        for number in range(MOST_SHOWN + 1):
+            store.report(f"gpu-{number}:7", state=WorkerState.IDLE)
+        answer = (await client.get(QUEUE)).json()
+        assert (len(answer["fleet"]), answer["workers"]["idle"]) == (MOST_SHOWN, MOST_SHOWN + 1)
 
     @pytest.mark.parametrize("jobs", [1, 300])
     async def test_cost_does_not_grow_with_the_jobs(

@@ -1,6 +1,8 @@
 """Timelines of random shots: every drawing is there once, in order, for as long as it was asked."""
 
+import time
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -42,23 +44,32 @@ def shots(draw: st.DrawFn) -> tuple[list[Key], int | None, int | list[int]]:
 
 
 def check_passes(timeline: Timeline) -> None:
-    """Every drawing is one frame of one pass, and none shows what another shows."""
+    """Every drawing is one frame of one pass, the nearest to its position, and none shows what
+    another shows.
+    """
     for segment in timeline.segments:
-        drawn = {
-            number: model_pass.position_of(frame)
-            for model_pass in segment.passes
-            for number, frame in model_pass.frames.items()
-        }
-        assert sum(len(one.frames) for one in segment.passes) == len(segment.positions)
-        shown = [drawn[number] for number in range(len(segment.positions))]
-        assert all(before < after for before, after in zip([0, *shown], [*shown, 1], strict=True))
+        spans: list[tuple[Fraction, Fraction]] = []  # of each pass in the segment
+        shown: dict[int, Fraction] = {}
         for one in segment.passes:
-            assert len(set(one.frames.values())) == len(one.frames)
-            assert all(1 <= frame < LAST_FRAME for frame in one.frames.values())
+            start, length = Fraction(0), Fraction(1)
             if one.parent is not None:
-                parent = segment.passes[one.parent]
-                spans = [parent.position_of(frame) for frame in one.parent_frames]
-                assert [one.first, one.last] == spans
+                first, last = one.parent_frames
+                assert last - first == 2
+                assert not set(one.frames) & set(segment.passes[one.parent].frames)
+                start, length = spans[one.parent]  # a parent comes before its children
+                start += length * first / LAST_FRAME
+                length *= Fraction(last - first, LAST_FRAME)
+            spans.append((start, length))
+            for drawing, frame in one.frames.items():
+                assert 1 <= frame < LAST_FRAME
+                assert drawing not in shown
+                shown[drawing] = start + length * frame / LAST_FRAME
+                # half a frame, and a whole one beside a key, whose own frame serves no drawing
+                away = abs(segment.positions[drawing] - shown[drawing]) * LAST_FRAME / length
+                assert away <= (1 if frame in (1, LAST_FRAME - 1) else Fraction(1, 2))
+        in_order = [shown[number] for number in range(len(segment.positions))]
+        assert len(shown) == len(in_order)
+        assert all(before < after for before, after in pairwise([0, *in_order, 1]))
 
 
 class TestAnyShot:
@@ -74,6 +85,11 @@ class TestAnyShot:
         assert {d.key: d.index for d in timeline.drawings if d.key is not None} == {
             number: key.frame for number, key in enumerate(keys)
         }
+        for segment in timeline.segments:
+            own = keys[segment.first].spacing
+            chosen = spacing if own is None else own
+            inside = [d.position for d in timeline.drawings if d.segment == segment.number][1:]
+            assert inside[: len(segment.positions)] == [*positions(chosen, len(segment.positions))]
         check_passes(timeline)
 
     @given(shots(), named)
@@ -129,9 +145,21 @@ def test_fourteen_even_drawings_are_the_models_own_frames() -> None:
 def test_a_tie_takes_the_lower_frame() -> None:
     """0.1 lies exactly between frames 1 and 2 of 15; the decimal is meant, not its binary form."""
     (position,) = positions([0.1], 1)
-    assert nearest_frame(position) == 1
-    assert nearest_frame(Fraction(1, 1000)) == 1
-    assert nearest_frame(Fraction(999, 1000)) == LAST_FRAME - 1
+    assert position == Fraction(1, 10)
+    assert nearest_frame(1, 10) == 1
+    assert nearest_frame(1, 1000) == 1
+    assert nearest_frame(999, 1000) == LAST_FRAME - 1
+
+
+def test_a_large_shot_is_planned_in_a_moment() -> None:
+    """Sixteen keys with timing charts of 62 drawings each: every read of such a job plans it."""
+    chart = [number / 63 + 0.0001 for number in range(1, 63)]
+    keys = [Key(63 * number, spacing=chart) for number in range(16)]
+    lay_out(keys)  # the same list for each segment is planned once
+    begun = time.process_time()
+    for number in range(16):
+        lay_out([Key(0, spacing=[one + number / 1e6 for one in chart]), Key(63)])
+    assert time.process_time() - begun < 0.1
 
 
 def test_drawings_that_meet_in_a_frame_get_a_pass_between_its_neighbours() -> None:

@@ -22,5 +22,5 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture
 def visitor(stack: Stack, browser: Browser) -> Iterator[Visitor]:
     """On a desk's screen, with an empty shot."""
-    with visit(browser, stack.url, viewport={"width": 1360, "height": 860}) as visitor:
+    with visit(browser, stack.url) as visitor:
         yield visitor

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from core.settings import Settings
 from testkit.api.gateway import gateway_process, make_key
-from testkit.browser.studio import Visitor
+from testkit.browser.studio import visit
 
 pytestmark = pytest.mark.browser
 
@@ -15,11 +15,12 @@ pytestmark = pytest.mark.browser
 def test_key_is_asked_for_once(browser: Browser, settings: Settings, tmp_path: Path) -> None:
     """A wrong one is refused in words; the right one lasts for the tab and survives a reload."""
     token = make_key(settings, "studio")
-    with gateway_process(settings, tmp_path / "gateway.log") as (_, url):
-        visitor = Visitor(browser.new_page(viewport={"width": 1360, "height": 860}))
+    with (
+        gateway_process(settings, tmp_path / "gateway.log") as (_, url),
+        visit(browser, url) as visitor,
+    ):
         visitor.expected.append("401")
         page = visitor.page
-        page.goto(url)
         expect(page.get_by_role("dialog")).to_be_visible()
         page.get_by_label("API key").fill("tc_wrong")
         visitor.press("Come in")
@@ -33,4 +34,3 @@ def test_key_is_asked_for_once(browser: Browser, settings: Settings, tmp_path: P
         expect(page.get_by_role("dialog")).to_be_hidden()
         assert page.evaluate("sessionStorage.length") == 1
         assert page.evaluate("localStorage.length") == 0
-        visitor.leave(url)

@@ -22,7 +22,7 @@ def test_three_keys_with_a_sketch(visitor: Visitor, client: Client) -> None:
     visitor.press("Less: Drawings between")
     page.get_by_label("Spacing").select_option("ease_in")
     page.get_by_label("Choose a sketch for drawing", exact=False).set_input_files(
-        EXAMPLES / "bounce-2.png"
+        EXAMPLES / "bounce-2.webp"
     )
     visitor.press("Key 3", exact=False)
     page.get_by_label("Hold, film frames").fill("5")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from scripts.stack import Stack
@@ -14,7 +15,7 @@ from testkit.client import KEYFRAMES, Client
 pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[3] / "api" / "studio" / "examples"
-FISH = [EXAMPLES / "fish-1.png", EXAMPLES / "fish-2.png"]
+FISH = [EXAMPLES / "fish-1.webp", EXAMPLES / "fish-2.webp"]
 
 
 def job_of(visitor: Visitor, client: Client) -> dict:
@@ -86,6 +87,39 @@ def test_stop_ends_the_job(visitor: Visitor, client: Client) -> None:
     visitor.look("stopped")
 
 
+def test_failed_job_says_why(visitor: Visitor, client: Client, tmp_path: Path) -> None:
+    """A result that no worker could hold; the way back leads to the keys, with all choices."""
+    page = visitor.page
+    large = [tmp_path / "1.png", tmp_path / "2.png"]
+    for path, colour in zip(large, ("teal", "gold"), strict=True):
+        Image.new("RGB", (5600, 5600), colour).save(path)
+    drop(page, large)
+    visitor.press("Between key 1 and 2", exact=False)
+    between = page.get_by_role("spinbutton", name="Drawings between")
+    between.fill("62")
+    between.press("Tab")
+    page.get_by_text("More choices").click()
+    page.get_by_label("Size of the result").select_option("source")
+    visitor.press("Preview")
+    expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("split the shot")
+    assert job_of(visitor, client)["error"]["code"] == "out_of_memory"
+    visitor.look("failed")
+    visitor.press("Back to the shot")
+    expect(page.get_by_role("button", name="Key 2", exact=False)).to_be_visible()
+    expect(page.get_by_label("Size of the result")).to_have_value("source")
+
+
+def test_queue_names_workers_with_models_and_memory(visitor: Visitor) -> None:
+    page = visitor.page
+    page.locator("summary", has_text="tiny").click()
+    rows = page.get_by_role("table").last.get_by_role("row")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text="tiny")).to_contain_text("no GPU,")
+    expect(rows.filter(has_text="preview")).to_contain_text("no GPU,")
+    visitor.look("queue")
+
+
 def test_file_that_is_no_drawing_is_named(visitor: Visitor, tmp_path: Path) -> None:
     """The service says what is wrong, and the page where."""
     visitor.expected.append("422")
@@ -107,9 +141,7 @@ class TestOtherScreens:
 
     @pytest.fixture
     def night(self, stack: Stack, browser: Browser) -> Iterator[Visitor]:
-        with visit(
-            browser, stack.url, viewport={"width": 1360, "height": 860}, color_scheme="dark"
-        ) as visitor:
+        with visit(browser, stack.url, color_scheme="dark") as visitor:
             yield visitor
 
     def test_phone_needs_no_sideways_scrolling(self, phone: Visitor) -> None:
