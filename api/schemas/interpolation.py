@@ -26,8 +26,9 @@ from core.shots import canvas as shot
 from core.shots.checks import MAX_FILM_FRAMES, MAX_KEYS, MAX_SKETCHES, MAX_VARIANTS
 from core.shots.fit import Fit, OutputSize
 from core.shots.rates import FRACTIONAL, MOST_WHOLE, show_rate
+from core.shots.sketches import USUAL_SCALE
 from core.shots.spacing import Spacing
-from core.shots.timeline import MAX_BETWEEN
+from core.shots.timeline import MAX_BETWEEN, USUAL_BETWEEN
 
 # entries, characters; they lie in Redis
 MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE = 16, 64, 1000
@@ -77,7 +78,7 @@ class InterpolationBody(Body):
         description="The drawings to connect, in the order of the film.",
     )
     frames_between: Annotated[int, Field(ge=0, le=MAX_BETWEEN), WHOLE] = Field(
-        default=14,
+        default=USUAL_BETWEEN,
         description="Drawings between two neighbouring keyframes of which the second has no "
         "`frame`, and between the last one and the first of a `loop`. With 0 no model runs there.",
     )
@@ -96,7 +97,7 @@ class InterpolationBody(Body):
         "result. Dark on light, light on dark or on a transparent ground; fitted like keyframes.",
     )
     sketch_scale: float = Field(
-        default=0.6, ge=0, le=1, description="How strongly sketches are followed."
+        default=USUAL_SCALE, ge=0, le=1, description="How strongly sketches are followed."
     )
     prompt: str = Field(
         default="",

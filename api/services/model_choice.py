@@ -16,7 +16,7 @@ KEPT_SECONDS = 1.0  # for which one answer of Redis serves all submissions
 # What only a diffusion model reads.
 DIFFUSION_FIELDS = (
     *("prompt", "negative_prompt", "frame_stride", "steps", "eta"),
-    *("guidance_scale", "guidance_rescale", "seed", "sketch_scale"),
+    *("guidance_scale", "guidance_rescale", "seed"),
 )
 
 

@@ -11,7 +11,9 @@ from core.records.base import Record
 from core.shots.file_names import DEFAULT_TEMPLATE
 from core.shots.fit import Fit, OutputSize
 from core.shots.rates import FRACTIONAL, MOST_WHOLE, parse_rate, parse_result_rate, show_rate
+from core.shots.sketches import USUAL_SCALE
 from core.shots.spacing import Spacing
+from core.shots.timeline import USUAL_BETWEEN
 
 # every format that a request may name
 FileFormat = Literal["mp4", "webm", "gif", "apng", "webp", "png", "prores", "contact_sheet", "xdts"]
@@ -134,10 +136,10 @@ class GenerationRequest(Record):
     """
 
     keyframes: list[Keyframe]
-    frames_between: int = 14
+    frames_between: int = USUAL_BETWEEN
     spacing: Spacing | list[float] = Spacing.EVEN
     sketches: list[Sketch] = Field(default_factory=list)
-    sketch_scale: float = 0.6
+    sketch_scale: float = USUAL_SCALE
     loop: bool = False
     prompt: str
     negative_prompt: str

@@ -6,11 +6,13 @@ from pathlib import PurePosixPath
 from string import Formatter
 
 DEFAULT_TEMPLATE = "{shot}_{layer}.{frame:04d}.png"
-LONGEST = 200  # characters of a name; file systems end at 255 bytes
+LONGEST = 200  # characters of a name
+LONGEST_PART = 255  # bytes of a folder's or a file's name, where file systems end
 HIGHEST = 1_000_000_000  # for the first number
 PADDING = re.compile(r"(0[1-9])?d?")  # to nine digits at most
-# Windows refuses these in names, and Unix tools stumble over control characters.
-FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+# Windows refuses these in names, and Unix tools stumble over control characters. The last ones turn
+# the direction of writing, so that a name is shown as another one than it is.
+FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\u2028-\u202e\u2066-\u2069]')
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -56,7 +58,8 @@ def _check_fields(template: str) -> None:
     fields = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
     for name, spec, conversion in fields:
         if name not in ("shot", "layer", "frame") or conversion:
-            raise ValueError(f"`name` knows {{shot}}, {{layer}} and {{frame}} but has {{{name}}}")
+            found = f"{name}!{conversion}" if conversion else name
+            raise ValueError(f"`name` knows {{shot}}, {{layer}} and {{frame}} but has {{{found}}}")
         if spec and not (name == "frame" and PADDING.fullmatch(spec)):
             raise ValueError(
                 f"`name` pads its number like {{frame:04d}}, to nine digits at most, but has "
@@ -76,6 +79,8 @@ def _check_path(name: str) -> None:
     if FORBIDDEN.search(name):
         raise ValueError('`name` may not contain control characters, backslashes or any of <>:"|?*')
     parts = name.split("/")
+    if any(len(part.encode()) > LONGEST_PART for part in parts):
+        raise ValueError(f"`name` has to make names of {LONGEST_PART} bytes in UTF-8 at most")
     if PurePosixPath(name).is_absolute() or any(part in ("", ".", "..") for part in parts):
         raise ValueError("`name` has to stay inside its folder")
     if any(

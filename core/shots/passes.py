@@ -63,7 +63,8 @@ def _plan(
     Args:
         wanted: position in the span by drawing, 0 to `unit`.
         unit: the length of the span.
-        parent, parent_frames: as in `ModelPass`.
+        parent: as in `ModelPass`.
+        parent_frames: as in `ModelPass`.
         passes: all so far.
     """
     by_frame: dict[int, dict[int, int]] = {}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from core.shots.passes import LAST_FRAME
 from core.shots.timeline import Timeline
 
+USUAL_SCALE = 0.6  # strength of sketches, where a request does not say it
+
 
 @dataclass(frozen=True)
 class Guide:

@@ -10,6 +10,7 @@ from core.shots.passes import ModelPass, plan_passes
 from core.shots.spacing import Spacing, positions
 
 MAX_BETWEEN = 62  # drawings between two keys
+USUAL_BETWEEN = 14  # where a request does not say it: one run of the model
 
 
 @dataclass(frozen=True)

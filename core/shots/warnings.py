@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 from core.shots.canvas import Size
 from core.shots.fit import Fit, OutputSize, Placement, placements
 from core.shots.shot import ShotKey, ShotRequest, timeline_of
-from core.shots.sketches import guides_of
-from core.shots.timeline import Timeline
+from core.shots.sketches import USUAL_SCALE, guides_of
+from core.shots.spacing import Spacing
+from core.shots.timeline import USUAL_BETWEEN, Timeline
 
 SLIGHT = 1.1  # smaller changes of size than this factor are not worth a warning
 WILD = 2.0  # keys whose sizes differ by more were hardly meant for one shot
@@ -38,6 +39,8 @@ class DrawnKey(ShotKey, Protocol):
 
     @property
     def image(self) -> DrawnImage: ...
+    @property
+    def prompt(self) -> str | None: ...
 
 
 class DrawnSketch(Protocol):
@@ -63,6 +66,8 @@ class DrawnRequest(ShotRequest, Protocol):
     def keyframes(self) -> Sequence[DrawnKey]: ...
     @property
     def sketches(self) -> Sequence[DrawnSketch]: ...
+    @property
+    def sketch_scale(self) -> float: ...
     @property
     def outputs(self) -> Sequence[WantedFile]: ...
     @property
@@ -206,12 +211,35 @@ def _without_effect(request: DrawnRequest, timeline: Timeline) -> Iterator[Warne
         if not guides_of(timeline, sketch.frame):
             detail = "the sketch is at a keyframe beside which no drawing is made"
             yield Warned("no_effect", detail, f"/sketches/{index}")
+    if request.sketch_scale != USUAL_SCALE and not request.sketches:
+        yield Warned(
+            "no_effect", "`sketch_scale` has no effect without `sketches`", "/sketch_scale"
+        )
+    for segment in timeline.segments:
+        key = request.keyframes[segment.first]
+        for name in ("spacing", "prompt"):
+            if getattr(key, name) and not segment.positions:
+                detail = f"`{name}` has no effect where no drawing lies behind the keyframe"
+                yield Warned("no_effect", detail, f"/keyframes/{segment.first}/{name}")
+    yield from _unused_for_segments(request, timeline)
     if request.interpolate > 1 and {one.format for one in request.outputs} <= STILL_FORMATS:
         detail = "`interpolate` has no effect on formats that do not move"
         yield Warned("no_effect", detail, "/interpolate")
     if request.negative_prompt and request.guidance_scale == 1:
         detail = "`negative_prompt` has no effect without guidance, `guidance_scale` 1"
         yield Warned("no_effect", detail, "/negative_prompt")
+
+
+def _unused_for_segments(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+    """Compare what holds for all segments with what their keys say themselves."""
+    keys = [request.keyframes[segment.first] for segment in timeline.segments]
+    if request.spacing is not Spacing.EVEN and all(key.spacing is not None for key in keys):
+        detail = "`spacing` has no effect, since each keyframe has its own"
+        yield Warned("no_effect", detail, "/spacing")
+    counts = {len(segment.positions) for segment in timeline.segments}
+    if request.frames_between not in {USUAL_BETWEEN, *counts}:
+        detail = "`frames_between` has no effect, since the keyframes say their `frame`"
+        yield Warned("no_effect", detail, "/frames_between")
 
 
 def _have_one_size(one: Size, other: Size) -> bool:

@@ -5,7 +5,7 @@ import {changeShot, draw, editShot} from '../script/actions.js';
 import {cautionOf, engineOf, isPreviewOnly, qualitiesOf} from '../script/engines.js';
 import {countOf, optionOf, setOption} from '../script/shot.js';
 import {useStore} from '../script/store.js';
-import {EXPOSURES, LABELS, duration, nameOf, plural} from '../script/words.js';
+import {EXPOSURES, LABELS, duration, nameOf, plural, sentence} from '../script/words.js';
 import {html} from '../vendor/preact.js';
 import {Field, Segments} from './fields.js';
 
@@ -125,9 +125,9 @@ function Plan({shot, limits}) {
 
 function Complaint({problem}) {
   return html`<div class="complaint" role="alert">
-    <p>${problem.errors?.length ? 'This cannot be drawn yet' : problem.message}</p>
+    <p>${problem.errors?.length ? 'This cannot be drawn yet' : sentence(problem.message)}</p>
     ${problem.errors?.length > 0 && html`<ul>${problem.errors.map((one) => html`
-      <li key=${one.pointer}>${place(one.pointer)}${one.detail}</li>`)}</ul>`}
+      <li key=${one.pointer}>${place(one.pointer)}${sentence(one.detail)}</li>`)}</ul>`}
   </div>`;
 }
 

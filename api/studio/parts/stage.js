@@ -5,6 +5,7 @@ import {Running} from './running.js';
 import {dropFiles, editShot} from '../script/actions.js';
 import {filesOf} from '../script/images.js';
 import {useStore} from '../script/store.js';
+import {sentence} from '../script/words.js';
 import {html, useState} from '../vendor/preact.js';
 import {Empty} from './empty.js';
 
@@ -78,11 +79,11 @@ function Ended({job, problem}) {
     </figure>`}
     <div class="message" role=${error ? 'alert' : 'status'}>
       <h2>${error ? 'That did not work' : 'Stopped'}</h2>
-      <p>${error ? error.detail ?? error.message : 'Your keys are still here.'}</p>
+      <p>${error ? sentence(error.detail ?? error.message) : 'Your keys are still here.'}</p>
       <p class="message-actions">
         <button class="button is-primary" onClick=${editShot}>Back to the shot</button>
         ${known && html`<a class="button is-quiet" href=${`errors/${error.code}`}>
-          About ${error.code}</a>`}
+          About this error</a>`}
       </p>
     </div>`;
 }

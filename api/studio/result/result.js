@@ -6,7 +6,7 @@ import {cautionOf, isPreview} from '../script/engines.js';
 import {key} from '../script/service.js';
 import {asCurl, asPython} from '../script/snippets.js';
 import {useStore} from '../script/store.js';
-import {duration, nameOf, plural, size} from '../script/words.js';
+import {duration, nameOf, plural, sentence, size} from '../script/words.js';
 import {html, useState} from '../vendor/preact.js';
 import {Quality} from './quality.js';
 
@@ -21,9 +21,9 @@ export function Result({job}) {
       ${prompt && html`<p class="prompt-shown">${prompt}</p>`}
       ${caution && html`<p class="caution">${caution}</p>`}
       ${Object.values(notes).map((detail) => html`<p class="quiet note" key=${detail}>
-        ${detail.replaceAll('`', '')}</p>`)}
+        ${sentence(detail)}</p>`)}
       <ul class="downloads">${job.outputs.map((output) => html`<li key=${output.name}>
-        <a class="button" href=${output.url} download>
+        <a class="button" href=${output.url} download target=${targetOf(output)} rel="noopener">
           <${Icon} name="download" />${nameOf(output.format)}
           ${(output.variant ?? 1) > 1 ? ` ${output.variant}` : ''}
           <small>${size(output.bytes)}</small></a></li>`)}</ul>
@@ -33,6 +33,9 @@ export function Result({job}) {
     <${Copies} />
     <p class="quiet colophon">${colophon(job)}</p>`;
 }
+
+/** Browsers ignore `download` for a bucket's own address, and would leave the page for the film. */
+const targetOf = ({url}) => (new URL(url).origin === location.origin ? undefined : '_blank');
 
 function colophon(job) {
   const {seed, steps} = job.request;

@@ -236,8 +236,12 @@ function onEvent(event, data) {
     return update(data.status === 401 ? {askKey: data.message} : {problem: data});
   }
   if (event !== 'status') return undefined;
-  if (data.status !== state.job?.status) say(`The job is ${data.status}.`);
+  const isNews = data.status !== state.job?.status;
   update({job: data});
+  if (isNews) {
+    say(`The job is ${data.status}.`);
+    lookAround();
+  }
   shelf.noteStatus(data).then(refreshHistory);
   return undefined;
 }

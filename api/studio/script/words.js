@@ -87,6 +87,12 @@ export function size(bytes) {
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** Return what the service says of a field or an error as a sentence for people. */
+export function sentence(text) {
+  const plain = text.replaceAll('`', '');
+  return `${plain[0].toUpperCase()}${plain.slice(1)}${plain.endsWith('.') ? '' : '.'}`;
+}
+
 /** Return how much of its memory a worker of the fleet uses. */
 export function memoryOf({memory}) {
   if (!memory) return 'not known';

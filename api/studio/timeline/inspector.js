@@ -7,7 +7,7 @@ import {addSketch, changeShot, replaceKey, say} from '../script/actions.js';
 import {isPreviewOnly} from '../script/engines.js';
 import {betweenOf, changeKey, moveKey, optionOf, removeKey, setOption} from '../script/shot.js';
 import {useStore} from '../script/store.js';
-import {nameOf} from '../script/words.js';
+import {nameOf, sentence} from '../script/words.js';
 import {html, useState} from '../vendor/preact.js';
 
 /** Move a key to another place. */
@@ -35,7 +35,7 @@ function OfKey({index, shot, limits}) {
   const set = (change) => changeShot((old) => changeKey(old, index, change));
   return html`
     <h2>Key ${index + 1} <small>${key.name}</small></h2>
-    ${key.error && html`<p class="complaint" role="alert">${key.error}</p>`}
+    ${key.error && html`<p class="complaint" role="alert">${sentence(key.error)}</p>`}
     <div class="inspector-tools">
       <${Field} name="hold" limits=${limits.keyframe} value=${key.hold} label="Hold, film frames"
         onChange=${(hold) => set({hold})} />

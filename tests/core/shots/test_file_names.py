@@ -41,12 +41,14 @@ def test_names(template: str, first: str) -> None:
         ("{frame:0999999999d}.png", "nine digits"),
         ("{frame:x}.png", "pads its number"),
         ("{frame.__class__}.png", "knows {shot}, {layer} and {frame}"),
-        ("{frame!r}.png", "knows {shot}, {layer} and {frame}"),
+        ("{frame!r}.png", "but has {frame!r}"),
         ("{}{frame}.png", "knows {shot}, {layer} and {frame}"),
         ("{job}{frame}.png", "but has {job}"),
         ("{frame:{frame}}.png", "pads its number"),
         ("{frame.png", "is no template"),
         ("a" * 300 + "{frame}.png", "200 characters"),
+        ("é" * 128 + "{frame}.png", "255 bytes"),
+        ("gnp.\u202e{frame}.png", "may not contain"),
     ],
 )
 def test_refused(template: str, sentence: str) -> None:

@@ -23,6 +23,7 @@ class Key:
     frame: int | None = None
     hold: int | None = None
     spacing: Spacing | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class File:
 class Request:
     keyframes: list[Key]
     sketches: list[Sketch] = field(default_factory=list)
+    sketch_scale: float = 0.6
     outputs: list[File] = field(default_factory=lambda: [File("mp4")])
     frames_between: int = 14
     spacing: Spacing = Spacing.EVEN
@@ -169,3 +171,27 @@ class TestNoEffect:
             [Key(Image(sha256="a")), Key(Image(sha256="b"))], [Sketch(Image(320, 320), 3)]
         )
         assert short(warnings_about(request)) == [("aspect_differs", "/sketches/0")]
+
+    def test_strength_of_no_sketch(self) -> None:
+        assert short(found(FITS, FITS, sketch_scale=0.3)) == [("no_effect", "/sketch_scale")]
+
+    def test_number_between_keys_that_all_say_their_frame(self) -> None:
+        """They may say the same, and the segment of a loop takes the number in any case."""
+        keys = [Key(Image(sha256=str(n)), frame) for n, frame in enumerate((0, 5))]
+        apart = Request(keys, frames_between=9)
+        assert short(warnings_about(apart)) == [("no_effect", "/frames_between")]
+        assert warnings_about(Request(keys, frames_between=4)) == []
+        assert warnings_about(Request(keys, frames_between=9, loop=True)) == []
+
+    def test_spacing_where_each_key_has_its_own(self) -> None:
+        first = Key(Image(sha256="a"), spacing=Spacing.EASE_IN)
+        request = Request([first, Key(Image(sha256="b"))], spacing=Spacing.EASE_OUT)
+        assert short(warnings_about(request)) == [("no_effect", "/spacing")]
+
+    def test_prompt_and_spacing_before_no_drawing(self) -> None:
+        first = Key(Image(sha256="a"), spacing=Spacing.EASE_IN, prompt="a leap")
+        request = Request([first, Key(Image(sha256="b"))], frames_between=0)
+        assert short(warnings_about(request)) == [
+            ("no_effect", "/keyframes/0/spacing"),
+            ("no_effect", "/keyframes/0/prompt"),
+        ]

@@ -90,9 +90,9 @@ def test_stop_ends_the_job(visitor: Visitor, client: Client) -> None:
 def test_failed_job_says_why(visitor: Visitor, client: Client, tmp_path: Path) -> None:
     """A result that no worker could hold; the way back leads to the keys, with all choices."""
     page = visitor.page
-    large = [tmp_path / "1.png", tmp_path / "2.png"]
-    for path, colour in zip(large, ("teal", "gold"), strict=True):
-        Image.new("RGB", (5600, 5600), colour).save(path)
+    large = [tmp_path / path.name for path in KEYFRAMES]
+    for path, keyframe in zip(large, KEYFRAMES, strict=True):
+        Image.open(keyframe).resize((3200, 2000), Image.Resampling.NEAREST).save(path)
     drop(page, large)
     visitor.press("Between key 1 and 2", exact=False)
     between = page.get_by_role("spinbutton", name="Drawings between")
@@ -100,9 +100,13 @@ def test_failed_job_says_why(visitor: Visitor, client: Client, tmp_path: Path) -
     between.press("Tab")
     page.get_by_text("More choices").click()
     page.get_by_label("Size of the result").select_option("source")
-    visitor.press("Preview")
+    page.get_by_label("Takes").fill("4")
+    page.get_by_label("Takes").press("Tab")
+    visitor.press("Draw")
     expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
-    expect(page.get_by_role("alert")).to_contain_text("split the shot")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "split the shot, or set output_size to canvas."
+    )
     assert job_of(visitor, client)["error"]["code"] == "out_of_memory"
     visitor.look("failed")
     visitor.press("Back to the shot")
