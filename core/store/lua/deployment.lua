@@ -24,10 +24,10 @@ function commands.queue(tenant, model)
 end
 
 -- Returns of each live worker its name, state, model, largest canvas, engine, the name under which
--- it serves its model, what it offers with it and the memory in use, each or ''; of every running job its progress and
--- the model that it is for, each or ''; what the last runs took, the newest first. It costs a read
--- for each worker and each running job: with a thousand of both, Redis serves no other call for
--- many milliseconds.
+-- it serves its model, what it offers with it and the memory in use, each or ''; of every running
+-- job its progress and the model that it is for, each or ''; what the last runs took, the newest
+-- first. It costs a read for each worker and each running job: with a thousand of both, Redis
+-- serves no other call for many milliseconds.
 function commands.workers()
   local workers, running = {}, {}
   for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
