@@ -40,7 +40,7 @@ def _count_startable(store: OperatorStore, workers: list[WorkerRecord]) -> int:
     """
     most: dict[str, int] = {}
     for worker in workers:
-        name = worker.model_name
+        name = worker.offer.serves if worker.offer else ""
         abilities = (worker.max_canvas_pixels, worker.schema, worker.engine, name)
         most[name] = max(most.get(name, 0), store.count_ready(*abilities))
     return min(sum(most.values()), store.count_waiting())

@@ -73,6 +73,11 @@ class Settings(GatewaySettings):
         "engine, not ToonCrafter) or `tiny` (untrained, for tests). Unset: `make up` and `make "
         "demo` use `preview`, any other worker refuses to start.",
     )
+    adapters: list[HomePath] = Field(
+        default=[],
+        description="Low-rank adapters (LoRA) of the model, a JSON list of files or folders. Each "
+        "is a model of its own, by the name of its file or folder, and costs no worker.",
+    )
     preview_worker: bool = Field(
         default=True,
         description="`make up` starts a worker for `preview` beside one for another model, on CPU "

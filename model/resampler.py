@@ -1,12 +1,13 @@
 """From the image encoder's tokens to the context of each frame."""
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 
-class ImageResampler(ModelMixin, ConfigMixin):
+class ImageResampler(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """Perceiver resampler: learned queries, a fixed number per frame, read what the key frame
     shows.
 

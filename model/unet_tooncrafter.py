@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders import PeftAdapterMixin
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from model.resnet import RESIDUAL_NORM_EPS, ResidualBlock
 from model.unet_blocks import DownBlock, MiddleBlock, UpBlock, VideoLayer
 
 
-class ToonCrafterUNet(ModelMixin, ConfigMixin):
+class ToonCrafterUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """UNet over space and time that predicts v for a whole clip at once.
 
     Args:

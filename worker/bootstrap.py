@@ -104,7 +104,7 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     from worker.jobs.runner import Limits, Runner
 
     # 1. Report that this worker is loading
-    offer = offer_of(settings.model or "")
+    offer = offer_of(settings.model or "", settings.adapters)
     store = WorkerStore(settings.find_redis(), offer=offer)
     storage = open_storage(settings)
     storage.ping()
@@ -117,11 +117,11 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
 
     # 2. Load the model and place it
     begun = time.monotonic()
-    engine, model = load_engine(settings, device)
+    engine, model, adapters = load_engine(settings, device)
     load_seconds = time.monotonic() - begun
 
     # 3. Report that it is ready
-    heartbeat.ready(model, load_seconds, gpu_uuid(device))
+    heartbeat.ready(model, load_seconds, gpu_uuid(device), adapters)
     log.info(
         "model loaded",
         **model.model_dump(exclude={"peak_memory_bytes"}),
@@ -130,7 +130,8 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     limits = Limits(settings.max_canvas_pixels, settings.job_timeout, int(settings.segment_quota))
     decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(engine, storage, decoders, HalfwayDrawer(device))
-    return Runner(store, storage, heartbeat, renderer, model, load_seconds, limits)
+    models = (model, *adapters)
+    return Runner(store, storage, heartbeat, renderer, models, load_seconds, limits)
 
 
 def _about(settings: Settings) -> dict[str, str]:

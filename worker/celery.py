@@ -25,10 +25,11 @@ from worker import bootstrap
 MODEL_LOAD_SECONDS = 600.0
 
 _settings = Settings()
+_offer = Offer.of_setting(_settings.model or "", _settings.adapters)
 
 app = Celery("worker", broker=broker_url(_settings.find_redis()), include=["worker.tasks"])
 app.conf.update(
-    task_queues=[Queue(name) for name in queues_of(Offer.of_setting(_settings.model or ""))],
+    task_queues=[Queue(name) for name in queues_of(_offer)],
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_acks_on_failure=True,

@@ -111,6 +111,9 @@ class ModelView(BaseModel):
         description="What a request gets that leaves these fields out; null for a model that "
         "does not sample."
     )
+    sketches: bool = Field(
+        description="Whether `sketches` of a request can guide it.", examples=[True]
+    )
     trained: bool = Field(
         description="False where the weights are random: results show noise.", examples=[True]
     )

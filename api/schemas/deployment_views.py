@@ -1,6 +1,7 @@
 """The deployment as callers see it."""
 
 from collections import Counter, defaultdict
+from typing import NamedTuple
 
 from api.schemas.deployment import (
     MOST_SHOWN,
@@ -22,13 +23,21 @@ from core.records.job import Caution
 from core.records.offer import Engine, Offer
 from core.records.plan import plan_of
 from core.records.request import GenerationRequest
-from core.records.worker import WorkerRecord, WorkerState
+from core.records.worker import ModelInfo, WorkerRecord, WorkerState
 from core.shots import canvas as shot
 from core.shots.canvas import Size
 from core.shots.fit import placements, result_size
 from core.shots.passes import NUM_FRAMES
 from core.store.deployment import Deployment, Lane, Unknown
 from core.store.forecast import network_passes, runs_of
+
+
+class Held(NamedTuple):
+    """A model, or an adapter of one, that a live worker holds."""
+
+    worker: WorkerRecord
+    model: ModelInfo
+
 
 DECIMALS = 1  # of expected seconds; more would claim what no median knows
 
@@ -69,11 +78,11 @@ def model_list(deployment: Deployment) -> ModelList:
 
     The preview engine comes last, so that the first is what a request gets that names none.
     """
-    held: defaultdict[tuple[bool, str, str, str], list[WorkerRecord]] = defaultdict(list)
+    held: defaultdict[tuple[bool, str, str, str], list[Held]] = defaultdict(list)
     for worker in deployment.workers:
-        if model := worker.model:
-            is_preview = worker.engine is Engine.PREVIEW
-            held[is_preview, model.name, model.weights, model.dtype].append(worker)
+        is_preview = worker.engine is Engine.PREVIEW
+        for model in (*((worker.model,) if worker.model else ()), *worker.adapters):
+            held[is_preview, model.name, model.weights, model.dtype].append(Held(worker, model))
     return ModelList(data=[_model(held[identity]) for identity in sorted(held)])
 
 
@@ -132,22 +141,23 @@ def _known(seconds: float | Unknown) -> float | None:
     return None if isinstance(seconds, Unknown) else round(seconds, DECIMALS)
 
 
-def _model(workers: list[WorkerRecord]) -> ModelView:
+def _model(held: list[Held]) -> ModelView:
     """One model, by the workers that hold it."""
-    held = [worker.model for worker in workers if worker.model]
-    limits = [worker.max_canvas_pixels for worker in workers]
+    limits = [one.worker.max_canvas_pixels for one in held]
     known_limits = [limit for limit in limits if limit is not None]
-    offer = workers[0].offer or Offer.of_setting(held[0].name)
+    worker, model = held[0]
+    offer = worker.offer or Offer.of_setting(model.name)
     return ModelView(
-        name=held[0].name,
-        description=held[0].description,
+        name=model.name,
+        description=model.description,
         engine=offer.engine,
         qualities=offer.qualities,
         sampling=offer.sampling,
-        trained=held[0].trained,
-        weights=held[0].weights,
-        dtype=held[0].dtype,
-        devices=sorted({model.device for model in held}),
+        sketches=offer.sketches,
+        trained=model.trained,
+        weights=model.weights,
+        dtype=model.dtype,
+        devices=sorted({one.model.device for one in held}),
         workers=len(held),
         sizes=[_size(canvas) for canvas in shot.CANVASES],
         limits=LimitsView(

@@ -1,5 +1,6 @@
 """Define what a worker offers: its model, and what jobs may ask of it."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -48,6 +49,8 @@ class Offer(Record):
         qualities: that it draws, the usual one first.
         sampling: its defaults; None for an engine that samples nothing.
         sketches: whether sketches can guide it. True of workers that do not say.
+        adapters: names of the model's adapters, which the same worker draws with; each is a model
+            of its own to callers.
     """
 
     name: str
@@ -55,10 +58,16 @@ class Offer(Record):
     qualities: list[Quality]
     sampling: Sampling | None
     sketches: bool = True
+    adapters: tuple[str, ...] = ()
 
     @classmethod
-    def of_setting(cls, model: str) -> Self:
-        """Return what a worker offers whose setting `model` is this: a name or a path."""
+    def of_setting(cls, model: str, adapters: Sequence[Path] = ()) -> Self:
+        """Return what a worker offers with these settings.
+
+        Args:
+            model: a name or a path.
+            adapters: files or folders.
+        """
         engine = Engine.PREVIEW if model == PREVIEW else Engine.TOONCRAFTER
         is_tooncrafter = engine is Engine.TOONCRAFTER
         return cls(
@@ -67,4 +76,21 @@ class Offer(Record):
             qualities=_QUALITIES[engine],
             sampling=Sampling() if is_tooncrafter else None,
             sketches=is_tooncrafter,
+            adapters=tuple(adapter_name(path) for path in adapters if is_tooncrafter),
         )
+
+    @property
+    def serves(self) -> str:
+        """Names of the model and its adapters, as the store keeps what a worker takes jobs for."""
+        return ",".join([self.name, *self.adapters])
+
+    @property
+    def models(self) -> "list[Offer]":
+        """An offer for the model and for each adapter, as callers choose among them."""
+        base = self.model_copy(update={"adapters": ()})
+        return [base, *(base.model_copy(update={"name": name}) for name in self.adapters)]
+
+
+def adapter_name(path: Path) -> str:
+    """Return the name under which requests choose an adapter: that of its file or folder."""
+    return path.name.removesuffix(".safetensors")

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from pydantic import TypeAdapter
+
 from core.records.base import SCHEMA_VERSION, Record, from_milliseconds
 from core.records.offer import DESCRIPTIONS, Engine, Offer
 
@@ -21,6 +23,9 @@ class ModelInfo(Record):
     peak_memory_bytes: int = 0
     engine: Engine = Engine.TOONCRAFTER
     description: str = DESCRIPTIONS[Engine.TOONCRAFTER]
+
+
+_MODELS = TypeAdapter(list[ModelInfo])
 
 
 class MemoryKind(StrEnum):
@@ -70,6 +75,7 @@ class WorkerRecord:
     reason: str | None = None  # why it takes no jobs
     offer: Offer | None = None  # None of a version that served one engine only
     memory: MemoryUse | None = None  # None where it cannot tell
+    adapters: tuple[ModelInfo, ...] = ()  # models of their own, once they are loaded
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
@@ -93,6 +99,7 @@ class WorkerRecord:
             reason=reason or fields.get("reason") or None,
             offer=Offer.model_validate_json(offer) if offer else None,
             memory=MemoryUse.model_validate_json(memory) if memory else None,
+            adapters=tuple(_MODELS.validate_json(fields.get("adapters") or "[]")),
         )
 
     @property
@@ -101,13 +108,18 @@ class WorkerRecord:
         return self.offer.name if self.offer else ""
 
     @property
+    def model_names(self) -> list[str]:
+        """Names of its model and of the adapters; none if it does not tell."""
+        return [offer.name for offer in self.offer.models] if self.offer else []
+
+    @property
     def engine(self) -> Engine:
         """What kind of model it holds."""
         return self.offer.engine if self.offer else Engine.TOONCRAFTER
 
     def serves(self, model: str) -> bool:
         """Whether it takes jobs for this model; '' is for any ToonCrafter model."""
-        return self.model_name == model or (not model and self.engine is Engine.TOONCRAFTER)
+        return model in self.model_names or (not model and self.engine is Engine.TOONCRAFTER)
 
     def takes(self, canvas_pixels: int) -> bool:
         """Whether a canvas of this many pixels fits this worker."""

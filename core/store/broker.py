@@ -27,7 +27,7 @@ def queues_of(offer: Offer) -> list[str]:
 
     Every ToonCrafter worker also reads `QUEUE`: a dispatcher of the version before sends there.
     """
-    own = queue_of(offer.name)
+    own = queue_of(offer.serves)
     return [own, QUEUE] if offer.engine is Engine.TOONCRAFTER else [own]
 
 

@@ -26,7 +26,10 @@ KEPT_SECONDS_FOR_EACH = 0.0005
 
 _RUNS = TypeAdapter(list[RecentRun])
 # of a worker, as the script answers them
-_SEEN = ("state", "model", "max_canvas_pixels", "engine", "serves", "offer", "memory")
+_SEEN = (
+    *("state", "model", "max_canvas_pixels", "engine"),
+    *("serves", "offer", "memory", "adapters"),
+)
 
 
 class Unknown(StrEnum):
@@ -131,7 +134,7 @@ class Fleet(NamedTuple):
     def serving(self, model: str) -> "Fleet":
         """Return the part that has to do with jobs for this model, '' for no certain one."""
         workers = [worker for worker in self.workers if worker.serves(model)]
-        models = {model, *(worker.model_name for worker in workers)}
+        models = {model, *(name for worker in workers for name in worker.model_names)}
         if any(worker.serves("") for worker in workers):
             models.add("")
         return Fleet(
@@ -175,13 +178,20 @@ class DeploymentReader:
         )
 
     async def offers(self) -> list[tuple[Offer, bool]]:
-        """Return what workers offered within a day, and whether one that lives does.
+        """Return each model that a worker offered within a day, and whether one that lives does.
+
+        Adapters are models of their own.
 
         Raises:
             Unavailable: Redis does not answer.
         """
         found = await self._run("offers", MODEL_MEMORY, WORKER_LIFE)
-        return [(Offer.model_validate_json(offer), bool(is_live)) for offer, is_live in found]
+        models: dict[str, tuple[Offer, bool]] = {}
+        for text, is_live in found:
+            for offer in Offer.model_validate_json(text).models:
+                was_live = models[offer.name][1] if offer.name in models else False
+                models[offer.name] = offer, was_live or bool(is_live)
+        return list(models.values())
 
     async def _fleet(self) -> Fleet:
         if self._kept is None:  # a small one, or the first call

@@ -37,8 +37,8 @@
 | `tc:paused` | string | since when no worker may claim | until the queue is resumed |
 | `tc:workers` | sorted set | names of workers, score = last sign of life | until pruned |
 | `tc:slots:{kind}` | sorted set | idle workers of a kind, score = last heartbeat | until pruned |
-| `tc:slot_kinds` | set | kinds of idle workers: `2:163840:tooncrafter:tiny` | until pruned |
-| `tc:offers` | hash | what workers offered lately, JSON by model | 1 d after the last |
+| `tc:slot_kinds` | set | kinds of idle workers: `2:163840:tooncrafter:tiny,ink` | until pruned |
+| `tc:offers` | hash | what workers offered lately, JSON by the names served | 1 d after the last |
 | `tc:offered` | sorted set | those models, score = last heartbeat | 1 d after it |
 | `tc:runs` | list | what the last successful runs took, the newest first | capped at 200 |
 | `tc:delivery:{event}` | hash | an event, its job, its attempts | with the job; progress 1 min |

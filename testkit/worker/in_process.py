@@ -82,16 +82,27 @@ class Worker:
     job_timeout: timedelta = timedelta(minutes=10)
     segment_quota: int = 2**20
     model: ModelInfo = MODEL
+    adapters: tuple[ModelInfo, ...] = ()  # in the order in which the pipeline has loaded them
 
     def __post_init__(self) -> None:
         self.heartbeat = Heartbeat(self.store, self.name)
         self.heartbeat.start()
-        self.heartbeat.ready(self.model, load_seconds=2.5)
+        self.heartbeat.ready(self.model, load_seconds=2.5, adapters=self.adapters)
         limits = Limits(self.max_canvas_pixels, self.job_timeout, self.segment_quota)
-        engine = ToonCrafterEngine(self.pipeline, DeviceMemory(self.pipeline, "cpu", "none"))
+        engine = ToonCrafterEngine(
+            self.pipeline,
+            DeviceMemory(self.pipeline, "cpu", "none"),
+            [adapter.name for adapter in self.adapters],
+        )
         renderer = ShotRenderer(engine, self.storage, DECODERS)
         self.runner = Runner(
-            self.store, self.storage, self.heartbeat, renderer, self.model, 2.5, limits
+            self.store,
+            self.storage,
+            self.heartbeat,
+            renderer,
+            (self.model, *self.adapters),
+            2.5,
+            limits,
         )
 
     def run(self) -> str | None:

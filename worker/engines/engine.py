@@ -36,6 +36,7 @@ class SegmentWork:
         sketches: dark lines on white, RGB on the canvas, by pass and model frame.
         sampling: for engines that sample.
         seed: of all noise; 0 to 2**32 - 1.
+        model: by its name: the loaded one, or one of its adapters.
     """
 
     first: Pixels
@@ -46,6 +47,7 @@ class SegmentWork:
     seed: int
     prompt: str = ""
     negative_prompt: str = ""
+    model: str = ""
     sketches: Mapping[tuple[int, int], Pixels] = field(default_factory=dict)
 
     @property

@@ -1,11 +1,12 @@
 """Load a worker's model and wrap it into its engine."""
 
 import hashlib
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.records.offer import DESCRIPTIONS, NAMES, PREVIEW, TINY, Engine, Offer
+from core.records.offer import DESCRIPTIONS, NAMES, PREVIEW, TINY, Engine, Offer, adapter_name
 from core.records.worker import ModelInfo
 from core.settings import Settings
 from core.shots.canvas import parse_canvas
@@ -14,6 +15,7 @@ from worker.frames.framing import Pixels
 from worker.gpu.device import choose_dtype, describe, name_of_device
 
 if TYPE_CHECKING:
+    from model.pipeline_tooncrafter import ToonCrafterPipeline
     from worker.engines.preview import PreviewEngine
 
 SKETCH_ENCODER = "sketch_encoder"  # a folder of the model; without it no sketch can guide
@@ -21,15 +23,16 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class LoadedEngine(NamedTuple):
-    """An engine that is ready to draw, and what its model is."""
+    """An engine that is ready to draw, and what its model and the model's adapters are."""
 
     engine: LoadedModel
     model: ModelInfo
+    adapters: tuple[ModelInfo, ...] = ()
 
 
-def offer_of(model: str) -> Offer:
-    """Return what a worker offers whose setting `model` is this, by what its folder holds."""
-    offer, folder = Offer.of_setting(model), Path(model)
+def offer_of(model: str, adapters: Sequence[Path] = ()) -> Offer:
+    """Return what a worker with these settings offers, by what its model's folder holds."""
+    offer, folder = Offer.of_setting(model, adapters), Path(model)
     if model in NAMES or not folder.is_dir():
         return offer
     return offer.model_copy(update={"sketches": (folder / SKETCH_ENCODER).is_dir()})
@@ -84,18 +87,58 @@ def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
     from worker.gpu.memory import DeviceMemory
     from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
 
+    _require_names_of_adapters(settings)
     loaded = load_pipeline(
         settings.model or TINY,
         device=device_of_weights(device, settings.offload),
         dtype=choose_dtype(settings.dtype, device),
         cache_dir=settings.model_cache or settings.state_dir / "models",
     )
+    model = describe(loaded, device)
+    adapters = _load_adapters(loaded.pipeline, settings.adapters, model)
     place(loaded.pipeline, device, settings.offload)
     if settings.compile:
         canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
         compile_and_warm_up(loaded.pipeline, canvases)
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
-    return LoadedEngine(ToonCrafterEngine(loaded.pipeline, memory), describe(loaded, device))
+    names = [adapter.name for adapter in adapters]
+    return LoadedEngine(ToonCrafterEngine(loaded.pipeline, memory, names), model, adapters)
+
+
+def _require_names_of_adapters(settings: Settings) -> None:
+    """Check that each adapter can be a model of its own.
+
+    Raises:
+        CheckpointError: two names are the same, or one has a comma; or the model is to be
+            compiled, which joins the layers that adapters change.
+    """
+    from model.published_file import CheckpointError
+
+    if settings.adapters and settings.compile:
+        raise CheckpointError("TOONCRAFTER_ADAPTERS cannot be used with TOONCRAFTER_COMPILE")
+    names = [Path(settings.model or TINY).name, *map(adapter_name, settings.adapters)]
+    if bad := [name for name in names[1:] if names.count(name) > 1 or "," in name]:
+        raise CheckpointError(
+            f"adapters have to have names of their own, without commas, but one is {bad[0]}"
+        )
+
+
+def _load_adapters(
+    pipeline: "ToonCrafterPipeline", paths: Sequence[Path], model: ModelInfo
+) -> tuple[ModelInfo, ...]:
+    """Load the adapters of a model, and describe each as a model of its own."""
+    if not paths:
+        return ()
+    from model.adapters import load_adapters
+
+    def adapted(path: Path, digest: str) -> ModelInfo:
+        both = hashlib.sha256(f"{model.weights} {digest}".encode()).hexdigest()
+        name = adapter_name(path)
+        words = f"{model.description}, adapted by {name}"
+        changes = {"name": name, "weights": f"sha256:{both}", "description": words}
+        return model.model_copy(update=changes)
+
+    return tuple(map(adapted, paths, load_adapters(pipeline, paths)))
 
 
 class HalfwayDrawer:

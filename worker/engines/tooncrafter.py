@@ -1,5 +1,6 @@
 """ToonCrafter: each pass is one run of the diffusion pipeline."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,20 @@ class ToonCrafterEngine:
     Args:
         pipeline: placed on its device.
         memory: of that device.
+        adapters: names of those that the pipeline has loaded, in order.
     """
 
     draws_alpha = False
 
-    def __init__(self, pipeline: "ToonCrafterPipeline", memory: DeviceMemory) -> None:
+    def __init__(
+        self,
+        pipeline: "ToonCrafterPipeline",
+        memory: DeviceMemory,
+        adapters: Sequence[str] = (),
+    ) -> None:
         self._pipeline = pipeline
         self._memory = memory
+        self._adapters = list(adapters)
         self._reporter: Reporter | None = None
         self.device = memory.device
         self.begin_job = memory.begin_job
@@ -39,6 +47,12 @@ class ToonCrafterEngine:
 
     def draw(self, work: SegmentWork, reporter: Reporter) -> SegmentFrames:
         """Draw a segment; memory that nothing refers to is released afterwards."""
+        if self._adapters:
+            # Imports peft, for which a model without adapters need not wait.
+            from model.adapters import use_adapter
+
+            is_adapted = work.model in self._adapters
+            use_adapter(self._pipeline, self._adapters.index(work.model) if is_adapted else None)
         self._reporter = reporter
         try:
             frames = self._draw(work, reporter)

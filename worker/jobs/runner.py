@@ -1,7 +1,7 @@
 """Run jobs one after the other: claim, render, and commit each outcome."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -46,7 +46,10 @@ class Limits:
 
 
 class Runner:
-    """Holds the loaded model and runs one job after the other with it."""
+    """Holds the loaded model and runs one job after the other with it.
+
+    `models` are the loaded one and its adapters, of which jobs choose by name.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Runner:
         storage: ObjectStorage,
         heartbeat: Heartbeat,
         renderer: ShotRenderer,
-        model: ModelInfo,
+        models: Sequence[ModelInfo],
         load_seconds: float,
         limits: Limits,
     ) -> None:
@@ -63,7 +66,8 @@ class Runner:
         self._storage = storage
         self._storage_backoff = Backoff()  # grows until a job has read its keyframes
         self._renderer = renderer
-        self._model = model
+        self._models = {model.name: model for model in models}
+        self._model = models[0]  # of the running job
         self._load_seconds = load_seconds  # 0 once a job has reported them
         self._limits = limits
         self._engine = renderer.engine
@@ -81,6 +85,7 @@ class Runner:
             self.heartbeat.attempt_ended(EMPTY)
             return None
         job = claim.job
+        self._model = self._models.get(job.request.model or "", next(iter(self._models.values())))
         trace = AttemptTrace(job, self.heartbeat.worker, self._model.device)
         with structlog.contextvars.bound_contextvars(
             job_id=job.id,

@@ -105,6 +105,7 @@ class PreparedShot:
             seed=(request.seed + variant) % SEEDS,
             prompt=request.prompt if own_prompt is None else own_prompt,
             negative_prompt=request.negative_prompt,
+            model=request.model or "",
             sketches=self.sketches.get(segment.number, {}),
         )
 

@@ -6,7 +6,7 @@ It shares the process with the computation, so a process that hangs as a whole l
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -62,11 +62,18 @@ class Heartbeat:
         self._report_or_log()
         self._thread.start()
 
-    def ready(self, model: ModelInfo, load_seconds: float, gpu: str = "") -> None:
+    def ready(
+        self,
+        model: ModelInfo,
+        load_seconds: float,
+        gpu: str = "",
+        adapters: Sequence[ModelInfo] = (),
+    ) -> None:
         """Report that the model is loaded; `gpu` is the card's UUID, if there is one."""
         self._about |= {
             "model": model.model_dump_json(),
             "model_load_seconds": f"{load_seconds:.3f}",
+            "adapters": f"[{','.join(adapter.model_dump_json() for adapter in adapters)}]",
         }
         self._status = replace(self._status, gpu=gpu, model_loaded=True, load_seconds=load_seconds)
         self._store.report_load(self.worker, model, load_seconds)

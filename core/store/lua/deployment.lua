@@ -23,8 +23,8 @@ function commands.queue(tenant, model)
   return {lanes, call('EXISTS', C.PAUSED), now()}
 end
 
--- Returns of each live worker its name, state, model, largest canvas, engine, the name under which
--- it serves its model, what it offers with it and the memory in use, each or ''; of every running
+-- Returns of each live worker its name, state, model, largest canvas, engine, the names of what it
+-- serves, what it offers with it, the memory in use and its adapters, each or ''; of every running
 -- job its progress and the model that it is for, each or ''; what the last runs took, the newest
 -- first. It costs a read for each worker and each running job: with a thousand of both, Redis
 -- serves no other call for many milliseconds.
@@ -32,9 +32,9 @@ function commands.workers()
   local workers, running = {}, {}
   for _, name in ipairs(call('ZRANGE', C.WORKERS, 0, -1)) do
     local worker = call('HMGET', C.WORKER .. name, 'state', 'model', 'max_canvas_pixels', 'engine',
-      'serves', 'offer', 'memory')
+      'serves', 'offer', 'memory', 'adapters')
     if worker[1] then
-      for field = 1, 7 do worker[field] = worker[field] or '' end
+      for field = 1, 8 do worker[field] = worker[field] or '' end
       table.insert(workers, {name, unpack(worker)})
     end
   end

@@ -60,11 +60,11 @@ class WorkerStore:
         """
         self._schema = schema
         self._engine = offer.engine if offer else Engine.TOONCRAFTER
-        self._model = offer.name if offer else ""
+        self._model = offer.serves if offer else ""
         self._about: dict[str, str] = {}
         if offer:
             self._about = {
-                "serves": offer.name,
+                "serves": offer.serves,
                 "engine": offer.engine.value,
                 "offer": offer.model_dump_json(),
             }

@@ -3,7 +3,7 @@
 -- include shared/records.lua
 
 -- Workers of one kind run the same jobs. A kind is the newest schema that a worker knows, the
--- largest canvas that it takes in pixels, '' for any, its engine and its model.
+-- largest canvas that it takes in pixels, '' for any, its engine and its models.
 local function kind_of_worker(worker)
   local known = call('HMGET', C.WORKER .. worker, 'schema', 'max_canvas_pixels', 'engine', 'serves')
   return (known[1] or C.SCHEMA_VERSION) .. ':' .. (known[2] or '') .. ':'

@@ -18,13 +18,15 @@ local function may_run(tenant) return tonumber(call('HGET', C.MAX_RUNNING, tenan
 
 -- The tenant of this demand, if a worker of these abilities can run it, and its model: jobs of the
 -- `newest` schema or the one before, of at most the `largest` canvas in pixels, '' for any, and for
--- the worker's `model`. Jobs for no certain model are for any of the default `engine`.
+-- the worker's `model` or one of its adapters, whose names follow behind commas. Jobs for no
+-- certain model are for any of the default `engine`.
 local function tenant_if_fitting(demand, worker)
   local tenant, model, schema, pixels = string.match(demand, '^([^:]+):(.-):?(%d+):(%d+)$')
   local newest, largest = tonumber(worker.newest), tonumber(worker.largest)
   local is_known = tonumber(schema) <= newest and tonumber(schema) >= newest - 1
   local is_small = not largest or tonumber(pixels) <= largest
-  local is_for_it = model == worker.model or model == '' and worker.engine == C.DEFAULT_ENGINE
+  local is_for_it = string.find(',' .. worker.model .. ',', ',' .. model .. ',', 1, true)
+  if model == '' then is_for_it = worker.model == '' or worker.engine == C.DEFAULT_ENGINE end
   return is_known and is_small and is_for_it and tenant, model
 end
 

@@ -3,6 +3,7 @@ waiting.
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,7 @@ from testkit.store.tenant_jobs import TenantJobs
 
 PREVIEW, TINY = Offer.of_setting("preview"), Offer.of_setting("tiny")
 STYLE = Offer.of_setting("/models/studio: style 2")
+ADAPTED = Offer.of_setting("tiny", [Path("/styles/ink.safetensors"), Path("/styles/soft v1.2")])
 
 
 @pytest.fixture
@@ -229,3 +231,44 @@ class TestOffers:
         assert (worker.engine, worker.model_name) == (Engine.PREVIEW, "preview")
         assert operator.count_ready(engine=worker.engine, model=worker.model_name) == 1
         operator.close()
+
+
+class TestAdapters:
+    """A worker with adapters takes jobs for its model and for each of them."""
+
+    async def test_it_takes_what_is_for_an_adapter(
+        self, async_store: TenantJobs, redis_server: RedisServer, tiny: WorkerStore
+    ) -> None:
+        """A worker of the bare model leaves those jobs; names that only begin alike are others."""
+        ink, soft = await submit(async_store, "ink"), await submit(async_store, "soft v1.2")
+        plain, other = await submit(async_store, "tiny"), await submit(async_store, "soft")
+        assert claimed(tiny) == plain.id
+        assert claimed(tiny) is None
+        adapted = WorkerStore(redis_server.url, offer=ADAPTED)
+        assert {claimed(adapted), claimed(adapted)} == {ink.id, soft.id}
+        assert claimed(adapted) is None
+        assert claimed(WorkerStore(redis_server.url, offer=Offer.of_setting("soft"))) == other.id
+        adapted.close()
+
+    async def test_a_slot_of_it_is_found_for_an_adapter(
+        self, async_store: TenantJobs, redis_server: RedisServer, upkeep: DispatcherStore
+    ) -> None:
+        """The message goes to the queue that this worker reads."""
+        adapted = WorkerStore(redis_server.url, offer=ADAPTED)
+        adapted.report("gpu-1", state="idle")
+        await submit(async_store, "ink")
+        (model,) = [name for name, count in upkeep.count_missing_messages(QUEUE).items() if count]
+        assert f"{QUEUE}.{model}" == queues_of(ADAPTED)[0]
+        adapted.close()
+
+    async def test_each_is_offered_as_a_model(
+        self, async_redis: AsyncRedis, redis_server: RedisServer, tiny: WorkerStore
+    ) -> None:
+        """Beside a worker of the bare model, which is the same model."""
+        adapted = WorkerStore(redis_server.url, offer=ADAPTED)
+        tiny.report("gpu-1", state="idle")
+        adapted.report("gpu-2", state="idle")
+        offers = await DeploymentReader(async_redis).offers()
+        assert sorted(offer.name for offer, _ in offers) == ["ink", "soft v1.2", "tiny"]
+        assert all(is_live and not offer.adapters for offer, is_live in offers)
+        adapted.close()
