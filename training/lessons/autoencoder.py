@@ -15,17 +15,22 @@ from training.data.clips import World, random_clip, to_float
 from training.data.motion import Manner
 from training.lessons.flow import psnr
 from training.lessons.lesson import Batch, Validation
+from training.lessons.linear_code import code_linearly
 from training.lessons.start import start_autoencoder
 from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_100_000
 VALIDATION_CLIPS = 4
+CODE_CLIPS = 60
 NO_CHUNKS = 2**40  # elements; chunked decoding is for inference
 LATENT_NOISE = 0.15  # standard deviation of the largest noise that the decoder has to bear
 
 
 class AutoencoderLesson:
     """Teaches `AutoencoderKLDualRef` on four frames of a clip: both keys and two between them.
+
+    Options: `linear_code` starts with latents that are principal components, on which a denoiser
+    can be taught at once if the encoder stays frozen.
 
     Stage options: `references`, the share of steps whose decoder sees the key drawings (0 at first:
     a decoder that sees them from the start copies them and lets the latents starve), and
@@ -42,8 +47,19 @@ class AutoencoderLesson:
         else:
             self.network = AutoencoderKLDualRef(**config.network)
             start_autoencoder(self.network)
+            if config.options.get("linear_code"):
+                code_linearly(self.network, self._sample_pictures())
         self.network.chunk_elements = NO_CHUNKS
         self.network.train()
+
+    def _sample_pictures(self) -> Tensor:
+        """Draw what the principal components are computed of, at the last stage's size."""
+        stage = self.config.stages[-1]
+        clips = [
+            draw_frames(self.config, stage, [self.config.seed, 0, index], [0, 7])
+            for index in range(CODE_CLIPS)
+        ]
+        return torch.cat(clips)
 
     def batch(self, step: int, rank: int) -> Batch:
         stage = self.config.stage(step)
@@ -57,7 +73,9 @@ class AutoencoderLesson:
         self, network: Callable[..., Any], batch: Batch, step: int
     ) -> tuple[Tensor, dict[str, float]]:
         options = self.config.stage(step).options
-        self.network.encoder.requires_grad_(not options.get("freeze_encoder", False))
+        learns_latents = not options.get("freeze_encoder", False)
+        self.network.encoder.requires_grad_(learns_latents)
+        self.network.quant_conv.requires_grad_(learns_latents)
         latent_channels = self.network.config.latent_channels
         total = torch.zeros((), device=batch["frames"].device)
         for frames in batch["frames"]:  # `decode` takes one clip
@@ -71,7 +89,9 @@ class AutoencoderLesson:
             video = self.network.decode((mean + noise).transpose(0, 1)[None], references)
             drawn = video[0].transpose(0, 1)  # (c t h w) -> (t c h w)
             middle = slice(1, -1) if references is not None else slice(None)
-            total = total + picture_loss(drawn[middle], frames[middle]) + 0.02 * spread_loss(mean)
+            total = total + picture_loss(drawn[middle], frames[middle])
+            if learns_latents:
+                total = total + 0.02 * spread_loss(mean)
         loss = total / len(batch["frames"])
         return loss, {"latents": mean.std().item()}
 

@@ -1,6 +1,7 @@
 """The denoiser's lesson: v-prediction on latents of clips, above all near pure noise."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.unet_tooncrafter import ToonCrafterUNet
-from training.config import Config
+from training.config import Config, Stage
 from training.lessons.autoencoder import draw_frames
 from training.lessons.lesson import Batch, Validation
 from training.lessons.start import start_resampler, start_unet
@@ -48,16 +49,35 @@ class Denoiser(nn.Module):
         return prediction
 
 
+@dataclass(frozen=True)
+class EncodedClip:
+    """A clip as the denoiser sees it.
+
+    Attributes:
+        latents: scaled, `(1, channels, frames, h, w)`.
+        tokens: of the first and the last frame, `(2, tokens, channels)`.
+    """
+
+    latents: Tensor
+    tokens: Tensor
+
+    def reversed(self) -> "EncodedClip":
+        """Return the clip that runs backward."""
+        return EncodedClip(self.latents.flip(2), self.tokens.flip(0))
+
+
 class DenoiserLesson:
     """Teaches UNet and image projection on latents of a trained autoencoder; towers stay random.
 
-    Options: `autoencoder`, its folder. `network` has a table for each part.
+    Options: `autoencoder`, its folder. `network` has a table for each part. Stage option `pool`:
+    so many clips are drawn and encoded, and shown again and again, forward and backward.
     """
 
     edges = ("conv_in", "conv_out", "latents")
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._kept: dict[tuple[int, ...], EncodedClip] = {}
         torch.manual_seed(config.seed)
         self.scheduler = DDIMRescaledScheduler(rescale_end=1.0)  # else the last step dims few steps
         self.tokenizer = clip_tokenizer()
@@ -102,39 +122,57 @@ class DenoiserLesson:
     @torch.no_grad()
     def _latents(self, frames: Tensor) -> Tensor:
         """Encode a clip `(frames, 3, height, width)`: `(1, channels, frames, h, w)`, scaled."""
-        mean = self.vae.encode(frames)[0][:, : self.vae.config.latent_channels]
+        mean = self.vae.to(frames.device).encode(frames)[0][:, : self.vae.config.latent_channels]
         return mean.transpose(0, 1)[None] * self.vae.config.scaling_factor
 
     @torch.no_grad()
     def _image_tokens(self, picture: Tensor) -> Tensor:
         size = self.image_encoder.config.image_size
-        tokens: Tensor = self.image_encoder(preprocess_for_clip(picture, size)).last_hidden_state
+        tower = self.image_encoder.to(picture.device)
+        tokens: Tensor = tower(preprocess_for_clip(picture, size)).last_hidden_state
         return tokens
 
     def batch(self, step: int, rank: int) -> Batch:
         stage = self.config.stage(step)
+        pool = stage.options.get("pool")
         clips = []
         for index in range(stage.batch):
-            rng = np.random.default_rng([self.config.seed, step, rank, index, 1])
             seed = [self.config.seed, step, rank, index]
-            frames = draw_frames(self.config, stage, seed, list(range(NUM_FRAMES)))
-            clips.append(frames.flip(0) if rng.random() < 0.5 else frames)
-        return {"frames": torch.stack(clips)}
+            if pool:
+                seed = [self.config.seed, (step * stage.batch + index) % pool, rank, 0]
+            clip = self._encoded(stage, tuple(seed), keep=bool(pool))
+            is_reversed = np.random.default_rng([*seed, step, 1]).random() < 0.5
+            clips.append(clip.reversed() if is_reversed else clip)
+        return {
+            "clean": torch.cat([clip.latents for clip in clips]).float(),
+            "tokens": torch.cat([clip.tokens[:1] for clip in clips]).float(),
+        }
+
+    def _encoded(self, stage: Stage, seed: tuple[int, ...], *, keep: bool) -> "EncodedClip":
+        """Draw and encode a clip; one that is kept is drawn once."""
+        key = (stage.height, stage.width, *seed)
+        if key in self._kept:
+            return self._kept[key]
+        frames = draw_frames(self.config, stage, list(seed), list(range(NUM_FRAMES)))
+        frames = frames.to(next(self.network.parameters()).device)
+        clip = EncodedClip(self._latents(frames).half(), self._image_tokens(frames[[0, -1]]).half())
+        if keep:
+            self._kept[key] = clip
+        return clip
 
     def loss(
         self, network: Callable[..., Tensor], batch: Batch, step: int
     ) -> tuple[Tensor, dict[str, float]]:
-        clean = torch.cat([self._latents(frames) for frames in batch["frames"]])
+        clean = batch["clean"]
         keys = torch.cat(
             [place_at_ends(clip[:, [0, -1]].transpose(0, 1), NUM_FRAMES) for clip in clean]
         )
-        tokens = self._image_tokens(batch["frames"][:, 0])
         timesteps = draw_timesteps(len(clean)).to(clean.device)
         noise = torch.randn_like(clean)
         noisy = self.scheduler.add_noise(clean, noise, timesteps)
         target = self.scheduler.get_velocity(clean, noise, timesteps)
         text = self.empty_text.to(clean.device).expand(len(clean), -1, -1)
-        prediction = network(noisy, keys, timesteps, text, tokens)
+        prediction = network(noisy, keys, timesteps, text, batch["tokens"])
         weight = 1 + 4 * (cross_fade(clean) - clean).abs().mean(1, keepdim=True).clamp(max=1)
         error = ((prediction - target).square() + CHARBONNIER**2).sqrt() - CHARBONNIER
         return (weight * error).mean(), {"v": error.mean().item()}
