@@ -69,8 +69,8 @@ class EncodedClip:
 class DenoiserLesson:
     """Teaches UNet and image projection on latents of a trained autoencoder; towers stay random.
 
-    Options: `autoencoder`, its folder. `network` has a table for each part. Stage option `pool`: how
-    many clips are drawn and encoded, to be shown again and again, forward and backward.
+    Options: `autoencoder`, its folder. `network` has a table for each part. Stage option `pool`:
+    the number of clips that are drawn and encoded, to be shown again, forward and backward.
     """
 
     edges = ("conv_in", "conv_out", "latents")
