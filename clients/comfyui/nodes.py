@@ -11,22 +11,13 @@ import comfy.model_management
 import comfy.utils
 from torch import Tensor
 
-from tooncrafter_client import (
-    Client,
-    Job,
-    Keyframe,
-    ShotOptions,
-    Sketch,
-    ToonCrafterError,
-    WaitTimeout,
-)
+from tooncrafter_client import Client, Job, JobCanceled, Keyframe, ShotOptions, Sketch
 
 from .pictures import png_files, read_pictures
 
 KEYS, SKETCHES = "TOONCRAFTER_KEYS", "TOONCRAFTER_SKETCHES"
 CATEGORY = "ToonCrafter"
 AUTOMATIC = -1  # widgets of ComfyUI hold no None
-LOOK_SECONDS = 1.0  # between two looks at ComfyUI's interrupt button
 
 Inputs = dict[str, dict[str, Any]]
 
@@ -194,18 +185,12 @@ def _follow(client: Client, job: Job) -> Job:
         if state.progress:
             bar.update_absolute(round(state.progress.percent), 100)
 
+    manager = comfy.model_management
     try:
-        while True:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            try:
-                return client.wait(job, show, timeout_seconds=LOOK_SECONDS)
-            except WaitTimeout:
-                continue
-    except ToonCrafterError:
-        raise  # the job's own end
-    except BaseException:  # ComfyUI was interrupted
-        client.cancel(job)
-        raise
+        return client.wait(job, show, cancel_if=manager.processing_interrupted)
+    except JobCanceled:
+        manager.throw_exception_if_processing_interrupted()
+        raise  # somebody else canceled it
 
 
 def _report(job: Job) -> str:

@@ -28,7 +28,7 @@ END = b"\n\n"
 class TestLongPoll:
     def test_every_change_is_reported(self, calls: Calls, answer: Answer, job: MakeJob) -> None:
         seen: list[Job] = []
-        flow = calls.wait("itp_1", seen.append, None)
+        flow = calls.wait("itp_1", seen.append, None, None)
         next(flow)
         assert isinstance(flow.send(answer(200, job(status="queued", version=1))), Pause)
         held = next(flow)
@@ -46,7 +46,7 @@ class TestLongPoll:
     def test_without_a_callback_only_the_end_is_awaited(
         self, calls: Calls, answer: Answer, job: MakeJob
     ) -> None:
-        flow = calls.wait("itp_1", None, None)
+        flow = calls.wait("itp_1", None, None, None)
         next(flow)
         held = flow.send(answer(200, job()))
         assert isinstance(held, Send)
@@ -54,7 +54,7 @@ class TestLongPoll:
 
     def test_gateway_restarts_meanwhile(self, calls: Calls, answer: Answer, job: MakeJob) -> None:
         """The connection breaks, then nothing listens, then another process answers."""
-        flow = calls.wait("itp_1", None, None)
+        flow = calls.wait("itp_1", None, None, None)
         next(flow)
         flow.send(answer(200, job()))
         assert isinstance(flow.throw(httpx.RemoteProtocolError("closed")), Pause)
@@ -66,7 +66,7 @@ class TestLongPoll:
         assert end.value.value.status == "succeeded"
 
     def test_timeout(self, calls: Calls, answer: Answer, job: MakeJob) -> None:
-        flow = calls.wait("itp_1", None, 0)
+        flow = calls.wait("itp_1", None, 0, None)
         next(flow)
         with pytest.raises(WaitTimeout, match="is still running after 0 s") as timeout:
             flow.send(answer(200, job()))
@@ -78,15 +78,32 @@ class TestLongPoll:
     def test_failure_has_a_type(
         self, calls: Calls, answer: Answer, job: MakeJob, code: str, kind: type[JobFailed]
     ) -> None:
-        flow = calls.wait("itp_1", None, None)
+        flow = calls.wait("itp_1", None, None, None)
         next(flow)
         error = {"code": code, "detail": "does not fit"}
         with pytest.raises(kind, match="does not fit") as failed:
             flow.send(answer(200, job(status="failed", error=error)))
         assert failed.value.code == code
 
+    def test_cancel_if_ends_the_job(self, calls: Calls, answer: Answer, job: MakeJob) -> None:
+        """It is asked between short polls; the job is canceled once and awaited to its end."""
+        wishes = iter([False, True])
+        flow = calls.wait("itp_1", None, None, lambda: next(wishes))
+        next(flow)
+        held = flow.send(answer(200, job()))
+        assert isinstance(held, Send)
+        assert held.request.headers["Prefer"] == "wait=1, until=end"
+        canceling = flow.send(answer(304))
+        assert isinstance(canceling, Send)
+        assert canceling.request.url.path.endswith("/cancel")
+        held = flow.send(answer(200, job(version=4)))
+        assert isinstance(held, Send)
+        assert held.request.headers["Prefer"] == "wait=30, until=end"
+        with pytest.raises(JobCanceled):
+            flow.send(answer(200, job(status="canceled")))
+
     def test_canceled(self, calls: Calls, answer: Answer, job: MakeJob) -> None:
-        flow = calls.wait("itp_1", None, None)
+        flow = calls.wait("itp_1", None, None, None)
         next(flow)
         with pytest.raises(JobCanceled):
             flow.send(answer(200, job(status="canceled")))

@@ -30,14 +30,14 @@ class Comfy:
 
     def __init__(self) -> None:
         self.percents: list[int] = []
-        self.is_interrupted: Callable[[], bool] = lambda: False
+        self.processing_interrupted: Callable[[], bool] = lambda: False
 
     def progress_bar(self, total: int) -> SimpleNamespace:
         assert total == 100
         return SimpleNamespace(update_absolute=lambda value, _: self.percents.append(value))
 
     def throw_exception_if_processing_interrupted(self) -> None:
-        if self.is_interrupted():
+        if self.processing_interrupted():
             raise Interrupted
 
 
@@ -133,7 +133,7 @@ def test_batch_of_keys_with_transparency(nodes: dict[str, Any]) -> None:
 
 
 def test_interrupt_cancels_the_job(nodes: dict[str, Any], comfy: Comfy, quick_stack: Stack) -> None:
-    comfy.is_interrupted = lambda: bool(comfy.percents)
+    comfy.processing_interrupted = lambda: bool(comfy.percents)
     keys = {"images": picture("keyframe_a.png").repeat(2, 1, 1, 1)}
     with pytest.raises(Interrupted):
         nodes["ToonCrafterInBetweens"]().draw(**keys, between=3, steps=60, seed=1, prompt="")

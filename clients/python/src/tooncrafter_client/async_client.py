@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import httpx
 from typing_extensions import Self, Unpack
 
-from tooncrafter_client.calls import DEFAULT_PATIENCE_SECONDS, Calls, JobOrId, OnProgress
+from tooncrafter_client.calls import (
+    DEFAULT_PATIENCE_SECONDS,
+    Calls,
+    CancelIf,
+    JobOrId,
+    OnProgress,
+)
 from tooncrafter_client.flows import Emit, Flow, Pause, Read, Send, Step, Work, emitting
 from tooncrafter_client.images import Image
 from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Queue, Upload
@@ -87,9 +93,10 @@ class AsyncClient:
         job: JobOrId,
         on_progress: OnProgress | None = None,
         timeout_seconds: float | None = None,
+        cancel_if: CancelIf | None = None,
     ) -> Job:
         """Return a job once it has succeeded; see `Client.wait`."""
-        return await self._run(self._calls.wait(job, on_progress, timeout_seconds))
+        return await self._run(self._calls.wait(job, on_progress, timeout_seconds, cancel_if))
 
     def events(self, job: JobOrId, last_event_id: str | None = None) -> AsyncIterator[Event]:
         """Iterate over status, progress and previews until the job has ended."""

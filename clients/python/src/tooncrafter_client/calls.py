@@ -37,11 +37,13 @@ DEFAULT_PATIENCE_SECONDS = 120.0
 JOBS = "/v1/interpolations"
 POLL_SECONDS = 30  # for which the service holds an answer until the job changes
 PROGRESS_SECONDS = 0.2  # between two looks at a job whose progress is watched
+CANCEL_SECONDS = 1  # between two calls of `cancel_if`
 NETWORK_SECONDS = 30.0  # without a byte of an answer that is not held
 CONNECT_SECONDS = 10.0
 A = TypeVar("A", bound=Answer)
 
 OnProgress = Callable[[Job], None]
+CancelIf = Callable[[], bool]
 JobOrId = Job | str
 
 
@@ -78,7 +80,11 @@ class Calls:
         return _read(Job, (yield from self._send("GET", _path(job))))
 
     def wait(
-        self, job: JobOrId, on_progress: OnProgress | None, timeout_seconds: float | None
+        self,
+        job: JobOrId,
+        on_progress: OnProgress | None,
+        timeout_seconds: float | None,
+        cancel_if: CancelIf | None,
     ) -> Flow[Job]:
         """Return a job once it has ended; raise what it failed with.
 
@@ -92,10 +98,15 @@ class Calls:
             if current.has_ended:
                 raise_unless_succeeded(current)
                 return current
-            left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
+            if cancel_if and cancel_if():
+                cancel_if = None
+                current = yield from self.cancel(current)
+                continue
+            held = CANCEL_SECONDS if cancel_if else POLL_SECONDS
+            left = held if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise WaitTimeout(current, timeout_seconds or 0)
-            current = yield from self._next_state(current, min(left, POLL_SECONDS), on_progress)
+            current = yield from self._next_state(current, min(left, held), on_progress)
 
     def _next_state(self, job: Job, seconds: float, on_progress: OnProgress | None) -> Flow[Job]:
         until = "" if on_progress else ", until=end"
@@ -264,18 +275,13 @@ class Calls:
     ) -> Flow[httpx.Response]:
         url = address if "://" in address else self.url + address
         timeout = httpx.Timeout(NETWORK_SECONDS + held_seconds, connect=CONNECT_SECONDS).as_dict()
-        own = {"User-Agent": f"tooncrafter-client/{__version__}"}
+        sent = {"User-Agent": f"tooncrafter-client/{__version__}", **(headers or {})}
         if self.key and url.startswith(f"{self.url}/"):  # a signed link of a bucket needs none
-            own["Authorization"] = f"Bearer {self.key}"
+            sent["Authorization"] = f"Bearer {self.key}"
 
         def make() -> httpx.Request:
-            return httpx.Request(
-                method,
-                url,
-                headers={**own, **(headers or {})},
-                extensions={"timeout": timeout},
-                **body,
-            )
+            extensions = {"timeout": timeout}
+            return httpx.Request(method, url, headers=sent, extensions=extensions, **body)
 
         return (yield from send(make, self.patience, stream=stream))
 

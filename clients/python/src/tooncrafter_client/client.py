@@ -15,6 +15,7 @@ from typing_extensions import Self, Unpack
 from tooncrafter_client.calls import (
     DEFAULT_PATIENCE_SECONDS,
     Calls,
+    CancelIf,
     JobOrId,
     OnProgress,
 )
@@ -114,15 +115,23 @@ class Client:
         job: JobOrId,
         on_progress: OnProgress | None = None,
         timeout_seconds: float | None = None,
+        cancel_if: CancelIf | None = None,
     ) -> Job:
         """Return a job once it has succeeded; a restart of the gateway meanwhile does not matter.
 
+        Args:
+            job: to wait for.
+            on_progress: called with the job at each change.
+            timeout_seconds: after which it no longer waits; the job goes on.
+            cancel_if: called every second, in this thread; once it returns True, the job is
+                canceled.
+
         Raises:
             JobFailed: or a subclass for its code.
-            JobCanceled: somebody canceled it.
+            JobCanceled: somebody canceled it, or `cancel_if` did.
             WaitTimeout: it has not ended in time; it goes on.
         """
-        return self._run(self._calls.wait(job, on_progress, timeout_seconds))
+        return self._run(self._calls.wait(job, on_progress, timeout_seconds, cancel_if))
 
     def events(self, job: JobOrId, last_event_id: str | None = None) -> Iterator[Event]:
         """Iterate over status, progress and previews until the job has ended.
