@@ -10,7 +10,7 @@ CHECKED := admin api clients core dispatcher model training worker scripts testk
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all check audit format env-example openapi dashboards \
-  chaos fuzz bench bench-gpu lock setup setup-tests clean
+  chaos fuzz bench bench-gpu blender-extension lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,14 +25,14 @@ test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with many more generated examples: 30 minutes on two cores
-	@$(PYTHON) scripts/setup.py buildah debootstrap
+	@$(PYTHON) scripts/setup.py buildah debootstrap blender
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
 check: setup  ## lint, formatting, types, who may import whom, sizes, and known holes in what is locked
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src clients/comfyui
+	@$(BIN)/mypy --config-file clients/python/pyproject.toml clients/python/src clients/comfyui clients/blender
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/architecture/test_limits.py tests/core/store/test_scripts.py
 	@$(MAKE) --no-print-directory audit
@@ -62,6 +62,9 @@ bench: setup  ## measure gateway, queue, fairness, fleet and model into one tabl
 bench-gpu: setup  ## measure one GPU with seeded full-size weights in 7 minutes: out/bench-gpu.json, .md and .svg
 	@$(BIN)/python -m benchmarks.gpu $(OPTIONS)
 
+blender-extension: setup  ## build Blender's extension into out/
+	@$(BIN)/python -m scripts.blender_extension
+
 audit:  ## look up known vulnerabilities of the locked versions, where osv.dev is reached
 	@$(PYTHON) scripts/setup.py auditors
 	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("https://osv.dev", timeout=10)' 2>/dev/null; \
@@ -73,7 +76,7 @@ lock:  ## bring locks/ up to date with pyproject.toml and locks/*.in; UPGRADE=1 
 	@echo setuptools | $(COMPILE) $(PROJECT) --extra api --extra worker --extra training --extra dev -o locks/desk.txt
 	@echo setuptools | $(COMPILE) $(PROJECT) --extra api -c locks/desk.txt -o locks/api.txt
 	@echo setuptools | $(COMPILE) $(PROJECT) --extra worker -c locks/desk.txt -o locks/worker.txt
-	@for name in servers checkers auditors; do $(COMPILE) locks/$$name.in -o locks/$$name.txt || exit 1; done
+	@for name in servers checkers auditors blender; do $(COMPILE) locks/$$name.in -o locks/$$name.txt || exit 1; done
 
 setup:  ## make .venv, or bring it up to date; the other commands do it by themselves
 	@$(PYTHON) scripts/setup.py

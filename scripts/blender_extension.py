@@ -1,6 +1,6 @@
 """Build Blender's extension: the add-on, the client's wheel and the wheels that the client needs.
 
-`python -m scripts.blender_extension [FOLDER]` writes `tooncrafter-VERSION.zip`, one file for all
+`make blender-extension` writes `tooncrafter-VERSION.zip`, one file for all
 platforms, into `out/`. The wheels are those of `locks/desk.txt`, checked by hash.
 """
 

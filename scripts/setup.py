@@ -47,7 +47,9 @@ SIDE_ENVIRONMENTS = {
     "servers": "S3 server for the tests",
     "checkers": "checks of containers and manifests",
     "auditors": "what looks at the locks and writes them",
+    "blender": "Blender as a module, for the tests of its extension",
 }
+ONLY_PYTHON = {"blender": (3, 11)}  # Blender 4.5 has no wheels for another
 
 
 class SetupError(Exception):
@@ -152,9 +154,10 @@ def install_project() -> None:
 
 
 def install_beside(name: str) -> None:
-    """Programs that only tests start, and that pin other versions of what the project itself
-    uses.
-    """
+    """Install what only tests start, and what pins other versions than the project."""
+    if sys.version_info[:2] != ONLY_PYTHON.get(name, sys.version_info[:2]):
+        print(f"setup: this Python cannot have {name}: the tests that need it are skipped")
+        return
     lock = LOCKS / f"{name}.txt"
     environment = Environment(ROOT / ".venv" / name, [lock])
     if environment.is_current():
@@ -283,12 +286,9 @@ def main() -> None:
         require_python()
         with only_one_at_a_time():
             install_project()
-            for name in SIDE_ENVIRONMENTS:
-                if name in parts:
-                    install_beside(name)
-            for package in DEBIAN_TOOLS:
-                if package in parts:
-                    install_debian_tool(package)
+            for part in parts:
+                install = install_beside if part in SIDE_ENVIRONMENTS else install_debian_tool
+                install(part)
     except SetupError as error:
         sys.exit(f"setup: {error}")
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from tooncrafter_client import BadInput, Keyframe, ShotOptions
 
 from . import planes, strips
 from .following import CannotPlace, Place, follow, runs
-from .preferences import make_client
+from .preferences import connector
 from .runs import Run, Shot
 from .settings import Settings, settings_of, shot_options
 
@@ -27,7 +27,7 @@ class DrawBetween(bpy.types.Operator):
             if not bpy.app.online_access:
                 raise BadInput("allow online access first: Preferences, System, Network")
             shot, place = self.prepare(context)
-            follow(Run(make_client(context), shot), place)
+            follow(Run(connector(context), shot), place)
         except BadInput as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import bpy
 
 from tooncrafter_client import Client
+
+from .runs import Connect
 
 PATIENCE_SECONDS = 15  # a person waits for the answer
 
@@ -36,12 +39,11 @@ class Preferences(bpy.types.AddonPreferences):
         self.layout.prop(self, "key")
 
 
-def make_client(context: bpy.types.Context) -> Client:
-    """Return a client of the service in the preferences, to be closed by the caller.
+def connector(context: bpy.types.Context) -> Connect:
+    """Return what makes a client of the service in the preferences.
 
-    Raises:
-        BadInput: the address is none.
+    It is called in a thread, since the first one reads certificates for a while.
     """
     given = context.preferences.addons[__package__ or ""].preferences
     url, key = getattr(given, "url", ""), getattr(given, "key", "")
-    return Client(url or None, key or None, patience_seconds=PATIENCE_SECONDS)
+    return partial(Client, url or None, key or None, patience_seconds=PATIENCE_SECONDS)

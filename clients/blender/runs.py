@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tooncrafter_client import Client, Job, JobCanceled, Keyframe, ShotOptions
+
+Connect = Callable[[], Client]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Run:
 
     The thread writes the attributes, the interface reads them and never waits.
 
+    Args:
+        connect: makes the client; called in the thread.
+        shot: what is drawn.
+
     Attributes:
         shot: what is drawn.
         percent: 0 to 100.
@@ -34,14 +40,14 @@ class Run:
         is_canceled: the thread ended because of `cancel`.
     """
 
-    def __init__(self, client: Client, shot: Shot) -> None:
+    def __init__(self, connect: Connect, shot: Shot) -> None:
         self.shot = shot
         self.percent = 0.0
         self.stage = "sending"
         self.files: list[Path] = []
         self.error = ""
         self.is_canceled = False
-        self._client = client
+        self._connect = connect
         self._cancel = threading.Event()
         # a daemon: Blender ends without waiting for the service
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -59,7 +65,7 @@ class Run:
 
     def _work(self) -> None:
         try:
-            with self._client as client:
+            with self._connect() as client:
                 job = client.submit(*self.shot.keys, **self.shot.options)
                 job = client.wait(job, self._show, cancel_if=self._cancel.is_set)
                 self.stage = "saving"

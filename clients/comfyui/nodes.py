@@ -191,6 +191,9 @@ def _follow(client: Client, job: Job) -> Job:
     except JobCanceled:
         manager.throw_exception_if_processing_interrupted()
         raise  # somebody else canceled it
+    except manager.InterruptProcessingException:  # raised by the bar, which looks as well
+        client.cancel(job)
+        raise
 
 
 def _report(job: Job) -> str:

@@ -56,6 +56,21 @@ def test_service_imports_no_tools() -> None:
     assert importers(SERVICE, set(TOOLS)) == {}
 
 
+def test_clients_know_nothing_of_the_service() -> None:
+    """The add-ons are copied into other programs, where only the client is installed."""
+    assert importers(["clients"], {*SERVICE, *TOOLS, "training"}) == {}
+
+
+def test_blender_extension_needs_the_client_alone() -> None:
+    """Blender's Python has no other libraries but those that the extension brings."""
+    folder = ROOT / "clients" / "blender"
+    own = {path.stem for path in folder.glob("*.py")}
+    known = {*sys.stdlib_module_names, "bpy", "tooncrafter_client", "", *own}
+    assert {path.stem: imported_by(path) - known for path in folder.glob("*.py")} == {
+        name: set() for name in own
+    }
+
+
 def test_gateway_is_small_and_knows_no_model() -> None:
     """It runs from an image without torch, and many of them fit a machine."""
     loads = (

@@ -21,7 +21,7 @@ EXTRAS = {
     "worker": ("worker", "traces"),
     "desk": ("api", "worker", "traces", "dev"),
 }
-SIDE = ("servers", "checkers", "auditors")  # environments of their own
+SIDE = ("servers", "checkers", "auditors", "blender")  # environments of their own
 ASIDE = {"torch"}  # its build differs by machine
 MACHINES = [
     {"python_full_version": full, "python_version": full.rpartition(".")[0], "sys_platform": system}

@@ -21,12 +21,14 @@ NODES = ROOT / "clients" / "comfyui"
 WORKFLOW = json.loads((ROOT / "examples" / "comfyui.json").read_text())
 
 
-class Interrupted(BaseException):
+class Interrupted(Exception):
     """What ComfyUI raises where its interrupt button was pressed."""
 
 
 class Comfy:
-    """The parts of ComfyUI that the nodes call."""
+    """The parts of ComfyUI that the nodes call, as ComfyUI 0.3.64 has them."""
+
+    InterruptProcessingException = Interrupted
 
     def __init__(self) -> None:
         self.percents: list[int] = []
@@ -34,7 +36,12 @@ class Comfy:
 
     def progress_bar(self, total: int) -> SimpleNamespace:
         assert total == 100
-        return SimpleNamespace(update_absolute=lambda value, _: self.percents.append(value))
+        return SimpleNamespace(update_absolute=self.update_absolute)
+
+    def update_absolute(self, value: int, total: int) -> None:
+        """Move the bar; ComfyUI looks at its button then."""
+        self.throw_exception_if_processing_interrupted()
+        self.percents.append(value)
 
     def throw_exception_if_processing_interrupted(self) -> None:
         if self.processing_interrupted():
@@ -132,8 +139,12 @@ def test_batch_of_keys_with_transparency(nodes: dict[str, Any]) -> None:
     assert torch.equal(drawn.images[0][32:], keys[0][32:])
 
 
-def test_interrupt_cancels_the_job(nodes: dict[str, Any], comfy: Comfy, quick_stack: Stack) -> None:
-    comfy.processing_interrupted = lambda: bool(comfy.percents)
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_interrupt_cancels_the_job(
+    nodes: dict[str, Any], comfy: Comfy, quick_stack: Stack, has_begun: bool
+) -> None:
+    """Before the bar moves, when nothing but the wait looks at the button, and after."""
+    comfy.processing_interrupted = lambda: bool(comfy.percents) or not has_begun
     keys = {"images": picture("keyframe_a.png").repeat(2, 1, 1, 1)}
     with pytest.raises(Interrupted):
         nodes["ToonCrafterInBetweens"]().draw(**keys, between=3, steps=60, seed=1, prompt="")
