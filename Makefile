@@ -24,7 +24,7 @@ up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview
 test: setup-tests  ## run all tests but the long ones: 10 minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
-test-all: setup-tests  ## run every test, with many more generated examples: 30 minutes on two cores
+test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 

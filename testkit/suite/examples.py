@@ -4,7 +4,7 @@ from hypothesis import settings
 
 USUAL = 100  # what hypothesis tries by default
 FEW = 30  # in `make test`
-MANY = 1_000  # in `make test-all`
+MANY = 300  # in `make test-all`
 
 
 def register_profiles() -> None:

@@ -21,7 +21,6 @@ LACKS = {"api": ("torch", "diffusers", "model", "worker"), "gpu": ("api", "dispa
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.hours,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(
         os.geteuid() != 0 or not all(map(shutil.which, ("buildah", "debootstrap"))),

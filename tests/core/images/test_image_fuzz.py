@@ -188,7 +188,7 @@ def test_bent_images(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@runs(max_examples=100_000, deadline=None, suppress_health_check=QUIET)
+@runs(max_examples=30_000, deadline=None, suppress_health_check=QUIET)
 @given(data=IMAGES)
 def test_many_bent_images(decoders: Decoders, data: bytes) -> None:
     """Other ones in each run."""
