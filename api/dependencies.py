@@ -1,7 +1,7 @@
 """Provide endpoints with the caller, the services and the public address.
 
-All are coroutines, because FastAPI calls a plain function in a thread, and read the request's
-state directly, because each further dependency costs as much as a Redis command.
+They are coroutines, because FastAPI runs plain functions in threads. They read the request's state
+instead of other dependencies: each of those would cost as much time as a Redis command.
 """
 
 from typing import Annotated, NamedTuple
@@ -81,7 +81,7 @@ async def _gateway_url(request: Request) -> str:
 
 
 class CallerJobs(NamedTuple):
-    """The jobs of the caller's tenant; one dependency, because each costs as much as a command."""
+    """The jobs of the caller's tenant, as one dependency."""
 
     service: Interpolations
     tenant: str

@@ -1,4 +1,4 @@
-"""Make sure that a gateway which others reach has an API key before it listens."""
+"""Require an API key before a gateway listens on an address that other machines reach."""
 
 import stat
 import threading

@@ -40,7 +40,7 @@ async def test_webhook(
 ) -> WebhookTestView:
     """Send a signed `webhook.test` event now, once, and return the outcome.
 
-    A success switches a receiver on again that was switched off after days of failure or a 410.
+    A receiver that was switched off, after days of failure or a 410, is switched on by a success.
     """
     event_id, attempt, switched_on = await webhooks.test(body.url, caller.tenant)
     return WebhookTestView(

@@ -1,4 +1,4 @@
-"""What is left after a run, asked of Redis and the storage directly."""
+"""Read what a run leaves, directly from Redis and the storage."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 async def come_to_rest(stack: Stack) -> None:
     """Return once no job waits or runs and the trash is empty, or after a time limit.
 
-    No caller submits any more, so objects that wait in the trash for a submission are made due.
+    No caller submits any more, so the trash's entries for images of submissions are made due.
     """
     waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
     if waiting:

@@ -84,7 +84,7 @@ class TestKeyframes:
         storage: FailingStorage,
         async_store: TenantJobs,
     ) -> None:
-        """One job finds out; the rest of the queue is not touched, and nothing fails."""
+        """Only one job is tried during the outage; the others stay queued, and none fails."""
         jobs = [await submit(async_store, storage) for _ in range(3)]
         storage.is_away = True
         run = in_thread(outage_worker.run)
@@ -106,7 +106,7 @@ class TestKeyframes:
     async def test_pauses_grow(
         self, outage_worker: Worker, storage: FailingStorage, async_store: TenantJobs
     ) -> None:
-        """A storage that recovers is not hammered."""
+        """Retries become rarer, so that a recovering storage is not overloaded."""
         await submit(async_store, storage)
         storage.is_away = True
         storage.tries = 0
@@ -172,7 +172,7 @@ class TestBucket:
         async_store: TenantJobs,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Keys that expired or a server with a fault: the worker waits until they are mended."""
+        """With expired credentials or a failing server the worker waits until requests succeed."""
         monkeypatch.setattr("worker.jobs.backoff.FIRST_SECONDS", SHORT)
         with answering(Bucket) as address:
             secret = SecretStr("key")
