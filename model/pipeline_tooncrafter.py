@@ -15,7 +15,7 @@ from model.assembly import build_components
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.conditions import ConditionsMixin
 from model.decoding import DecodingMixin
-from model.denoising import DenoisingMixin, StepCallback
+from model.denoising import DenoisingMixin, Solver, StepCallback
 from model.outputs import NumericalError, ToonCrafterPipelineOutput
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
@@ -110,6 +110,7 @@ class ToonCrafterPipeline(ConditionsMixin, DenoisingMixin, DecodingMixin, Diffus
         eta: float = 1.0,
         guidance_scale: float = 7.5,
         guidance_rescale: float = 0.7,
+        solver: Solver = "ddim",
         sketches: Sequence[Picture | None] | None = None,
         control_scale: float = 0.6,
         generator: torch.Generator | None = None,
@@ -137,6 +138,7 @@ class ToonCrafterPipeline(ConditionsMixin, DenoisingMixin, DecodingMixin, Diffus
             guidance_scale: how strongly prompt and picture steer; 1 turns guidance off and halves
                 the work.
             guidance_rescale: 0 to 1, keeps guidance from over-exposing.
+            solver: `few-step` comes near the result of 50 steps in a fourth of them; needs `eta` 0.
             sketches: one line drawing per frame, None for a frame without; needs a sketch encoder.
             control_scale: 0 to 1, how strongly sketches steer.
             generator: source of all noise. With one for the CPU a seed gives the same noise on
@@ -193,6 +195,7 @@ class ToonCrafterPipeline(ConditionsMixin, DenoisingMixin, DecodingMixin, Diffus
             eta=eta,
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
+            solver=solver,
             hint=hint,
             control_scale=control_scale,
             generator=generator,

@@ -137,6 +137,10 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
             )
         return timesteps
 
+    def final_scale(self, num_inference_steps: int) -> np.float32:
+        """The dynamic rescale of the latents after so many steps: that of the last timestep."""
+        return np.float32(self.scales[self._ascending_timesteps(num_inference_steps)[0]])
+
     def _step(self, timestep: int, previous: int | None) -> Step:
         """`previous` is the next lower timestep visited; the last step goes to ᾱ_0, still not free
         of noise.

@@ -23,6 +23,7 @@ from core.records.request import (
     GenerationRequest,
     Keyframe,
     Priority,
+    Quality,
     Sketch,
     StoredImage,
 )
@@ -131,7 +132,13 @@ def _request_of(
     ]
     first = keyframes[0].image
     canvas = canvas_for(first.width, first.height)
-    sampling = offer.sampling.model_dump() if offer.sampling else NO_SAMPLING
+    quality = given.get("quality") or offer.qualities[0]
+    if quality not in offer.qualities:
+        possible = ", ".join(f"`{one}`" for one in offer.qualities)
+        words = f"`quality` has to be one that this model draws ({possible}) but is `{quality}`"
+        raise _refusal("/quality", "not_available", words)
+    usual = offer.sampling_of(Quality(quality))
+    sampling = usual.model_dump() if usual else NO_SAMPLING
     sides = [given.get(name, CANVAS_MULTIPLE) for name in ("width", "height")]
     if ("width" in given) != ("height" in given) or any(side % CANVAS_MULTIPLE for side in sides):
         words = f"`width` and `height` have to be given together, as multiples of {CANVAS_MULTIPLE}"
@@ -141,9 +148,9 @@ def _request_of(
         **sampling,
         "width": canvas.width,
         "height": canvas.height,
-        "quality": offer.qualities[0],
         "seed": secrets.randbits(32),
         **given,
+        "quality": quality,
     }
     filled |= {"keyframes": keyframes, "sketches": sketches}
     try:

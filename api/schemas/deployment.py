@@ -105,11 +105,14 @@ class ModelView(BaseModel):
     engine: Engine = Field(description="What kind of model it is.", examples=["tooncrafter"])
     qualities: list[Quality] = Field(
         description="What `quality` of a request may be with it, the usual one first.",
-        examples=[["final"]],
+        examples=[["final", "draft"]],
     )
     sampling: Sampling | None = Field(
         description="What a request gets that leaves these fields out; null for a model that "
         "does not sample."
+    )
+    draft: Sampling | None = Field(
+        description="The same for `quality` `draft`; null for a model that draws no drafts."
     )
     sketches: bool = Field(
         description="Whether `sketches` of a request can guide it.", examples=[True]

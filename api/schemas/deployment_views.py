@@ -29,7 +29,7 @@ from core.shots.canvas import Size
 from core.shots.fit import placements, result_size
 from core.shots.passes import NUM_FRAMES
 from core.store.deployment import Deployment, Lane, Unknown
-from core.store.forecast import network_passes, runs_of
+from core.store.forecast import decodings_of, network_passes
 
 
 class Held(NamedTuple):
@@ -60,7 +60,7 @@ def estimate_view(
         plan=plan,
         seconds=_seconds(
             deployment.expected_run(
-                passes=network_passes(request), pixels=pixels, model_runs=runs_of(request)
+                passes=network_passes(request), pixels=pixels, decodings=decodings_of(request)
             ),
             deployment.expected_wait(request.priority, pixels),
         ),
@@ -153,6 +153,7 @@ def _model(held: list[Held]) -> ModelView:
         engine=offer.engine,
         qualities=offer.qualities,
         sampling=offer.sampling,
+        draft=offer.draft,
         sketches=offer.sketches,
         trained=model.trained,
         weights=model.weights,

@@ -149,6 +149,7 @@ def _chosen(
     wish: ModelWish, offer: Offer, quality: Quality | None, *, is_known: bool
 ) -> ModelChoice:
     warnings, problems = [], []
+    quality = quality or offer.qualities[0]
     if not is_known:
         detail = "no worker has announced a model yet; the job waits for one that can draw it"
         warnings.append(Caution(code="no_worker", detail=detail))
@@ -158,8 +159,8 @@ def _chosen(
         warnings += [_no_effect(name) for name in given]
     return ModelChoice(
         model=offer.name or None,
-        quality=quality or offer.qualities[0],
-        sampling=offer.sampling or Sampling(),
+        quality=quality,
+        sampling=offer.sampling_of(quality) or Sampling(),
         warnings=warnings,
         problems=problems,
     )

@@ -26,7 +26,10 @@ DESCRIPTIONS = {
     Engine.TOONCRAFTER: "ToonCrafter",
     Engine.PREVIEW: "preview engine, not ToonCrafter",
 }
-_QUALITIES = {Engine.TOONCRAFTER: [Quality.FINAL], Engine.PREVIEW: [Quality.PREVIEW]}
+_QUALITIES = {
+    Engine.TOONCRAFTER: [Quality.FINAL, Quality.DRAFT],
+    Engine.PREVIEW: [Quality.PREVIEW],
+}
 
 
 class Sampling(Record):
@@ -40,6 +43,10 @@ class Sampling(Record):
     )
 
 
+# Chosen by the measurements in docs/draft.md.
+DRAFT_SAMPLING = Sampling(steps=12, eta=0.0)
+
+
 class Offer(Record):
     """A model as its worker announces it, before the weights are loaded.
 
@@ -48,6 +55,7 @@ class Offer(Record):
         engine: what kind of model it is.
         qualities: that it draws, the usual one first.
         sampling: its defaults; None for an engine that samples nothing.
+        draft: its defaults for drafts; None where it draws none.
         sketches: whether sketches can guide it. True of workers that do not say.
         adapters: names of the model's adapters, which the same worker draws with; each is a model
             of its own to callers.
@@ -57,6 +65,7 @@ class Offer(Record):
     engine: Engine
     qualities: list[Quality]
     sampling: Sampling | None
+    draft: Sampling | None = None
     sketches: bool = True
     adapters: tuple[str, ...] = ()
 
@@ -75,6 +84,7 @@ class Offer(Record):
             engine=engine,
             qualities=_QUALITIES[engine],
             sampling=Sampling() if is_tooncrafter else None,
+            draft=DRAFT_SAMPLING if is_tooncrafter else None,
             sketches=is_tooncrafter,
             adapters=tuple(adapter_name(path) for path in adapters if is_tooncrafter),
         )
@@ -89,6 +99,10 @@ class Offer(Record):
         """An offer for the model and for each adapter, as callers choose among them."""
         base = self.model_copy(update={"adapters": ()})
         return [base, *(base.model_copy(update={"name": name}) for name in self.adapters)]
+
+    def sampling_of(self, quality: Quality) -> Sampling | None:
+        """Return the defaults for a quality that it draws; None if it samples nothing."""
+        return self.draft if quality is Quality.DRAFT else self.sampling
 
 
 def adapter_name(path: Path) -> str:

@@ -17,7 +17,13 @@ from core.records.tenant import DEFAULT_TENANT
 from core.records.worker import SERVING, WorkerRecord
 from core.store.client import AsyncRedis
 from core.store.constants import MODEL_MEMORY, WORKER_LIFE
-from core.store.forecast import RecentRun, expected_seconds, maker_of, typical_seconds
+from core.store.forecast import (
+    FINAL_DECODINGS,
+    RecentRun,
+    expected_seconds,
+    maker_of,
+    typical_seconds,
+)
 
 # workers and running jobs; below this number the fleet is read for every question
 LARGE_FLEET = 200
@@ -71,9 +77,11 @@ class Deployment:
         relevant = [run for run in self.all_runs if not live or run.maker in live]
         return [run for run in relevant if run.maker == relevant[0].maker]
 
-    def expected_run(self, *, passes: int, pixels: int, model_runs: int = 1) -> float | Unknown:
-        """Return the seconds that a job takes, by passes, pixels of the canvas and model runs."""
-        seconds = expected_seconds(self.runs, passes=passes, pixels=pixels, model_runs=model_runs)
+    def expected_run(
+        self, *, passes: int, pixels: int, decodings: int = FINAL_DECODINGS
+    ) -> float | Unknown:
+        """Return the seconds that a job takes, by passes, pixels of the canvas and decodings."""
+        seconds = expected_seconds(self.runs, passes=passes, pixels=pixels, decodings=decodings)
         return Unknown.NO_RECENT_RUN if seconds is None else seconds
 
     def expected_wait(self, priority: Priority, pixels: int = 0) -> float | Unknown:

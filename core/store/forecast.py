@@ -13,13 +13,15 @@ from typing import NamedTuple
 from core.records.base import Record
 from core.records.job import Timing
 from core.records.plan import passes_of
-from core.records.request import GenerationRequest
+from core.records.request import GenerationRequest, Quality
 from core.records.worker import ModelInfo
 from core.shots.shot import timeline_of
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
 # of one canvas: from then on only they count, since attention grows faster than the pixels
 ENOUGH_RUNS = 3
+
+FINAL_DECODINGS = 2  # of each clip, the second for the middle drawings; a draft's is decoded once
 
 # weights, precision and kind of device: what decides how fast a run is
 Maker = tuple[str, str, str]
@@ -35,6 +37,7 @@ class RecentRun(Record):
     pixels: int  # of the canvas
     passes: int  # evaluations of the network, in all runs of the model
     model_runs: int = 1
+    decodings: int | None = None  # of a clip; None of versions that decoded each run's twice
     denoise: float
     decode: float
     rest: float
@@ -43,6 +46,11 @@ class RecentRun(Record):
     def seconds(self) -> float:
         """From claim to commit."""
         return self.denoise + self.decode + self.rest
+
+    @property
+    def decoder_runs(self) -> int:
+        """How often the decoder ran over a clip."""
+        return self.decodings or FINAL_DECODINGS * self.model_runs
 
     @property
     def maker(self) -> Maker:
@@ -54,6 +62,11 @@ def runs_of(request: GenerationRequest) -> int:
     """Return how often the model runs for a request, all segments and variants together."""
     runs = sum(len(segment.passes) for segment in timeline_of(request).segments)
     return runs * request.variants
+
+
+def decodings_of(request: GenerationRequest) -> int:
+    """Return how often the decoder runs over a clip for a request."""
+    return runs_of(request) * (1 if request.quality is Quality.DRAFT else FINAL_DECODINGS)
 
 
 def network_passes(request: GenerationRequest) -> int:
@@ -83,6 +96,7 @@ def recent_run(
         pixels=request.width * request.height,
         passes=max(1, network_passes(request) * ran // planned),
         model_runs=ran,
+        decodings=max(1, decodings_of(request) * ran // planned),
         denoise=timing.denoise_seconds,
         decode=timing.decode_seconds,
         rest=round(timing.run_seconds - timing.denoise_seconds - timing.decode_seconds, 3),
@@ -103,7 +117,7 @@ class StageSeconds(NamedTuple):
 
 
 def expected_stages(
-    runs: Sequence[RecentRun], *, passes: int, pixels: int, model_runs: int = 1
+    runs: Sequence[RecentRun], *, passes: int, pixels: int, decodings: int = FINAL_DECODINGS
 ) -> StageSeconds | None:
     """Return how long a job's parts will take; None if no run is known.
 
@@ -112,26 +126,26 @@ def expected_stages(
             once there are `ENOUGH_RUNS` of them.
         passes: evaluations of the network, in all runs of the model.
         pixels: of the canvas.
-        model_runs: how often the model runs.
+        decodings: how often the decoder runs over a clip.
     """
     same_size = [run for run in runs if run.pixels == pixels]
     alike = same_size if len(same_size) >= ENOUGH_RUNS else runs
     if not alike:
         return None
     per_pass_and_pixel = median(run.denoise / (run.passes * run.pixels) for run in alike)
-    per_pixel = median(run.decode / (run.model_runs * run.pixels) for run in alike)
+    per_pixel = median(run.decode / (run.decoder_runs * run.pixels) for run in alike)
     return StageSeconds(
         denoise=passes * pixels * per_pass_and_pixel,
-        decode=model_runs * pixels * per_pixel,
+        decode=decodings * pixels * per_pixel,
         rest=median(run.rest for run in alike),
     )
 
 
 def expected_seconds(
-    runs: Sequence[RecentRun], *, passes: int, pixels: int, model_runs: int = 1
+    runs: Sequence[RecentRun], *, passes: int, pixels: int, decodings: int = FINAL_DECODINGS
 ) -> float | None:
     """Return how long a job will take, as `expected_stages` has it."""
-    stages = expected_stages(runs, passes=passes, pixels=pixels, model_runs=model_runs)
+    stages = expected_stages(runs, passes=passes, pixels=pixels, decodings=decodings)
     return sum(stages) if stages else None
 
 

@@ -13,7 +13,11 @@ from worker.frames.framing import Pixels
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of a diffusion model, as the request has them."""
+    """Settings of a diffusion model, as the request has them.
+
+    Attributes:
+        draft: a result near that of the usual number of steps, in fewer of them.
+    """
 
     steps: int
     eta: float
@@ -21,6 +25,7 @@ class Sampling:
     guidance_rescale: float
     frame_stride: int
     sketch_scale: float
+    draft: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,11 @@ class ToonCrafterEngine:
             eta=sampling.eta,
             guidance_scale=sampling.guidance_scale,
             guidance_rescale=sampling.guidance_rescale,
+            solver="few-step" if sampling.draft and sampling.eta == 0 else "ddim",
             sketches=_sketches_of(number, work),
             control_scale=sampling.sketch_scale,
             generator=generator,
+            two_pass_decode=not sampling.draft,
             callback_on_step_end=on_step_end,
             callback_on_stage=lambda stage: reporter.begin(Stage(stage)),
         )

@@ -135,11 +135,21 @@ def digest_of(work: SegmentWork, model: ModelInfo) -> str:
     }
     if model.engine is not Engine.PREVIEW:
         facts |= {
-            "sampling": vars(work.sampling) | ({} if work.sketches else {"sketch_scale": None}),
+            "sampling": _facts_of(work),
             "seed": work.seed,
             "prompts": [work.prompt, work.negative_prompt],
         }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _facts_of(work: SegmentWork) -> dict[str, float | bool | None]:
+    """Return the sampling's settings without those that change nothing."""
+    facts = dict(vars(work.sampling))
+    if not work.sketches:
+        facts["sketch_scale"] = None
+    if not work.sampling.draft:
+        del facts["draft"]
+    return facts
 
 
 def _digest_of_pixels(pixels: Pixels) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ImageColor
 
 from core.errors import OutOfMemory
-from core.records.request import GenerationRequest
+from core.records.request import GenerationRequest, Quality
 from core.shots.canvas import Size
 from core.shots.fit import Placement, placements, result_size
 from core.shots.shot import timeline_of
@@ -101,6 +101,7 @@ class PreparedShot:
                 guidance_rescale=request.guidance_rescale,
                 frame_stride=request.frame_stride,
                 sketch_scale=request.sketch_scale,
+                draft=request.quality is Quality.DRAFT,
             ),
             seed=(request.seed + variant) % SEEDS,
             prompt=request.prompt if own_prompt is None else own_prompt,

@@ -19,11 +19,11 @@ from core.store.encoding import failure_field, flat, pairs, parse_job
 from core.store.forecast import (
     RecentRun,
     StageSeconds,
+    decodings_of,
     expected_stages,
     maker_of,
     network_passes,
     recent_run,
-    runs_of,
 )
 
 FORGIVEN_FOR = timedelta(hours=1)  # within it, a second breakdown of a device is the device's own
@@ -132,7 +132,7 @@ class WorkerStore:
             own,
             passes=network_passes(request),
             pixels=request.width * request.height,
-            model_runs=runs_of(request),
+            decodings=decodings_of(request),
         )
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> None:
