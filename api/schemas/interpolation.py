@@ -122,7 +122,8 @@ class InterpolationBody(Body):
     quality: Quality | None = Field(
         default=None,
         strict=False,
-        description="`final`: the published sampling, exact. `draft`: ToonCrafter in fewer steps. "
+        description="`final`: the published sampling, exact. `draft`: ToonCrafter in fewer steps, "
+        "about a fourth of the work, with a measured distance to the exact result. "
         "`preview`: a small flow engine, which is not ToonCrafter, without sketches and variants. "
         "Left out: the best that the model draws.",
     )
@@ -131,16 +132,16 @@ class InterpolationBody(Body):
     )
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS), WHOLE] | None = Field(
         default=None,
-        description="Denoising steps (DDIM). Left out: the model's own, 50 for the published "
-        "weights.",
+        description="Denoising steps. Left out: the model's own, 50 for the published weights and "
+        "12 for a draft.",
         examples=[25],
     )
     eta: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Share of fresh noise in each step; 0 is deterministic DDIM. Left out: the "
-        "model's own, 1 for the published weights.",
+        description="Share of fresh noise in each step; 0 is deterministic. Left out: the model's "
+        "own, 1 for the published weights and 0 for a draft, which is sampled by DDIM above it.",
     )
     guidance_scale: float | None = Field(
         default=None,

@@ -237,7 +237,7 @@ def test_deployment_says_what_it_can_and_what_waits(client: Client, ended: dict[
 @pytest.mark.parametrize(
     ("fields", "pointer", "code"),
     [
-        ({"quality": "draft"}, "/quality", "not_available"),
+        ({"quality": "draft", "model": "preview"}, "/quality", "not_available"),
         ({"model": "unheard_of"}, "/model", "unknown_model"),
         ({"upscale": 2}, "/upscale", "unknown_field"),
         ({"outputs": [{"format": "exr"}]}, "/outputs/0/format", "invalid_value"),

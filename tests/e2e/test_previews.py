@@ -130,7 +130,9 @@ class TestRouting:
     def test_models_are_told_with_what_they_can(self, client: Client) -> None:
         models = client.models()
         assert list(models) == ["tiny", "preview"]
+        assert models["tiny"]["qualities"] == ["final", "draft"]
         assert models["tiny"]["sampling"]["steps"] == 50
+        assert (models["tiny"]["draft"]["steps"], models["tiny"]["draft"]["eta"]) == (12, 0)
         assert (models["preview"]["qualities"], models["preview"]["sampling"]) == (
             ["preview"],
             None,

@@ -58,6 +58,4 @@ def test_pipeline_refuses_fresh_noise_with_it() -> None:
     pipeline = ToonCrafterPipeline.from_preset("tiny")
     drawing = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(ValueError, match=r"`eta` has to be 0 with the few-step solver but is 0\.5"):
-        pipeline(
-            [drawing, drawing], height=64, width=64, num_frames=2, eta=0.5, solver="few-step"
-        )
+        pipeline([drawing, drawing], height=64, width=64, num_frames=2, eta=0.5, solver="few-step")

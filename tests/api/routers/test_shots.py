@@ -205,7 +205,7 @@ class TestWarnings:
 @pytest.mark.parametrize(
     ("fields", "pointer", "code"),
     [
-        ({"quality": "draft"}, "/quality", "not_available"),
+        ({"quality": "draft", "model": "preview"}, "/quality", "not_available"),
         (
             {"quality": "preview", "sketches": [{"image": image(), "frame": 1}]},
             "/sketches",

@@ -51,6 +51,14 @@ class TestWhatIsLeftOut:
         assert chosen(choose(Wish(model="preview"), [TINY, PREVIEW])) == ("preview", "preview")
         assert choose(Wish(model="slow"), [TINY, SLOW]).sampling.steps == 60
 
+    @pytest.mark.parametrize("offers", [[TINY, PREVIEW], [SLOW, TINY], []])
+    def test_a_draft_has_its_own_sampling(self, offers: list[Offer]) -> None:
+        """Few steps without fresh noise; the model is one that draws drafts."""
+        choice = choose(Wish(quality="draft"), offers)
+        assert chosen(choice) == ("tiny" if offers else None, "draft")
+        assert choice.sampling == TINY.draft
+        assert choice.sampling.eta == 0
+
 
 class TestRefusals:
     def test_unknown_model_is_told_the_known_ones(self) -> None:
@@ -65,9 +73,8 @@ class TestRefusals:
         [
             (Wish(quality="final"), [PREVIEW]),
             (Wish(quality="preview"), [TINY]),
-            (Wish(quality="draft"), [TINY, PREVIEW]),
+            (Wish(quality="draft"), [SLOW, PREVIEW]),
             (Wish(model="preview", quality="final"), [TINY, PREVIEW]),
-            (Wish(quality="draft"), []),
         ],
     )
     def test_what_no_model_draws_is_not_available(self, wish: Wish, offers: list[Offer]) -> None:

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from core.errors import NumericalFailure
 from core.records.ids import new_job_id
 from core.records.job import Timing
+from core.records.request import Quality
 from core.store import keys
 from core.store.forecast import (
     KEPT_RUNS,
     RecentRun,
+    decodings_of,
     expected_seconds,
     maker_of,
     recent_run,
@@ -54,6 +56,21 @@ class TestExpectation:
         share = width * height / (512 * 320)
         expected = expected_seconds(runs, passes=passes, pixels=width * height)
         assert expected == pytest.approx(passes * share + 5 * share + 2, abs=0.01)
+
+    def test_a_draft_is_decoded_once(self) -> None:
+        """So half of a final's decoding is expected, and a draft's own run tells as much."""
+        final = generation_request(steps=10, width=512, height=320)
+        draft = final.model_copy(update={"quality": Quality.DRAFT})
+        assert (decodings_of(final), decodings_of(draft)) == (2, 1)
+        timing = Timing(run_seconds=24.5, denoise_seconds=20.0, decode_seconds=2.5)
+        for known in (run(), recent_run(draft, timing, MODEL)):
+            expected = expected_seconds([known], passes=20, pixels=512 * 320, decodings=1)
+            assert expected == pytest.approx(20 + 2.5 + 2)
+
+    def test_runs_of_versions_without_drafts_were_decoded_twice(self) -> None:
+        known = RecentRun.model_validate(run().model_dump(exclude={"decodings"}))
+        expected = expected_seconds([known], passes=20, pixels=512 * 320)
+        assert expected == pytest.approx(20 + 5 + 2)
 
     def test_one_slow_run_moves_nothing(self) -> None:
         """It shared its device with another process."""

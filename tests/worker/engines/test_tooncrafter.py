@@ -1,10 +1,12 @@
 """A segment is drawn pass by pass, each from the frames that the plan names."""
 
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 
 from core.records.job import Stage
 from core.shots.passes import LAST_FRAME, NUM_FRAMES, plan_passes
@@ -106,3 +108,22 @@ def test_real_pipeline_draws_and_reports() -> None:
     assert follower.checks > 20
     assert [picture.shape for picture in follower.shown] == [(16, 24, 3)] * 2
     assert np.array_equal(engine.draw(asked, Follower()).drawings, drawn.drawings)
+
+
+@pytest.mark.parametrize(
+    ("draft", "eta", "solver", "two_pass"),
+    [
+        (False, 0.0, "ddim", True),
+        (True, 0.0, "few-step", False),
+        (True, 0.5, "ddim", False),  # fresh noise in each step is DDIM's
+    ],
+)
+def test_a_draft_takes_the_few_step_solver_and_is_decoded_once(
+    draft: bool, eta: float, solver: str, two_pass: bool
+) -> None:
+    pipeline = NumberingPipeline()
+    drawn = work([Fraction(1, 2)])
+    sampling = replace(SAMPLING, draft=draft, eta=eta)
+    engine_of(pipeline).draw(replace(drawn, sampling=sampling), Follower())
+    (seen,) = pipeline.seen
+    assert (seen["solver"], seen["two_pass_decode"]) == (solver, two_pass)

@@ -1,5 +1,6 @@
 """What decides a segment's frames, and what does not."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -37,6 +38,17 @@ def test_seed_and_prompt_count_for_what_samples(change: dict[str, object]) -> No
     preview = MODEL.model_copy(update={"engine": Engine.PREVIEW})
     assert digest_of(work(), sampled) != digest_of(work(**change), sampled)
     assert digest_of(work(), preview) == digest_of(work(**change), preview)
+
+
+def test_a_draft_is_another_segment_than_the_same_steps_of_a_final() -> None:
+    drafted = work(sampling=replace(SAMPLING, draft=True))
+    assert digest_of(work(), MODEL) != digest_of(drafted, MODEL)
+
+
+def test_a_finals_digest_is_that_of_versions_without_drafts() -> None:
+    """So that an upgrade draws no segment again."""
+    before = "f44e5abe48aee08a4720ec3c568fb85e9aa96a78c63021a900d66fe42d1d53f6"
+    assert digest_of(work(), MODEL.model_copy(update={"weights": "sha256:0"})) == before
 
 
 def test_another_key_is_another_segment() -> None:
