@@ -4,6 +4,7 @@ from typing import Any
 
 from admin.command import AdminError, Options, Result, add_command, result_as_text
 from core.records.worker import WorkerRecord
+from core.shots.canvas import CANVAS_AREA
 from core.store.roles.operator import OperatorStore
 
 
@@ -80,6 +81,7 @@ def _describe(worker: WorkerRecord) -> dict[str, Any]:
         "device": worker.device,
         "model": worker.model.name if worker.model else None,
         "max_canvas_pixels": worker.max_canvas_pixels,
+        "memory_bytes": worker.offer.memory_bytes(CANVAS_AREA) if worker.offer else None,
         "model_loads": worker.model_loads,
         "started_at": worker.started_at.isoformat() if worker.started_at else None,
     }

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from PIL import Image
 from torch import Tensor, nn
@@ -24,8 +23,8 @@ from torch import Tensor, nn
 from benchmarks.model import psnr
 from core.shots.passes import NUM_FRAMES
 from model import preview
-from model.attention import ContextKeyValues
 from model.checkpoint import load_pipeline
+from model.few_step_solver import FewStepSolver
 from model.guidance import classifier_free_guidance
 from model.outputs import Conditions
 from model.pipeline_tooncrafter import VAE_SCALE, ToonCrafterPipeline
@@ -43,13 +42,16 @@ SHOWN = (0, 3, 6, 8, 11, 15)  # frames in the picture
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+Level = tuple[float, float]  # factors of the clean latents and of the noise
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to sample.
 
     Attributes:
         steps: evaluations of the network, of both branches where a step is guided.
-        solver: `ddim`, or `dpm` or `unipc` of diffusers.
+        solver: `ddim`, `few-step` as drafts have it, or diffusers' `unipc`.
         guided: which share of the steps, from the first on, is guided.
         reuse: deep features are computed in one of so many steps.
         from_preview: at which share of the timesteps it starts from the preview engine's drawings;
@@ -64,14 +66,12 @@ class Way:
 
 
 WAYS = {
-    **{f"{n} steps, DDIM": Way(n) for n in (6, 8, 10, 12, 15, 20)},
-    **{f"{n} steps, DPM-Solver++": Way(n, "dpm") for n in (8, 10, 12, 15, 20)},
-    **{f"{n} steps, UniPC": Way(n, "unipc") for n in (8, 10, 12, 15, 20)},
-    "15 steps, DDIM, the first half guided": Way(15, guided=0.5),
-    "15 steps, DPM-Solver++, the first half guided": Way(15, "dpm", guided=0.5),
+    **{f"{count} steps, DDIM": Way(count) for count in (10, 12, 15)},
+    **{f"{count} steps, DPM-Solver++": Way(count, "few-step") for count in (8, 10, 12, 15)},
+    "12 steps, UniPC": Way(12, "unipc"),
+    "15 steps, DPM-Solver++, the first half guided": Way(15, "few-step", guided=0.5),
     "20 steps, DDIM, deep features of each other step": Way(20, reuse=2),
-    "10 steps, DDIM, from the preview at half the noise": Way(10, from_preview=0.5),
-    "10 steps, DDIM, from the preview at 0.8 of the noise": Way(10, from_preview=0.8),
+    "10 steps, DDIM, from the preview's drawings at 0.8 of the noise": Way(10, from_preview=0.8),
 }
 
 
@@ -94,8 +94,8 @@ class Sampler:
         noise = pipeline.draw_posterior_noise(shape, generator)
         self.conditions = pipeline.encode(pictures, "", "", NUM_FRAMES, posterior_noise=noise)
         self.noise = torch.randn(shape, generator=generator)
-        self.scheduler.set_timesteps(EXACT_STEPS)
-        self.end = self._level(min(self.scheduler.steps), 0)
+        signal, deviation = self._level(0)
+        self.end = signal * float(self.scheduler.final_scale(EXACT_STEPS)), deviation
 
     def exact(self) -> Tensor:
         """Sample as the pipeline does."""
@@ -106,55 +106,62 @@ class Sampler:
     def sample(self, way: Way) -> Tensor:
         """Sample in another way."""
         self.scheduler.set_timesteps(way.steps)
-        timesteps = sorted(self.scheduler.steps, reverse=True)
+        timesteps = list(reversed(self.scheduler.steps))
         latents = self.noise
         if way.from_preview < 1:
-            first = way.from_preview * self.scheduler.config.num_train_timesteps
-            timesteps = [round(first * (t + 1) / 1000) - 1 for t in timesteps]
-            signal, deviation = self._level(timesteps[0], timesteps[0])
+            timesteps = [round(way.from_preview * (t + 1)) - 1 for t in timesteps]
+            signal, deviation = self._level(timesteps[0])
             latents = signal * self._preview() + deviation * latents
-        levels = [*(self._level(t, t) for t in timesteps), self.end]
-        solver = None if way.solver == "ddim" else library_solver(way.solver, levels[1:])
+        take_step = self._stepper(way, [*map(self._level, timesteps), self.end])
         with deep_features_kept(self.pipeline.unet) as keeper:
             for index, timestep in enumerate(timesteps):
                 keeper.reuses = index % way.reuse > 0
-                clean = self._clean(latents, timestep, guided=index < way.guided * way.steps)
-                if solver is None or index == 0:  # the first step is DDIM's, and exact
-                    latents = ddim_step(latents, clean, levels[index], levels[index + 1])
-                else:
-                    norm = np.hypot(*levels[index])
-                    latents = solver.step(
-                        clean, solver.timesteps[index - 1], latents / norm
-                    ).prev_sample * np.hypot(*levels[index + 1])
+                guided = index < way.guided * way.steps
+                latents = take_step(self._predict(latents, timestep, guided), timestep, latents)
         return latents
 
-    def _level(self, timestep: int, ends_at: int) -> tuple[float, float]:
-        """Factors of the clean latents and of the noise at a timestep; the former is scaled as at
-        `timestep`, the noise is that of `ends_at`.
-        """
-        signal = float(self.scheduler.sqrt_alphas_cumprod[ends_at])
-        deviation = float(self.scheduler.sqrt_one_minus_alphas_cumprod[ends_at])
-        return signal * float(self.scheduler.scales[timestep]), deviation
+    def _stepper(self, way: Way, levels: list[Level]) -> Callable[[Tensor, int, Tensor], Tensor]:
+        """What takes the steps between levels, from prediction, timestep and latents."""
+        if way.solver == "few-step":
+            few = FewStepSolver(self.scheduler)
+            return lambda prediction, timestep, latents: (
+                few.step(prediction, timestep, latents).prev_sample
+            )
+        library = unipc(levels[1:]) if way.solver == "unipc" else None
+        following = iter(levels[1:])
 
-    def _clean(self, latents: Tensor, timestep: int, *, guided: bool) -> Tensor:
-        """The network's clean latents, of scale 1."""
+        def step(prediction: Tensor, timestep: int, latents: Tensor) -> Tensor:
+            level, after = self._level(timestep), next(following)
+            signal = float(self.scheduler.sqrt_alphas_cumprod[timestep])
+            clean = signal * latents - level[1] * prediction
+            clean = clean / float(self.scheduler.scales[timestep])
+            if library is None or signal == 0:
+                return after[0] * clean + after[1] * (level[1] * latents + signal * prediction)
+            index = 0 if library.step_index is None else library.step_index
+            normed = latents / np.hypot(*level)
+            solved = library.step(clean, library.timesteps[index], normed, return_dict=False)[0]
+            return solved * np.hypot(*after)
+
+        return step
+
+    def _level(self, timestep: int) -> Level:
+        """Factors of the clean latents, of scale 1, and of the noise."""
+        signal = self.scheduler.sqrt_alphas_cumprod[timestep] * self.scheduler.scales[timestep]
+        return float(signal), float(self.scheduler.sqrt_one_minus_alphas_cumprod[timestep])
+
+    def _predict(self, latents: Tensor, timestep: int, guided: bool) -> Tensor:
         context = self.conditions.context if guided else self.conditions.context[:1]
-        conditions = Conditions(context, self.conditions.key_latents, [])
-        projected: list[ContextKeyValues] = self.pipeline.unet.project_context(context, NUM_FRAMES)
         prediction = self.pipeline.predict(
-            conditions,
+            Conditions(context, self.conditions.key_latents, []),
             latents,
             torch.tensor([timestep]),
-            projected,
+            self.pipeline.unet.project_context(context, NUM_FRAMES),
             torch.tensor([FRAME_STRIDE]),
             None,
         )
         if guided:
             prediction = classifier_free_guidance(*prediction.chunk(2), GUIDANCE, RESCALE)
-        signal = float(self.scheduler.sqrt_alphas_cumprod[timestep])
-        deviation = float(self.scheduler.sqrt_one_minus_alphas_cumprod[timestep])
-        scale = float(self.scheduler.scales[timestep])
-        return (signal * latents - deviation * prediction) / scale
+        return prediction
 
     def _preview(self) -> Tensor:
         """Latents of the preview engine's drawings, of scale 1."""
@@ -167,22 +174,11 @@ class Sampler:
         return (moments.chunk(2, dim=1)[0] * vae.config.scaling_factor).transpose(0, 1)[None]
 
 
-def ddim_step(
-    latents: Tensor, clean: Tensor, level: tuple[float, float], following: tuple[float, float]
-) -> Tensor:
-    """Go to the following level with the noise that the clean latents leave."""
-    noise = (latents - level[0] * clean) / level[1]
-    return following[0] * clean + following[1] * noise
-
-
-def library_solver(name: str, levels: list[tuple[float, float]]) -> Any:
-    """A solver of diffusers that starts at the first of some levels and ends at the last.
-
-    It knows levels whose squares add up to 1, so that latents are divided by their root.
+def unipc(levels: list[Level]) -> UniPCMultistepScheduler:
+    """UniPC from the first of some levels to the last. It knows levels whose squares add up to 1,
+    so that latents are divided by their root.
     """
-    options = {"prediction_type": "sample", "solver_order": 2}
-    kinds = {"dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
-    solver = kinds[name](**options)
+    solver = UniPCMultistepScheduler(prediction_type="sample")
     solver.set_timesteps(len(levels) - 1)
     solver.sigmas = torch.tensor([deviation / signal for signal, deviation in levels])
     return solver
@@ -233,11 +229,7 @@ def edge_psnr(frames: Tensor, reference: Tensor) -> float:
 def compare(sampler: Sampler, names: list[str], picture: Path | None) -> str:
     """Run each way once; return the table, and write a row of frames for each."""
     pipeline, references = sampler.pipeline, sampler.conditions.references
-    shown, lines, evaluations = [], [], 0
-
-    def count(*_: object) -> None:
-        nonlocal evaluations
-        evaluations += 1
+    shown: list[np.ndarray] = []
 
     def clip(name: str, latents: Callable[[], Tensor], *, two_pass: bool) -> tuple[Tensor, float]:
         begun = time.perf_counter()

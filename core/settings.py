@@ -125,7 +125,7 @@ class Settings(GatewaySettings):
         default=None,
         gt=0,
         description="Largest canvas that a worker takes, width times height; larger jobs wait for "
-        "a worker that takes them. Unset: any.",
+        "a worker that takes them. Unset: what the worker's card has memory for.",
     )
     job_timeout: Seconds = Field(
         default=timedelta(hours=1),

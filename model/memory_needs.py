@@ -43,62 +43,49 @@ DECODE = StagePeak(("vae",), 204_000_000, 20_050)
 
 
 @dataclass(frozen=True)
-class MemoryNeeds:
-    """Device memory of one job.
+class Need:
+    """Device memory of one stage with its weights: `fixed + per_pixel · width · height`, in bytes.
 
-    Attributes:
-        resident_bytes: with all weights on the device.
-        offloaded_bytes: with one part at a time on the device.
+    A canvas needs the most of all stages.
     """
 
-    resident_bytes: int
-    offloaded_bytes: int
+    fixed: int
+    per_pixel: int
+
+    def bytes(self, pixels: int) -> int:
+        """Return what a canvas of this area needs."""
+        return self.fixed + self.per_pixel * pixels
 
 
-def memory_needs(
-    width: int, height: int, *, value_bytes: int = HALF_PRECISION_BYTES, sketches: bool = False
-) -> MemoryNeeds:
-    """Return what a job on a canvas needs.
+def stage_needs(
+    offload: str = "none", *, in_turns: bool = False, value_bytes: int = 2, sketches: bool = False
+) -> list[Need]:
+    """Return what each stage of a job needs.
 
     Args:
-        width: of the canvas in pixels.
-        height: likewise.
+        offload: `none`; `encoders` leave after the first stage; `model` has one part at a time on
+            the device, `group` one layer.
+        in_turns: with `guidance_in_turns`.
         value_bytes: 2 for half precision, 4 for float32.
         sketches: whether the sketch encoder is loaded.
     """
-    pixels = width * height
-    extra = SKETCH_ENCODER_BYTES if sketches else 0
-    weights = sum(WEIGHTS_BYTES.values()) + extra
-    resident = weights + max(stage.bytes(pixels) for stage in (ENCODE, DENOISE, DECODE))
-    offloaded = max(
-        max(WEIGHTS_BYTES[part] for part in stage.parts) + stage.bytes(pixels)
-        for stage in (ENCODE, DENOISE, DECODE)
-    )
-    scale = value_bytes / HALF_PRECISION_BYTES
-    return MemoryNeeds(round(resident * scale), round(offloaded * scale))
+    scale = value_bytes // HALF_PRECISION_BYTES
+    stages = (ENCODE, DENOISE_IN_TURNS if in_turns else DENOISE, DECODE)
+    return [
+        Need(
+            scale * (_weights_bytes(stage, offload, sketches) + stage.fixed),
+            scale * stage.per_pixel,
+        )
+        for stage in stages
+    ]
 
 
-def largest_canvas_pixels(device_bytes: int, *, offload: bool, sketches: bool = False) -> int:
-    """Return the area that fits a device in half precision; 0 if none does.
-
-    Args:
-        device_bytes: that the job may use.
-        offload: with one part at a time on the device.
-        sketches: whether the sketch encoder is loaded.
-    """
-
-    def needed(pixels: int) -> int:
-        needs = memory_needs(pixels, 1, sketches=sketches)
-        return needs.offloaded_bytes if offload else needs.resident_bytes
-
-    # The need grows with the area: halve the interval until it is one pixel wide.
-    fits, too_many = 0, device_bytes
-    if needed(0) > device_bytes:
+def _weights_bytes(stage: StagePeak, offload: str, sketches: bool) -> int:
+    """The weights that lie on the device during a stage, in half precision."""
+    if offload == "group":
         return 0
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if needed(middle) <= device_bytes:
-            fits = middle
-        else:
-            too_many = middle
-    return fits
+    if offload == "model":
+        return max(WEIGHTS_BYTES[part] for part in stage.parts)
+    extra = SKETCH_ENCODER_BYTES if sketches else 0
+    gone = ENCODE.parts[:-1] if offload == "encoders" and stage is not ENCODE else ()
+    return extra + sum(size for part, size in WEIGHTS_BYTES.items() if part not in gone)

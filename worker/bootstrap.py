@@ -99,19 +99,23 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     """Load the model, register the worker, and return what runs its jobs."""
     # The parent imports no torch, which takes half a gigabyte.
     from worker.engines.loading import HalfwayDrawer, load_engine, offer_of
+    from worker.gpu.canvas_memory import plan_memory
     from worker.gpu.device import choose_device, gpu_uuid, require_working_device
     from worker.jobs.rendering import ShotRenderer
     from worker.jobs.runner import Limits, Runner
 
     # 1. Report that this worker is loading
+    device = choose_device(settings.device)
+    plan = plan_memory(settings, device)
     offer = offer_of(settings.model or "", settings.adapters)
+    offer = offer.model_copy(update={"memory": plan.stages})
+    largest = settings.max_canvas_pixels or plan.max_canvas_pixels
     store = WorkerStore(settings.find_redis(), offer=offer)
     storage = open_storage(settings)
     storage.ping()
-    device = choose_device(settings.device)
     if device == "cpu":
         hold_freed_memory()
-    heartbeat = Heartbeat(store, worker, device, _about(settings))
+    heartbeat = Heartbeat(store, worker, device, _about(largest))
     heartbeat.start()
     require_working_device(device)
 
@@ -127,16 +131,19 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
         **model.model_dump(exclude={"peak_memory_bytes"}),
         seconds=round(load_seconds, 2),
     )
-    limits = Limits(settings.max_canvas_pixels, settings.job_timeout, int(settings.segment_quota))
+    limits = Limits(largest, settings.job_timeout, int(settings.segment_quota))
     decoders = Decoders(DecoderLimits.from_settings(settings))
     renderer = ShotRenderer(engine, storage, decoders, HalfwayDrawer(device))
     models = (model, *adapters)
     return Runner(store, storage, heartbeat, renderer, models, load_seconds, limits)
 
 
-def _about(settings: Settings) -> dict[str, str]:
-    """Return what a worker's record shows beside its state and its model."""
-    limit = settings.max_canvas_pixels
+def _about(limit: int | None) -> dict[str, str]:
+    """Return what a worker's record shows beside its state and its model.
+
+    Args:
+        limit: pixels of the largest canvas; None for any.
+    """
     return {"host": socket.gethostname(), "max_canvas_pixels": "" if limit is None else str(limit)}
 
 

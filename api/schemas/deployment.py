@@ -93,6 +93,16 @@ class LimitsView(BaseModel):
     )
 
 
+class ModelSizeView(SizeView):
+    """A canvas, and what it takes to draw on it."""
+
+    memory_bytes: int | None = Field(
+        description="Device memory that a job needs at most, weights included, by count. Null "
+        "where the model runs on no NVIDIA card, or has other sizes than the published one.",
+        examples=[8610000000],
+    )
+
+
 class ModelView(BaseModel):
     """A model that live workers hold."""
 
@@ -126,7 +136,7 @@ class ModelView(BaseModel):
         description="Kinds of device that it runs on.", examples=[["NVIDIA H200"]]
     )
     workers: int = Field(description="Live workers that hold it, busy ones included.", examples=[2])
-    sizes: list[SizeView] = Field(
+    sizes: list[ModelSizeView] = Field(
         description="Canvases that are chosen from where a request names none."
     )
     limits: LimitsView

@@ -12,6 +12,7 @@ from api.schemas.deployment import (
     LimitsView,
     MemoryView,
     ModelList,
+    ModelSizeView,
     ModelView,
     QueueView,
     SizeView,
@@ -160,7 +161,7 @@ def _model(held: list[Held]) -> ModelView:
         dtype=model.dtype,
         devices=sorted({one.model.device for one in held}),
         workers=len(held),
-        sizes=[_size(canvas) for canvas in shot.CANVASES],
+        sizes=[_model_size(canvas, offer) for canvas in shot.CANVASES],
         limits=LimitsView(
             min_side=shot.MIN_SIDE,
             max_side=shot.MAX_SIDE,
@@ -170,6 +171,11 @@ def _model(held: list[Held]) -> ModelView:
             frames=NUM_FRAMES,
         ),
     )
+
+
+def _model_size(canvas: Size, offer: Offer) -> ModelSizeView:
+    memory = offer.memory_bytes(canvas.width * canvas.height)
+    return ModelSizeView(width=canvas.width, height=canvas.height, memory_bytes=memory)
 
 
 def _size(size: Size) -> SizeView:

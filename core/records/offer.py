@@ -47,6 +47,13 @@ class Sampling(Record):
 DRAFT_SAMPLING = Sampling(steps=12, eta=0.0)
 
 
+class StageMemory(Record):
+    """Device memory of one stage of a job, which grows with the canvas's area."""
+
+    fixed_bytes: int
+    bytes_per_pixel: int
+
+
 class Offer(Record):
     """A model as its worker announces it, before the weights are loaded.
 
@@ -56,6 +63,7 @@ class Offer(Record):
         qualities: that it draws, the usual one first.
         sampling: its defaults; None for an engine that samples nothing.
         draft: its defaults for drafts; None where it draws none.
+        memory: of each stage on this worker's device; empty where it is not known.
         sketches: whether sketches can guide it. True of workers that do not say.
         adapters: names of the model's adapters, which the same worker draws with; each is a model
             of its own to callers.
@@ -66,6 +74,7 @@ class Offer(Record):
     qualities: list[Quality]
     sampling: Sampling | None
     draft: Sampling | None = None
+    memory: list[StageMemory] = Field(default_factory=list)
     sketches: bool = True
     adapters: tuple[str, ...] = ()
 
@@ -103,6 +112,11 @@ class Offer(Record):
     def sampling_of(self, quality: Quality) -> Sampling | None:
         """Return the defaults for a quality that it draws; None if it samples nothing."""
         return self.draft if quality is Quality.DRAFT else self.sampling
+
+    def memory_bytes(self, pixels: int) -> int | None:
+        """Return the device memory that a job on a canvas of this area needs; None if unknown."""
+        needs = [stage.fixed_bytes + stage.bytes_per_pixel * pixels for stage in self.memory]
+        return max(needs, default=None)
 
 
 def adapter_name(path: Path) -> str:

@@ -1,5 +1,7 @@
 """What a canvas needs is what the counts say."""
 
+from typing import Any
+
 import pytest
 
 from benchmarks.counts.memory import stage_peak, weights_bytes
@@ -11,8 +13,7 @@ from model.memory_needs import (
     ENCODE,
     SKETCH_ENCODER_BYTES,
     WEIGHTS_BYTES,
-    largest_canvas_pixels,
-    memory_needs,
+    stage_needs,
 )
 
 STAGES = {
@@ -47,24 +48,23 @@ def test_weights_are_the_published_ones() -> None:
     assert pytest.approx(counted, rel=1e-3) == WEIGHTS_BYTES
 
 
+def needed(offload: str = "none", pixels: int = 512 * 320, **options: Any) -> int:
+    return max(need.bytes(pixels) for need in stage_needs(offload, **options))
+
+
 def test_published_canvas_fits_10_gigabytes_resident_and_6_offloaded() -> None:
-    needs = memory_needs(512, 320)
-    assert needs.resident_bytes < 10e9
-    assert needs.offloaded_bytes < 6e9
+    assert needed() < 10e9
+    assert needed("encoders") < needed()
+    assert needed("model") < 6e9
+    assert needed("group") < needed("model")
 
 
 def test_more_pixels_sketches_and_digits_need_more() -> None:
-    needs = memory_needs(512, 320)
-    assert memory_needs(576, 320).resident_bytes > needs.resident_bytes
-    assert memory_needs(512, 320, sketches=True).resident_bytes > needs.resident_bytes
-    assert memory_needs(512, 320, value_bytes=4).offloaded_bytes == 2 * needs.offloaded_bytes
+    assert needed(pixels=576 * 320) > needed()
+    assert needed(sketches=True) == needed() + SKETCH_ENCODER_BYTES
+    assert needed("model", value_bytes=4) == 2 * needed("model")
 
 
-@pytest.mark.parametrize("offload", [False, True])
-def test_largest_canvas_is_the_last_that_fits(offload: bool) -> None:
-    pixels = largest_canvas_pixels(12 * 10**9, offload=offload)
-    for area, fits in ((pixels, True), (pixels + 1, False)):
-        needs = memory_needs(area, 1)
-        needed = needs.offloaded_bytes if offload else needs.resident_bytes
-        assert (needed <= 12 * 10**9) == fits
-    assert largest_canvas_pixels(10**9, offload=offload) == 0
+def test_guidance_in_turns_needs_less_where_denoising_needs_most() -> None:
+    assert needed("model", in_turns=True) < needed("model") - 500_000_000
+    assert needed(in_turns=True) == needed()

@@ -84,6 +84,7 @@ def _preview_weights() -> Path:
 def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
     from model.checkpoint import load_pipeline
     from worker.engines.tooncrafter import ToonCrafterEngine
+    from worker.gpu.canvas_memory import plan_memory
     from worker.gpu.memory import DeviceMemory
     from worker.gpu.placement import compile_and_warm_up, device_of_weights, place
 
@@ -100,6 +101,7 @@ def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
     if settings.compile:
         canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
         compile_and_warm_up(loaded.pipeline, canvases)
+    loaded.pipeline.guidance_in_turns = plan_memory(settings, device).guidance_in_turns
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     names = [adapter.name for adapter in adapters]
     return LoadedEngine(ToonCrafterEngine(loaded.pipeline, memory, names), model, adapters)
