@@ -7,6 +7,7 @@ from httpx import AsyncClient
 
 from api.schemas.deployment import MOST_SHOWN, WorkersView
 from core.records.job import Progress, Stage, Timing
+from core.records.offer import Offer, StageMemory
 from core.records.request import Priority
 from core.records.worker import MemoryKind, MemoryUse, WorkerState
 from core.settings import Settings
@@ -57,7 +58,23 @@ class TestModels:
             "max_steps": 60,
             "frames": 16,
         }
-        assert {"width": 512, "height": 320} in model["sizes"]
+        assert {"width": 512, "height": 320, "memory_bytes": None} in model["sizes"]
+
+    async def test_memory_of_each_canvas_is_that_of_the_worker(
+        self, client: AsyncClient, redis_server: RedisServer
+    ) -> None:
+        """The stage that needs most counts."""
+        stages = [
+            StageMemory(fixed_bytes=5_000_000_000, bytes_per_pixel=10_000),
+            StageMemory(fixed_bytes=1_000_000_000, bytes_per_pixel=40_000),
+        ]
+        offer = Offer.of_setting("large").model_copy(update={"memory": stages})
+        worker = WorkerStore(redis_server.url, offer=offer)
+        worker.report_load("gpu-1:7", MODEL, 2.5)
+        worker.report("gpu-1:7", state=WorkerState.IDLE)
+        (model,) = (await client.get(MODELS)).json()["data"]
+        needed = {(one["width"], one["height"]): one["memory_bytes"] for one in model["sizes"]}
+        assert needed[512, 320] == 1_000_000_000 + 40_000 * 512 * 320
 
     async def test_worker_without_a_limit_takes_everything(
         self, client: AsyncClient, store: WorkerStore
