@@ -88,7 +88,8 @@ class Sampler:
         self.keys = keys
         self.scheduler: DDIMRescaledScheduler = pipeline.scheduler
         height, width = keys[0].shape[:2]
-        shape = (1, 4, NUM_FRAMES, height // VAE_SCALE, width // VAE_SCALE)
+        channels = pipeline.vae.config.latent_channels
+        shape = (1, channels, NUM_FRAMES, height // VAE_SCALE, width // VAE_SCALE)
         generator = torch.Generator().manual_seed(SEED)
         pictures = pipeline.video_processor.preprocess(keys, height, width)
         noise = pipeline.draw_posterior_noise(shape, generator)
@@ -160,7 +161,8 @@ class Sampler:
             None,
         )
         if guided:
-            prediction = classifier_free_guidance(*prediction.chunk(2), GUIDANCE, RESCALE)
+            conditional, unconditional = prediction.chunk(2)
+            prediction = classifier_free_guidance(conditional, unconditional, GUIDANCE, RESCALE)
         return prediction
 
     def _preview(self) -> Tensor:

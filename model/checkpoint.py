@@ -7,19 +7,40 @@ none: a wrong tensor, a damaged file or a full disk ends in an error that names 
 
 import argparse
 import hashlib
+import logging
 import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from transformers import CLIPTextModel, CLIPVisionModel
 
+from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.conversion import convert, convert_locked, locked
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.presets import PRESETS, TINY, TOONCRAFTER_512, Preset
 from model.published_file import CheckpointError
+from model.resampler import ImageResampler
+from model.sketch_encoder import SketchEncoder
+from model.unet_tooncrafter import ToonCrafterUNet
 from model.weights_digest import folder_digest, preset_digest
 
 TINY_SEED = 0
+# The UNet, half of all weights, comes first: it moves to the device while the others are built.
+PARTS: dict[str, Any] = {
+    "unet": ToonCrafterUNet,
+    "image_encoder": CLIPVisionModel,
+    "text_encoder": CLIPTextModel,
+    "vae": AutoencoderKLDualRef,
+    "image_projection": ImageResampler,
+    "sketch_encoder": SketchEncoder,
+}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,9 +91,34 @@ def load_pipeline(
         raise CheckpointError(
             f"{name} has to be `tiny`, a diffusers folder or a published file, but is none of them"
         )
-    pipeline = ToonCrafterPipeline.from_pretrained(str(folder), dtype=dtype).to(device)
+    parts = _parts_on(device, folder, dtype)
+    pipeline = ToonCrafterPipeline.from_pretrained(str(folder), **parts)
     trained = bool(pipeline.config.get("trained", True))
     return LoadedPipeline(pipeline, Path(name).name, trained, folder_digest(folder))
+
+
+def _parts_on(device: str, folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+    """Load each part that has weights; one goes to the device while the next is built.
+
+    The library builds a part without memory and takes the file's pages as its weights, so that
+    nothing is initialised, and in the file's own precision nothing is copied before the device.
+    """
+    moving: dict[str, Future[Any]] = {}
+    with ThreadPoolExecutor(1) as mover:
+        for name, kind in PARTS.items():
+            if (folder / name).is_dir():
+                part = kind.from_pretrained(str(folder / name), dtype=dtype).eval()
+                moving[name] = mover.submit(_moved, name, part, device)
+        return {name: part.result() for name, part in moving.items()}
+
+
+def _moved(name: str, part: nn.Module, device: str) -> nn.Module:
+    begun = time.monotonic()
+    part.to(device)
+    gigabytes = sum(weight.nbytes for weight in part.parameters()) / 1e9
+    seconds = time.monotonic() - begun
+    logger.info("%s: %.2f GB on %s in %.2f s", name, gigabytes, device, seconds)
+    return part
 
 
 def converted(source: Path, cache_dir: Path, sizes: Preset = TOONCRAFTER_512) -> Path:

@@ -100,8 +100,9 @@ class DenoisingMixin:
                     conditions, latents, timestep[None], context, stride, control
                 )
                 if guidance_scale != 1.0:
+                    conditional, unconditional = prediction.chunk(2)
                     prediction = classifier_free_guidance(
-                        *prediction.chunk(2), guidance_scale, guidance_rescale
+                        conditional, unconditional, guidance_scale, guidance_rescale
                     )
                 stepped = step(prediction.float(), number, latents)
                 latents = stepped.prev_sample

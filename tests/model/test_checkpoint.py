@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.checkpoint import converted, load_pipeline
 from model.conversion import convert
@@ -40,6 +43,23 @@ def folder(published: Tensors, tmp_path_factory: pytest.TempPathFactory) -> Path
     torch.save(recipe(layout(TINY)[1]), files / "sketch_encoder.ckpt")
     convert(files / "model.ckpt", files / "tiny", files / "sketch_encoder.ckpt", TINY)
     return files / "tiny"
+
+
+class WrittenBytes(TorchDispatchMode):
+    """Counts what is copied, converted or drawn at random in memory, in bytes."""
+
+    WRITING = frozenset({"copy_", "_to_copy", "clone", "normal_", "uniform_", "randn", "rand"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = func._schema.name.removeprefix("aten::")
+        if name in self.WRITING and output.device.type != "meta":
+            self.count += output.nbytes
+        return output
 
 
 def clip(pipeline: ToonCrafterPipeline) -> np.ndarray:
@@ -190,6 +210,14 @@ class TestLoading:
             True,
             torch.bfloat16,
         )
+
+    def test_in_its_own_precision_nothing_is_initialised_or_copied(self, folder: Path) -> None:
+        """The file's pages are the weights until they move to the device."""
+        with WrittenBytes() as written:
+            pipeline = load_pipeline(str(folder), device="cpu", dtype=torch.float16).pipeline
+        parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+        weights = sum(weight.nbytes for part in parts for weight in part.parameters())
+        assert written.count < weights / 50
 
     def test_a_folder_of_random_weights_is_not(self, tmp_path: Path) -> None:
         ToonCrafterPipeline.from_preset("tiny").save_pretrained(str(tmp_path / "saved"))
