@@ -98,10 +98,10 @@ def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
     model = describe(loaded, device)
     adapters = _load_adapters(loaded.pipeline, settings.adapters, model)
     place(loaded.pipeline, device, settings.offload)
+    loaded.pipeline.guidance_in_turns = plan_memory(settings, device).guidance_in_turns
     if settings.compile:
         canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
         compile_and_warm_up(loaded.pipeline, canvases)
-    loaded.pipeline.guidance_in_turns = plan_memory(settings, device).guidance_in_turns
     memory = DeviceMemory(loaded.pipeline, device, settings.offload)
     names = [adapter.name for adapter in adapters]
     return LoadedEngine(ToonCrafterEngine(loaded.pipeline, memory, names), model, adapters)
