@@ -1,23 +1,30 @@
 """What `make bench-gpu` measures, one entry after the other until its time is over."""
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.counts.budget import count
+from benchmarks.counts.stages import Job, launched
 from benchmarks.model import DTYPES, matmul_rate, psnr, run
 from benchmarks.plain_pipeline import PlainPipeline
 from model.acceleration import accelerate
 from model.assembly import build_modules, randomise
+from model.checkpoint import load_pipeline
 from model.clip import clip_tokenizer
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.presets import PRESETS
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from model.weights_digest import folder_digest
+from scripts.check_goldens import check, read_cases
 from worker.gpu.placement import place
 
 SEED = 0
@@ -31,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bf16, eager": {"dtype": "bf16"},
     "fp16, one part at a time": {"dtype": "fp16", "offload": "model"},
 }
+GOLDENS = Path(__file__).parents[2] / "tests" / "data" / "goldens"
 KERNELS = 15  # lines of the profile
 Result = dict[str, Any]
 
@@ -66,6 +74,7 @@ class Bench:
     def entries(self) -> Iterator[tuple[str, Callable[[], Result]]]:
         """Name every measurement, the ones that matter most first."""
         yield "cold start", self.cold_start
+        yield "fp32 goldens", self.goldens
         for name, variant in VARIANTS.items():
             yield name, partial(self.clips, name, **variant)
             if name == FIRST:
@@ -89,13 +98,40 @@ class Bench:
         place(pipeline, self.asked.device, offload)
         return pipeline
 
+    @cached_property
+    def matmul_tflops(self) -> dict[str, float]:
+        """What the device multiplies in a second, by precision."""
+        return {name: matmul_rate(self.device, dtype) / 1e12 for name, dtype in DTYPES.items()}
+
+    @cached_property
+    def step_tflop(self) -> float:
+        """What a guided step multiplies, by count."""
+        sizes = PRESETS[self.asked.preset]
+        job = Job(self.asked.width, self.asked.height, sizes)
+        return count(launched(job, "guided step")).teraflops
+
     def cold_start(self) -> Result:
-        """Seconds until seeded weights are on the device, and what it multiplies in a second."""
-        begun = time.perf_counter()
-        self.build("fp16")
-        seconds = time.perf_counter() - begun
-        rates = {name: matmul_rate(self.device, dtype) / 1e12 for name, dtype in DTYPES.items()}
-        return {"seconds": seconds, "matmul_tflops": rates}
+        """Seconds until a folder, which main memory has cached, is a pipeline on the device."""
+        dtype = "fp16" if self.device.type == "cuda" else "fp32"
+        with tempfile.TemporaryDirectory() as folder:
+            self.build(dtype).save_pretrained(folder)
+            folder_digest(Path(folder))  # as a conversion leaves it
+            begun = time.perf_counter()
+            load_pipeline(folder, device=self.asked.device, dtype=DTYPES[dtype])
+            seconds = time.perf_counter() - begun
+        return {"seconds": seconds, "matmul_tflops": self.matmul_tflops}
+
+    def goldens(self) -> Result:
+        """The largest error of the golden cases, as a share of its tolerance."""
+        torch.backends.cudnn.allow_tf32 = False
+        shares, broken = {}, {}
+        with torch.device(self.device):
+            for case in read_cases(GOLDENS):
+                try:
+                    shares[case.name] = max(one.share for one in check(case, GOLDENS))
+                except RuntimeError as error:
+                    broken[case.name] = str(error).partition("\n")[0]
+        return {"shares_of_tolerance": shares, "broken_cases": broken}
 
     def clips(
         self,
@@ -125,6 +161,8 @@ class Bench:
             "step_seconds": middle.seconds["denoising"] / self.asked.steps,
             "peak_gib": middle.peak_bytes / 2**30,
         }
+        rate = self.step_tflop / result["step_seconds"]
+        result["share_of_matmul_rate"] = rate / self.matmul_tflops[dtype]
         self.frames[name] = middle.frames.cpu()
         torch.compiler.reset()
         return result

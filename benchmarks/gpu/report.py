@@ -20,6 +20,7 @@ def table(found: dict[str, Any]) -> str:
         "all, s",
         "step, ms",
         "first clip, s",
+        "of matmul rate",
         "peak, GiB",
         "PSNR to fp32, dB",
     )
@@ -36,6 +37,7 @@ def table(found: dict[str, Any]) -> str:
                     f"{taken['all']:.2f}",
                     f"{result['step_seconds'] * 1e3:.1f}",
                     f"{result['first_clip_seconds']:.1f}",
+                    f"{result['share_of_matmul_rate']:.0%}",
                     f"{result['peak_gib']:.2f}",
                     "" if distance is None else f"{distance:.1f}",
                 )
@@ -45,7 +47,15 @@ def table(found: dict[str, Any]) -> str:
     cold = found["results"].get("cold start", {})
     if "matmul_tflops" in cold:
         rates = ", ".join(f"{name} {rate:.1f}" for name, rate in cold["matmul_tflops"].items())
-        notes.append(f"Weights made in {cold['seconds']:.1f} s. Matrix products, TFLOP/s: {rates}.")
+        notes.append(f"Cold start {cold['seconds']:.1f} s. Matrix products, TFLOP/s: {rates}.")
+    goldens = found["results"].get("fp32 goldens", {})
+    if shares := goldens.get("shares_of_tolerance"):
+        worst = max(shares, key=lambda name: shares[name])
+        notes.append(
+            f"Goldens: {len(shares)}, the worst {worst} at {shares[worst]:.2f} of its limit."
+        )
+    for name, reason in goldens.get("broken_cases", {}).items():
+        notes.append(f"Not measured: golden {name} ({reason}).")
     profile = found["results"].get("fp16, profile", {})
     for kernel, seconds in profile.get("kernel_seconds", {}).items():
         notes.append(f"- {seconds:.3f} s `{kernel}`")

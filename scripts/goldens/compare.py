@@ -41,7 +41,7 @@ def deviations(case: Case, outputs: Mapping[str, Tensor], folder: Path) -> list[
     for name, spec in case["outputs"].items():
         if name not in outputs:
             raise ValueError(f"case {case.name}: no answer for output {name!r}")
-        ours = _sampled(case, name, outputs[name])
+        ours = _sampled(case, name, outputs[name].cpu())
         if ours.shape != stored[name].shape:
             raise ValueError(
                 f"case {case.name}: {name} is {tuple(ours.shape)}, stored is "

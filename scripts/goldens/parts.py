@@ -113,7 +113,7 @@ class Parts:
             return torch.from_numpy(golden_recipe.weight(name, shape, self.seed))
 
         module.load_state_dict(published_names.from_published(module, names(module), read))
-        return module.eval()
+        return module.eval().to(torch.get_default_device())
 
 
 def _widths(config: dict[str, Any]) -> tuple[int, ...]:

@@ -37,12 +37,12 @@ class Case:
         return self.entry[key]
 
     def input(self, name: str) -> Tensor:
-        """The gaussian input `input.<name>`, float32."""
+        """The gaussian input `input.<name>`, float32, on torch's default device."""
         spec = self._spec(name, "gaussian")
         return torch.from_numpy(
             golden_recipe.gaussian(f"input.{name}", spec["shape"], self.seed)
             * np.float32(spec["gain"])
-        )
+        ).to(torch.get_default_device())
 
     def picture(self, name: str) -> npt.NDArray[np.uint8]:
         """The picture `input.<name>`, uint8 (height, width, 3)."""
@@ -54,7 +54,7 @@ class Case:
     def pixels(self, name: str) -> Tensor:
         """The picture `input.<name>` as (1, 3, height, width) in [-1, 1]."""
         picture = torch.from_numpy(self.picture(name)).movedim(-1, 0)[None]
-        return (picture / 255 - 0.5) * 2
+        return ((picture / 255 - 0.5) * 2).to(torch.get_default_device())
 
     def hint(self, name: str) -> Tensor:
         """The sketch frames `input.<name>` as (frames, 1, height, width) in [0, 1], blank ones
@@ -69,7 +69,7 @@ class Case:
             torch.from_numpy(strip.reshape(height, frames, width)).movedim(1, 0).float() / 255
         )
         sketches[spec["blank_frames"]] = 0
-        return sketches[:, None]
+        return sketches[:, None].to(torch.get_default_device())
 
     def _spec(self, name: str, kind: str) -> dict[str, Any]:
         spec: dict[str, Any] = self.entry["inputs"][f"input.{name}"]

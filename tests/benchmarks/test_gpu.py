@@ -11,6 +11,8 @@ import pytest
 from benchmarks.gpu.__main__ import main, measure
 from benchmarks.gpu.plan import EXACT, Asked, Bench, Result
 from benchmarks.gpu.report import plot, table
+from scripts.check_goldens import read_cases
+from scripts.gpu_wheels import needed
 
 TOY = ["--preset=tiny", "--device=cpu", "--width=64", "--height=64", "--steps=1", "--rounds=1"]
 ASKED = Asked("tiny", "cpu", width=64, height=64, steps=1, rounds=1)
@@ -50,13 +52,36 @@ def test_nothing_begins_once_the_time_is_over() -> None:
     assert results == {name: {"skipped": "-1 s are over"} for name in ("broken", EXACT)}
 
 
+@pytest.fixture
+def one_golden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first case alone; tests/model/test_goldens.py has them all."""
+    monkeypatch.setattr("benchmarks.gpu.plan.read_cases", lambda folder: read_cases(folder)[:1])
+
+
+@pytest.mark.usefixtures("one_golden")
+def test_goldens_are_checked_on_the_device_that_is_measured() -> None:
+    found = Bench(ASKED).goldens()
+    (share,) = found["shares_of_tolerance"].values()
+    assert share <= 1
+    assert not found["broken_cases"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("one_golden")
 def test_whole_command_writes_json_table_and_plot(tmp_path: Path) -> None:
     out = tmp_path / "new" / "bench"
     main([*TOY, "--out", str(out), "--seconds=1500"])
     results = json.loads(out.with_suffix(".json").read_text())["results"]
     assert all(result.get("failed") is None for result in results.values()), results
     assert results["fp16, eager"]["psnr_db"] > 30
+    assert 0 < results["fp32, eager"]["share_of_matmul_rate"] < 1
+    assert results["cold start"]["seconds"] > 0
     assert out.with_suffix(".md").read_text()
     assert out.with_suffix(".svg").read_text()
+
+
+def test_wheels_hold_what_is_imported_and_not_what_the_machine_has() -> None:
+    packages = needed()
+    assert {"diffusers", "safetensors", "tokenizers", "pydantic-core"} <= packages.keys()
+    assert not {name for name in packages if name.startswith(("torch", "nvidia", "triton"))}
