@@ -11,8 +11,8 @@ import pytest
 from benchmarks.gpu.__main__ import main, measure
 from benchmarks.gpu.plan import EXACT, Asked, Bench, Result
 from benchmarks.gpu.report import plot, table
+from benchmarks.gpu.wheels import needed
 from scripts.check_goldens import read_cases
-from scripts.gpu_wheels import needed
 
 TOY = ["--preset=tiny", "--device=cpu", "--width=64", "--height=64", "--steps=1", "--rounds=1"]
 ASKED = Asked("tiny", "cpu", width=64, height=64, steps=1, rounds=1)

@@ -1,6 +1,6 @@
 """Gather what `make bench-gpu` needs beside torch, for a machine without a network.
 
-`python -m scripts.gpu_wheels out/wheels` downloads the versions that are installed here as wheels.
+`python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are installed here as wheels.
 On the machine with the GPU: `pip install --no-index --no-deps out/wheels/*.whl`.
 """
 
@@ -43,7 +43,7 @@ def needed(names: tuple[str, ...] = IMPORTED) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Download the wheels; end with 1 if they are too large to be carried."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.gpu_wheels", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.wheels", description=__doc__)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(argv).folder
     pins = [f"{name}=={version}" for name, version in sorted(needed().items())]
