@@ -1,6 +1,6 @@
 """Gather what `make bench-gpu` needs beside torch, for a machine without a network.
 
-`python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are installed here as wheels.
+`python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are here as wheels.
 On the machine with the GPU: `pip install --no-index --no-deps out/wheels/*.whl`.
 """
 
