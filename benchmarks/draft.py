@@ -53,7 +53,7 @@ class Way:
         steps: evaluations of the network, of both branches where a step is guided.
         solver: `ddim`, `few-step` as drafts have it, or diffusers' `unipc`.
         guided: which share of the steps, from the first on, is guided.
-        reuse: deep features are computed in one of so many steps.
+        reuse: deep features are computed once in this number of steps.
         from_preview: at which share of the timesteps it starts from the preview engine's drawings;
             1 starts from noise.
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 
-# The latents end at the scale at which so many steps of DDIM leave them.
+# The latents end at the scale at which this number of DDIM steps leaves them.
 USUAL_STEPS = 50
 
 

@@ -138,7 +138,7 @@ class DDIMRescaledScheduler(SchedulerMixin, ConfigMixin):
         return timesteps
 
     def final_scale(self, num_inference_steps: int) -> np.float32:
-        """The dynamic rescale of the latents after so many steps: that of the last timestep."""
+        """The dynamic rescale of the latents after these steps: that of the last timestep."""
         return np.float32(self.scales[self._ascending_timesteps(num_inference_steps)[0]])
 
     def _step(self, timestep: int, previous: int | None) -> Step:

@@ -50,7 +50,7 @@ def plan_memory(settings: Settings, device: str) -> MemoryPlan:
 def plan_for(
     available: int, offload: Offload, *, value_bytes: int = 2, sketches: bool = False
 ) -> MemoryPlan:
-    """Plan for a card with so many bytes.
+    """Plan for a card with this memory.
 
     Guidance takes turns only where the trained canvas fits in no other way: it is slower, and its
     rounding differs. The largest canvas is what fits the low-memory mode, to which a job that does
