@@ -124,6 +124,8 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         stack.send()
         wait_until(lambda: segment_of(stack, killed) == 4, "the fourth segment", 60)
         child_of(worker_process).kill()
+        killed_in = segment_of(stack, killed)  # a busy machine may have come further
+        assert killed_in in (4, 5)
         stack.cause("")
         wait_until(
             lambda: killed in stack.dispatcher.recover_expired_leases().requeued,
@@ -132,7 +134,7 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         )
         stack.send()
         job = await job_of(killed)
-        assert (job["attempts"], job["plan"]["reused"]) == (2, 3)
+        assert (job["attempts"], job["plan"]["reused"]) == (2, killed_in - 1)
 
 
 def segment_of(stack: WorkerStack, job_id: str) -> int | None:

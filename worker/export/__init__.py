@@ -1,4 +1,1 @@
-"""Encode a film into files.
-
-The service calls `formats`, `mp4`, `video` and `film`; the other exporters wait for shots.
-"""
+"""Encode a film into files, one module for each format."""

@@ -1,17 +1,43 @@
-"""Results that lie in a bucket: another host, which the page's policy has to let in."""
+"""Gateways of other kinds than a desk's own: one that asks for an API key, one with a bucket."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from core.settings import Settings
 from scripts.stack import Stack
+from testkit.api.gateway import gateway_process, make_key
 from testkit.browser.studio import drop, visit
 from testkit.client import KEYFRAMES
 from testkit.stacks import without_torch
 
 pytestmark = pytest.mark.browser
+
+
+def test_key_is_asked_for_once(browser: Browser, settings: Settings, tmp_path: Path) -> None:
+    """A wrong one is refused in words; the right one lasts for the tab and survives a reload."""
+    token = make_key(settings, "studio")
+    with (
+        gateway_process(settings, tmp_path / "gateway.log") as (_, url),
+        visit(browser, url) as visitor,
+    ):
+        visitor.expected.append("401")
+        page = visitor.page
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.get_by_label("API key").fill("tc_wrong")
+        visitor.press("Come in")
+        expect(page.get_by_role("alert")).to_contain_text("unknown or revoked")
+        visitor.look("key")
+        page.get_by_label("API key").fill(token)
+        visitor.press("Come in")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        page.reload()
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        assert page.evaluate("sessionStorage.length") == 1
+        assert page.evaluate("localStorage.length") == 0
 
 
 def test_film_plays_and_is_opened_from_a_bucket(
