@@ -19,7 +19,17 @@ from tooncrafter_client.calls import (
     JobOrId,
     OnProgress,
 )
-from tooncrafter_client.flows import Emit, Flow, Pause, Read, Send, Step, Work, emitting
+from tooncrafter_client.flows import (
+    PAST_PROXIES,
+    Emit,
+    Flow,
+    Pause,
+    Read,
+    Send,
+    Step,
+    Work,
+    emitting,
+)
 from tooncrafter_client.images import Image
 from tooncrafter_client.models import Estimate, Event, Job, JobPage, Model, Queue, Upload
 from tooncrafter_client.shots import Keyframe, Shot, ShotOptions, build_shot
@@ -49,7 +59,7 @@ class Client:
         http: httpx.Client | None = None,
     ) -> None:
         self._calls = Calls(url, key, patience_seconds)
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(mounts=PAST_PROXIES)
 
     @property
     def url(self) -> str:

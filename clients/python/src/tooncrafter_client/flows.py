@@ -19,6 +19,8 @@ from tooncrafter_client.errors import ToonCrafterError, Unreachable, error_from
 T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS = 0.5
+# Calls to this machine use no proxy, whatever the environment says
+PAST_PROXIES = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
 LONGEST_PAUSE_SECONDS = 15.0
 
 
