@@ -70,8 +70,9 @@ class Settings(GatewaySettings):
     model: Annotated[str, AfterValidator(os.path.expanduser)] | None = Field(
         default=None,
         description="A diffusers folder, a published checkpoint file, `preview` (the preview "
-        "engine, not ToonCrafter) or `tiny` (untrained, for tests). Unset: `make up` and `make "
-        "demo` use `preview`, any other worker refuses to start.",
+        "engine, not ToonCrafter), `tiny-experimental` (a small ToonCrafter taught on kittens, not "
+        "the published weights) or `tiny` (untrained, for tests). Unset: `make up` and `make demo` "
+        "use `preview`, any other worker refuses to start.",
     )
     adapters: list[HomePath] = Field(
         default=[],

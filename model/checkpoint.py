@@ -20,6 +20,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPVisionModel
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
+from model.clip import clip_tokenizer
 from model.conversion import convert, convert_locked, locked
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.presets import PRESETS, TINY, TOONCRAFTER_512, Preset
@@ -30,6 +31,7 @@ from model.unet_tooncrafter import ToonCrafterUNet
 from model.weights_digest import folder_digest, preset_digest
 
 TINY_SEED = 0
+EXPERIMENTAL = "tiny-experimental"  # taught on a CPU; its tokenizer is the package's own
 # The UNet, half of all weights, comes first: it moves to the device while the others are built.
 PARTS: dict[str, Any] = {
     "unet": ToonCrafterUNet,
@@ -65,8 +67,8 @@ def load_pipeline(
     """Load a model once, for a process that keeps it.
 
     Args:
-        name: `tiny`, a diffusers folder, or a published file, which is converted into `cache_dir`
-            at its first use.
+        name: `tiny`, `tiny-experimental`, a diffusers folder, or a published file, which is
+            converted into `cache_dir` at its first use.
         device: where the pipeline computes, such as `cuda` or `cpu`.
         dtype: of its weights.
         cache_dir: keeps converted files; needed for published files only.
@@ -75,6 +77,12 @@ def load_pipeline(
         CheckpointError: nothing is there, the file is not the published model, or there is no place
             to convert it to.
     """
+    if name == EXPERIMENTAL:
+        folder = Path(__file__).parent / "tiny_experimental"
+        pipeline = ToonCrafterPipeline.from_pretrained(
+            str(folder), tokenizer=clip_tokenizer(), dtype=dtype
+        )
+        return LoadedPipeline(pipeline.to(device), name, True, folder_digest(folder))
     if name == "tiny":
         pipeline = ToonCrafterPipeline.from_preset("tiny", seed=TINY_SEED).to(device)
         if pipeline.dtype != dtype:

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -37,11 +37,18 @@ class Case:
     positions: list[float]
 
 
-def held_out_cases(count: int, height: int, width: int, reach: float) -> Iterator[Case]:
-    """Draw clips of seeds, and every second one of a cast, that training never shows."""
+def held_out_cases(
+    count: int, height: int, width: int, reach: float, *, narrow: bool = False
+) -> Iterator[Case]:
+    """Draw clips of seeds, and every second one of a cast, that training never shows.
+
+    A `narrow` world is that of the small ToonCrafter: kittens and butterflies, a still camera.
+    """
     for index in range(count):
         rng = np.random.default_rng([HELD_OUT_SEED, index])
         world = World(Manner(reach), cast="all" if index % 2 else "held-out", comes_and_goes=0.0)
+        if narrow:
+            world = replace(world, cast="kitten", camera=0.0, boil=0.0)
         clip = random_clip(rng, height, width, world)
         middles = [clip.picture(position) for position in POSITIONS]
         yield Case(
@@ -107,6 +114,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="drawn clips")
     parser.add_argument("--size", default="512x320", help="WIDTHxHEIGHT of drawn clips")
     parser.add_argument("--reach", type=float, default=90.0, help="largest travel, of 512")
+    parser.add_argument("--narrow", action="store_true", help="drawn clips of kittens only")
     parser.add_argument("--longest", type=int, default=9, help="drawings from key to key")
     parser.add_argument("--out", type=Path, required=True, help="table, plot, sheet, figures")
     arguments = parser.parse_args()
@@ -117,7 +125,9 @@ def main() -> None:
         cases = folder_cases(arguments.clips, arguments.longest)
     else:
         width, height = (int(side) for side in arguments.size.split("x"))
-        cases = held_out_cases(arguments.count, height, width, arguments.reach)
+        cases = held_out_cases(
+            arguments.count, height, width, arguments.reach, narrow=arguments.narrow
+        )
     measurements, rows = measure(engines, cases)
     if not measurements:
         raise SystemExit("no clip with at least three distinct drawings was found")

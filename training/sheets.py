@@ -18,7 +18,9 @@ def to_pictures(frames: Tensor) -> NDArray[np.uint8]:
     return scaled.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def contact_sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+def contact_sheet(
+    rows: Sequence[Sequence[NDArray[np.uint8]] | NDArray[np.uint8]],
+) -> NDArray[np.uint8]:
     """Put pictures of one size in rows: uint8 `(height, width, 3)`."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)

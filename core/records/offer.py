@@ -12,7 +12,8 @@ from core.records.request import Quality
 
 PREVIEW = "preview"  # names the preview engine, as a setting and in requests
 TINY = "tiny"  # names the untrained model for tests
-NAMES = (PREVIEW, TINY)  # what the setting `model` may be beside a path
+EXPERIMENTAL = "tiny-experimental"  # names a small ToonCrafter taught on drawn kittens
+NAMES = (PREVIEW, TINY, EXPERIMENTAL)  # what the setting `model` may be beside a path
 
 
 class Engine(StrEnum):
@@ -26,6 +27,7 @@ DESCRIPTIONS = {
     Engine.TOONCRAFTER: "ToonCrafter",
     Engine.PREVIEW: "preview engine, not ToonCrafter",
 }
+EXPERIMENTAL_DESCRIPTION = "experimental small ToonCrafter, not the published weights"
 _QUALITIES = {
     Engine.TOONCRAFTER: [Quality.FINAL, Quality.DRAFT],
     Engine.PREVIEW: [Quality.PREVIEW],
@@ -92,9 +94,9 @@ class Offer(Record):
             name=Path(model).name,
             engine=engine,
             qualities=_QUALITIES[engine],
-            sampling=Sampling() if is_tooncrafter else None,
-            draft=DRAFT_SAMPLING if is_tooncrafter else None,
-            sketches=is_tooncrafter,
+            sampling=_for(model, Sampling()) if is_tooncrafter else None,
+            draft=_for(model, DRAFT_SAMPLING) if is_tooncrafter else None,
+            sketches=is_tooncrafter and model != EXPERIMENTAL,
             adapters=tuple(adapter_name(path) for path in adapters if is_tooncrafter),
         )
 
@@ -117,6 +119,13 @@ class Offer(Record):
         """Return the device memory that a job on a canvas of this area needs; None if unknown."""
         needs = [stage.fixed_bytes + stage.bytes_per_pixel * pixels for stage in self.memory]
         return max(needs, default=None)
+
+
+def _for(model: str, usual: Sampling) -> Sampling:
+    """Return a model's sampling; the experimental one draws best in one step."""
+    if model == EXPERIMENTAL:
+        return Sampling(steps=1, eta=0.0, guidance_scale=1.0, guidance_rescale=0.0)
+    return usual
 
 
 def adapter_name(path: Path) -> str:

@@ -34,7 +34,7 @@ def placed(points: ArrayLike, position: ArrayLike, angle: float = 0.0, scale: fl
     """Scale and turn points around (0, 0), then move them to `position`; angle in radians."""
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
     turned: Points = np.asarray(points, np.float64) @ np.array([[cos, sin], [-sin, cos]])
-    return turned + position
+    return turned + np.asarray(position, np.float64)
 
 
 def direction(angle: float, length: float = 1.0) -> Points:

@@ -39,7 +39,7 @@ class DISFlow:
     """OpenCV's dense inverse search in both directions, warped and blended; no weights."""
 
     def __init__(self) -> None:
-        self.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def between(self, first: Picture, last: Picture, positions: Sequence[float]) -> list[Picture]:
         forward, backward = self.flow(first, last), self.flow(last, first)
@@ -64,8 +64,8 @@ class Preview:
         self.model.to(device, memory_format=torch.channels_last)
 
     def between(self, first: Picture, last: Picture, positions: Sequence[float]) -> list[Picture]:
-        keys = [torch.from_numpy(key.copy()).permute(2, 0, 1) / 255 for key in (first, last)]
-        drawings = torch.stack(list(interpolate(self.model, *keys, positions)))
+        one, other = (torch.from_numpy(key.copy()).permute(2, 0, 1) / 255 for key in (first, last))
+        drawings = torch.stack(list(interpolate(self.model, one, other, positions)))
         return list(to_pictures(drawings * 2 - 1))
 
 
@@ -95,7 +95,7 @@ def make_engine(description: str) -> tuple[str, Engine]:
 
 
 def _blend(first: Picture, last: Picture, position: float) -> Picture:
-    return cv2.addWeighted(first, 1 - position, last, position, 0)
+    return cv2.addWeighted(first, 1 - position, last, position, 0).astype(np.uint8, copy=False)
 
 
 def _warp(picture: Picture, flow: NDArray[np.float32]) -> Picture:
@@ -107,4 +107,4 @@ def _warp(picture: Picture, flow: NDArray[np.float32]) -> Picture:
         y + flow[..., 1].astype(np.float32),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
-    )
+    ).astype(np.uint8, copy=False)

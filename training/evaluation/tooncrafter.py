@@ -17,11 +17,11 @@ class ToonCrafter:
 
     Args:
         folder: in diffusers' format.
-        steps, guidance_scale, eta: of the sampling; the small model was taught for few steps.
+        steps, guidance_scale, eta: of the sampling; the small model draws best in one step.
     """
 
     def __init__(
-        self, folder: Path, steps: int = 4, guidance_scale: float = 1.0, eta: float = 0.0
+        self, folder: Path, steps: int = 1, guidance_scale: float = 1.0, eta: float = 0.0
     ) -> None:
         self.pipeline = ToonCrafterPipeline.from_pretrained(folder)
         self.pipeline.set_progress_bar_config(disable=True)

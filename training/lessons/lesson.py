@@ -28,8 +28,13 @@ class Validation:
 class Lesson(Protocol):
     """One lesson: all that it draws depends on the seed, the step and the process alone."""
 
-    network: nn.Module
-    edges: tuple[str, ...]
+    @property
+    def network(self) -> nn.Module:
+        """What is taught."""
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """Return parts of names of first and last layers, which AdamW trains."""
 
     def batch(self, step: int, rank: int) -> Batch:
         """Draw what one process sees at a step, on the CPU."""

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef, HiddenStateEncoder
+from training.lessons.start import POSTERIOR_LOG_VARIANCE, bias_of
 
 CONSTANT = 20.0  # of two channels, far above all others, so that the last norm hardly scales them
-POSTERIOR_LOG_VARIANCE = -7.8  # a standard deviation of 0.02
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def code_linearly(vae: AutoencoderKLDualRef, pictures: Tensor) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.weight.zero_()
-            module.bias.zero_()
+            bias_of(module).zero_()
     for colour in range(3):
         encoder.conv_in.weight[colour, colour, 1, 1] = 1
     sample, used = encoder.conv_in(pictures), 3
@@ -43,9 +43,9 @@ def code_linearly(vae: AutoencoderKLDualRef, pictures: Tensor) -> None:
     _double(encoder, latents, spread.sqrt())
     vae.quant_conv.weight.copy_(torch.eye(2 * latents)[:, :, None, None])
     vae.quant_conv.weight[latents:] = 0
-    vae.quant_conv.bias[:latents] = 0
-    vae.quant_conv.bias[latents:] = POSTERIOR_LOG_VARIANCE
-    vae.quant_conv.bias[:latents] = -vae.encode(pictures)[0][:, :latents].mean((0, 2, 3))
+    bias_of(vae.quant_conv)[:latents] = 0
+    bias_of(vae.quant_conv)[latents:] = POSTERIOR_LOG_VARIANCE
+    bias_of(vae.quant_conv)[:latents] = -vae.encode(pictures)[0][:, :latents].mean((0, 2, 3))
     _draw_mean_colours(vae, pictures)
 
 
@@ -68,8 +68,8 @@ def _double(encoder: HiddenStateEncoder, latents: int, scale: Tensor) -> None:
     last = encoder.down_blocks[-2].downsamplers[0].conv
     last.weight[-latents - 2 :] = 0
     last.weight[-latents:] = -last.weight[:latents]
-    last.bias[-latents - 2] = CONSTANT
-    last.bias[-latents - 1] = -CONSTANT
+    bias_of(last)[-latents - 2] = CONSTANT
+    bias_of(last)[-latents - 1] = -CONSTANT
     size = (2 * CONSTANT**2 / last.out_channels) ** 0.5  # what the last norm divides by, about
     for latent in range(latents):
         encoder.conv_out.weight[latent, latent, 1, 1] = size / scale[latent]
@@ -89,4 +89,4 @@ def _draw_mean_colours(vae: AutoencoderKLDualRef, pictures: Tensor) -> None:
     for sign, first in ((1, 0), (-1, 3)):
         conv.weight[first : first + 3] = 0
         conv.weight[first : first + 3, :, 1, 1] = sign * solution[:, :latents]
-        conv.bias[first : first + 3] = sign * solution[:, latents]
+        bias_of(conv)[first : first + 3] = sign * solution[:, latents]

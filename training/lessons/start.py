@@ -1,7 +1,7 @@
 """Where small ToonCrafter parts start: averaging and repeating pixels, silent residual branches."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.resampler import ImageResampler
@@ -9,6 +9,17 @@ from model.unet_tooncrafter import ToonCrafterUNet
 
 CARRIED = 8  # channels that carry colour through: three colours, their negatives, two constants
 POSTERIOR_LOG_VARIANCE = -7.8  # a standard deviation of 0.02
+
+
+def bias_of(layer: nn.Module) -> Tensor:
+    """Return the bias of a layer.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(layer.bias, Tensor):
+        raise ValueError(f"{layer} has to have a bias but has none")
+    return layer.bias
 
 
 @torch.no_grad()
@@ -25,7 +36,9 @@ def start_autoencoder(vae: AutoencoderKLDualRef) -> None:
             module.weight.mul_(0.05)
             if module.bias is not None:
                 module.bias.zero_()
-        elif name.endswith(("conv_shortcut", "downsamplers.0.conv", "upsample.conv")):
+        elif isinstance(module, nn.Conv2d) and name.endswith(
+            ("conv_shortcut", "downsamplers.0.conv", "upsample.conv")
+        ):
             _carry(module)
     for coder in (vae.encoder, vae.decoder):
         _enter(coder.conv_in)
@@ -34,11 +47,11 @@ def start_autoencoder(vae: AutoencoderKLDualRef) -> None:
     latents = vae.config.latent_channels
     vae.quant_conv.weight.zero_()
     vae.quant_conv.weight[:latents] = torch.eye(2 * latents)[:latents, :, None, None]
-    vae.quant_conv.bias[:latents] = 0
-    vae.quant_conv.bias[latents:] = POSTERIOR_LOG_VARIANCE
+    bias_of(vae.quant_conv)[:latents] = 0
+    bias_of(vae.quant_conv)[latents:] = POSTERIOR_LOG_VARIANCE
     over_time = vae.decoder.time_conv_out
     over_time.weight.zero_()
-    over_time.bias.zero_()
+    bias_of(over_time).zero_()
     for colour in range(3):
         over_time.weight[colour, colour, over_time.weight.shape[2] // 2, 0] = 1
 
@@ -60,8 +73,9 @@ def _carry(conv: nn.Conv2d) -> None:
 
 def _enter(conv: nn.Conv2d) -> None:
     conv.weight[:CARRIED] = 0
-    conv.bias.zero_()
-    conv.bias[6], conv.bias[7] = 2, -2
+    bias = bias_of(conv)
+    bias.zero_()
+    bias[6], bias[7] = 2, -2
     for colour in range(3):
         conv.weight[colour, colour, 1, 1] = 1
         conv.weight[3 + colour, colour, 1, 1] = -1
@@ -69,7 +83,7 @@ def _enter(conv: nn.Conv2d) -> None:
 
 def _leave(conv: nn.Conv2d, amount: float) -> None:
     conv.weight.mul_(0.3)
-    conv.bias.zero_()
+    bias_of(conv).zero_()
     conv.weight[:3] *= 0.1
     for colour in range(3):
         conv.weight[colour, colour, 1, 1] = amount
@@ -82,9 +96,9 @@ def start_unet(unet: ToonCrafterUNet) -> None:
     for name, module in unet.named_modules():
         if name.endswith(("temporal.stages.3.2", "proj_out", "spatial.conv2")):
             module.weight.mul_(0.1)
-            module.bias.zero_()
+            bias_of(module).zero_()
     unet.conv_out.weight.mul_(0.1)
-    unet.conv_out.bias.zero_()
+    bias_of(unet.conv_out).zero_()
 
 
 @torch.no_grad()

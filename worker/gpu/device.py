@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from core.records.offer import DESCRIPTIONS, EXPERIMENTAL, EXPERIMENTAL_DESCRIPTION, Engine
 from core.records.worker import ModelInfo
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def describe(loaded: "LoadedPipeline", device: str) -> ModelInfo:
         weights=loaded.weights,
         dtype=str(loaded.pipeline.dtype).removeprefix("torch."),
         device=name_of_device(device),
+        description=EXPERIMENTAL_DESCRIPTION
+        if loaded.name == EXPERIMENTAL
+        else DESCRIPTIONS[Engine.TOONCRAFTER],
     )
 
 

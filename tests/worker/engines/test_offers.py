@@ -21,3 +21,11 @@ def test_sketches_need_the_encoder_of_the_folder(tmp_path: Path, has_encoder: bo
 def test_named_models() -> None:
     assert offer_of("tiny").sketches
     assert not offer_of("preview").sketches
+
+
+def test_the_experimental_model_is_drawn_in_one_step() -> None:
+    """It has no sketch encoder, and more steps draw worse."""
+    offer = offer_of("tiny-experimental")
+    assert offer.sampling is not None
+    assert (offer.sampling.steps, offer.sampling.eta, offer.sampling.guidance_scale) == (1, 0, 1)
+    assert not offer.sketches
