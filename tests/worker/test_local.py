@@ -84,7 +84,7 @@ def test_defaults_are_those_of_the_api() -> None:
         ({"colour": 1}, "/colour"),
         ({"width": 100, "height": 100}, "/width"),
         ({"fit": "squeeze"}, "/fit"),
-        ({"quality": "preview"}, "/quality"),  # of a model that draws none
+        ({"quality": "draft"}, "/quality"),  # of the preview engine
         ({"spacing": [0.9, 0.1]}, "/keyframes"),
     ],
 )
