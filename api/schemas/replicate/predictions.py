@@ -10,6 +10,7 @@ from core.records.prediction import PredictionEvent, PredictionView
 MOST_IMAGES = 10
 MIN_SIDE, MAX_SIDE = 256, 768  # of `max_width` and `max_height`
 
+_Event = Annotated[PredictionEvent, Field(strict=False)]  # a string in JSON
 _Image = Annotated[
     str | None,
     Field(default=None, description="An https address, a data URI, or `urls.get` of a file."),
@@ -53,7 +54,7 @@ class PredictionBody(Body):
         default=None, description="`owner/name`, `owner/name:version`, or a version."
     )
     webhook: str | None = None
-    webhook_events_filter: list[PredictionEvent] | None = Field(default=None, strict=False)
+    webhook_events_filter: list[_Event] | None = None
     stream: bool = False  # of text; this model has none
 
 

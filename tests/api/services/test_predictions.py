@@ -74,6 +74,22 @@ class TestInputs:
         assert refused.status_code == 422
         assert [entry["pointer"] for entry in refused.json()["errors"]] == [pointer]
 
+    async def test_interpolate_doubles_the_film_rate(self, client: AsyncClient) -> None:
+        request = await request_of(client, await create(client, input={"interpolate": True}))
+        assert (request["interpolate"], request["fps"]) == (2, 8)
+
+    async def test_filter_of_events_is_a_list_of_words(self, client: AsyncClient) -> None:
+        """A word that is none of them is named."""
+        body = {
+            "input": {"image_1": FIRST, "image_2": LAST},
+            "webhook_events_filter": ["completed"],
+        }
+        assert (await client.post(MODEL, json=body)).status_code == 201
+        refused = await client.post(MODEL, json=body | {"webhook_events_filter": ["finished"]})
+        (problem,) = refused.json()["errors"]
+        assert problem["pointer"] == "/webhook_events_filter/0"
+        assert "completed" in problem["detail"]
+
     async def test_version_that_is_not_served(self, client: AsyncClient) -> None:
         body = {"version": "fofr/tooncrafter:0486", "input": {"image_1": FIRST, "image_2": LAST}}
         refused = await client.post("/v1/predictions", json=body)

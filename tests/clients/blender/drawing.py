@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from fixtures import KEYS, Watch, add_plane, add_strip, pixels, texture
+from scene_fixtures import KEYS, Watch, add_plane, add_strip, pixels, texture
 
 
 class TestStrips:

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 import pytest
-from fixtures import ADDON, KEYS, Watch, add_plane, add_strip
+from scene_fixtures import ADDON, KEYS, Watch, add_plane, add_strip
 
 
 class TestEnds:

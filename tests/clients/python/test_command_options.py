@@ -105,3 +105,10 @@ class TestRender:
         ended = CliRunner().invoke(app, ["render", *map(str, sorted(tmp_path.iterdir()))])
         assert ended.exit_code == 2
         assert "pip install '.[worker]'" in ended.stderr
+
+
+def test_arguments_whose_default_is_none() -> None:
+    """Python 3.10 wraps their types, so that Typer overlooked them."""
+    shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "120"}).stdout
+    assert "KEY..." in shown
+    assert "--drawings" in shown

@@ -49,7 +49,7 @@ def test_in_blender(extension: Path, quick_stack: Stack, tmp_path: Path) -> None
         "EXTENSION": str(extension),
         "TOONCRAFTER_URL": quick_stack.url,
     }
-    alone = ["-c", os.devnull, "--rootdir", tmp_path, "--noconftest", "-p", "fixtures"]
+    alone = ["-c", os.devnull, "--rootdir", tmp_path, "--noconftest", "-p", "scene_fixtures"]
     uncaptured = "--capture=no"  # pytest's own capturing hangs within Blender
     tests = [TESTS / "drawing.py", TESTS / "ending.py"]
     ended = subprocess.run(

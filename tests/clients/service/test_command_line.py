@@ -121,10 +121,10 @@ class TestBatch:
     def test_second_run_does_what_is_missing(
         self, client: Client, tooncrafter: Command, tmp_path: Path
     ) -> None:
-        """Two of eight pairs have a bad file: six results, two named errors, exit code 1."""
+        """Two of 20 pairs have a bad file: 18 results, two named errors, exit code 1."""
         pairs = tmp_path / "pairs"
         pairs.mkdir()
-        for number in range(8):
+        for number in range(20):
             shutil.copy(FIRST, pairs / f"s{number}_frame1.png")
             shutil.copy(LAST, pairs / f"s{number}_frame3.png")
         for broken in ("s2_frame3.png", "s5_frame1.png"):
@@ -143,10 +143,10 @@ class TestBatch:
 
         first = tooncrafter(*arguments)
         assert first.returncode == 1, first.stderr
-        assert first.stdout.strip() == "6 drawn, 0 skipped, 2 failed"
+        assert first.stdout.strip() == "18 drawn, 0 skipped, 2 failed"
         for name in ("s2", "s5"):
             assert f"{name}: invalid_request:" in first.stderr
-        assert len(list((tmp_path / "out").glob("*/video.mp4"))) == 6
+        assert len(list((tmp_path / "out").glob("*/video.mp4"))) == 18
 
         for repaired in ("s2_frame3.png", "s5_frame1.png"):
             shutil.copy(FIRST, pairs / repaired)

@@ -56,8 +56,13 @@ def test_first_lines_of_the_readme(quick_stack: Stack, tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert len(list((tmp_path / "shot").glob("*.png"))) == 7
-    command = tmp_path / "empty" / "bin" / "tooncrafter"
-    assert subprocess.run([command, "--help"], capture_output=True, check=False).stdout
+    command = [tmp_path / "empty" / "bin" / "tooncrafter", "run", "--url", quick_stack.url]
+    shot = ["a.png", "b.png", "--between", "2", "--steps", "1", "--out", "typed"]
+    typed = subprocess.run(
+        [*command, *shot], cwd=tmp_path, env=bare, capture_output=True, text=True, check=False
+    )
+    assert typed.returncode == 0, typed.stderr
+    assert len(list((tmp_path / "typed").glob("*.png"))) == 4
 
 
 @pytest.mark.long

@@ -13,7 +13,8 @@ from typing import Any, get_type_hints
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Show Typer the fields of dataclass parameters as options of their own."""
-    hints = get_type_hints(command, include_extras=True)
+    # Python 3.10's get_type_hints hides Typer's options of parameters whose default is None
+    hints = inspect.get_annotations(command, eval_str=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters = [
         parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
