@@ -44,6 +44,8 @@ class Deployment:
     def __init__(self, folder: Path, workers: int, step_seconds: float) -> None:
         self.server = RedisServer(folder)
         self.settings = Settings(state_dir=folder / "state")
+        self.device_log = folder / "device"
+        self.device_log.mkdir()
         self._folder, self._workers, self._step_seconds = folder, workers, step_seconds
 
     @contextmanager
@@ -82,6 +84,7 @@ class Deployment:
             "TOONCRAFTER_THREADS": "1",
             "CHAOS_MODEL": "1",
             "CHAOS_STEP_SECONDS": str(self._step_seconds),
+            "CHAOS_DEVICE_LOG": str(self.device_log),
             "PYTHONPATH": os.pathsep.join([str(INJECTED), str(INJECTED.parents[2])]),
             "OMP_NUM_THREADS": "1",
         }
@@ -96,6 +99,7 @@ class Load:
         self._async = TenantJobs(deployment.server.url)
         self._storage = open_storage(deployment.settings)
         self._steps = steps
+        self._submitted = 0
         self._picture = png(SIDE, SIDE)
         digest = hashlib.sha256(self._picture).hexdigest()
         self._keyframe = Keyframe(
@@ -109,11 +113,16 @@ class Load:
         )
 
     async def submit(self) -> str:
-        """One job. Answers its id."""
+        """One job, unlike those before. Answers its id."""
         job_id = new_job_id()
+        self._submitted += 1  # its seed: what was drawn before is not drawn again
         keyframes = [self._keyframe, self._keyframe]
         request = generation_request(
-            keyframes=keyframes, steps=self._steps, width=SIDE, height=SIDE
+            keyframes=keyframes,
+            steps=self._steps,
+            width=SIDE,
+            height=SIDE,
+            seed=self._submitted,
         )
         self._storage.put(input_key(job_id, self._keyframe.image), self._picture, "image/png")
         await self._async.submit(

@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.deployment import Deployment, Load
@@ -59,12 +60,14 @@ async def _measure(
     dispatcher, worker = (
         (after - was) / len(ids) for was, after in zip(cpu, cpu_after, strict=True)
     )
+    idle = _idle_share(deployment, idle_jobs)
     share = len(ids) / _span(ended) * job_seconds / workers
     name = f"{workers} worker{'s' * (workers > 1)}, jobs of {job_seconds:g} s"
     lines = [
         ("accepted to started, p99", 1e3 * quantile(started, 0.99), "ms", START_GOAL_MS),
         ("free to next job, p95", 1e3 * quantile(list(_gaps(ended, workers)), 0.95), "ms"),
         ("throughput, of the ideal", share),
+        ("device idle in a backlog, share of the time", idle),
         ("dispatcher CPU", 1e3 * dispatcher, "ms/job"),
         ("worker CPU", 1e3 * worker, "ms/job"),
         ("Redis commands", redis.commands / len(ids), "1/job"),
@@ -78,6 +81,26 @@ def _cpu(deployment: Deployment) -> tuple[float, float]:
     return cpu_seconds(deployment.dispatcher.pid), sum(
         cpu_seconds(worker.pid) for worker in deployment.workers
     )
+
+
+def _idle_share(deployment: Deployment, before: int) -> float:
+    """Return for which share of a backlog's time devices drew nothing, between two drawings.
+
+    Args:
+        deployment: whose workers logged when their devices drew.
+        before: how many jobs were drawn before the backlog, by all devices together.
+    """
+    logs = [
+        [tuple(map(float, line.split())) for line in log.read_text().splitlines()]
+        for log in deployment.device_log.iterdir()
+    ]
+    begun = sorted(begin for log in logs for begin, _ in log)[before]
+    idle = span = 0.0
+    for log in logs:
+        uses = [use for use in log if use[0] >= begun]
+        idle += sum(begin - end for (_, end), (begin, _) in pairwise(uses))
+        span += uses[-1][1] - uses[0][0]
+    return idle / span
 
 
 def _wait_until_ended(server: RedisServer, jobs: int) -> None:
@@ -117,4 +140,7 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--jobs", type=int, default=25, help="of each worker, all at once")
     parser.add_argument("--job-seconds", type=float, default=0.4)
+    parser.add_argument(
+        "--idle-jobs", type=int, default=IDLE_JOBS, help="one after the other, before the others"
+    )
     print(table(figures(**vars(parser.parse_args()))))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
-from core.records.job import Job, Timing
+from core.records.job import Job, JobState, Timing
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
 from core.store import keys
@@ -37,8 +37,11 @@ async def place(store: TenantJobs, job: Job) -> int | None:
 
 
 def claim(store: WorkerStore, worker: str = "worker-1") -> Claim:
-    held = store.claim(worker)
+    """Claim the next job, which a look ahead names and leaves where it is."""
+    next_job, held = store.peek(worker), store.claim(worker)
     assert held is not None
+    assert next_job is not None
+    assert (next_job.id, next_job.status) == (held.job.id, JobState.QUEUED)
     return held
 
 

@@ -60,12 +60,16 @@ end
 -- The worker's device broke down while it had no job.
 function commands.quarantine(worker, hold_life, reason) quarantine(worker, hold_life, reason) end
 
+local function may_claim(worker)
+  return call('EXISTS', C.PAUSED, C.HOLD .. worker) == 0
+    and call('HEXISTS', C.WORKER .. worker, 'stop_at') == 0
+end
+
 -- Claim the job whose turn it is among those of the `newest` schema or the one before, of at most
 -- the `largest` canvas in pixels, '' for any, and for this `model`, or for any of the default
 -- engine if the worker's is that. Returns its record, or nothing.
 function commands.claim(worker, lease, newest, largest, engine, model)
-  if call('EXISTS', C.PAUSED, C.HOLD .. worker) > 0 then return {} end
-  if call('HEXISTS', C.WORKER .. worker, 'stop_at') == 1 then return {} end
+  if not may_claim(worker) then return {} end
   local abilities = {newest = newest, largest = largest, engine = engine, model = model}
   local id, set = take_turn(abilities)
   if not id then return {} end
@@ -81,6 +85,14 @@ function commands.claim(worker, lease, newest, largest, engine, model)
   call('ZADD', C.LEASES, now() + lease, id)
   emit(id, 'running')
   return call('HGETALL', key_of(id))
+end
+
+-- The record of the job that `claim` would take now, or nothing. Changes nothing.
+function commands.peek(worker, newest, largest, engine, model)
+  if not may_claim(worker) then return {} end
+  local abilities = {newest = newest, largest = largest, engine = engine, model = model}
+  local job = next_turn(abilities)
+  return job and call('HGETALL', key_of(job[4])) or {}
 end
 
 -- Prolong the lease, with new progress or ''. Returns 'stale', 'canceled' if the job is to be

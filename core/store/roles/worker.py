@@ -1,4 +1,4 @@
-"""Give a worker its operations: report itself; claim, renew and end attempts."""
+"""Give a worker its operations on jobs: claim, renew and end attempts."""
 
 import json
 from collections.abc import Iterable
@@ -8,13 +8,12 @@ from datetime import timedelta
 from core.errors import CancelRequested, JobFailed, StaleClaim, WorkerLost
 from core.records.base import SCHEMA_VERSION, Record
 from core.records.job import Job, JobState, Output, Progress, QualityReport, Timing
-from core.records.offer import Engine, Offer
+from core.records.offer import Offer
 from core.records.preview import Preview
 from core.records.request import GenerationRequest
-from core.records.worker import ModelInfo, WorkerState
+from core.records.worker import ModelInfo
 from core.store import keys
-from core.store.client import open_redis, open_script
-from core.store.constants import HOLD_LIFE, LEASE, WORKER_LIFE
+from core.store.constants import HOLD_LIFE, LEASE
 from core.store.encoding import failure_field, flat, pairs, parse_job
 from core.store.forecast import (
     RecentRun,
@@ -25,6 +24,7 @@ from core.store.forecast import (
     network_passes,
     recent_run,
 )
+from core.store.roles.presence import WorkerPresence
 
 FORGIVEN_FOR = timedelta(hours=1)  # within it, a second breakdown of a device is the device's own
 
@@ -41,8 +41,8 @@ class Claim:
         return self.job.id, self.job.fence
 
 
-class WorkerStore:
-    """Jobs and the worker's own record.
+class WorkerStore(WorkerPresence):
+    """Attempts at jobs, beside the worker's own record.
 
     Calls raise redis-py's errors: the caller decides when to try again.
     """
@@ -58,54 +58,8 @@ class WorkerStore:
             offer: the model that it announces and takes jobs for; None for ToonCrafter jobs that
                 are for no certain model.
         """
+        super().__init__(url, offer)
         self._schema = schema
-        self._engine = offer.engine if offer else Engine.TOONCRAFTER
-        self._model = offer.serves if offer else ""
-        self._about: dict[str, str] = {}
-        if offer:
-            self._about = {
-                "serves": offer.serves,
-                "engine": offer.engine.value,
-                "offer": offer.model_dump_json(),
-            }
-        self._redis = open_redis(url)
-        self._run = open_script(self._redis, "worker")
-
-    def report(self, worker: str, state: str, **fields: str | int) -> timedelta | None:
-        """Send a sign of life.
-
-        Returns:
-            The time that is left to a worker that was asked to stop, else None.
-        """
-        fields = {**self._about, **fields}
-        left: int = self._run("report", worker, WORKER_LIFE, HOLD_LIFE, state, *flat(fields))
-        return None if left < 0 else timedelta(milliseconds=left)
-
-    def report_load(self, worker: str, model: ModelInfo, load_seconds: float) -> None:
-        """Report that the pipeline is loaded; `model_loads` counts how often it was."""
-        # Containers reuse host name and pid; the previous worker of this name may have been killed
-        # while it stopped.
-        self._redis.hdel(keys.WORKER + worker, "stop_at")
-        self._redis.hincrby(keys.WORKER + worker, "model_loads", 1)
-        self.report(
-            worker,
-            WorkerState.IDLE,
-            schema=SCHEMA_VERSION,
-            model=model.model_dump_json(),
-            model_load_seconds=f"{load_seconds:.3f}",
-        )
-
-    def ask_to_stop(self, worker: str, grace: timedelta) -> None:
-        """Tell the worker's computing process to end within the grace or give its job back."""
-        self._run("ask_to_stop", worker, grace + WORKER_LIFE, grace)
-
-    def dismiss(self, worker: str) -> None:
-        """Forget a worker that ended in order."""
-        self._run("dismiss", worker)
-
-    def quarantine(self, worker: str, reason: str) -> None:
-        """Hold a worker whose device broke down without a job, until an operator resumes it."""
-        self._run("quarantine", worker, HOLD_LIFE, reason)
 
     def get(self, job_id: str) -> Job | None:
         """Return the record, or None if there is none."""
@@ -119,9 +73,16 @@ class WorkerStore:
             worker: its name.
             max_canvas_pixels: the largest canvas that it takes; None for any.
         """
-        abilities = (self._schema, max_canvas_pixels, self._engine.value, self._model)
-        fields = self._run("claim", worker, LEASE, *abilities)
+        fields = self._run("claim", worker, LEASE, *self._abilities(max_canvas_pixels))
         return Claim(parse_job(pairs(fields))) if fields else None
+
+    def peek(self, worker: str, max_canvas_pixels: int | None = None) -> Job | None:
+        """Return the job that `claim` would take now, and leave it to whichever worker is first."""
+        fields = self._run("peek", worker, *self._abilities(max_canvas_pixels))
+        return parse_job(pairs(fields)) if fields else None
+
+    def _abilities(self, max_canvas_pixels: int | None) -> tuple[object, ...]:
+        return self._schema, max_canvas_pixels, self._engine.value, self._model
 
     def expected_stages(self, request: GenerationRequest, model: ModelInfo) -> StageSeconds | None:
         """Return how long a job takes by the model's recent ones; None if it finished none."""
@@ -283,10 +244,6 @@ class WorkerStore:
         error = WorkerLost("the devices of several workers broke down while they ran this job")
         arguments = (worker, place, reason, HOLD_LIFE, FORGIVEN_FOR, failure_field(error))
         return str(self._run("report_sick", *claim.args, *arguments))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()
 
 
 def _json_list(records: Iterable[Record]) -> str:

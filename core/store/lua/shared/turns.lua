@@ -67,19 +67,27 @@ local function has_waited_enough(job)
     and call('SISMEMBER', C.WAITING .. line_of('interactive', model), tenant) == 0
 end
 
--- The id of the job whose turn it is at a worker of these abilities and the set of its demand, or
--- nil. Each model has its own turns of batch work.
-local function take_turn(worker)
-  local batch_turn = C.BATCH_TURN .. (worker.model == '' and '' or ':' .. worker.model)
+-- Each model has its own turns of batch work.
+local function batch_turn_of(worker)
+  return C.BATCH_TURN .. (worker.model == '' and '' or ':' .. worker.model)
+end
+
+-- The job whose turn it is at a worker of these abilities, as `first_of` returns it, or nil; and
+-- whether it has the turn of batch work.
+local function next_turn(worker)
   local job = first_of('interactive', worker)
-  if not job or call('EXISTS', batch_turn) == 0 then
+  if not job or call('EXISTS', batch_turn_of(worker)) == 0 then
     local batch = first_of('batch', worker)
-    if batch and (not job or has_waited_enough(batch)) then
-      job = batch
-      call('SET', batch_turn, 1, 'PX', C.BATCH_PATIENCE)
-    end
+    if batch and (not job or has_waited_enough(batch)) then return batch, true end
   end
+  return job, false
+end
+
+-- Take the turn: the id of the job and the set of its demand, or nil.
+local function take_turn(worker)
+  local job, is_batch = next_turn(worker)
   if not job then return nil end
+  if is_batch then call('SET', batch_turn_of(worker), 1, 'PX', C.BATCH_PATIENCE) end
   call('SET', C.CLOCK, math.max(clock(), job[2]))
   return job[4], job[7]
 end
