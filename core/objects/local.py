@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfileobj, rmtree
 
 from core.errors import NotFound
+from core.objects.body import Check, CheckedBody
 from core.objects.keys import (
     StoredObject,
     checked_key,
@@ -36,14 +38,14 @@ class LocalStorage:
         self._root = root
 
     @measured
-    def put(self, key: str, data: bytes, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str, check: Check | None = None) -> None:
         """Write beside the place, then rename: a reader sees nothing or all of it."""
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._root, prefix=INCOMING, delete=False) as file:
                 try:
-                    file.write(data)
+                    copyfileobj(CheckedBody(data, check) if check else BytesIO(data), file)
                     file.close()
                     os.replace(file.name, path)
                 except BaseException:

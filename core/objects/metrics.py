@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from core.errors import NotFound
+from core.errors import Unavailable
 from core.telemetry.metrics import STORAGE_ERRORS, STORAGE_SECONDS
 
 Arguments = ParamSpec("Arguments")
@@ -13,7 +13,10 @@ Answer = TypeVar("Answer")
 
 
 def measured(operation: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Record time and failures of a storage method under its name; `NotFound` is no failure."""
+    """Record time and failures of a storage method under its name.
+
+    `Unavailable` is a failure; a missing or too large object and an interrupted upload are none.
+    """
     seconds = STORAGE_SECONDS.labels(operation.__name__)
     errors = STORAGE_ERRORS.labels(operation.__name__)
 
@@ -22,9 +25,7 @@ def measured(operation: Callable[Arguments, Answer]) -> Callable[Arguments, Answ
         begun = time.perf_counter()
         try:
             return operation(*args, **kwargs)
-        except NotFound:
-            raise
-        except Exception:
+        except Unavailable:
             errors.inc()
             raise
         finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from core.errors import NotFound
+from core.objects.body import Check, CheckedBody
 from core.objects.keys import (
     StoredObject,
     checked_key,
@@ -42,11 +43,12 @@ class S3Storage:
         self._prefix = prefix
 
     @measured
-    def put(self, key: str, data: bytes, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str, check: Check | None = None) -> None:
         """Store an object in one PUT, so that it appears whole."""
-        with _translated_errors():
+        body = CheckedBody(data, check) if check else data
+        with _translated_errors(check):
             self._client.put_object(
-                Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type
+                Bucket=self._bucket, Key=self._key(key), Body=body, ContentType=content_type
             )
 
     @measured
@@ -180,8 +182,11 @@ def _is_this_machine(url: str | None) -> bool:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Raise boto3's errors as the errors of `core.errors`."""
+def _translated_errors(check: Check | None = None) -> Iterator[None]:
+    """Raise boto3's errors as the errors of `core.errors`.
+
+    boto3 hides what `check` raised within an upload, so it is asked again.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -191,4 +196,6 @@ def _translated_errors() -> Iterator[None]:
             raise NotFound("no such object") from error
         raise storage_unavailable(error) from error
     except BotoCoreError as error:
+        if check:
+            check()
         raise storage_unavailable(error) from error

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from core.objects.body import Check
 from core.objects.keys import StoredObject
 from core.objects.local import LocalStorage
 from core.objects.s3 import PATIENT, Patience, S3Storage, s3_client
@@ -22,8 +23,11 @@ class ObjectStorage(Protocol):
     Every call raises `Unavailable` where the storage does not answer or refuses.
     """
 
-    def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Store an object, whole or not at all."""
+    def put(self, key: str, data: bytes, content_type: str, check: Check | None = None) -> None:
+        """Store an object, whole or not at all.
+
+        `check` is called between pieces of the upload; what it raises ends the upload.
+        """
 
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """Read an object; raises `NotFound` where there is none and `ObjectTooLarge` beyond the

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import NotFound, Unavailable
+from core.errors import CancelRequested, NotFound, Unavailable
 from core.objects.keys import ObjectTooLarge
 from core.objects.local import INCOMING, LocalStorage
 from core.objects.signed_links import SignedLinks
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
+from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
 from testkit.servers import free_port
 
 KEY = "jobs/itp_1/outputs/1/video.mp4"
@@ -29,6 +30,25 @@ class TestObjects:
         storage.put(KEY, data, "video/mp4")
         assert storage.get(KEY) == data
         assert stored_keys() == {KEY}
+
+    def test_upload_is_interrupted_between_two_pieces(
+        self, storage: ObjectStorage, stored_keys: Callable[[], set[str]]
+    ) -> None:
+        """Nothing of it is stored, and no failure of the storage is counted."""
+        looks = []
+
+        def check() -> None:
+            looks.append(1)
+            if len(looks) > 3:
+                raise CancelRequested
+
+        before = values_by_label(STORAGE_ERRORS).get("put", 0)
+        with pytest.raises(CancelRequested):
+            storage.put(KEY, bytes(2**20), "video/mp4", check)
+        assert stored_keys() == set()
+        assert values_by_label(STORAGE_ERRORS).get("put", 0) == before
+        storage.put(KEY, bytes(2**20), "video/mp4", lambda: None)
+        assert storage.get(KEY) == bytes(2**20)
 
     def test_missing_object(self, storage: ObjectStorage) -> None:
         """Absent is another thing than unreachable."""
