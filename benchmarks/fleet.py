@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import cpu_seconds
@@ -124,13 +124,13 @@ class Fleet:
         simulators = sum(cpu_seconds(one.pid) for one in self._simulators)
         return cpu_seconds(self._dispatcher.pid), cpu_seconds(self._gateway.pid), simulators
 
-    def stop_workers(self) -> list[tuple[float, float, float]]:
-        """End the workers, and return each start of a job as `SimulatedWorker` noted it."""
+    def stop_workers(self) -> list[list[tuple[float, float]]]:
+        """End the workers, and return when each of them drew."""
         self._demand_that_all_run()
         for simulator in self._simulators:
             simulator.send_signal(signal.SIGTERM)
-        told: list[Any] = [json.loads(simulator.communicate()[0]) for simulator in self._simulators]
-        return [tuple(start) for one in told for start in one["starts"]]
+        told = [json.loads(simulator.communicate()[0]) for simulator in self._simulators]
+        return [draws for one in told for draws in one]
 
 
 class Callers:
@@ -180,16 +180,26 @@ async def measure(folder: Path, workers: int, asked: argparse.Namespace) -> list
             START_SECONDS,
         )
         await asyncio.sleep(job_seconds)
+        begun = time.time()
         many = await fleet.measure(asked.seconds, asked.slow_motion)
+        ended = time.time()
         await callers.close()
-        starts = fleet.stop_workers()
+        free = list(_gaps(fleet.stop_workers(), begun, ended))
     name = f"{workers} simulated workers, jobs of {asked.job_seconds:g} s"
-    waits = [("free to next job, p99", 1e3 * quantile([free for *_, free in starts], 0.99), "ms")]
+    waits = [("free to next job, p99", 1e3 * quantile(free, 0.99), "ms")]
     return [
         Figure("fleet", f"{name}{load}: {what}", value, unit)
         for load, lines in ((", few jobs", few), ("", many + waits))
         for what, value, unit in lines
     ]
+
+
+def _gaps(fleet: list[list[tuple[float, float]]], begun: float, ended: float) -> Iterator[float]:
+    """Yield the seconds between two drawings of a worker, the second one begun in this time."""
+    for draws in fleet:
+        for (_, free_since), (begin, _) in pairwise(draws):
+            if begun <= begin <= ended:
+                yield begin - free_since
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
