@@ -77,6 +77,7 @@ def _describe(worker: WorkerRecord) -> dict[str, Any]:
         "state": worker.state.value,
         "reason": worker.reason,
         "job": worker.job,
+        "finishing": worker.finishing,
         "host": worker.host,
         "device": worker.device,
         "model": worker.model.name if worker.model else None,

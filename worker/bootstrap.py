@@ -183,6 +183,7 @@ def start_parent() -> None:
     monitor = ChildMonitor(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: WorkerStore(redis_url), worker, monitor, settings.job_timeout)
     registry = worker_registry()
+    registry.register(_watchdog.metrics.storage_times)
     registry.register(GpuMetrics(lambda: monitor.status.gpu if monitor.status else ""))
     serve_metrics(
         settings,

@@ -1,4 +1,4 @@
-"""The one task: look for a job and run it."""
+"""The one task: look for jobs and run them."""
 
 import structlog
 
@@ -12,7 +12,7 @@ log = structlog.get_logger("worker")
 
 @app.task(name=GENERATE_TASK)
 def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
-    """Run the best ready job; a message that came twice or late finds none and returns.
+    """Run jobs until none waits; a message that came twice or late finds none and returns.
 
     A message of another than a neighbouring version may mean something else, so it is acknowledged
     and ignored. Nothing is lost, since no message names a job.
@@ -21,6 +21,6 @@ def generate(version: int = MESSAGE_VERSION, **_: object) -> None:
         log.warning("message of an unknown version", version=version, known=MESSAGE_VERSION)
         return
     try:
-        bootstrap.runner().run_next()
+        bootstrap.runner().run_all()
     except DeviceBroken:
         bootstrap.leave_broken_child()

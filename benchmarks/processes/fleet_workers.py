@@ -105,7 +105,7 @@ class SimulatedWorker(threading.Thread):
         beat = Heartbeat(store, self.name, "cpu", {"host": "fleet", "max_canvas_pixels": ""})
         beat.start()
         beat.ready(MODEL, load_seconds=0.0)
-        self._runner = Runner(store, None, beat, self.renderer, MODEL, 0.0, LIMITS)
+        self._runner = Runner(store, None, beat, self.renderer, [MODEL], 0.0, LIMITS)
         queues = [Queue(name) for name in queues_of(OFFER)]
         with Connection(broker_url(self._url), transport_options=transport_options()) as connection:
             consumer = Consumer(connection, queues, callbacks=[self._on_message], accept=["json"])

@@ -72,6 +72,7 @@ class WorkerRecord:
     device: str = ""  # `cuda:1`, as torch names it on that host
     started_at: datetime | None = None
     job: str | None = None  # the id of the job that it runs
+    finishing: str | None = None  # of the job before, whose results are stored meanwhile
     reason: str | None = None  # why it takes no jobs
     offer: Offer | None = None  # None of a version that served one engine only
     memory: MemoryUse | None = None  # None where it cannot tell
@@ -96,6 +97,7 @@ class WorkerRecord:
             device=fields.get("device", ""),
             started_at=from_milliseconds(int(started)) if started else None,
             job=fields.get("job") or None,
+            finishing=fields.get("finishing") or None,
             reason=reason or fields.get("reason") or None,
             offer=Offer.model_validate_json(offer) if offer else None,
             memory=MemoryUse.model_validate_json(memory) if memory else None,

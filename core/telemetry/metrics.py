@@ -252,3 +252,20 @@ def values_by_label(counter: Counter) -> dict[str, float]:
         for sample in family.samples
         if sample.name.endswith("_total")
     }
+
+
+def histograms_by_label(histogram: Histogram) -> dict[str, dict[str, float]]:
+    """Return a histogram with one label: by its value, each bucket by its bound, and the `sum`.
+
+    Buckets are cumulative, as they are exported.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for family in histogram.collect():
+        for sample in family.samples:
+            bound = sample.labels.pop("le", None)
+            ((_, value),) = sample.labels.items()
+            if bound is not None:
+                found.setdefault(value, {})[bound] = sample.value
+            elif sample.name.endswith("_sum"):
+                found[value]["sum"] = sample.value
+    return found

@@ -75,9 +75,10 @@ def webhooks_registry() -> CollectorRegistry:
 
 
 def worker_registry() -> CollectorRegistry:
-    """Return what a worker's parent serves, beside its GPU."""
+    """Return what a worker's parent serves, beside its GPU and its child's times of storage."""
     _start_at_zero(ATTEMPTS, ATTEMPT_OUTCOMES)
     _start_at_zero(STAGE_SECONDS, STAGES)
+    _start_at_zero(STORAGE_SECONDS, STORAGE_OPERATIONS)
     _start_at_zero(STORAGE_ERRORS, STORAGE_OPERATIONS)
     return _registry(
         "worker",

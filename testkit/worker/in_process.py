@@ -106,7 +106,10 @@ class Worker:
         )
 
     def run(self) -> str | None:
-        return self.runner.run_next()
+        """Run one job to its end."""
+        job_id = self.runner.run_next()
+        self.runner.has_ended_within(None)
+        return job_id
 
 
 async def submit(store: TenantJobs, storage: ObjectStorage, **fields: object) -> str:

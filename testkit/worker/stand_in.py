@@ -27,12 +27,12 @@ def get_into_trouble() -> None:
     if trouble == "freeze":  # and never lets go of the interpreter: nothing goes on
         ctypes.PyDLL(None).sleep(3600)
     if trouble == "break":  # the device, as far as anybody can ask it
-        import worker.jobs.runner
+        import worker.jobs.attempt
 
         def no_answer(device: str) -> None:
             raise RuntimeError(f"{device} does not answer")
 
-        worker.jobs.runner.require_working_device = no_answer
+        worker.jobs.attempt.require_working_device = no_answer
         raise RuntimeError(
             "CUDA error: an illegal memory access was encountered\nwith more advice than one reads"
         )

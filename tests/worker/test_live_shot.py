@@ -122,7 +122,7 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         opaque = [over(key, WHITE) for key in KEYS]
         killed = await submit(client, opaque, steps=10, reuse=False, **quick)
         stack.send()
-        wait_until(lambda: segment_of(stack, killed) == 4, "the fourth segment", 60)
+        wait_until(lambda: is_drawn(stack, killed, 4), "the fourth segment", 60)
         child_of(worker_process).kill()
         killed_in = segment_of(stack, killed)  # a busy machine may have come further
         assert killed_in in (4, 5)
@@ -136,10 +136,32 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         job = await job_of(killed)
         assert (job["attempts"], job["plan"]["reused"]) == (2, killed_in - 1)
 
+        # Killed with two jobs in one worker: the first is encoded, the second is drawn.
+        stored = await submit(client, opaque, seed=1)
+        drawn_beside = await submit(client, opaque, steps=200, reuse=False, **quick)
+        stack.cause("dawdle")
+        stack.send()
+        wait_until(lambda: is_drawn(stack, drawn_beside, 1), "the second is drawn", 60)
+        (record,) = stack.workers("busy")
+        assert (record.job, record.finishing) == (drawn_beside, stored)
+        child_of(worker_process).kill()
+        stack.cause("")
+        lost: list[str] = []
 
-def segment_of(stack: WorkerStack, job_id: str) -> int | None:
+        def have_both_leases_ended() -> bool:
+            lost.extend(stack.dispatcher.recover_expired_leases().requeued)
+            return sorted(lost) == sorted([stored, drawn_beside])
+
+        wait_until(have_both_leases_ended, "both leases end", 20)
+        stack.send()
+        for job_id in (stored, drawn_beside):
+            assert (await job_of(job_id))["attempts"] == 2
+
+
+def is_drawn(stack: WorkerStack, job_id: str, segment: int) -> bool:
+    """Whether the device has worked at this segment for a step."""
     progress = stack.job(job_id).progress
-    return progress.segment if progress else None
+    return progress is not None and progress.segment == segment and progress.step > 0
 
 
 def check_films(found: Files) -> None:

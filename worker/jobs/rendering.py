@@ -1,4 +1,4 @@
-"""Render one job, from stored drawings to stored outputs."""
+"""Render jobs, from stored drawings to stored outputs."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
 from worker.shots.doubling import DrawHalfway, film_of_moving_formats, no_picture_between
-from worker.shots.drawing import SegmentMemory, draw_shot
+from worker.shots.drawing import DrawnVariant, SegmentMemory, draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
 
@@ -36,6 +36,14 @@ log = structlog.get_logger("worker")
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A shot whose segments are drawn: nothing of it needs the model any more."""
+
+    shot: PreparedShot
+    variants: list[DrawnVariant]
+
+
+@dataclass(frozen=True)
 class Rendered:
     """What the record of a finished job says beside its times."""
 
@@ -44,7 +52,7 @@ class Rendered:
 
 
 class ShotRenderer:
-    """Renders jobs, one after the other, with one engine.
+    """Renders jobs with one engine: one is drawn while the one before is finished.
 
     Args:
         engine: holds the loaded model.
@@ -65,28 +73,36 @@ class ShotRenderer:
         self._storage = storage
         self._decoders = decoders
 
-    def render(self, job: Job, progress: JobProgress, memory: SegmentMemory) -> Rendered:
-        """Run a job to its stored outputs.
+    def prepare(self, job: Job) -> PreparedShot:
+        """Read a job's drawings and lay them out; any thread may call it.
+
+        Raises:
+            Everything that `read_sources` and `prepare` raise.
+        """
+        sources = read_sources(job, self._storage, self._decoders)
+        return prepare(job.request, sources.keys, sources.sketches)
+
+    def draw(self, shot: PreparedShot, progress: JobProgress, memory: SegmentMemory) -> Drawn:
+        """Draw each segment of each variant.
 
         Args:
-            job: as it was claimed.
+            shot: as prepared.
             progress: of this attempt.
             memory: of segments that need not be drawn again.
 
         Raises:
-            Everything that `JobProgress.begin`, the engine, the memory and the storage raise.
+            Everything that `JobProgress.begin`, the engine and the memory raise.
         """
-        # 1. Read the drawings and lay them out
-        progress.begin(Stage.LOADING)
-        sources = read_sources(job, self._storage, self._decoders)
-        shot = prepare(job.request, sources.keys, sources.sketches)
+        return Drawn(shot, list(draw_shot(shot, self.engine, progress, memory)))
 
-        # 2. Draw each segment of each variant
-        drawn = list(draw_shot(shot, self.engine, progress, memory))
+    def finish(self, job: Job, drawn: Drawn, progress: JobProgress) -> Rendered:
+        """Finish the drawings, encode every output and store all, once `EXPORTING` has begun.
 
-        # 3. Finish the drawings and encode every output, then store all
-        progress.begin(Stage.EXPORTING)
-        finished = [finish(shot, variant, progress.check) for variant in drawn]
+        Raises:
+            Everything that `JobProgress.begin` and the storage raise.
+        """
+        shot = drawn.shot
+        finished = [finish(shot, variant, progress.check) for variant in drawn.variants]
         films = [variant.film for variant in finished]
         moving = [self._moving(film, shot, progress) for film in films]
         outputs, keys = job.request.outputs, shot.key_drawings
@@ -118,7 +134,7 @@ class ShotRenderer:
         }
 
         def store(key: str) -> None:
-            self._storage.put(key, encode_png(keys[key], QUICK), PNG)
+            self._storage.put(key, encode_png(keys[key], QUICK), PNG, progress.check_lease)
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             try:
@@ -140,7 +156,7 @@ class ShotRenderer:
         backoff = Backoff()
         while True:
             try:
-                self._storage.put(key, content, content_type)
+                self._storage.put(key, content, content_type, progress.check_lease)
             except Unavailable as error:
                 log.warning("a result cannot be stored, trying again", error=error.detail)
                 progress.wait_for_storage(backoff.next_pause())

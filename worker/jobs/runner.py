@@ -1,31 +1,34 @@
-"""Run jobs one after the other: claim, render, and commit each outcome."""
+"""Run jobs one after the other: the device draws one while the one before is finished."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from redis.exceptions import RedisError
 
-from core.errors import CancelRequested, JobFailed, StaleClaim, Unavailable
+from core.errors import Unavailable
 from core.objects.storage import ObjectStorage
+from core.records.job import Job
 from core.records.worker import ModelInfo
 from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
-from worker.gpu.device import require_working_device
 from worker.gpu.faults import DeviceBroken
+from worker.jobs.attempt import Attempt
 from worker.jobs.backoff import Backoff
-from worker.jobs.failures import StorageAway, failures_of_a_job
-from worker.jobs.progress import JobProgress, WorkerStops
+from worker.jobs.finisher import Finisher
+from worker.jobs.progress import LOOK_SECONDS, JobProgress
+from worker.jobs.read_ahead import ReadAhead
 from worker.jobs.rendering import ShotRenderer
 from worker.jobs.segments import StoredSegments
 from worker.jobs.trace import AttemptTrace
 from worker.watch.heartbeat import Heartbeat
 from worker.watch.metrics import EMPTY
 
-# A finished video outlives a restart of Redis; the fence keeps a late commit harmless.
-COMMIT_PATIENCE_SECONDS = 60.0
+# Of a process whose device is broken, in which it finishes the job that is drawn already.
+LAST_SECONDS = 30.0
 
 log = structlog.get_logger("worker")
 
@@ -48,6 +51,8 @@ class Limits:
 class Runner:
     """Holds the loaded model and runs one job after the other with it.
 
+    At most two jobs are claimed at a time: one is drawn by the calling thread, and the one before
+    is encoded, stored and committed by the finisher's. Each has a lease and an attempt of its own.
     `models` are the loaded one and its adapters, of which jobs choose by name.
     """
 
@@ -67,26 +72,45 @@ class Runner:
         self._storage_backoff = Backoff()  # grows until a job has read its keyframes
         self._renderer = renderer
         self._models = {model.name: model for model in models}
-        self._model = models[0]  # of the running job
+        self._loaded_model = models[0]
         self._load_seconds = load_seconds  # 0 once a job has reported them
         self._limits = limits
-        self._engine = renderer.engine
-        self._is_storage_away = False
+        self._finisher = Finisher()
+        self._read_ahead = ReadAhead(self._peek, renderer.prepare)
 
-    def run_next(self) -> str | None:
-        """Run the best ready job to its end; return its id, or None if none waits.
+    def run_all(self) -> None:
+        """Run ready jobs until none waits and all have ended.
 
         Raises:
             DeviceBroken: this process can compute no more; its job was given back and its worker
                 quarantined.
         """
+        try:
+            if self.run_next() is None:
+                self.heartbeat.attempt_ended(EMPTY)
+            while self.run_next() or not self.has_ended_within(LOOK_SECONDS):
+                pass
+        except DeviceBroken:
+            self.heartbeat.stop_within(LAST_SECONDS)
+            raise
+        finally:
+            self._finisher.is_free_within(None)
+
+    def run_next(self) -> str | None:
+        """Draw the best ready job and hand it to the finisher; return its id.
+
+        None if no job waits, or the worker waits for the object storage.
+
+        Raises:
+            DeviceBroken: as `run_all`.
+        """
+        if self.heartbeat.waits_for_storage:
+            return None
         claim = self._store.claim(self.heartbeat.worker, self._limits.max_canvas_pixels)
         if claim is None:
-            self.heartbeat.attempt_ended(EMPTY)
             return None
         job = claim.job
-        self._model = self._models.get(job.request.model or "", next(iter(self._models.values())))
-        trace = AttemptTrace(job, self.heartbeat.worker, self._model.device)
+        trace = AttemptTrace(job, self.heartbeat.worker, self._loaded_model.device)
         with structlog.contextvars.bound_contextvars(
             job_id=job.id,
             request_id=job.request_id,
@@ -94,27 +118,73 @@ class Runner:
             attempt=job.attempts,
             **trace.log_fields,
         ):
-            self.heartbeat.hold(claim)
-            try:
-                self._attempt(claim, trace)
-            except StaleClaim:
-                self.heartbeat.attempt_ended("stale")
-                trace.end("stale")
-                log.warning("job was given to another worker, this attempt's work is dropped")
-            finally:
-                trace.end("broken_off")
-                self.heartbeat.release()
-        if self._is_storage_away:
+            attempt = self._begin(claim, trace)
+            self._run(attempt, job)
+        if attempt.storage_is_away:
             self._wait_for_storage()
         return job.id
+
+    def has_ended_within(self, seconds: float | None) -> bool:
+        """Wait this long, None for any time, and tell whether every drawn job has ended.
+
+        Raises:
+            DeviceBroken: as `run_all`.
+        """
+        is_free = self._finisher.is_free_within(seconds)
+        self._finisher.raise_failure()
+        return is_free
+
+    def _begin(self, claim: Claim, trace: AttemptTrace) -> Attempt:
+        lease = self.heartbeat.hold(claim)
+        model = self._models.get(claim.job.request.model or "", self._loaded_model)
+        progress = JobProgress(
+            self._store,
+            lease,
+            self._limits.job_timeout,
+            trace,
+            self._expected(claim.job, model),
+            on_device=self._finisher.start,
+            on_last_step=self._read_ahead.begin,
+        )
+        memory = StoredSegments(
+            self._store,
+            self._storage,
+            claim,
+            model,
+            self._limits.segment_quota,
+            progress.check_lease,
+        )
+        return Attempt(
+            self._store,
+            self.heartbeat,
+            self._renderer,
+            lease,
+            progress,
+            trace,
+            memory,
+            model,
+            self._load_seconds,
+        )
+
+    def _run(self, attempt: Attempt, job: Job) -> None:
+        drawn = attempt.draw(partial(self._read_ahead.shot_of, job), self._finisher.is_free_within)
+        if not attempt.storage_is_away:
+            self._load_seconds = 0.0
+            self._storage_backoff.reset()
+        if drawn is not None:
+            self._finisher.begin(partial(attempt.finish, drawn))
+            self._finisher.raise_failure()  # of the job before
+            if job.lost_leases:
+                self.has_ended_within(None)
 
     def _wait_for_storage(self) -> None:
         """Take no job until the object storage answers, or this worker is asked to stop."""
         self.heartbeat.set_waits_for_storage(True)
-        while self._is_storage_away and not self._stops_within(self._storage_backoff.next_pause()):
+        is_away = True
+        while is_away and not self._stops_within(self._storage_backoff.next_pause()):
             try:
                 self._storage.ping()
-                self._is_storage_away = False
+                is_away = False
             except Unavailable as error:
                 log.warning("worker waits for the object storage", error=error.detail)
         self.heartbeat.set_waits_for_storage(False)
@@ -123,112 +193,15 @@ class Runner:
         """Wait this long; return at once whether this worker was asked to stop."""
         until = time.monotonic() + seconds
         while self.heartbeat.seconds_to_stop is None and time.monotonic() < until:
-            time.sleep(0.2)
+            time.sleep(LOOK_SECONDS)
         return self.heartbeat.seconds_to_stop is not None
 
-    def _attempt(self, claim: Claim, trace: AttemptTrace) -> None:
-        """Render the job and commit the attempt's end, except that of a stale one.
+    def _peek(self) -> Job | None:
+        return self._store.peek(self.heartbeat.worker, self._limits.max_canvas_pixels)
 
-        Raises:
-            StaleClaim: the job turned out to be another worker's.
-            DeviceBroken: the device computes nothing more in this process.
-        """
-        progress = JobProgress(
-            self._store,
-            claim,
-            self.heartbeat,
-            self._limits.job_timeout,
-            trace,
-            self._expected(claim),
-        )
-        load_seconds, self._load_seconds = self._load_seconds, 0.0
-        self._engine.begin_job()
+    def _expected(self, job: Job, model: ModelInfo) -> StageSeconds | None:
         try:
-            with failures_of_a_job(lambda: require_working_device(self._engine.device)):
-                rendered = self._renderer.render(claim.job, progress, self._memory_of(claim))
-            self._storage_backoff.reset()
-            timing = progress.timing(load_seconds)
-            self._commit(
-                lambda: self._store.succeed(
-                    claim,
-                    rendered.outputs,
-                    timing,
-                    self._model_of_job(),
-                    quality=rendered.quality,
-                    reused_segments=progress.reused_segments,
-                    model_runs=progress.model_runs,
-                )
-            )
-            self.heartbeat.attempt_ended("succeeded", timing, self._engine.peak_bytes())
-            trace.end("succeeded")
-            log.info("attempt succeeded", run_seconds=timing.run_seconds)
-        except JobFailed as error:
-            failure, timing = error, progress.timing(load_seconds)
-            self._commit(lambda: self._store.fail(claim, failure, timing, self._model_of_job()))
-            self.heartbeat.attempt_ended("failed", timing, self._engine.peak_bytes())
-            trace.end("failed", error.code)
-            log.warning("attempt failed", code=error.code, detail=error.detail)
-        except CancelRequested:
-            timing = progress.timing(load_seconds)
-            self._commit(lambda: self._store.end_canceled(claim, timing, self._model_of_job()))
-            self.heartbeat.attempt_ended("canceled", timing)
-            trace.end("canceled")
-            log.info("attempt canceled")
-        except WorkerStops:
-            self._load_seconds = load_seconds
-            self._commit(lambda: self._store.give_back(claim))
-            self.heartbeat.attempt_ended("given_back")
-            trace.end("given_back")
-            log.info("job given back, the worker stops")
-        except StorageAway as error:
-            self._load_seconds = load_seconds
-            self._commit(lambda: self._store.give_back(claim))
-            self.heartbeat.attempt_ended("given_back")
-            trace.end("given_back")
-            log.warning("job given back, the object storage fails", error=str(error))
-            self._is_storage_away = True
-        except DeviceBroken as error:
-            self._report_sick(claim, str(error))
-            trace.end("device_broken")
-            raise
-
-    def _memory_of(self, claim: Claim) -> StoredSegments:
-        return StoredSegments(
-            self._store, self._storage, claim, self._model, self._limits.segment_quota
-        )
-
-    def _expected(self, claim: Claim) -> StageSeconds | None:
-        try:
-            return self._store.expected_stages(claim.job.request, self._model)
+            return self._store.expected_stages(job.request, model)
         except RedisError as error:
             log.warning("no times of recent runs", error=str(error))
             return None
-
-    def _report_sick(self, claim: Claim, reason: str) -> None:
-        worker, place = self.heartbeat.worker, self.heartbeat.place
-        self._commit(lambda: self._store.report_sick(claim, worker, place, reason))
-        self.heartbeat.attempt_ended("device_broken")
-        log.error(
-            "device broken, job given back and worker quarantined", reason=reason, place=place
-        )
-
-    def _model_of_job(self) -> ModelInfo:
-        return self._model.model_copy(update={"peak_memory_bytes": self._engine.peak_bytes()})
-
-    @staticmethod
-    def _commit(write: Callable[[], object]) -> None:
-        """Write the end of an attempt, retrying while Redis is away for a short time.
-
-        Raises:
-            StaleClaim: the job is no longer this attempt's.
-        """
-        deadline = time.monotonic() + COMMIT_PATIENCE_SECONDS
-        while True:
-            try:
-                write()
-                return
-            except RedisError as error:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("commit did not reach Redis, trying again", error=str(error))
-                time.sleep(0.5)

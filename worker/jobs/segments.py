@@ -3,6 +3,10 @@
 import hashlib
 import json
 import zlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +14,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.errors import NotFound, Unavailable
+from core.objects.body import Check
 from core.objects.keys import segment_key, segment_prefix
 from core.objects.storage import ObjectStorage
 from core.records.offer import Engine
@@ -37,8 +42,8 @@ class StoredSegments:
     """The segments of one attempt at a job, and those of the tenant's other jobs.
 
     Frames are stored below the job, so that they go with it. What is found elsewhere is copied.
-    Trouble with the storage or Redis costs time, never the job: the segment is drawn, or is not
-    remembered.
+    What was drawn is stored beside the drawing of the next segment, one at a time. Trouble with the
+    storage or Redis costs time, never the job: the segment is drawn, or is not remembered.
 
     Args:
         store: knows which job has a segment.
@@ -46,6 +51,7 @@ class StoredSegments:
         claim: the attempt.
         model: that draws.
         quota: of the tenant's segments, in bytes; 0 remembers nothing.
+        check: called by any thread while frames are stored; raises to stop.
     """
 
     def __init__(
@@ -55,12 +61,18 @@ class StoredSegments:
         claim: Claim,
         model: ModelInfo,
         quota: int,
+        check: Check,
     ) -> None:
         self._store = store
         self._storage = storage
         self._claim = claim
         self._model = model
         self._quota = quota
+        self._check = check
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segments")
+        self._keeping: Future[None] | None = None
+        self._drawn: tuple[str, SegmentFrames] | None = None  # is to be stored next
+        self._digest: tuple[SegmentWork, str] | None = None  # of the last work
 
     def recall(self, work: SegmentWork) -> SegmentFrames | None:
         """Return the frames of just this work, this job's own or a copy of another one's.
@@ -70,11 +82,57 @@ class StoredSegments:
         """
         if not self._quota:
             return None
+        digest = self._digest_of(work)
+        if self._drawn and self._drawn[0] == digest:
+            self.finish_keeping()
+        found = self._find(digest, work)
+        self._begin_keeping()
+        return found and found.frames
+
+    def keep(self, work: SegmentWork, frames: SegmentFrames) -> None:
+        """Store what was drawn, beside the drawing of what is recalled next.
+
+        Raises:
+            StaleClaim: the job is no longer this attempt's.
+        """
+        if self._quota:
+            self.finish_keeping()
+            self._drawn = self._digest_of(work), frames
+
+    def finish_keeping(self) -> None:
+        """Return once everything that was drawn is stored; raises what `keep` raises."""
+        self._begin_keeping()
+        if self._keeping:
+            self._keeping.result()
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Let an error pass only once what was drawn is stored, or need not be any more."""
+        try:
+            yield
+        except BaseException:
+            self._begin_keeping()
+            if self._keeping:
+                wait([self._keeping])
+            raise
+
+    def _begin_keeping(self) -> None:
+        """Store in the thread what was drawn last; before that, it has ended the work before."""
+        if self._drawn:
+            (digest, frames), self._drawn = self._drawn, None
+            self._keeping = self._thread.submit(copy_context().run, self._keep, digest, frames)
+
+    def _keep(self, digest: str, frames: SegmentFrames) -> None:
+        try:
+            self._put(digest, pack(frames))
+        except (Unavailable, RedisError) as error:
+            log.warning("a segment is not remembered", error=str(error))
+
+    def _find(self, digest: str, work: SegmentWork) -> _Found | None:
         job = self._claim.job
-        digest = digest_of(work, self._model)
         try:
             if job.fence > 1 and (own := self._read(job.id, digest, work)):
-                return own.frames
+                return own
             owner = self._store.find_segment(self._claim, digest)
             if owner is None or not (job.request.reuse or owner == job.id):
                 return None
@@ -84,20 +142,12 @@ class StoredSegments:
         except (Unavailable, RedisError) as error:
             log.warning("a segment cannot be looked up, it is drawn", error=str(error))
             return None
-        return found and found.frames
+        return found
 
-    def keep(self, work: SegmentWork, frames: SegmentFrames) -> None:
-        """Store what was drawn.
-
-        Raises:
-            StaleClaim: the job is no longer this attempt's.
-        """
-        if not self._quota:
-            return
-        try:
-            self._put(digest_of(work, self._model), pack(frames))
-        except (Unavailable, RedisError) as error:
-            log.warning("a segment is not remembered", error=str(error))
+    def _digest_of(self, work: SegmentWork) -> str:
+        if self._digest is None or self._digest[0] is not work:
+            self._digest = work, digest_of(work, self._model)
+        return self._digest[1]
 
     def _read(self, job_id: str, digest: str, work: SegmentWork) -> _Found | None:
         """Return stored frames; None if they are gone or are not what belongs to the work."""
@@ -112,7 +162,7 @@ class StoredSegments:
 
     def _put(self, digest: str, data: bytes) -> None:
         job_id = self._claim.job.id
-        self._storage.put(segment_key(job_id, digest), data, CONTENT_TYPE)
+        self._storage.put(segment_key(job_id, digest), data, CONTENT_TYPE, self._check)
         dropped = self._store.enter_segment(self._claim, digest, len(data), self._quota)
         for owner, old_digest in dropped:
             self._storage.delete_prefix(segment_prefix(owner, old_digest))

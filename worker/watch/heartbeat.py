@@ -1,6 +1,6 @@
-"""Renew the running job's lease and report this worker, every second.
+"""Renew the leases of this worker's jobs and report the worker, every second.
 
-It shares the process with the computation, so a process that hangs as a whole loses its lease.
+It shares the process with the computation, so a process that hangs as a whole loses its leases.
 """
 
 import os
@@ -14,11 +14,17 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, StaleClaim
 from core.records.base import SCHEMA_VERSION
-from core.records.job import Stage, Timing
+from core.records.job import Timing
 from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, WorkerStore
-from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
+from core.telemetry.metrics import (
+    STORAGE_ERRORS,
+    STORAGE_SECONDS,
+    histograms_by_label,
+    values_by_label,
+)
 from worker.gpu.usage import memory_in_use
+from worker.watch.lease import Lease
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four heartbeats may be lost
@@ -27,7 +33,7 @@ log = structlog.get_logger("worker")
 
 
 class Heartbeat:
-    """Reports to Redis and to the parent; the running job asks it whether to go on.
+    """Reports to Redis and to the parent, and keeps the leases of one or two jobs.
 
     Args:
         store: where this worker is registered.
@@ -49,10 +55,11 @@ class Heartbeat:
         self._status = ChildStatus(os.getpid(), device)
         self._sender = StatusSender()
         self._state = WorkerState.LOADING
-        self._claim: Claim | None = None
-        self._lost_claim: Claim | None = None
-        self._canceled_claim: Claim | None = None
-        self._renewed_at = 0.0  # by time.monotonic()
+        self._lock = threading.Lock()  # of the leases: jobs begin and end in two threads
+        self._leases: tuple[Lease, ...] = ()  # in the order of their claims
+        self._waits_for_storage = False
+        self._storage_errors: dict[str, float] = {}
+        self._storage_times: dict[str, dict[str, float]] = {}
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -87,36 +94,19 @@ class Heartbeat:
         self._store.dismiss(self.worker)
         self._sender.close()
 
-    def hold(self, claim: Claim) -> None:
+    def hold(self, claim: Claim) -> Lease:
         """Renew this job's lease from now on."""
-        self._claim = claim
-        job = claim.job
-        self._status = replace(
-            self._status,
-            job=job.id,
-            fence=job.fence,
-            request_id=job.request_id,
-            tenant=job.tenant,
-            attempt=job.attempts,
-        )
+        lease = Lease(claim, self._tell_parent, lambda: self.seconds_to_stop)
+        with self._lock:
+            self._leases = (*self._leases, lease)
         self._report_or_log()
+        return lease
 
-    def release(self) -> None:
-        """Renew no lease: the job has ended."""
-        self._claim = None
-        self._status = replace(
-            self._status, job="", fence=0, stage="", step=0, request_id="", tenant="", attempt=0
-        )
+    def release(self, lease: Lease) -> None:
+        """Renew this lease no more: the attempt has ended."""
+        with self._lock:
+            self._leases = tuple(one for one in self._leases if one is not lease)
         self._report_or_log()
-
-    def renewed(self) -> None:
-        """Note that the lease was renewed with the job's progress: the next heartbeat need not."""
-        self._renewed_at = time.monotonic()
-
-    def reached(self, stage: Stage, step: int) -> None:
-        """Report how far the job is to the parent, which ends a process that makes no progress."""
-        self._status = replace(self._status, stage=stage, step=step)
-        self._sender.send(self._status)
 
     def attempt_ended(
         self, outcome: str, timing: Timing | None = None, peak_memory_bytes: int = 0
@@ -126,11 +116,18 @@ class Heartbeat:
         self._sender.send(AttemptEnd(outcome, seconds, peak_memory_bytes))
 
     def set_waits_for_storage(self, waits: bool) -> None:
-        """Report whether this worker waits for the object storage and so takes no jobs."""
-        if waits != self._status.waits_for_storage:
-            self._status = replace(self._status, waits_for_storage=waits)
-            self._about["reason"] = "the object storage does not answer" if waits else ""
-            self._report_or_log()
+        """Report whether this worker takes no jobs because the object storage fails."""
+        self._waits_for_storage = waits
+        self._report_or_log()
+
+    def stop_within(self, seconds: float) -> None:
+        """Let jobs end that fit this time, and give the others back."""
+        self._stop_at = time.monotonic() + seconds
+
+    @property
+    def waits_for_storage(self) -> bool:
+        """Whether this worker or one of its jobs waits for the object storage."""
+        return self._waits_for_storage or any(one.waits_for_storage for one in self._leases)
 
     @property
     def place(self) -> str:
@@ -138,19 +135,20 @@ class Heartbeat:
         return self._status.place
 
     @property
-    def lost_the_job(self) -> bool:
-        """Whether another worker was given the job."""
-        return self._claim is not None and self._lost_claim is self._claim
-
-    @property
-    def cancel_requested(self) -> bool:
-        """Whether the caller canceled the job."""
-        return self._claim is not None and self._canceled_claim is self._claim
-
-    @property
     def seconds_to_stop(self) -> float | None:
         """How long this worker may still compute; None unless it was asked to stop."""
         return None if self._stop_at is None else self._stop_at - time.monotonic()
+
+    def _tell_parent(self) -> None:
+        """Report to the parent, which ends a process that makes no progress."""
+        status = replace(
+            self._status,
+            jobs=tuple(lease.status for lease in self._leases),
+            waits_for_storage=self.waits_for_storage,
+            storage_errors=self._storage_errors,
+            storage_times=self._storage_times,
+        )
+        self._sender.send(status)
 
     def _report_or_log(self) -> None:
         try:
@@ -161,35 +159,42 @@ class Heartbeat:
 
     def _report(self) -> None:
         """Send the whole record: Redis may have lost it meanwhile."""
-        self._status = replace(self._status, storage_errors=values_by_label(STORAGE_ERRORS))
-        self._sender.send(self._status)
-        claim = self._claim
-        state = self._state
-        if state is WorkerState.IDLE and claim:
+        self._storage_errors = values_by_label(STORAGE_ERRORS)
+        self._storage_times = histograms_by_label(STORAGE_SECONDS)
+        self._tell_parent()
+        jobs = [lease.claim.job.id for lease in self._leases]
+        waits, state = self.waits_for_storage, self._state
+        if state is WorkerState.IDLE and jobs:
             state = WorkerState.BUSY
-        elif state is WorkerState.IDLE and self._status.waits_for_storage:
+        elif state is WorkerState.IDLE and waits:
             state = WorkerState.PAUSED
         memory = memory_in_use(self._status.gpu)
         left = self._store.report(
             self.worker,
             state=state,
-            job=claim.job.id if claim else "",
+            job=jobs[-1] if jobs else "",
+            finishing=jobs[0] if jobs[1:] else "",
             memory=memory.model_dump_json() if memory else "",
+            reason="the object storage does not answer" if waits else "",
             **self._about,
         )
         if left is not None:
-            self._stop_at = time.monotonic() + left.total_seconds()
+            self.stop_within(left.total_seconds())
 
     def _run(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):
-            claim = self._claim
-            try:
-                self._report()
-                if claim and time.monotonic() - self._renewed_at > INTERVAL_SECONDS / 2:
-                    self._store.renew(claim)
-            except CancelRequested:
-                self._canceled_claim = claim
-            except StaleClaim:
-                self._lost_claim = claim
-            except RedisError as error:
-                log.warning("heartbeat did not reach Redis", error=str(error))
+            leases = self._leases
+            self._report_or_log()
+            for lease in leases:
+                if time.monotonic() - lease.renewed_at > INTERVAL_SECONDS / 2:
+                    self._renew(lease)
+
+    def _renew(self, lease: Lease) -> None:
+        try:
+            self._store.renew(lease.claim)
+        except CancelRequested:
+            lease.cancel_requested = True
+        except StaleClaim:
+            lease.is_lost = True
+        except RedisError as error:
+            log.warning("heartbeat did not reach Redis", error=str(error))

@@ -11,50 +11,64 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.records.job import Stage
 
 LINK = "_TOONCRAFTER_WORKER_LINK"  # variable with the socket's path, set for the children
-LARGEST_MESSAGE = 4096  # bytes; ours have about 200
+LARGEST_MESSAGE = 8192  # bytes; ours have up to 2,000
 ON_DEVICE = frozenset({Stage.ENCODING, Stage.DENOISING, Stage.DECODING})
 
 
 @dataclass(frozen=True)
-class ChildStatus:
-    """What the child `pid` does: nothing, or the job whose claim has this fence number."""
+class JobStatus:
+    """An attempt at a job, told by its fence from every other one, and how far it is."""
 
-    pid: int
-    device: str  # as torch names it
-    gpu: str = ""  # UUID of an NVIDIA card
-    job: str = ""
-    fence: int = 0
+    id: str
+    fence: int
     stage: str = ""
     step: int = 0
-    # Of the job, for the parent's log lines.
+    is_paused: bool = False  # it waits for something that its deadline does not count
+    # For the parent's log lines.
     request_id: str = ""
     tenant: str = ""
     attempt: int = 0
-    model_loaded: bool = False
-    load_seconds: float = 0.0
-    waits_for_storage: bool = False
-    storage_errors: dict[str, float] = field(default_factory=dict)  # by operation, since its start
 
     @property
-    def attempt_id(self) -> tuple[int, str, int]:
-        """Process, job and fence: what tells one attempt from another."""
-        return self.pid, self.job, self.fence
+    def attempt_id(self) -> tuple[str, int]:
+        """Job and fence: what tells one attempt from another."""
+        return self.id, self.fence
 
     @property
     def log_fields(self) -> dict[str, str | int]:
-        """What the child's own log lines say about the job; empty while it has none."""
-        if not self.job:
-            return {}
+        """What the child's own log lines say about the job."""
         return {
-            "job_id": self.job,
+            "job_id": self.id,
             "request_id": self.request_id,
             "tenant": self.tenant,
             "attempt": self.attempt,
         }
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the device computes for it, so that a standstill is its fault or the job's."""
+        return self.stage in ON_DEVICE
+
+
+@dataclass(frozen=True)
+class ChildStatus:
+    """What the child `pid` does: nothing, or its jobs, of which at most one is on the device."""
+
+    pid: int
+    device: str  # as torch names it
+    gpu: str = ""  # UUID of an NVIDIA card
+    model_loaded: bool = False
+    load_seconds: float = 0.0
+    waits_for_storage: bool = False
+    storage_errors: dict[str, float] = field(default_factory=dict)  # by operation, since its start
+    # Histograms by operation, likewise: each bucket by its bound, and the `sum`.
+    storage_times: dict[str, dict[str, float]] = field(default_factory=dict)
+    jobs: tuple[JobStatus, ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -67,9 +81,9 @@ class ChildStatus:
         return f"{socket.gethostname()}/{self.device}"
 
     @property
-    def is_on_device(self) -> bool:
-        """Whether the device computes, so that a standstill is its fault or the job's."""
-        return self.stage in ON_DEVICE
+    def job_on_device(self) -> JobStatus | None:
+        """The job for which the device computes, if it does."""
+        return next((job for job in self.jobs if job.is_on_device), None)
 
 
 @dataclass(frozen=True)
@@ -120,10 +134,7 @@ class StatusReceiver:
         self._socket.settimeout(timeout_seconds)
         with suppress(TimeoutError, BlockingIOError):
             while True:
-                fields = json.loads(self._socket.recv(LARGEST_MESSAGE))
-                reports.append(
-                    AttemptEnd(**fields) if "outcome" in fields else ChildStatus(**fields)
-                )
+                reports.append(_parse(json.loads(self._socket.recv(LARGEST_MESSAGE))))
                 self._socket.settimeout(0)
         return reports
 
@@ -132,3 +143,10 @@ class StatusReceiver:
         os.environ.pop(LINK, None)
         self._socket.close()
         self._folder.cleanup()
+
+
+def _parse(fields: dict[str, Any]) -> Report:
+    if "outcome" in fields:
+        return AttemptEnd(**fields)
+    jobs = tuple(JobStatus(**job) for job in fields.pop("jobs"))
+    return ChildStatus(**fields, jobs=jobs)

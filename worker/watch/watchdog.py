@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from redis.exceptions import RedisError
@@ -19,11 +20,13 @@ from core.records.job import Timing
 from core.store.roles.worker import Claim, WorkerStore
 from core.telemetry.tracing import trace_lost_attempt
 from worker.gpu.faults import GpuFaults
-from worker.watch.diagnosis import ChildMonitor, Diagnosis, Trouble
+from worker.watch.diagnosis import ChildMonitor, Diagnosis
 from worker.watch.metrics import WorkerMetrics
-from worker.watch.status import AttemptEnd, ChildStatus, StatusReceiver
+from worker.watch.status import AttemptEnd, ChildStatus, JobStatus, StatusReceiver
 
 LOOK_SECONDS = 1.0
+
+Write = Callable[[WorkerStore], object]
 
 log = structlog.get_logger("worker")
 
@@ -50,7 +53,7 @@ class Watchdog:
         self._job_timeout = job_timeout
         self._monitor = monitor
         self._gpu = GpuFaults("")
-        self._metrics = WorkerMetrics()
+        self.metrics = WorkerMetrics()
         self._receiver = StatusReceiver()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -74,93 +77,100 @@ class Watchdog:
         while not self._ended.is_set():
             for report in self._receiver.receive(LOOK_SECONDS):
                 if isinstance(report, AttemptEnd):
-                    self._metrics.count(report)
+                    self.metrics.count(report)
                 else:
                     self._take(report)
             self._look()
 
     def _take(self, status: ChildStatus) -> None:
-        self._metrics.show(status)
+        self.metrics.show(status)
         self._monitor.observe(status, time.monotonic())
         if status.gpu != self._gpu.uuid:
             self._gpu = GpuFaults(status.gpu)
 
     def _look(self) -> None:
-        """End a child that hangs; return the job of one that died."""
+        """End a child that hangs; return the jobs of one that died."""
         status = self._monitor.status
-        if status and status.job and _has_died(status.pid):
+        if status and status.jobs and _has_died(status.pid):
             self._forget()
-            self._return_job(status)
+            self._return_jobs(status)
         elif diagnosis := self._monitor.diagnose(time.monotonic(), self._gpu.next()):
             self._forget()
             self._act_on(diagnosis)
 
     def _forget(self) -> None:
         self._monitor.forget()
-        self._metrics.forget()
+        self.metrics.forget()
 
     def _act_on(self, diagnosis: Diagnosis) -> None:
         status = diagnosis.status
         if not _kill_child(status.pid):
             return
+        job = diagnosis.job
         log.error(
             "child ended",
             reason=diagnosis.reason,
-            stage=status.stage,
             device=status.device,
-            **status.log_fields,
+            **(job.log_fields | {"stage": job.stage} if job else {}),
         )
-        while not self._try_to_write(status, lambda: self._record(diagnosis)):
+        if diagnosis.is_sick and job is None:
+            self._write(lambda store: store.quarantine(self._worker, diagnosis.reason))
+        for one in status.jobs:
+            self._write(partial(self._record, diagnosis, one), one)
+
+    def _return_jobs(self, status: ChildStatus) -> None:
+        """End the leases of a dead child's jobs at once; if Redis is away, they expire by
+        themselves.
+        """
+        for job in status.jobs:
+            log.error("child died", stage=job.stage, device=status.device, **job.log_fields)
+            self._try_to_write(partial(self._end_lease, job), job)
+
+    def _end_lease(self, job: JobStatus, store: WorkerStore) -> None:
+        if record := store.get(job.id):
+            store.end_lease(Claim(record.model_copy(update={"fence": job.fence})))
+
+    def _write(self, write: Write, job: JobStatus | None = None) -> None:
+        """Write what became of a child or of its job, once Redis answers."""
+        while not self._try_to_write(write, job):
             if self._ended.wait(LOOK_SECONDS):
                 return
 
-    def _return_job(self, status: ChildStatus) -> None:
-        """End the lease of a dead child's job at once; if Redis is away, it expires by itself."""
-        log.error("child died", stage=status.stage, device=status.device, **status.log_fields)
-        self._try_to_write(status, lambda: self._end_lease(status))
-
-    def _end_lease(self, status: ChildStatus) -> None:
-        store = self._open_store()
-        if job := store.get(status.job):
-            store.end_lease(Claim(job.model_copy(update={"fence": status.fence})))
-
-    def _try_to_write(self, status: ChildStatus, write: Callable[[], None]) -> bool:
+    def _try_to_write(self, write: Write, job: JobStatus | None) -> bool:
         """Return whether the attempt's end is written, or no longer this worker's to write."""
+        whose = job.log_fields if job else {}
         try:
-            write()
+            write(self._open_store())
         except StaleClaim:
-            log.info("another worker has the job already", **status.log_fields)
+            log.info("another worker has the job already", **whose)
         except RedisError as error:
             log.warning(
-                "cannot record the end of an attempt, trying again",
-                error=str(error),
-                **status.log_fields,
+                "cannot record the end of an attempt, trying again", error=str(error), **whose
             )
             return False
         return True
 
-    def _record(self, diagnosis: Diagnosis) -> None:
-        store = self._open_store()
-        status = diagnosis.status
-        job = store.get(status.job) if status.job else None
-        if job is None:
-            if diagnosis.is_sick:
+    def _record(self, diagnosis: Diagnosis, job: JobStatus, store: WorkerStore) -> None:
+        """Write what became of one of an ended child's jobs; only the one to blame bears it."""
+        record = store.get(job.id)
+        if record is None:
+            if job is diagnosis.job and diagnosis.is_sick:
                 store.quarantine(self._worker, diagnosis.reason)
             return
-        claim = Claim(job.model_copy(update={"fence": status.fence}))
-        if diagnosis.is_sick:
-            store.report_sick(claim, self._worker, status.place, diagnosis.reason)
-        elif diagnosis.trouble is Trouble.OVERDUE:
-            store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
-        else:
+        claim = Claim(record.model_copy(update={"fence": job.fence}))
+        if job is not diagnosis.job:
             store.give_back(claim)
-        if job.fence == status.fence:  # otherwise it is another attempt's by now
+        elif diagnosis.is_sick:
+            store.report_sick(claim, self._worker, diagnosis.status.place, diagnosis.reason)
+        else:
+            store.fail(claim, DeadlineExceeded.after(self._job_timeout), Timing(), None)
+        if record.fence == job.fence:  # otherwise it is another attempt's by now
             trace_lost_attempt(
-                job.id,
-                job.traceparent,
-                job.attempts,
+                record.id,
+                record.traceparent,
+                record.attempts,
                 self._worker,
-                job.started_at,
+                record.started_at,
                 outcome="ended",
                 code=diagnosis.trouble.value,
             )

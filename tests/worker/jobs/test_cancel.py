@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from core.objects.body import Check
 from core.objects.local import LocalStorage
 from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
@@ -92,8 +93,10 @@ class TestCancel:
         """
 
         class CancelsDuringUpload(LocalStorage):
-            def put(self, key: str, data: bytes, content_type: str) -> None:
-                super().put(key, data, content_type)
+            def put(
+                self, key: str, data: bytes, content_type: str, check: Check | None = None
+            ) -> None:
+                super().put(key, data, content_type, check)
                 if key.endswith("video.mp4"):
                     cancel(redis_server, job_id)
 

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import Unavailable
+from core.objects.body import Check
 from core.objects.local import LocalStorage
 from core.objects.s3 import S3Storage, s3_client
 from core.objects.signed_links import SignedLinks
@@ -41,9 +42,9 @@ class FailingStorage(LocalStorage):
         self._use()
         return super().get(key, max_bytes)
 
-    def put(self, key: str, data: bytes, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str, check: Check | None = None) -> None:
         self._use()
-        super().put(key, data, content_type)
+        super().put(key, data, content_type, check)
 
     def ping(self) -> None:
         self._use()

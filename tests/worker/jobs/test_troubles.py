@@ -217,7 +217,7 @@ class TestBrokenDevice:
                 "CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`"
             )
 
-        monkeypatch.setattr("worker.jobs.runner.require_working_device", no_answer)
+        monkeypatch.setattr("worker.jobs.attempt.require_working_device", no_answer)
         folder_worker.pipeline.at_step = break_down
         job_id = await submit(async_store, folder_worker.storage)
         with pytest.raises(DeviceBroken, match="device-side assert"):

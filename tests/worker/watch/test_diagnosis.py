@@ -1,21 +1,25 @@
 """When a child process has to go, by what its parent heard of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from core.records.job import Stage
 from worker.watch.diagnosis import ChildMonitor, Diagnosis, Trouble
-from worker.watch.status import ChildStatus
+from worker.watch.status import ChildStatus, JobStatus
 
 PATIENCE, LONGEST = 300, 3660
 IDLE = ChildStatus(pid=10, device="cuda:0")
-DENOISING = ChildStatus(
-    pid=10, device="cuda:0", job="itp_1", fence=1, stage=Stage.DENOISING, step=3
-)
-UPLOADING = ChildStatus(
-    pid=10, device="cuda:0", job="itp_1", fence=1, stage=Stage.UPLOADING, step=50
-)
+
+
+def at(stage: Stage, step: int, job: str = "itp_1") -> ChildStatus:
+    return replace(IDLE, jobs=(JobStatus(job, fence=1, stage=stage, step=step),))
+
+
+DENOISING = at(Stage.DENOISING, 3)
+UPLOADING = at(Stage.UPLOADING, 50)
+BOTH = replace(IDLE, jobs=(*at(Stage.UPLOADING, 50, "itp_0").jobs, *DENOISING.jobs))
 
 
 @pytest.fixture
@@ -45,9 +49,7 @@ def test_device_that_finishes_no_step_has_stalled(monitor: ChildMonitor) -> None
 def test_each_step_renews_the_patience(monitor: ChildMonitor) -> None:
     """However slow they are together."""
     for step in range(10):
-        monitor.observe(
-            ChildStatus(10, "cuda:0", "", "itp_1", 1, Stage.DENOISING, step), step * (PATIENCE - 1)
-        )
+        monitor.observe(at(Stage.DENOISING, step), step * (PATIENCE - 1))
         assert monitor.diagnose(step * (PATIENCE - 1)) is None
 
 
@@ -85,8 +87,36 @@ def test_attempt_that_does_not_see_its_own_deadline_is_overdue(monitor: ChildMon
 def test_next_job_begins_anew(monitor: ChildMonitor) -> None:
     """A child runs one after the other for days."""
     beat(monitor, UPLOADING, 0, LONGEST - 1)
-    monitor.observe(ChildStatus(10, "cuda:0", "", "itp_2", 1, Stage.UPLOADING, 50), LONGEST)
+    monitor.observe(at(Stage.UPLOADING, 50, "itp_2"), LONGEST)
     assert monitor.diagnose(LONGEST + 1) is None
+
+
+def test_only_the_job_on_the_device_is_to_blame(monitor: ChildMonitor) -> None:
+    """A job that is being stored beside it goes on telling of progress, and did no harm."""
+    for second in range(PATIENCE + 2):
+        storing = JobStatus("itp_0", fence=1, stage=Stage.UPLOADING, step=second)
+        monitor.observe(replace(BOTH, jobs=(storing, *DENOISING.jobs)), second)
+    assert (diagnosis := monitor.diagnose(PATIENCE + 1))
+    assert (diagnosis.trouble, diagnosis.job) == (Trouble.STALLED, DENOISING.jobs[0])
+
+
+def test_each_job_has_its_own_deadline(monitor: ChildMonitor) -> None:
+    """The one that was claimed first is overdue first."""
+    beat(monitor, UPLOADING, 0, 1)
+    for second in range(2, LONGEST + 2):
+        drawn = JobStatus("itp_2", fence=1, stage=Stage.DENOISING, step=second)
+        monitor.observe(replace(IDLE, jobs=(*UPLOADING.jobs, drawn)), second)
+    assert (diagnosis := monitor.diagnose(LONGEST + 1))
+    assert (diagnosis.trouble, diagnosis.job) == (Trouble.OVERDUE, UPLOADING.jobs[0])
+
+
+def test_pause_does_not_count(monitor: ChildMonitor) -> None:
+    """A job that waits for the storage, or for the job before, keeps its time."""
+    paused = replace(IDLE, jobs=(replace(UPLOADING.jobs[0], is_paused=True),))
+    beat(monitor, paused, 0, 2 * LONGEST)
+    beat(monitor, UPLOADING, 2 * LONGEST + 1, 3 * LONGEST)
+    assert monitor.diagnose(3 * LONGEST) is None
+    assert monitor.diagnose(3 * LONGEST + 2)
 
 
 def test_broken_card_is_believed_at_once(monitor: ChildMonitor) -> None:

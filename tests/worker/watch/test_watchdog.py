@@ -10,7 +10,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
-from core.records.job import JobState, Stage
+from core.records.job import Job, JobState, Stage
 from core.settings import Settings
 from core.store.keys import LEASES
 from core.store.roles.dispatcher import DispatcherStore
@@ -24,7 +24,7 @@ from testkit.servers import RedisServer, wait_until
 from testkit.store.steps import claim, now_ms, submit
 from testkit.store.tenant_jobs import TenantJobs
 from worker.watch.diagnosis import ChildMonitor
-from worker.watch.status import ChildStatus, StatusSender
+from worker.watch.status import ChildStatus, JobStatus, StatusSender
 from worker.watch.watchdog import Watchdog
 
 WORKER = "gpu-1:7"
@@ -98,11 +98,16 @@ async def start_job(store: WorkerStore, gateway: TenantJobs, watch: Watch, stage
     store.report_load(WORKER, MODEL, load_seconds=1.0)
     await submit(gateway)
     job = claim(store, WORKER).job
-    whose = {"request_id": job.request_id, "tenant": job.tenant, "attempt": job.attempts}
-    watch.tell(replace(watch.idle, job=job.id, fence=job.fence, stage=stage, step=1, **whose))
+    watch.tell(replace(watch.idle, jobs=(status_of(job, stage),)))
     watch.wait_until_killed()
     wait_until(lambda: job_of(store, job.id)[0] is not JobState.RUNNING, "the job is told")
     return job.id
+
+
+def status_of(job: Job, stage: Stage) -> JobStatus:
+    """What a child reports of its job."""
+    whose = {"request_id": job.request_id, "tenant": job.tenant, "attempt": job.attempts}
+    return JobStatus(job.id, job.fence, stage, step=1, **whose)
 
 
 def job_of(store: WorkerStore, job_id: str) -> tuple[JobState, int, str | None]:
@@ -117,6 +122,23 @@ async def test_hung_device(impatient: Watch, store: WorkerStore, async_store: Te
     assert job_of(store, job_id) == (JobState.QUEUED, 0, None)
     assert store.claim(WORKER) is None
     assert store.claim("gpu-2:8") is not None
+
+
+async def test_job_beside_a_hung_one_is_given_back(
+    impatient: Watch, store: WorkerStore, async_store: TenantJobs
+) -> None:
+    """It was being stored: nothing counts against it, and the device is not suspected by it."""
+    store.report_load(WORKER, MODEL, load_seconds=1.0)
+    for _ in range(2):
+        await submit(async_store)
+    stored, drawn = claim(store, WORKER).job, claim(store, WORKER).job
+    jobs = (status_of(stored, Stage.UPLOADING), status_of(drawn, Stage.DENOISING))
+    impatient.tell(replace(impatient.idle, jobs=jobs))
+    impatient.wait_until_killed()
+    for job in (stored, drawn):
+        wait_until(lambda job=job: job_of(store, job.id)[0] is JobState.QUEUED, "both wait again")
+    records = [store.get(job.id) for job in (stored, drawn)]
+    assert [(job.attempts, job.lost_leases) for job in records if job] == [(0, 0), (1, 0)]
 
 
 async def test_attempt_of_a_killed_child_is_told_like_others(
@@ -184,7 +206,7 @@ async def test_redis_that_is_away_is_told_later(
     await submit(gateway)
     job = claim(store, WORKER).job
     mortal_redis.kill()
-    watch.tell(replace(watch.idle, job=job.id, fence=job.fence, stage=Stage.DECODING))
+    watch.tell(replace(watch.idle, jobs=(status_of(job, Stage.DECODING),)))
     watch.wait_until_killed()
     mortal_redis.start()
     wait_until(lambda: job_of(store, job.id)[0] is JobState.QUEUED, "the job waits again")
@@ -205,7 +227,7 @@ async def test_child_that_dies_gives_up_its_job(
     held = claim(store, WORKER)
     # it would run for an hour
     redis_server.client.zadd(LEASES, {job.id: now_ms(redis_server) + 3_600_000})
-    patient.tell(replace(patient.idle, job=job.id, fence=held.job.fence, stage=Stage.DENOISING))
+    patient.tell(replace(patient.idle, jobs=(status_of(held.job, Stage.DENOISING),)))
     patient.child.kill()
     patient.child.wait()
     wait_until(

@@ -5,18 +5,20 @@ from types import SimpleNamespace
 
 import pynvml
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
 from core.records.job import Timing
 from core.telemetry import metrics
+from core.telemetry.metrics import STORAGE_BUCKETS, histograms_by_label
 from core.telemetry.registries import worker_registry
 from worker.gpu.metrics import GpuMetrics
 from worker.watch.metrics import WorkerMetrics
-from worker.watch.status import AttemptEnd, ChildStatus, StatusReceiver, StatusSender
+from worker.watch.status import AttemptEnd, ChildStatus, JobStatus, StatusReceiver, StatusSender
 
 CARD = "GPU-1"
 LOADED = ChildStatus(pid=1, device="cuda:0", gpu=CARD, model_loaded=True, load_seconds=12.5)
-RUNNING = replace(LOADED, job="itp_1", fence=1, stage="denoising")
+JOB = JobStatus("itp_1", fence=1, stage="denoising")
+RUNNING = replace(LOADED, jobs=(JOB,))
 
 
 class Scrape:
@@ -67,6 +69,28 @@ class TestStorage:
         assert scrape("tooncrafter_storage_errors_total", operation="get") == 4
         assert scrape("tooncrafter_storage_errors_total", operation="put") == 0
 
+    def test_times_of_one_child_after_the_other_add_up(self) -> None:
+        """Each reports its own since its start; operations that were never called are at 0."""
+        worker_registry()  # starts every operation at 0
+        metrics = WorkerMetrics()
+        registry = CollectorRegistry()
+        registry.register(metrics.storage_times)
+        child = Histogram(
+            *("child", "", ["operation"]), buckets=STORAGE_BUCKETS, registry=CollectorRegistry()
+        )
+        for pid in (1, 1, 2):
+            child.labels("put").observe(0.02)
+            metrics.show(replace(LOADED, pid=pid, storage_times=histograms_by_label(child)))
+
+        def value(what: str, **labels: str) -> float | None:
+            return registry.get_sample_value(
+                f"tooncrafter_storage_operation_seconds_{what}", labels
+            )
+
+        assert value("count", operation="put") == value("bucket", operation="put", le="0.025") == 5
+        assert value("bucket", operation="put", le="0.01") == value("count", operation="get") == 0
+        assert value("sum", operation="put") == pytest.approx(0.1)
+
 
 class TestNews:
     def test_model_and_job_of_the_child(self, scrape: Scrape) -> None:
@@ -91,8 +115,9 @@ class TestNews:
         """Each tells where the job is; the next job begins at zero."""
         metrics = WorkerMetrics()
         for step in (1, 2, 5, 5):
-            metrics.show(replace(RUNNING, step=step))
-        metrics.show(replace(RUNNING, job="itp_2", step=1))
+            metrics.show(replace(RUNNING, jobs=(replace(JOB, step=step),)))
+        stored = replace(JOB, stage="uploading", step=5)
+        metrics.show(replace(RUNNING, jobs=(stored, JobStatus("itp_2", fence=1, step=1))))
         assert scrape("tooncrafter_denoising_steps_total") == 6
 
     def test_attempt_with_its_stages(self, scrape: Scrape) -> None:
