@@ -12,13 +12,13 @@ from core.settings import Settings
 from core.shots.canvas import parse_canvas
 from worker.engines.engine import Engine as LoadedModel
 from worker.frames.framing import Pixels
+from worker.gpu.canvas_memory import SKETCH_ENCODER
 from worker.gpu.device import choose_dtype, describe, name_of_device
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
     from worker.engines.preview import PreviewEngine
 
-SKETCH_ENCODER = "sketch_encoder"  # a folder of the model; without it no sketch can guide
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 

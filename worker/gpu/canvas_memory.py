@@ -10,9 +10,10 @@ from core.records.offer import NAMES, StageMemory
 from core.setting_types import Offload
 from core.settings import Settings
 from core.shots.canvas import CANVAS_AREA, MIN_SIDE
-from model.conversion import SKETCH_ENCODER
 from model.memory_needs import Need, stage_needs
 from worker.gpu.device import choose_dtype
+
+SKETCH_ENCODER = "sketch_encoder"  # a folder of the model; without it no sketch can guide
 
 # For libraries' workspaces and the allocator's gaps, which no count has.
 RESERVED_BYTES = 10**9
