@@ -114,9 +114,11 @@ def _require_names_of_adapters(settings: Settings) -> None:
         CheckpointError: two names are the same, or one has a comma; or the model is to be
             compiled, which joins the layers that adapters change.
     """
+    if not settings.adapters:
+        return
     from model.published_file import CheckpointError
 
-    if settings.adapters and settings.compile:
+    if settings.compile:
         raise CheckpointError("TOONCRAFTER_ADAPTERS cannot be used with TOONCRAFTER_COMPILE")
     names = [Path(settings.model or TINY).name, *map(adapter_name, settings.adapters)]
     if bad := [name for name in names[1:] if names.count(name) > 1 or "," in name]:
