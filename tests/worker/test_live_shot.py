@@ -124,7 +124,7 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         stack.send()
         wait_until(lambda: is_drawn(stack, killed, 4), "the fourth segment", 60)
         child_of(worker_process).kill()
-        killed_in = segment_of(stack, killed)  # a busy machine may have come further
+        killed_in = stack.job(killed).progress.segment  # a busy machine may have come further
         assert killed_in in (4, 5)
         stack.cause("")
         wait_until(
@@ -134,7 +134,8 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
         )
         stack.send()
         job = await job_of(killed)
-        assert (job["attempts"], job["plan"]["reused"]) == (2, killed_in - 1)
+        assert job["attempts"] == 2
+        assert job["plan"]["reused"] in range(3, killed_in)  # the last may not be stored yet
 
         # Killed with two jobs in one worker: the first is encoded, the second is drawn.
         stored = await submit(client, opaque, seed=1)
