@@ -139,7 +139,7 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
 
         # Killed with two jobs in one worker: the first is encoded, the second is drawn.
         stored = await submit(client, opaque, seed=1)
-        drawn_beside = await submit(client, opaque, steps=200, reuse=False, **quick)
+        drawn_beside = await submit(client, opaque, steps=50, reuse=False, **quick)
         stack.cause("dawdle")
         stack.send()
         wait_until(lambda: is_drawn(stack, drawn_beside, 1), "the second is drawn", 60)
