@@ -53,7 +53,7 @@ class DISFlow:
     def flow(self, first: Picture, last: Picture) -> NDArray[np.float32]:
         """Estimate the motion from one picture to another: `(height, width, 2)`, in pixels."""
         grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first, last)]
-        return np.asarray(self.dis.calc(grey[0], grey[1], None))
+        return np.asarray(self.dis.calc(grey[0], grey[1], None))  # type: ignore[call-overload]  # None: no first guess
 
 
 class Preview:

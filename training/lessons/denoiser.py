@@ -127,7 +127,7 @@ class DenoiserLesson:
 
     @torch.no_grad()
     def _image_tokens(self, picture: Tensor) -> Tensor:
-        size = int(self.image_encoder.config.image_size)
+        size: Any = self.image_encoder.config.image_size
         tower: nn.Module = self.image_encoder
         tower.to(picture.device)
         tokens: Tensor = tower(preprocess_for_clip(picture, size)).last_hidden_state
