@@ -47,7 +47,8 @@ def test_json_is_for_programs(tooncrafter: Command, tmp_path: Path) -> None:
 
 def test_one_command_for_each_thing(tooncrafter: Command, tmp_path: Path) -> None:
     """Submit now, look later."""
-    job_id = tooncrafter("submit", FIRST, LAST, *SMALL, "--steps", "60").stdout.strip()
+    long = ("--steps", "60", "--between", "62")  # several runs of the model
+    job_id = tooncrafter("submit", FIRST, LAST, *SMALL, *long).stdout.strip()
     assert job_id.startswith("itp_")
     assert job_id in tooncrafter("ls", "--limit", "5").stdout
     assert tooncrafter("get", job_id).stdout.startswith(f"{job_id} ")
