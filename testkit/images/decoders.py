@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from functools import cache
 
 import psutil
 import pytest
@@ -24,13 +23,25 @@ class LastingDecoders(Decoders):
     """Decoders that gateways of one test process share: a start takes longer than most tests."""
 
     def close(self) -> None:
-        """Keep the processes for the next gateway; they end with the test process."""
+        """Keep the processes for the next gateway."""
+
+    def end(self) -> None:
+        """End the processes."""
+        super().close()
 
 
-@cache
+_lasting: dict[DecoderLimits, LastingDecoders] = {}
+
+
 def lasting_decoders(limits: DecoderLimits) -> LastingDecoders:
     """The decoders of this process that have these limits."""
-    return LastingDecoders(limits)
+    return _lasting.setdefault(limits, LastingDecoders(limits))
+
+
+def end_lasting_decoders() -> None:
+    """Leave no decoder to tests that count them; the next gateway starts others."""
+    while _lasting:
+        _lasting.popitem()[1].end()
 
 
 def children(

@@ -5,7 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from core.images.pool import Decoders
-from testkit.images.decoders import DYING, LIMITS, TIGHT_LIMITS, children
+from testkit.images.decoders import (
+    DYING,
+    LIMITS,
+    TIGHT_LIMITS,
+    children,
+    end_lasting_decoders,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_decoders() -> None:
+    """Count no decoder that an earlier file of this process left running."""
+    end_lasting_decoders()
 
 
 @pytest.fixture
