@@ -13,7 +13,7 @@ Times = Mapping[str, Mapping[str, float]]  # by operation, as `histograms_by_lab
 class StorageTimes(Collector):
     """Adds up the histograms of one child after the other.
 
-    The parent's own histogram stays at 0: it has no storage, and knows operations and buckets.
+    The parent has no storage; its own histogram only names operations and buckets, to start at 0.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,9 @@ class StorageTimes(Collector):
         yield family
 
     def _all(self) -> Times:
-        parts = (histograms_by_label(STORAGE_SECONDS), self._before, self._times)
+        own = histograms_by_label(STORAGE_SECONDS)
+        zeros = {operation: dict.fromkeys(values, 0.0) for operation, values in own.items()}
+        parts = (zeros, self._before, self._times)
         operations = {operation for part in parts for operation in part}
         return {
             operation: {
