@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY, LoraBaseMixin
 from peft import LoraConfig
@@ -21,6 +21,8 @@ from model.published_file import CheckpointError
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
+    from model.resampler import ImageResampler
+    from model.unet_tooncrafter import ToonCrafterUNet
 
 FILE_NAME = "pytorch_lora_weights.safetensors"  # diffusers' own
 # Attention within frames and to the context. Temporal layers stay as they are: they know how things
@@ -32,17 +34,24 @@ TARGETS = {
 }
 
 
-def add_adapter(pipeline: "ToonCrafterPipeline", rank: int) -> None:
+class Adapted(Protocol):
+    """What has the parts that an adapter changes: a pipeline, or what is taught of it."""
+
+    unet: "ToonCrafterUNet"
+    image_projection: "ImageResampler"
+
+
+def add_adapter(model: Adapted, rank: int) -> None:
     """Add an adapter that changes nothing yet; its weights alone require gradients."""
     for name, targets in TARGETS.items():
-        part = getattr(pipeline, name)
+        part = getattr(model, name)
         part.requires_grad_(False)
         part.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets))
 
 
-def save_adapter(pipeline: "ToonCrafterPipeline", folder: Path) -> None:
+def save_adapter(model: Adapted, folder: Path) -> None:
     """Write the adapter that `add_adapter` made."""
-    parts = {name: getattr(pipeline, name) for name in TARGETS}
+    parts = {name: getattr(model, name) for name in TARGETS}
     LoraBaseMixin._save_lora_weights(
         folder,
         {name: get_peft_model_state_dict(part) for name, part in parts.items()},

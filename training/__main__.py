@@ -9,7 +9,7 @@ from training.config import Config
 from training.lessons.lesson import Lesson
 from training.loop import Loop
 
-LESSONS = ("autoencoder", "denoiser", "flow", "sketches")
+LESSONS = ("adapter", "autoencoder", "denoiser", "flow", "sketches")
 
 
 def make_lesson(name: str, config: Config) -> Lesson:
@@ -22,6 +22,10 @@ def make_lesson(name: str, config: Config) -> Lesson:
         from training.lessons.autoencoder import AutoencoderLesson
 
         return AutoencoderLesson(config)
+    if name == "adapter":
+        from training.lessons.adapter import AdapterLesson
+
+        return AdapterLesson(config)
     if name == "denoiser":
         from training.lessons.denoiser import DenoiserLesson
 

@@ -100,7 +100,7 @@ class Loop:
             return
         state = {
             "step": self.step,
-            "network": self.lesson.network.state_dict(),
+            "network": self._learned(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
@@ -110,9 +110,16 @@ class Loop:
         with self.average.applied():
             self.lesson.save(self.folder / "weights")
 
+    def _learned(self) -> dict[str, torch.Tensor]:
+        """Return the network's state without what was frozen from the start."""
+        frozen = dict(self.lesson.network.named_parameters()).keys() - self.average.weights.keys()
+        state = self.lesson.network.state_dict()
+        return {name: tensor for name, tensor in state.items() if name not in frozen}
+
     def _load(self) -> None:
         state = torch.load(self._state, map_location=self.accelerator.device, weights_only=True)
-        self.lesson.network.load_state_dict(state["network"])
+        network = self.lesson.network
+        network.load_state_dict({**network.state_dict(), **state["network"]})
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]

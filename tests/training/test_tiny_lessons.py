@@ -4,12 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from model.adapters import FILE_NAME, load_adapters
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from training.config import Config, Stage
-from training.lessons.autoencoder import AutoencoderLesson, picture_loss
+from training.lessons.adapter import AdapterLesson
+from training.lessons.autoencoder import AutoencoderLesson, draw_frames, picture_loss
 from training.lessons.denoiser import DenoiserLesson, cross_fade, draw_timesteps
 from training.lessons.sketches import SketchLesson
 from training.loop import Loop
@@ -120,6 +125,61 @@ def test_sketches_train_beside_a_frozen_denoiser(denoiser: Path, tmp_path: Path)
         not torch.equal(a, b) for a, b in zip(start, lesson.network.parameters(), strict=True)
     )
     assert ToonCrafterPipeline.from_pretrained(tmp_path / "weights").sketch_encoder is not None
+
+
+def test_an_adapter_learns_beside_frozen_weights(denoiser: Path, tmp_path: Path) -> None:
+    """An interrupted run ends with the adapter of an uninterrupted one; neither keeps the base."""
+    config = replace(BASE, start=str(denoiser), options={"rank": 2, "checkpointing": True})
+    for name, stops in (("whole", [None]), ("parts", [1, None])):
+        for until in stops:
+            Loop(AdapterLesson(config), config, tmp_path / name).run(until)
+    whole, parts = (load_file(tmp_path / n / "weights" / FILE_NAME) for n in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    assert any(value.any() for key, value in whole.items() if "lora_B" in key)
+    state = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
+    assert all("lora_" in key for key in state["network"])
+    load_adapters(ToonCrafterPipeline.from_pretrained(denoiser), [tmp_path / "whole" / "weights"])
+
+
+def test_forgotten_activations_change_no_gradient(denoiser: Path) -> None:
+    """They are computed once more instead of kept."""
+    found = []
+    for checkpointing in (False, True):
+        options = {"rank": 2, "checkpointing": checkpointing}
+        lesson = AdapterLesson(replace(BASE, start=str(denoiser), options=options))
+        torch.manual_seed(0)
+        loss, _ = lesson.loss(lesson.network, lesson.batch(0, 0), 0)
+        loss.backward()
+        found.append([p.grad for p in lesson.network.parameters() if p.requires_grad])
+    assert found[0]
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_lessons_learn_from_a_studios_clips(tmp_path: Path) -> None:
+    """Frames come from the clips, in their order, and validation has clips of its own."""
+    for level, name in ((60, "a"), (200, "b")):
+        (tmp_path / name).mkdir()
+        for number in range(18):
+            frame = np.full((100, 120, 3), level, np.uint8)
+            cv2.circle(frame, (10 + 5 * number, 50), 8, (0, 0, 0), -1)
+            cv2.imwrite(str(tmp_path / name / f"{number:03d}.png"), frame)
+    config = replace(BASE, options={"clips": str(tmp_path)})
+    stage = Stage(1, 64, 64, 1)
+    taught = draw_frames(config, stage, [1], [0, 8, 15])
+    held_out = draw_frames(config, stage, [1], [0, 8, 15], held_out=True)
+    assert taught.shape == (3, 3, 64, 64)
+    assert [
+        round((frames[..., :8, :].mean().item() + 1) * 127.5) for frames in (taught, held_out)
+    ] == [200, 60]
+    centres = [(frame.mean(0) < -0.9).nonzero().float().mean(0)[1] for frame in taught]
+    assert centres == sorted(centres)
+
+
+def test_one_clip_cannot_teach_and_validate(tmp_path: Path) -> None:
+    config = replace(BASE, options={"clips": str(tmp_path)})
+    with pytest.raises(ValueError, match="at least two clips with 16 distinct drawings"):
+        draw_frames(config, BASE.stages[0], [1], [0])
 
 
 def test_most_timesteps_are_near_noise() -> None:

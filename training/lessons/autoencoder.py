@@ -13,6 +13,7 @@ from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from training.config import Config, Stage
 from training.data.clips import World, random_clip, to_float
 from training.data.motion import Manner
+from training.data.stretches import random_stretch
 from training.lessons.flow import psnr
 from training.lessons.lesson import Batch, Validation
 from training.lessons.linear_code import code_linearly
@@ -21,6 +22,7 @@ from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_100_000
 VALIDATION_CLIPS = 4
+CLIP_FRAMES = 16
 CODE_CLIPS = 60
 NO_CHUNKS = 2**40  # elements; chunked decoding is for inference
 LATENT_NOISE = 0.15  # standard deviation of the largest noise that the decoder has to bear
@@ -100,7 +102,9 @@ class AutoencoderLesson:
         self.network.eval()
         stage, errors, rows = self.config.stages[-1], [], []
         for index in range(VALIDATION_CLIPS):
-            frames = draw_frames(self.config, stage, [HELD_OUT_SEED, index], [0, 6, 9, 15])
+            frames = draw_frames(
+                self.config, stage, [HELD_OUT_SEED, index], [0, 6, 9, 15], held_out=True
+            )
             moments, hidden_states = self.network.encode(frames)
             mean = moments[:, : self.network.config.latent_channels]
             references = None
@@ -119,10 +123,22 @@ class AutoencoderLesson:
         self.network.save_pretrained(folder)
 
 
-def draw_frames(config: Config, stage: Stage, seed: list[int], frames: list[int]) -> Tensor:
-    """Draw frames of 16 of one clip: `(len(frames), 3, height, width)` in [-1, 1]."""
-    clip = random_clip(np.random.default_rng(seed), stage.height, stage.width, world(config, stage))
-    pictures = np.stack([clip.picture(frame / 15) for frame in frames])
+def draw_frames(
+    config: Config, stage: Stage, seed: list[int], frames: list[int], *, held_out: bool = False
+) -> Tensor:
+    """Draw frames of 16 of one clip: `(len(frames), 3, height, width)` in [-1, 1].
+
+    With `options.clips`, a folder, they are a studio's: 16 distinct drawings in a row.
+    """
+    rng = np.random.default_rng(seed)
+    if folder := config.options.get("clips"):
+        drawings = random_stretch(
+            Path(folder), rng, CLIP_FRAMES, stage.height, stage.width, held_out=held_out
+        )
+        pictures = np.stack([drawings[frame] for frame in frames])
+    else:
+        clip = random_clip(rng, stage.height, stage.width, world(config, stage))
+        pictures = np.stack([clip.picture(frame / (CLIP_FRAMES - 1)) for frame in frames])
     return torch.from_numpy(to_float(pictures))
 
 

@@ -73,7 +73,7 @@ class DenoiserLesson:
     the number of clips that are drawn and encoded, to be shown again, forward and backward.
     """
 
-    edges = ("conv_in", "conv_out", "latents")
+    edges: tuple[str, ...] = ("conv_in", "conv_out", "latents")
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -104,7 +104,7 @@ class DenoiserLesson:
 
     def _load(self, folder: Path) -> None:
         pipeline = ToonCrafterPipeline.from_pretrained(folder)
-        self.vae = pipeline.vae
+        self.vae, self.scheduler = pipeline.vae, pipeline.scheduler
         self.text_encoder, self.image_encoder = pipeline.text_encoder, pipeline.image_encoder
         self.network = Denoiser(pipeline.unet, pipeline.image_projection)
 
@@ -186,7 +186,7 @@ class DenoiserLesson:
         generator = torch.Generator().manual_seed(0)
         for index in range(VALIDATION_CLIPS):
             frames = draw_frames(
-                self.config, stage, [HELD_OUT_SEED, index], list(range(NUM_FRAMES))
+                self.config, stage, [HELD_OUT_SEED, index], list(range(NUM_FRAMES)), held_out=True
             )
             clean = self._latents(frames)
             keys = place_at_ends(clean[0][:, [0, -1]].transpose(0, 1), NUM_FRAMES)
