@@ -1,4 +1,4 @@
-"""Stretches of a studio's own clips, as lessons want them: so many distinct drawings in a row."""
+"""Stretches of a studio's own clips, as lessons want them: distinct drawings in a row."""
 
 from functools import cache, lru_cache
 from pathlib import Path
