@@ -1,6 +1,7 @@
 """Find what the result of a request lacks, to warn the caller."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from core.shots.canvas import Size
@@ -13,6 +14,7 @@ from core.shots.timeline import USUAL_BETWEEN, Timeline
 SLIGHT = 1.1  # smaller changes of size than this factor are not worth a warning
 WILD = 2.0  # keys whose sizes differ by more were hardly meant for one shot
 STILL_FORMATS = {"png", "contact_sheet", "xdts"}
+GIF_RATE = 50  # pictures a second, beyond which browsers slow down
 WELL_FILLED = 0.75  # share of the canvas that a picture should cover
 # What becomes of transparency in formats that cannot hold it; all others keep it.
 FLAT_FORMATS = {
@@ -81,6 +83,8 @@ class DrawnRequest(ShotRequest, Protocol):
     @property
     def background(self) -> str: ...
     @property
+    def fps(self) -> Fraction: ...
+    @property
     def interpolate(self) -> int: ...
     @property
     def negative_prompt(self) -> str: ...
@@ -117,6 +121,7 @@ def warnings_about(request: DrawnRequest) -> list[Warned]:
         *found,
         *_wasted_canvas(request.fit, placed[0], canvas),
         *_identical_keys(request, timeline),
+        *_dropped_drawings(request, timeline),
         *_without_effect(request, timeline),
     ]
 
@@ -204,6 +209,18 @@ def _identical_keys(request: DrawnRequest, timeline: Timeline) -> Iterator[Warne
                 "models tend to draw no motion; `hold` shows one drawing for longer"
             )
             yield Warned("identical_keyframes", detail, pointer)
+
+
+def _dropped_drawings(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+    shortest = min(len(drawing.film_frames) for drawing in timeline.drawings)
+    rate = request.fps * request.interpolate / shortest
+    for index, output in enumerate(request.outputs):
+        if output.format == "gif" and rate > GIF_RATE:
+            detail = (
+                f"a GIF shows {GIF_RATE} pictures a second, and this film has up to "
+                f"{float(rate):g}: drawings are left out; `apng` and `webp` show all of them"
+            )
+            yield Warned("drawings_dropped", detail, f"/outputs/{index}")
 
 
 def _without_effect(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:

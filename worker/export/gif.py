@@ -8,11 +8,14 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from core.shots.warnings import GIF_RATE
 from worker.export.film import Check, Export, Film, Pixels, no_check
 from worker.export.patches import Patch, cut_to, patches, ticks
 
 TICKS_PER_SECOND = 100
-SHORTEST = 2  # ticks; browsers show a picture with a shorter delay for a tenth of a second
+SHORTEST = (
+    TICKS_PER_SECOND // GIF_RATE
+)  # ticks; browsers take a shorter one for a tenth of a second
 LONGEST = 2**16 - 1  # ticks; a delay is a 16-bit number
 COLOURS = 255
 TRANSPARENT = 255  # the palette's last place

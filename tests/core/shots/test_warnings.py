@@ -1,6 +1,7 @@
 """What is lost of drawings is said."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import pytest
 
@@ -52,6 +53,7 @@ class Request:
     fit: Fit = Fit.PAD
     output_size: OutputSize = OutputSize.CANVAS
     background: str = "#ffffff"
+    fps: Fraction = Fraction(8)
     interpolate: int = 1
     negative_prompt: str = ""
     guidance_scale: float = 7.5
@@ -120,6 +122,25 @@ class TestAlpha:
         )
         assert "`mp4` shows it on #808080" in warning.detail
         assert "`gif` shows each pixel wholly or not at all" in warning.detail
+
+
+class TestFastGif:
+    FAST = {"fps": Fraction(60), "outputs": [File("mp4"), File("gif")]}
+
+    def test_left_out_drawings_are_told(self) -> None:
+        (warning,) = found(FITS, FITS, **self.FAST)
+        assert (warning.code, warning.pointer) == ("drawings_dropped", "/outputs/1")
+        assert "up to 60" in warning.detail
+
+    def test_what_a_gif_can_show_gives_no_warning(self) -> None:
+        assert found(FITS, FITS, **self.FAST, exposure=2) == []
+        assert found(FITS, FITS, fps=Fraction(50), outputs=[File("gif")]) == []
+        assert found(FITS, FITS, fps=Fraction(60)) == []
+
+    def test_doubled_rate_counts(self) -> None:
+        assert short(found(FITS, FITS, **self.FAST, exposure=2, interpolate=2)) == [
+            ("drawings_dropped", "/outputs/1")
+        ]
 
 
 class TestKeysOfSeveralSizes:
