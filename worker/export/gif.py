@@ -13,7 +13,7 @@ from worker.export.film import Check, Export, Film, Pixels, no_check
 from worker.export.patches import Patch, cut_to, patches, ticks
 
 TICKS_PER_SECOND = 100
-SHORTEST = (
+SHORTEST = TICKS_PER_SECOND // GIF_RATE  # ticks
     TICKS_PER_SECOND // GIF_RATE
 )  # ticks; browsers take a shorter one for a tenth of a second
 LONGEST = 2**16 - 1  # ticks; a delay is a 16-bit number

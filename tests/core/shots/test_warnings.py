@@ -124,21 +124,22 @@ class TestAlpha:
         assert "`gif` shows each pixel wholly or not at all" in warning.detail
 
 
-class TestFastGif:
-    FAST = {"fps": Fraction(60), "outputs": [File("mp4"), File("gif")]}
+FAST_GIF: dict[str, object] = {"fps": Fraction(60), "outputs": [File("mp4"), File("gif")]}
 
+
+class TestFastGif:
     def test_left_out_drawings_are_told(self) -> None:
-        (warning,) = found(FITS, FITS, **self.FAST)
+        (warning,) = found(FITS, FITS, **FAST_GIF)
         assert (warning.code, warning.pointer) == ("drawings_dropped", "/outputs/1")
         assert "up to 60" in warning.detail
 
     def test_what_a_gif_can_show_gives_no_warning(self) -> None:
-        assert found(FITS, FITS, **self.FAST, exposure=2) == []
+        assert found(FITS, FITS, exposure=2, **FAST_GIF) == []
         assert found(FITS, FITS, fps=Fraction(50), outputs=[File("gif")]) == []
         assert found(FITS, FITS, fps=Fraction(60)) == []
 
     def test_doubled_rate_counts(self) -> None:
-        assert short(found(FITS, FITS, **self.FAST, exposure=2, interpolate=2)) == [
+        assert short(found(FITS, FITS, exposure=2, interpolate=2, **FAST_GIF)) == [
             ("drawings_dropped", "/outputs/1")
         ]
 
