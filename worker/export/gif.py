@@ -14,8 +14,6 @@ from worker.export.patches import Patch, cut_to, patches, ticks
 
 TICKS_PER_SECOND = 100
 SHORTEST = TICKS_PER_SECOND // GIF_RATE  # ticks
-    TICKS_PER_SECOND // GIF_RATE
-)  # ticks; browsers take a shorter one for a tenth of a second
 LONGEST = 2**16 - 1  # ticks; a delay is a 16-bit number
 COLOURS = 255
 TRANSPARENT = 255  # the palette's last place
