@@ -166,7 +166,7 @@ class TestSheets:
             (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).touch()
         sheet = Sheet(SHEETS / f"{name}.xdts")
-        layers = [layer.name for layer in sheet.layers()]
+        layers = [layer.name for layer in sheet.layers]
         new = [new for shot in shots_of(sheet, Drawings(tmp_path, layers)) for new in shot.new]
         assert {one.cell.frame: str(one.number) for one in new} == changed
         for one in new:
@@ -194,4 +194,45 @@ class TestSheets:
     def test_other_files_are_refused(self, tmp_path: Path, text: str, words: str) -> None:
         (tmp_path / "x.xdts").write_text(text)
         with pytest.raises(BadInput, match=words):
+            Sheet(tmp_path / "x.xdts")
+
+    @pytest.mark.parametrize(
+        ("place", "value"),
+        [
+            (["timeTables"], [1]),
+            (["timeTables", 0, "duration"], "long"),
+            (["timeTables", 0, "fields"], 3),
+            (["timeTables", 0, "fields", 0, "tracks", 0, "trackNo"], "A"),
+            (["timeTables", 0, "fields", 0, "tracks", 0, "frames", 0], "1"),
+            (["timeTables", 0, "fields", 0, "tracks", 0, "frames", 0, "frame"], None),
+            (["timeTables", 0, "fields", 0, "tracks", 0, "frames", 0, "data", 0, "values"], 1),
+        ],
+    )
+    def test_damage_is_named_wherever_it_lies(
+        self, tmp_path: Path, place: list[Any], value: object
+    ) -> None:
+        sheet = cells(["1", IN_BETWEEN, "3"])
+        inner: Any = sheet
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = value
+        (tmp_path / "x.xdts").write_text(f"{FIRST_LINE}\n{json.dumps(sheet)}")
+        with pytest.raises(BadInput, match="is a damaged XDTS"):
+            Sheet(tmp_path / "x.xdts")
+
+    def test_drawing_that_stands_for_a_minute(self, tmp_path: Path) -> None:
+        """A request takes shorter ones only, and no drawing depends on it."""
+        sheet = cells(["1", IN_BETWEEN, "3"])
+        sheet["timeTables"][0]["duration"] = 1500
+        (tmp_path / "x.xdts").write_text(f"{FIRST_LINE}\n{json.dumps(sheet)}")
+        for number in (1, 3):
+            (tmp_path / f"A{number}.png").touch()
+        (shot,) = shots_of(Sheet(tmp_path / "x.xdts"), Drawings(tmp_path, ["A"]))
+        assert shot.exposure == [2, 2, 1000]
+
+    def test_frame_before_the_first(self, tmp_path: Path) -> None:
+        sheet = cells(["1"])
+        sheet["timeTables"][0]["fields"][0]["tracks"][0]["frames"][0]["frame"] = -3
+        (tmp_path / "x.xdts").write_text(f"{FIRST_LINE}\n{json.dumps(sheet)}")
+        with pytest.raises(BadInput, match="layer A: a frame has the number -3"):
             Sheet(tmp_path / "x.xdts")

@@ -38,7 +38,7 @@ def fill_sheet(
     """
     if said := [name for name in BY_SHEET if getattr(shot, name)]:
         raise BadInput(f"--{said[0].replace('_', '-')} is what the sheet says; leave it out")
-    shots = shots_of(sheet, Drawings(folder, [layer.name for layer in sheet.layers()]))
+    shots = shots_of(sheet, Drawings(folder, [layer.name for layer in sheet.layers]))
     if not shots:
         raise BadInput(f"{sheet.path}: no ○ in it, so there is nothing to draw")
     if shot.fps is None and sheet.frame_rate:

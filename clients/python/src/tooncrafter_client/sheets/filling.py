@@ -14,6 +14,7 @@ from tooncrafter_client.shots import Keyframe
 
 MOST_KEYS = 16  # of one request
 MOST_BETWEEN = 62
+LONGEST_HOLD = 1000  # film frames; the drawings are the same, however long they are shown
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def shots_of(sheet: Sheet, drawings: Drawings) -> list[SheetShot]:
     Raises:
         BadInput: something cannot be drawn; the message names layer and frame.
     """
-    return [shot for layer in sheet.layers() for shot in _shots_of_layer(layer, drawings)]
+    return [shot for layer in sheet.layers for shot in _shots_of_layer(layer, drawings)]
 
 
 def _shots_of_layer(layer: Layer, drawings: Drawings) -> Iterator[SheetShot]:
@@ -119,7 +120,7 @@ def _shot(layer: Layer, run: list[Cell], drawings: Drawings, numbers: Numbers) -
             after = next(one for one in run[index:] if _is_key(one))
             number = numbers.between(named.number, after.value)
             new.append(NewDrawing(index, cell, number, named.name_for(number)))
-    return SheetShot(layer.name, keys, [cell.exposure for cell in run], new)
+    return SheetShot(layer.name, keys, [min(cell.exposure, LONGEST_HOLD) for cell in run], new)
 
 
 def _is_key(cell: Cell) -> bool:

@@ -47,6 +47,10 @@ class Layer:
 class Sheet:
     """A sheet as it was read; `write` changes nothing but the ○ that have a number by then.
 
+    Attributes:
+        layers: of all tables, the bottom one first.
+        frame_rate: film frames a second, which some programs write.
+
     Raises:
         BadInput: the file is no XDTS, or of a form that this does not know.
     """
@@ -63,26 +67,24 @@ class Sheet:
         )
         self._numbers: dict[int, str] = {}
         try:
-            self._tables = list(json.loads(self._marked.partition("\n")[2])["timeTables"])
-        except (ValueError, KeyError, TypeError) as error:
+            tables = list(json.loads(self._marked.partition("\n")[2])["timeTables"])
+            rates = [table["frameRate"] for table in tables if table.get("frameRate")]
+            self.layers = list(self._layers_of(tables))
+        except BadInput:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadInput(f"{path}: is a damaged XDTS: {error!r}") from error
+        self.frame_rate: int | float | None = rates[0] if rates else None
 
-    @property
-    def frame_rate(self) -> int | float | None:
-        """Film frames a second, which some programs write."""
-        rates = [table["frameRate"] for table in self._tables if table.get("frameRate")]
-        return rates[0] if rates else None
-
-    def layers(self) -> Iterator[Layer]:
-        """Yield the layers of all tables, the bottom one first."""
-        for table in self._tables:
+    def _layers_of(self, tables: list[dict[str, Any]]) -> Iterator[Layer]:
+        for table in tables:
             names = _names(table)
             for part in table.get("fields", []):
                 if part.get("fieldId") != CELLS:
                     continue
                 for track in part.get("tracks", []):
                     number = track["trackNo"]
-                    name = names[number] if number < len(names) else f"track {number}"
+                    name = names[number] if 0 <= number < len(names) else f"track {number}"
                     yield Layer(name, self._cells(name, track, int(table["duration"])))
 
     def renumber(self, cell: Cell, number: str) -> None:
@@ -111,6 +113,8 @@ class Sheet:
             frame, value = int(one["frame"]), _number_value(one)
             if value is None:
                 continue
+            if frame < 0:
+                raise BadInput(f"{self.path}: layer {name}: a frame has the number {frame}")
             if entries and entries[-1][0] == frame:
                 raise BadInput(f"{self.path}: layer {name}, frame {frame + 1}: stands twice")
             if not _goes_on(value, entries):
