@@ -21,6 +21,16 @@ KEYS = [EXAMPLES / f"wave_{number}.png" for number in (1, 2)]
 Watch = Callable[..., float]
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Leave past the destructors of `bpy`, two of which may wait for each other for ever."""
+
+    def leave() -> None:
+        sys.stdout.flush()
+        os._exit(exitstatus)
+
+    session.config.add_cleanup(leave)
+
+
 @pytest.fixture(scope="session")
 def addon() -> ModuleType:
     """The extension as Blender's own installer puts it there, its wheels included."""
