@@ -1,5 +1,6 @@
 """One whole service, with a worker that draws without torch, for all tests of this folder."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.stack import Stack
-from testkit.servers import ROOT
+from testkit.servers import ROOT, free_port
 from testkit.stacks import end_all_of, without_torch
 from tooncrafter_client import Client
 
@@ -20,10 +21,17 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def quick_stack() -> Iterator[Stack]:
+def receiver_port() -> int:
+    """The port at which the stack may send webhooks."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def quick_stack(receiver_port: int) -> Iterator[Stack]:
     """Its jobs take 0.05 s a step."""
+    hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
-        stack = without_torch(Stack(Path(root) / "state", threads="1"))
+        stack = without_torch(Stack(Path(root) / "state", threads="1", allowed_hosts=hosts))
         stack.environment["CHAOS_STEP_SECONDS"] = "0.05"
         stack.start()
         yield stack

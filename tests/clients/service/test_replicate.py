@@ -1,16 +1,22 @@
 """Replicate's official client, pointed at our address."""
 
+import asyncio
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
+from core.store.tenants.webhook_secrets import WebhookSecrets
 from scripts.stack import Stack
 from testkit.client import KEYFRAMES
+from testkit.servers import wait_until
+from testkit.web import always, http, web_server
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it is written for pydantic 1, whose copy in pydantic 2 warns
@@ -63,6 +69,28 @@ def test_cancel(client: replicate.Client) -> None:
         time.sleep(0.1)
         prediction.reload()
     assert prediction.status == "canceled"
+
+
+async def test_webhook_posts_the_prediction(
+    client: replicate.Client, quick_stack: Stack, receiver_port: int
+) -> None:
+    """Only what the filter names, signed with the tenant's secret."""
+    with closing(WebhookSecrets((quick_stack.state / "redis.url").read_text())) as secrets:
+        secret = secrets.create("default").secret
+    async with web_server(always(http()), port=receiver_port) as receiver:
+        prediction = await asyncio.to_thread(
+            client.models.predictions.create,
+            "fofr/tooncrafter",
+            input=images(),
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
+        )
+        await asyncio.to_thread(wait_until, lambda: receiver.visits, "the webhook is sent")
+    (visit,) = receiver.visits
+    told = Webhook(secret).verify(visit.body, visit.headers)
+    assert (told["id"], told["status"]) == (prediction.id, "succeeded")
+    film = await asyncio.to_thread(httpx.get, told["output"][0])
+    assert film.headers["content-type"] == "video/mp4"
 
 
 def test_versions_are_digests_of_weights(client: replicate.Client) -> None:
