@@ -22,7 +22,7 @@ from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_100_000
 VALIDATION_CLIPS = 4
-CLIP_FRAMES = 16
+NUM_FRAMES = 16
 CODE_CLIPS = 60
 NO_CHUNKS = 2**40  # elements; chunked decoding is for inference
 LATENT_NOISE = 0.15  # standard deviation of the largest noise that the decoder has to bear
@@ -133,12 +133,12 @@ def draw_frames(
     rng = np.random.default_rng(seed)
     if folder := config.options.get("clips"):
         drawings = random_stretch(
-            Path(folder), rng, CLIP_FRAMES, stage.height, stage.width, held_out=held_out
+            Path(folder), rng, NUM_FRAMES, stage.height, stage.width, held_out=held_out
         )
         pictures = np.stack([drawings[frame] for frame in frames])
     else:
         clip = random_clip(rng, stage.height, stage.width, world(config, stage))
-        pictures = np.stack([clip.picture(frame / (CLIP_FRAMES - 1)) for frame in frames])
+        pictures = np.stack([clip.picture(frame / (NUM_FRAMES - 1)) for frame in frames])
     return torch.from_numpy(to_float(pictures))
 
 

@@ -17,14 +17,13 @@ from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.unet_tooncrafter import ToonCrafterUNet
 from training.config import Config, Stage
-from training.lessons.autoencoder import draw_frames
+from training.lessons.autoencoder import NUM_FRAMES, draw_frames
 from training.lessons.lesson import Batch, Validation
 from training.lessons.start import start_resampler, start_unet
 from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_200_000
 VALIDATION_CLIPS = 4
-NUM_FRAMES = 16
 FRAME_STRIDE = 10
 LAST_TIMESTEP = 999
 CHARBONNIER = 0.1  # in latents; errors below count squared, above nearly absolute

@@ -12,11 +12,10 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.sketch_encoder import SketchEncoder
 from training.config import Config
 from training.data.clips import random_clip, to_float
-from training.lessons.autoencoder import world
+from training.lessons.autoencoder import NUM_FRAMES, world
 from training.lessons.denoiser import (
     CHARBONNIER,
     FRAME_STRIDE,
-    NUM_FRAMES,
     DenoiserLesson,
     draw_timesteps,
 )
