@@ -20,34 +20,8 @@ SKETCH_ENCODER_BYTES = 728_456_000
 
 
 @dataclass(frozen=True)
-class StagePeak:
-    """What a stage holds at most beside weights: `fixed + per_pixel · width · height`, in bytes.
-
-    Attributes:
-        parts: whose weights it needs, one after the other.
-    """
-
-    parts: tuple[str, ...]
-    fixed: int
-    per_pixel: int
-
-    def bytes(self, pixels: int) -> int:
-        """Return the peak for a canvas of this area."""
-        return self.fixed + self.per_pixel * pixels
-
-
-ENCODE = StagePeak(("image_encoder", "text_encoder", "image_projection", "vae"), 2_000_000, 3_060)
-DENOISE = StagePeak(("unet",), 36_000_000, 10_430)
-DENOISE_IN_TURNS = StagePeak(("unet",), 36_000_000, 6_660)  # with `guidance_in_turns`
-DECODE = StagePeak(("vae",), 204_000_000, 20_050)
-
-
-@dataclass(frozen=True)
 class Need:
-    """Device memory of one stage with its weights: `fixed + per_pixel · width · height`, in bytes.
-
-    A canvas needs the most of all stages.
-    """
+    """Device memory that grows with the canvas: `fixed + per_pixel · width · height`, in bytes."""
 
     fixed: int
     per_pixel: int
@@ -57,10 +31,27 @@ class Need:
         return self.fixed + self.per_pixel * pixels
 
 
+@dataclass(frozen=True)
+class StagePeak(Need):
+    """What a stage holds at most beside weights.
+
+    Attributes:
+        parts: whose weights it needs, one after the other.
+    """
+
+    parts: tuple[str, ...]
+
+
+ENCODE = StagePeak(2_000_000, 3_060, ("image_encoder", "text_encoder", "image_projection", "vae"))
+DENOISE = StagePeak(36_000_000, 10_430, ("unet",))
+DENOISE_IN_TURNS = StagePeak(36_000_000, 6_660, ("unet",))  # with `guidance_in_turns`
+DECODE = StagePeak(204_000_000, 20_050, ("vae",))
+
+
 def stage_needs(
     offload: str = "none", *, in_turns: bool = False, value_bytes: int = 2, sketches: bool = False
 ) -> list[Need]:
-    """Return what each stage of a job needs.
+    """Return what each stage of a job needs, weights included; a canvas needs the most of them.
 
     Args:
         offload: `none`; `encoders` leave after the first stage; `model` has one part at a time on
