@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.http.bodies import parse_json
+from api.schemas.shots import MAX_KEYS, MAX_SKETCHES
 from api.schemas.validation import pointer_of
 from core.errors import (
     ImageTooLarge,
@@ -20,7 +21,6 @@ from core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from core.shots.checks import MAX_KEYS, MAX_SKETCHES
 
 REQUEST_PART, KEYFRAME_PART, SKETCH_PART = "request", "keyframe", "sketch"
 MAX_PARTS = MAX_KEYS + MAX_SKETCHES + 1  # of one form: every image, and the part `request`

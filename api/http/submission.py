@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from api.dependencies import CurrentSettings
 from api.http.bodies import demand_type, parse_json
 from api.http.forms import KEYFRAME_PART, REQUEST_PART, SKETCH_PART, read_form
+from api.http.shot_checks import problems_of_shot
 from api.schemas.interpolation import BODY_EXAMPLE, InterpolationBody
+from api.schemas.shots import MAX_KEYS, MAX_SKETCHES
 from api.schemas.submission import Submission, readable_images, readable_shot
 from api.schemas.validation import pointer_of, problems_of
 from core.errors import Problem
-from core.shots.checks import MAX_KEYS, MAX_SKETCHES, problems_of_shot
 
 JSON, FORM = "application/json", "multipart/form-data"
 _IMAGES = "image/png, image/jpeg, image/webp, image/tiff"

@@ -19,8 +19,8 @@ from api.http.parameters import (
     SeenTags,
 )
 from api.http.stored_file import StoredFile
+from api.schemas.shots import MAX_VARIANTS
 from core.objects.keys import content_disposition
-from core.shots.checks import MAX_VARIANTS
 
 PNG = "image/png"
 

@@ -18,12 +18,21 @@ from pydantic import (
 from api.schemas.body import WHOLE, Body, together
 from api.schemas.images import ImageSource
 from api.schemas.outputs import OutputBody
-from api.schemas.shots import MAX_PROMPT, Exposure, KeyframeBody, SketchBody, SpacingField
+from api.schemas.shots import (
+    MAX_FILM_FRAMES,
+    MAX_KEYS,
+    MAX_PROMPT,
+    MAX_SKETCHES,
+    MAX_VARIANTS,
+    Exposure,
+    KeyframeBody,
+    SketchBody,
+    SpacingField,
+)
 from api.schemas.validation import shown
 from api.schemas.webhooks import WebhookBody
 from core.records.request import FileFormat, Priority, Quality, Rate
 from core.shots import canvas as shot
-from core.shots.checks import MAX_FILM_FRAMES, MAX_KEYS, MAX_SKETCHES, MAX_VARIANTS
 from core.shots.fit import Fit, OutputSize
 from core.shots.rates import FRACTIONAL, MOST_WHOLE, show_rate
 from core.shots.sketches import USUAL_SCALE

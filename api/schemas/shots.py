@@ -6,10 +6,14 @@ from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from api.schemas.body import LIST, ONE, WHOLE, Body, kind_of
 from api.schemas.images import ImageSource
-from core.shots.checks import MAX_HOLD, MAX_KEYS
 from core.shots.spacing import Spacing
 from core.shots.timeline import MAX_BETWEEN
 
+MAX_KEYS = 16
+MAX_SKETCHES = 64
+MAX_VARIANTS = 4
+MAX_HOLD = 1_000  # film frames of one drawing
+MAX_FILM_FRAMES = 20_000  # 14 minutes at 24 frames per second
 MAX_FRAME = (MAX_KEYS - 1) * (MAX_BETWEEN + 1)
 MAX_DRAWINGS = MAX_FRAME + 1 + MAX_BETWEEN  # of a loop
 MAX_PROMPT = 1000  # characters

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
 from anyio import fail_after, to_thread
 
-from api.services.objects import discard
 from api.services.watching import JobWatch
 from core.errors import JobNotFinished, NotFound, PreconditionFailed, ServiceError, Unavailable
-from core.objects.keys import drawing_key, output_key
+from core.objects.keys import drawing_key, job_prefix, output_key
 from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
@@ -23,6 +23,8 @@ from core.store.roles.gateway import Deletion, GatewayStore
 
 # with a storage that is asked whether it is there; a transfer may take longer
 PATIENCE_SECONDS = 1.0
+
+log = structlog.get_logger("api")
 
 
 class Page(NamedTuple):
@@ -210,6 +212,15 @@ class Interpolations:
         except TimeoutError:
             return f"the object storage did not answer within {PATIENCE_SECONDS} s"
         return None
+
+
+async def discard(storage: ObjectStorage, store: GatewayStore, job_id: str) -> None:
+    """Delete the objects of a job that does not exist; what fails is left to the dispatcher."""
+    try:
+        await to_thread.run_sync(storage.delete_prefix, job_prefix(job_id))
+        await store.emptied(job_id)
+    except Unavailable as error:
+        log.warning("objects of a job stay behind for now", job_id=job_id, error=error.detail)
 
 
 def _found(view: QueuedView | None, job_id: str) -> QueuedView:

@@ -11,8 +11,8 @@ from api.schemas.submission import Submission
 from api.schemas.validation import shown
 from api.services.idempotency import idempotency
 from api.services.inputs import Input, Inputs, unstored, uploads_of
+from api.services.jobs import discard
 from api.services.model_choice import ModelChoice, ModelChooser
-from api.services.objects import discard
 from api.services.understanding import cautions_about, understood
 from api.services.webhooks import NO_WEBHOOK, CheckedWebhook, Webhooks
 from core.errors import (

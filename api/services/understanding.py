@@ -7,6 +7,7 @@ from api.schemas.interpolation import InterpolationBody
 from api.schemas.outputs import OutputBody
 from api.services.inputs import Input
 from api.services.model_choice import ModelChoice
+from api.services.warnings import warnings_about
 from core.records.job import Caution
 from core.records.offer import Sampling
 from core.records.request import (
@@ -20,7 +21,6 @@ from core.records.request import (
 )
 from core.shots.canvas import Size, canvas_for
 from core.shots.shot import frames_of_keys
-from core.shots.warnings import warnings_about
 
 
 def understood(

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 MOST_WHOLE = 60  # frames per second
+GIF_RATE = 50  # pictures of a GIF a second, beyond which browsers slow down
 # Rates of film and video by their usual decimal.
 FRACTIONAL = {
     23.976: Fraction(24_000, 1_001),

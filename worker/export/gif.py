@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from core.shots.warnings import GIF_RATE
+from core.shots.rates import GIF_RATE
 from worker.export.film import Check, Export, Film, Pixels, no_check
 from worker.export.patches import Patch, cut_to, patches, ticks
 

@@ -4,17 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
+from api.schemas.shots import MAX_FILM_FRAMES
 from core.errors import Problem
 from core.shots.file_names import FileNames
 from core.shots.shot import ShotKey, ShotRequest, frames_of_keys
 from core.shots.spacing import Spacing
 from core.shots.timeline import MAX_BETWEEN
-
-MAX_KEYS = 16
-MAX_SKETCHES = 64
-MAX_VARIANTS = 4
-MAX_HOLD = 1_000  # film frames of one drawing
-MAX_FILM_FRAMES = 20_000  # 14 minutes at 24 frames per second
 
 
 class CheckedKey(ShotKey, Protocol):

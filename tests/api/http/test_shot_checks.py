@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.shots.checks import (
-    MAX_FILM_FRAMES,
-    MAX_HOLD,
-    MAX_KEYS,
-    MAX_SKETCHES,
-    problems_of_shot,
-)
+from api.http.shot_checks import problems_of_shot
+from api.schemas.shots import MAX_FILM_FRAMES, MAX_HOLD, MAX_KEYS, MAX_SKETCHES
 from core.shots.file_names import DEFAULT_TEMPLATE
 from core.shots.shot import timeline_of
 from core.shots.sketches import guides_of

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from core.shots.canvas import Size
 from core.shots.fit import Fit, OutputSize, Placement, placements
+from core.shots.rates import GIF_RATE
 from core.shots.shot import ShotKey, ShotRequest, timeline_of
 from core.shots.sketches import USUAL_SCALE, guides_of
 from core.shots.spacing import Spacing
@@ -14,7 +15,6 @@ from core.shots.timeline import USUAL_BETWEEN, Timeline
 SLIGHT = 1.1  # smaller changes of size than this factor are not worth a warning
 WILD = 2.0  # keys whose sizes differ by more were hardly meant for one shot
 STILL_FORMATS = {"png", "contact_sheet", "xdts"}
-GIF_RATE = 50  # pictures a second, beyond which browsers slow down
 WELL_FILLED = 0.75  # share of the canvas that a picture should cover
 # What becomes of transparency in formats that cannot hold it; all others keep it.
 FLAT_FORMATS = {

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 
+from api.services.warnings import Warned, warnings_about
 from core.shots.fit import Fit, OutputSize
 from core.shots.spacing import Spacing
-from core.shots.warnings import Warned, warnings_about
 
 
 @dataclass(frozen=True)
