@@ -2,57 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol
 
-from api.schemas.shots import MAX_FILM_FRAMES
+from api.schemas.interpolation import InterpolationBody
+from api.schemas.outputs import OutputBody
+from api.schemas.shots import MAX_FILM_FRAMES, SketchBody
 from core.errors import Problem
 from core.shots.file_names import FileNames
-from core.shots.shot import ShotKey, ShotRequest, frames_of_keys
 from core.shots.spacing import Spacing
-from core.shots.timeline import MAX_BETWEEN
+from core.shots.timeline import MAX_BETWEEN, frames_of_keys
 
 
-class CheckedKey(ShotKey, Protocol):
-    """A key of a request whose fields are each within their range."""
-
-    @property
-    def prompt(self) -> str | None: ...
-
-
-class CheckedSketch(Protocol):
-    """A sketch of a request."""
-
-    @property
-    def frame(self) -> int: ...
-
-
-class CheckedOutput(Protocol):
-    """A file that a request asks for; all but its format are options of `png`."""
-
-    @property
-    def format(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def shot(self) -> str: ...
-    @property
-    def layer(self) -> str: ...
-    @property
-    def stray_options(self) -> Sequence[str]: ...
-
-
-class CheckedRequest(ShotRequest, Protocol):
-    """A request whose fields are each within their range."""
-
-    @property
-    def keyframes(self) -> Sequence[CheckedKey]: ...
-    @property
-    def sketches(self) -> Sequence[CheckedSketch]: ...
-    @property
-    def outputs(self) -> Sequence[CheckedOutput]: ...
-
-
-def problems_of_shot(request: CheckedRequest) -> list[Problem]:
+def problems_of_shot(request: InterpolationBody) -> list[Problem]:
     """Return everything that is wrong between the fields of a request.
 
     Without certain positions of the keys, what is counted in drawings is not checked.
@@ -75,7 +35,7 @@ def problems_of_shot(request: CheckedRequest) -> list[Problem]:
     ]
 
 
-def _growing_keys(request: CheckedRequest, frames: list[int]) -> Iterator[Problem]:
+def _growing_keys(request: InterpolationBody, frames: list[int]) -> Iterator[Problem]:
     if frames[0] != 0:
         detail = f"`frame` of the first keyframe must be 0; got {frames[0]}"
         yield Problem("/keyframes/0/frame", "out_of_range", detail)
@@ -92,7 +52,7 @@ def _growing_keys(request: CheckedRequest, frames: list[int]) -> Iterator[Proble
             yield Problem(pointer, "out_of_range", detail)
 
 
-def _after_the_last_key(request: CheckedRequest) -> Iterator[Problem]:
+def _after_the_last_key(request: InterpolationBody) -> Iterator[Problem]:
     last, key = len(request.keyframes) - 1, request.keyframes[-1]
     for name in ("spacing", "prompt"):
         if not request.loop and getattr(key, name) is not None:
@@ -100,7 +60,7 @@ def _after_the_last_key(request: CheckedRequest) -> Iterator[Problem]:
             yield Problem(f"/keyframes/{last}/{name}", "invalid_value", f"{detail} without `loop`")
 
 
-def _holds(request: CheckedRequest) -> Iterator[Problem]:
+def _holds(request: InterpolationBody) -> Iterator[Problem]:
     if isinstance(request.exposure, int):
         return
     for index, key in enumerate(request.keyframes):
@@ -112,7 +72,7 @@ def _holds(request: CheckedRequest) -> Iterator[Problem]:
             yield Problem(f"/keyframes/{index}/hold", "invalid_value", detail)
 
 
-def _spacings(request: CheckedRequest, counts: list[int]) -> Iterator[Problem]:
+def _spacings(request: InterpolationBody, counts: list[int]) -> Iterator[Problem]:
     """Check each list against the segments that it is for; one problem for each list."""
     common = request.spacing
     users = []
@@ -143,7 +103,7 @@ def _spacing(
             return
 
 
-def _exposures(request: CheckedRequest, drawings: int) -> Iterator[Problem]:
+def _exposures(request: InterpolationBody, drawings: int) -> Iterator[Problem]:
     exposure = request.exposure
     if isinstance(exposure, int):
         holds = [key.hold for key in request.keyframes if key.hold is not None]
@@ -159,7 +119,7 @@ def _exposures(request: CheckedRequest, drawings: int) -> Iterator[Problem]:
         yield Problem("/exposure", "out_of_range", detail)
 
 
-def _sketches(sketches: Sequence[CheckedSketch], drawings: int) -> Iterator[Problem]:
+def _sketches(sketches: Sequence[SketchBody], drawings: int) -> Iterator[Problem]:
     first_at: dict[int, int] = {}
     for index, sketch in enumerate(sketches):
         pointer = f"/sketches/{index}/frame"
@@ -172,7 +132,7 @@ def _sketches(sketches: Sequence[CheckedSketch], drawings: int) -> Iterator[Prob
             yield Problem(pointer, "invalid_value", detail)
 
 
-def _files(outputs: Sequence[CheckedOutput]) -> Iterator[Problem]:
+def _files(outputs: Sequence[OutputBody]) -> Iterator[Problem]:
     first_of: dict[str, int] = {}
     for index, output in enumerate(outputs):
         first = first_of.setdefault(output.format, index)
@@ -186,7 +146,7 @@ def _files(outputs: Sequence[CheckedOutput]) -> Iterator[Problem]:
             yield from _names(output, f"/outputs/{index}")
 
 
-def _names(output: CheckedOutput, pointer: str) -> Iterator[Problem]:
+def _names(output: OutputBody, pointer: str) -> Iterator[Problem]:
     """Check the parts of the names one by one, and the names only if their parts are good."""
     parts_are_good = True
     for field in ("shot", "layer"):

@@ -17,8 +17,8 @@ from core.objects.keys import drawing_key, job_prefix, output_key
 from core.objects.links import output_link
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
+from core.records.plan import timeline_of
 from core.settings import Settings
-from core.shots.shot import timeline_of
 from core.store.roles.gateway import Deletion, GatewayStore
 
 # with a storage that is asked whether it is there; a transfer may take longer

@@ -1,10 +1,10 @@
 """Choose the model of a request, and fill in what depends on it."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from api.schemas.interpolation import InterpolationBody
 from core.errors import Problem
 from core.records.job import Caution
 from core.records.offer import Engine, Offer, Sampling
@@ -26,25 +26,6 @@ _NO_SKETCH_ENCODER = Problem(
     "`sketches` need a model with a sketch encoder, which none here has: the operator has to load "
     "one, converted with `--sketch-encoder`",
 )
-
-
-class ModelWish(Protocol):
-    """What a request says of its model; None where it says nothing."""
-
-    @property
-    def model(self) -> str | None: ...
-
-    @property
-    def quality(self) -> str | None: ...
-
-    @property
-    def sketches(self) -> Sequence[object]: ...
-
-    @property
-    def variants(self) -> int: ...
-
-    @property
-    def model_fields_set(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True)
@@ -83,13 +64,13 @@ class ModelChooser:
         self._offers: list[Offer] = []
         self._read_at = 0.0  # by time.monotonic()
 
-    async def choose(self, wish: ModelWish) -> ModelChoice:
+    async def choose(self, body: InterpolationBody) -> ModelChoice:
         """Choose the model of a request.
 
         Raises:
             Unavailable: Redis does not answer.
         """
-        return choose(wish, await self._known(), self._expected)
+        return choose(body, await self._known(), self._expected)
 
     async def _known(self) -> list[Offer]:
         if not self._offers or time.monotonic() - self._read_at > KEPT_SECONDS:
@@ -99,34 +80,34 @@ class ModelChooser:
         return self._offers
 
 
-def choose(wish: ModelWish, offers: Sequence[Offer], expected: str = "") -> ModelChoice:
+def choose(body: InterpolationBody, offers: Sequence[Offer], expected: str = "") -> ModelChoice:
     """Choose among what is offered.
 
     Args:
-        wish: of the request.
+        body: of the request.
         offers: of the deployment, those that are taken first in front; none if nothing is known of
             it yet, which lets everything pass that some model of this version draws.
         expected: the setting `model` of a deployment of which nothing is known yet.
     """
-    quality = Quality(wish.quality) if wish.quality else None
+    quality = body.quality
     is_known = bool(offers)
-    offers = offers or [_assumed(wish, quality, expected)]
-    named = [offer for offer in offers if wish.model in (None, offer.name) or not is_known]
+    offers = offers or [_assumed(body, quality, expected)]
+    named = [offer for offer in offers if body.model in (None, offer.name) or not is_known]
     if not named:
         known = ", ".join(f"`{offer.name}`" for offer in offers)
-        detail = f"`model` has to be one of {known} but is `{wish.model}`"
+        detail = f"`model` has to be one of {known} but is `{body.model}`"
         return ModelChoice(problems=[Problem("/model", "unknown_model", detail)])
     able = [offer for offer in named if quality is None or quality in offer.qualities]
     if not able:
         possible = sorted({f"`{one}`" for offer in named for one in offer.qualities})
-        whose = f"model `{wish.model}` draws" if wish.model else "the models here draw"
+        whose = f"model `{body.model}` draws" if body.model else "the models here draw"
         detail = f"`quality` has to be one that {whose} ({', '.join(possible)}) but is `{quality}`"
         return ModelChoice(problems=[Problem("/quality", "not_available", detail)])
-    if wish.sketches and able[0].engine is Engine.TOONCRAFTER:
+    if body.sketches and able[0].engine is Engine.TOONCRAFTER:
         able = [offer for offer in able if offer.sketches]
         if not able:
             return ModelChoice(problems=[_NO_SKETCH_ENCODER])
-    return _chosen(wish, able[0], quality, is_known=is_known)
+    return _chosen(body, able[0], quality, is_known=is_known)
 
 
 def _rank(known: tuple[Offer, bool]) -> tuple[bool, bool, str]:
@@ -135,18 +116,18 @@ def _rank(known: tuple[Offer, bool]) -> tuple[bool, bool, str]:
     return offer.engine is Engine.PREVIEW, not is_live, offer.name
 
 
-def _assumed(wish: ModelWish, quality: Quality | None, expected: str) -> Offer:
+def _assumed(body: InterpolationBody, quality: Quality | None, expected: str) -> Offer:
     """Return what a deployment of which nothing is known would offer for this."""
     preview = Offer.of_setting(Engine.PREVIEW.value)
-    if quality is Quality.PREVIEW or wish.model == preview.name:
+    if quality is Quality.PREVIEW or body.model == preview.name:
         return preview
-    if quality is None and wish.model is None and expected == preview.name:
+    if quality is None and body.model is None and expected == preview.name:
         return preview
-    return Offer.of_setting(wish.model or "")
+    return Offer.of_setting(body.model or "")
 
 
 def _chosen(
-    wish: ModelWish, offer: Offer, quality: Quality | None, *, is_known: bool
+    body: InterpolationBody, offer: Offer, quality: Quality | None, *, is_known: bool
 ) -> ModelChoice:
     warnings, problems = [], []
     quality = quality or offer.qualities[0]
@@ -154,8 +135,8 @@ def _chosen(
         detail = "no worker has announced a model yet; the job waits for one that can draw it"
         warnings.append(Caution(code="no_worker", detail=detail))
     if offer.engine is Engine.PREVIEW:
-        problems = _undoable_in_preview(wish)
-        given = [name for name in DIFFUSION_FIELDS if name in wish.model_fields_set]
+        problems = _undoable_in_preview(body)
+        given = [name for name in DIFFUSION_FIELDS if name in body.model_fields_set]
         warnings += [_no_effect(name) for name in given]
     return ModelChoice(
         model=offer.name or None,
@@ -166,13 +147,13 @@ def _chosen(
     )
 
 
-def _undoable_in_preview(wish: ModelWish) -> list[Problem]:
+def _undoable_in_preview(body: InterpolationBody) -> list[Problem]:
     problems = []
-    if wish.sketches:
+    if body.sketches:
         detail = "`sketches` guide ToonCrafter only: leave them out, or ask for quality `final`"
         problems.append(Problem("/sketches", "not_available", detail))
-    if wish.variants > 1:
-        detail = f"`variants` has to be 1 with the preview engine but is {wish.variants}"
+    if body.variants > 1:
+        detail = f"`variants` has to be 1 with the preview engine but is {body.variants}"
         problems.append(Problem("/variants", "not_available", detail))
     return problems
 

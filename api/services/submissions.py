@@ -13,7 +13,8 @@ from api.services.idempotency import idempotency
 from api.services.inputs import Input, Inputs, unstored, uploads_of
 from api.services.jobs import discard
 from api.services.model_choice import ModelChoice, ModelChooser
-from api.services.understanding import cautions_about, understood
+from api.services.understanding import understood
+from api.services.warnings import warnings_about
 from api.services.webhooks import NO_WEBHOOK, CheckedWebhook, Webhooks
 from core.errors import (
     IdempotencyKeyReused,
@@ -135,7 +136,7 @@ class Submissions:
                 reserved=stores,
                 uploads=uploads_of(inputs),
                 webhook=webhook.in_form(submission.form),
-                warnings=[*cautions_about(request), *choice.warnings, *webhook.warnings],
+                warnings=[*warnings_about(request), *choice.warnings, *webhook.warnings],
                 traceparent=traceparent_of(sent),
             )
             sent.set_attribute("tooncrafter.outcome", result.outcome.value)
@@ -158,7 +159,7 @@ class Submissions:
         """
         body, inputs, choice, webhook = await self._check(submission, caller, recheck=True)
         request = understood(body, inputs, choice)
-        return request, [*cautions_about(request), *choice.warnings, *webhook.warnings]
+        return request, [*warnings_about(request), *choice.warnings, *webhook.warnings]
 
     async def _check(
         self, submission: Submission, caller: Caller, *, recheck: bool

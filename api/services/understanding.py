@@ -7,8 +7,6 @@ from api.schemas.interpolation import InterpolationBody
 from api.schemas.outputs import OutputBody
 from api.services.inputs import Input
 from api.services.model_choice import ModelChoice
-from api.services.warnings import warnings_about
-from core.records.job import Caution
 from core.records.offer import Sampling
 from core.records.request import (
     AnyFormat,
@@ -20,7 +18,7 @@ from core.records.request import (
     Sketch,
 )
 from core.shots.canvas import Size, canvas_for
-from core.shots.shot import frames_of_keys
+from core.shots.timeline import frames_of_keys
 
 
 def understood(
@@ -88,11 +86,3 @@ def _format(output: OutputBody) -> AnyFormat:
     if output.format == "png":
         return SequenceFormat.model_validate(output.model_dump())
     return OutputFormat(format=output.format)
-
-
-def cautions_about(request: GenerationRequest) -> list[Caution]:
-    """Return what the caller should know about the result."""
-    return [
-        Caution(code=one.code, detail=one.detail, pointer=one.pointer)
-        for one in warnings_about(request)
-    ]

@@ -1,13 +1,13 @@
 """Find what the result of a request lacks, to warn the caller."""
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
 
+from core.records.job import Caution
+from core.records.plan import timeline_of
+from core.records.request import GenerationRequest, StoredImage
 from core.shots.canvas import Size
 from core.shots.fit import Fit, OutputSize, Placement, placements
 from core.shots.rates import GIF_RATE
-from core.shots.shot import ShotKey, ShotRequest, timeline_of
 from core.shots.sketches import USUAL_SCALE, guides_of
 from core.shots.spacing import Spacing
 from core.shots.timeline import USUAL_BETWEEN, Timeline
@@ -23,91 +23,14 @@ FLAT_FORMATS = {
 }
 
 
-class DrawnImage(Protocol):
-    """What is known of an image of a request."""
-
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def has_alpha(self) -> bool: ...
-
-
-class DrawnKey(ShotKey, Protocol):
-    """A key with its drawing."""
-
-    @property
-    def image(self) -> DrawnImage: ...
-    @property
-    def prompt(self) -> str | None: ...
-
-
-class DrawnSketch(Protocol):
-    """A sketch with its drawing."""
-
-    @property
-    def image(self) -> DrawnImage: ...
-    @property
-    def frame(self) -> int: ...
-
-
-class WantedFile(Protocol):
-    """A file of the result."""
-
-    @property
-    def format(self) -> str: ...
-
-
-class DrawnRequest(ShotRequest, Protocol):
-    """A request as understood."""
-
-    @property
-    def keyframes(self) -> Sequence[DrawnKey]: ...
-    @property
-    def sketches(self) -> Sequence[DrawnSketch]: ...
-    @property
-    def sketch_scale(self) -> float: ...
-    @property
-    def outputs(self) -> Sequence[WantedFile]: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def fit(self) -> Fit: ...
-    @property
-    def output_size(self) -> OutputSize: ...
-    @property
-    def background(self) -> str: ...
-    @property
-    def fps(self) -> Fraction: ...
-    @property
-    def interpolate(self) -> int: ...
-    @property
-    def negative_prompt(self) -> str: ...
-    @property
-    def guidance_scale(self) -> float: ...
-
-
-class Warned(NamedTuple):
-    """A warning: its code, a sentence that says what to do, and the field that causes it."""
-
-    code: str
-    detail: str
-    pointer: str
-
-
-def warnings_about(request: DrawnRequest) -> list[Warned]:
+def warnings_about(request: GenerationRequest) -> list[Caution]:
     """Return what the caller of an accepted request should know about its result."""
     images = [key.image for key in request.keyframes] + [one.image for one in request.sketches]
     canvas = Size(request.width, request.height)
     placed = placements([Size(one.width, one.height) for one in images], canvas, request.fit)
     timeline = timeline_of(request)
     keys = len(request.keyframes)
-    found: list[Warned] = []
+    found: list[Caution] = []
     for index, placement in enumerate(placed):
         of_key = index < keys
         pointer = f"/keyframes/{index}" if of_key else f"/sketches/{index - keys}"
@@ -126,7 +49,9 @@ def warnings_about(request: DrawnRequest) -> list[Warned]:
     ]
 
 
-def _transparency(request: DrawnRequest, image: DrawnImage, pointer: str) -> Iterator[Warned]:
+def _transparency(
+    request: GenerationRequest, image: StoredImage, pointer: str
+) -> Iterator[Caution]:
     lost = [
         FLAT_FORMATS[output.format].format(background=request.background)
         for output in request.outputs
@@ -134,12 +59,12 @@ def _transparency(request: DrawnRequest, image: DrawnImage, pointer: str) -> Ite
     ]
     if image.has_alpha and lost:
         detail = f"the drawing is transparent; {', '.join(lost)}; `webm`, `png` and others keep it"
-        yield Warned("alpha_flattened", detail, pointer)
+        yield _caution("alpha_flattened", detail, pointer)
 
 
 def _size(
-    request: DrawnRequest, image: DrawnImage, placement: Placement, pointer: str
-) -> Iterator[Warned]:
+    request: GenerationRequest, image: StoredImage, placement: Placement, pointer: str
+) -> Iterator[Caution]:
     source, target = placement.source, placement.target
     shrinks = source.width > SLIGHT * target.width or source.height > SLIGHT * target.height
     if request.output_size is OutputSize.CANVAS and shrinks:
@@ -148,10 +73,10 @@ def _size(
             f"{target.width}x{target.height}, the size of the result; name a larger `width` and "
             "`height` for more detail, or `output_size: source`"
         )
-        yield Warned("keyframe_reduced", detail, pointer)
+        yield _caution("keyframe_reduced", detail, pointer)
 
 
-def _scale(request: DrawnRequest, image: DrawnImage, pointer: str) -> Iterator[Warned]:
+def _scale(request: GenerationRequest, image: StoredImage, pointer: str) -> Iterator[Caution]:
     """Compare the size of a key with that of the first one, whose place it takes."""
     first = request.keyframes[0].image
     factor = max(image.width, image.height) / max(first.width, first.height)
@@ -162,10 +87,10 @@ def _scale(request: DrawnRequest, image: DrawnImage, pointer: str) -> Iterator[W
             f"the drawing of {image.width}x{image.height} is scaled to match the first one of "
             f"{first.width}x{first.height}; send all keyframes in one size"
         )
-        yield Warned("keyframe_resized", detail, pointer)
+        yield _caution("keyframe_resized", detail, pointer)
 
 
-def _aspect(fit: Fit, placement: Placement, first: Placement, pointer: str) -> Iterator[Warned]:
+def _aspect(fit: Fit, placement: Placement, first: Placement, pointer: str) -> Iterator[Caution]:
     source, target = placement.source, placement.target
     if fit is Fit.STRETCH:
         distortion = (source.width * target.height) / (source.height * target.width)
@@ -173,33 +98,33 @@ def _aspect(fit: Fit, placement: Placement, first: Placement, pointer: str) -> I
             detail = (
                 f"the drawing is distorted by a factor of {max(distortion, 1 / distortion):.2f}"
             )
-            yield Warned("aspect_differs", f"{detail} to fill the canvas", pointer)
+            yield _caution("aspect_differs", f"{detail} to fill the canvas", pointer)
     elif fit is Fit.PAD and not _have_one_size(target.size, first.target.size):
         detail = (
             "the drawing has another aspect ratio than the first one and is shown smaller, "
             "with its edge colours around it; crop it to the first one's aspect ratio"
         )
-        yield Warned("aspect_differs", detail, pointer)
+        yield _caution("aspect_differs", detail, pointer)
 
 
-def _crop(fit: Fit, image: DrawnImage, placement: Placement, pointer: str) -> Iterator[Warned]:
+def _crop(fit: Fit, image: StoredImage, placement: Placement, pointer: str) -> Iterator[Caution]:
     seen = placement.source.width * placement.source.height / (image.width * image.height)
     if fit is Fit.CROP and seen < 1 / SLIGHT:
         detail = f"{seen:.0%} of the drawing is seen; `fit: pad` shows all of it"
-        yield Warned("keyframe_cropped", detail, pointer)
+        yield _caution("keyframe_cropped", detail, pointer)
 
 
-def _wasted_canvas(fit: Fit, first: Placement, canvas: Size) -> Iterator[Warned]:
+def _wasted_canvas(fit: Fit, first: Placement, canvas: Size) -> Iterator[Caution]:
     covered = first.target.width * first.target.height / (canvas.width * canvas.height)
     if fit is Fit.PAD and covered < WELL_FILLED:
         detail = (
             f"the picture covers {covered:.0%} of the canvas of {canvas.width}x{canvas.height}; "
             "leave out `width` and `height` for the canvas that fits best, or widen the drawing"
         )
-        yield Warned("canvas_wasted", detail, "/keyframes/0")
+        yield _caution("canvas_wasted", detail, "/keyframes/0")
 
 
-def _identical_keys(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+def _identical_keys(request: GenerationRequest, timeline: Timeline) -> Iterator[Caution]:
     for segment in timeline.segments:
         first, last = (request.keyframes[key].image for key in (segment.first, segment.last))
         if first.sha256 == last.sha256 and segment.positions:
@@ -208,10 +133,10 @@ def _identical_keys(request: DrawnRequest, timeline: Timeline) -> Iterator[Warne
                 f"keyframes {segment.first} and {segment.last} are the same drawing, between which "
                 "models tend to draw no motion; `hold` shows one drawing for longer"
             )
-            yield Warned("identical_keyframes", detail, pointer)
+            yield _caution("identical_keyframes", detail, pointer)
 
 
-def _dropped_drawings(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+def _dropped_drawings(request: GenerationRequest, timeline: Timeline) -> Iterator[Caution]:
     shortest = min(len(drawing.film_frames) for drawing in timeline.drawings)
     rate = request.fps * request.interpolate / shortest
     for index, output in enumerate(request.outputs):
@@ -220,16 +145,16 @@ def _dropped_drawings(request: DrawnRequest, timeline: Timeline) -> Iterator[War
                 f"a GIF shows {GIF_RATE} pictures a second, and this film has up to "
                 f"{float(rate):g}: drawings are left out; `apng` and `webp` show all of them"
             )
-            yield Warned("drawings_dropped", detail, f"/outputs/{index}")
+            yield _caution("drawings_dropped", detail, f"/outputs/{index}")
 
 
-def _without_effect(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+def _without_effect(request: GenerationRequest, timeline: Timeline) -> Iterator[Caution]:
     for index, sketch in enumerate(request.sketches):
         if not guides_of(timeline, sketch.frame):
             detail = "the sketch is at a keyframe beside which no drawing is made"
-            yield Warned("no_effect", detail, f"/sketches/{index}")
+            yield _caution("no_effect", detail, f"/sketches/{index}")
     if request.sketch_scale != USUAL_SCALE and not request.sketches:
-        yield Warned(
+        yield _caution(
             "no_effect", "`sketch_scale` has no effect without `sketches`", "/sketch_scale"
         )
     for segment in timeline.segments:
@@ -237,26 +162,30 @@ def _without_effect(request: DrawnRequest, timeline: Timeline) -> Iterator[Warne
         for name in ("spacing", "prompt"):
             if getattr(key, name) and not segment.positions:
                 detail = f"`{name}` has no effect where no drawing lies behind the keyframe"
-                yield Warned("no_effect", detail, f"/keyframes/{segment.first}/{name}")
+                yield _caution("no_effect", detail, f"/keyframes/{segment.first}/{name}")
     yield from _unused_for_segments(request, timeline)
     if request.interpolate > 1 and {one.format for one in request.outputs} <= STILL_FORMATS:
         detail = "`interpolate` has no effect on formats that do not move"
-        yield Warned("no_effect", detail, "/interpolate")
+        yield _caution("no_effect", detail, "/interpolate")
     if request.negative_prompt and request.guidance_scale == 1:
         detail = "`negative_prompt` has no effect without guidance, `guidance_scale` 1"
-        yield Warned("no_effect", detail, "/negative_prompt")
+        yield _caution("no_effect", detail, "/negative_prompt")
 
 
-def _unused_for_segments(request: DrawnRequest, timeline: Timeline) -> Iterator[Warned]:
+def _unused_for_segments(request: GenerationRequest, timeline: Timeline) -> Iterator[Caution]:
     """Compare what holds for all segments with what their keys say themselves."""
     keys = [request.keyframes[segment.first] for segment in timeline.segments]
     if request.spacing is not Spacing.EVEN and all(key.spacing is not None for key in keys):
         detail = "`spacing` has no effect, since each keyframe has its own"
-        yield Warned("no_effect", detail, "/spacing")
+        yield _caution("no_effect", detail, "/spacing")
     counts = {len(segment.positions) for segment in timeline.segments}
     if request.frames_between not in {USUAL_BETWEEN, *counts}:
         detail = "`frames_between` has no effect, since the keyframes say their `frame`"
-        yield Warned("no_effect", detail, "/frames_between")
+        yield _caution("no_effect", detail, "/frames_between")
+
+
+def _caution(code: str, detail: str, pointer: str) -> Caution:
+    return Caution(code=code, detail=detail, pointer=pointer)
 
 
 def _have_one_size(one: Size, other: Size) -> bool:

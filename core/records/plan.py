@@ -4,8 +4,7 @@ from pydantic import BaseModel, Field
 
 from core.records.request import GenerationRequest, Quality
 from core.shots.canvas import model_passes
-from core.shots.shot import timeline_of
-from core.shots.timeline import ShotDrawing, Timeline
+from core.shots.timeline import Key, ShotDrawing, Timeline, frames_of_keys, lay_out
 
 
 class PlannedDrawing(BaseModel):
@@ -48,6 +47,25 @@ class PlanView(BaseModel):
         default=None,
         exclude_if=lambda drawings: drawings is None,
         description="Left out in lists and in messages to webhooks.",
+    )
+
+
+def timeline_of(request: GenerationRequest) -> Timeline:
+    """Return the segments and drawings of a request.
+
+    Raises:
+        ValueError: keys, spacing or exposure do not fit; the message says what was wanted.
+    """
+    frames = frames_of_keys([key.frame for key in request.keyframes], request.frames_between)
+    keys = [
+        Key(frame, key.hold, key.spacing)
+        for frame, key in zip(frames, request.keyframes, strict=True)
+    ]
+    return lay_out(
+        keys,
+        spacing=request.spacing,
+        exposure=request.exposure,
+        loop=request.frames_between if request.loop else None,
     )
 
 

@@ -75,15 +75,20 @@ class Timeline:
     segments: list[Segment]
     drawings: list[ShotDrawing]
 
-    @property
-    def film_length(self) -> int:
-        """Film frames of the whole shot."""
-        return self.drawings[-1].film_frames.stop
 
+def frames_of_keys(frames: Sequence[int | None], frames_between: int) -> list[int]:
+    """Return the drawing index of each key; one without is `frames_between` behind the one before.
 
-def keys_at(frames_between: int, count: int) -> list[int]:
-    """Return the drawing indexes of `count` keys with as many drawings between each two."""
-    return [number * (frames_between + 1) for number in range(count)]
+    Args:
+        frames: as sent, in order.
+        frames_between: drawings between neighbouring keys.
+    """
+    found: list[int] = []
+    for frame in frames:
+        if frame is None:
+            frame = found[-1] + frames_between + 1 if found else 0
+        found.append(frame)
+    return found
 
 
 def lay_out(

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from core.records.base import Record
 from core.records.job import Timing
-from core.records.plan import passes_of
+from core.records.plan import passes_of, timeline_of
 from core.records.request import GenerationRequest, Quality
 from core.records.worker import ModelInfo
-from core.shots.shot import timeline_of
 
 KEPT_RUNS = 200  # of all models and devices together: an evening of one GPU, 45 KB in Redis
 # of one canvas: from then on only they count, since attention grows faster than the pixels

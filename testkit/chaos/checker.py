@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from core.objects.keys import drawing_key, image_key, job_prefix, output_key
 from core.records.job import MAX_LOST_LEASES, Job, JobState
-from core.shots.shot import timeline_of
+from core.records.plan import timeline_of
 from testkit.chaos.history import Event, What
 
 OUTPUT = "video.mp4"

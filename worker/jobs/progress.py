@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from core.errors import CancelRequested, DeadlineExceeded, StaleClaim, StorageFailed
 from core.records.job import Progress, Stage, Timing
-from core.shots.shot import timeline_of
+from core.records.plan import timeline_of
 from core.store.forecast import StageSeconds
 from core.store.roles.worker import WorkerStore
 from worker.frames.framing import Pixels

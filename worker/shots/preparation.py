@@ -7,10 +7,10 @@ import numpy as np
 from PIL import ImageColor
 
 from core.errors import OutOfMemory
+from core.records.plan import timeline_of
 from core.records.request import GenerationRequest, Quality
 from core.shots.canvas import Size
 from core.shots.fit import Placement, placements, result_size
-from core.shots.shot import timeline_of
 from core.shots.sketches import guides_of
 from core.shots.timeline import Segment, Timeline
 from worker.engines.engine import Sampling, SegmentWork

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from api.http.shot_checks import problems_of_shot
 from api.schemas.shots import MAX_FILM_FRAMES, MAX_HOLD, MAX_KEYS, MAX_SKETCHES
+from core.records.plan import timeline_of
 from core.shots.file_names import DEFAULT_TEMPLATE
-from core.shots.shot import timeline_of
 from core.shots.sketches import guides_of
 from core.shots.spacing import Spacing
 from core.shots.timeline import MAX_BETWEEN
@@ -174,7 +174,7 @@ def test_what_passes_makes_a_timeline(shot: Shot) -> None:
         return
     timeline = timeline_of(shot)
     assert len(timeline.drawings) >= 2
-    assert timeline.film_length <= MAX_FILM_FRAMES
+    assert timeline.drawings[-1].film_frames.stop <= MAX_FILM_FRAMES
     for sketch in shot.sketches:
         guides_of(timeline, sketch.frame)
 

@@ -26,6 +26,9 @@ class Wish:
     variants: int = 1
     model_fields_set: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.quality = Quality(self.quality) if self.quality else None
+
 
 def chosen(choice: ModelChoice) -> tuple[str | None, str]:
     assert choice.problems == []

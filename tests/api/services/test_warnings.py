@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from api.services.warnings import Warned, warnings_about
+from api.services.warnings import warnings_about
+from core.records.job import Caution
 from core.shots.fit import Fit, OutputSize
 from core.shots.spacing import Spacing
 
@@ -59,7 +60,7 @@ class Request:
     guidance_scale: float = 7.5
 
 
-def found(*images: Image, **fields: object) -> list[Warned]:
+def found(*images: Image, **fields: object) -> list[Caution]:
     """Return the warnings; images that name no digest are all different."""
     keys = [
         Key(Image(one.width, one.height, one.has_alpha, one.sha256 or str(number)))
@@ -68,7 +69,7 @@ def found(*images: Image, **fields: object) -> list[Warned]:
     return warnings_about(Request(keys, **fields))
 
 
-def short(warnings: list[Warned]) -> list[tuple[str, str]]:
+def short(warnings: list[Caution]) -> list[tuple[str, str]]:
     return [(one.code, one.pointer) for one in warnings]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.shots.passes import LAST_FRAME, nearest_frame, plan_passes
 from core.shots.sketches import guides_of
 from core.shots.spacing import Spacing, positions
-from core.shots.timeline import MAX_BETWEEN, Key, Timeline, keys_at, lay_out
+from core.shots.timeline import MAX_BETWEEN, Key, Timeline, frames_of_keys, lay_out
 
 named = st.sampled_from(Spacing)
 
@@ -106,7 +106,7 @@ class TestAnyShot:
             each = exposure if isinstance(exposure, int) else exposure[drawing.index]
             expected += each if hold is None else hold
             assert drawing.film_frames.stop == expected
-        assert timeline.film_length == expected
+        assert timeline.drawings[-1].film_frames.stop == expected
 
     @given(shots(), st.data())
     def test_a_sketch_guides_the_frame_that_becomes_its_drawing(
@@ -173,7 +173,7 @@ def test_a_loop_returns_to_the_first_key_without_repeating_it() -> None:
     timeline = lay_out([Key(0, hold=5), Key(3)], exposure=2, loop=2)
     assert [drawing.key for drawing in timeline.drawings] == [0, None, None, 1, None, None]
     assert timeline.segments[-1].last == 0
-    assert timeline.film_length == 5 + 2 * 5
+    assert timeline.drawings[-1].film_frames.stop == 5 + 2 * 5
 
 
 def test_easing_leaves_or_arrives_slowly() -> None:
@@ -210,4 +210,4 @@ def test_keys_that_do_not_grow_are_refused(frames: list[int]) -> None:
 
 def test_keys_are_frames_between_apart() -> None:
     """Where no key names its frame."""
-    assert keys_at(14, 3) == [0, 15, 30]
+    assert frames_of_keys([None] * 3, 14) == [0, 15, 30]
