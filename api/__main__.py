@@ -12,7 +12,7 @@ from api.main import create_app
 from core.environment import read_settings
 from core.store.check import check_redis_in_background
 from core.telemetry.logging import configure_logging
-from core.telemetry.registries import gateway_registry
+from core.telemetry.registries import registry_of
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 
@@ -39,7 +39,7 @@ def main() -> None:
     check_redis_in_background(settings.find_redis())
     prepare_keys(settings)
     app = create_app(settings)
-    serve_metrics(settings, gateway_registry(), is_ready=lambda: hasattr(app.state, "watch"))
+    serve_metrics(settings, registry_of("gateway"), is_ready=lambda: hasattr(app.state, "watch"))
     _allow_all_files()
     config = uvicorn.Config(
         app,

@@ -14,7 +14,7 @@ from core.store.check import check_redis_in_background
 from core.store.queue_metrics import QueueMetrics
 from core.store.roles.dispatcher import DispatcherStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.registries import dispatcher_registry
+from core.telemetry.registries import registry_of
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.audit import Audit
@@ -46,7 +46,7 @@ def main() -> None:
     check_redis_in_background(redis_url)
     store, storage = DispatcherStore(redis_url), open_storage(settings)
     audit = Audit(store, storage, settings.orphan_age)
-    registry = dispatcher_registry()
+    registry = registry_of("dispatcher")
     registry.register(QueueMetrics(redis_url, settings.max_queued))
     serve_metrics(settings, registry, is_ready=store.answers)
     threads = [

@@ -18,7 +18,7 @@ from core.store.check import check_redis_in_background
 from core.store.client import AsyncRedis
 from core.store.webhooks import WebhookStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.registries import webhooks_registry
+from core.telemetry.registries import registry_of
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from dispatcher.deliverer import MAX_IN_FLIGHT, Deliverer
@@ -30,7 +30,7 @@ def main() -> None:
     configure_logging(settings.log_level, settings.log_format)
     begin_tracing(settings, "webhooks")
     check_redis_in_background(settings.find_redis())
-    serve_metrics(settings, webhooks_registry(), is_ready=lambda: True)
+    serve_metrics(settings, registry_of("webhooks"), is_ready=lambda: True)
     asyncio.run(deliver(settings))
     end_tracing()
 

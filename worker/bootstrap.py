@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import WorkerStore
 from core.telemetry.logging import configure_logging
-from core.telemetry.registries import worker_registry
+from core.telemetry.registries import registry_of
 from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from worker.gpu.cpu import hold_freed_memory, prepare_openmp
@@ -182,7 +182,7 @@ def start_parent() -> None:
     _dismiss(worker)
     monitor = ChildMonitor(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: WorkerStore(redis_url), worker, monitor, settings.job_timeout)
-    registry = worker_registry()
+    registry = registry_of("worker")
     registry.register(_watchdog.metrics.storage_times)
     registry.register(GpuMetrics(lambda: monitor.status.gpu if monitor.status else ""))
     serve_metrics(

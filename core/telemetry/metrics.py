@@ -9,7 +9,7 @@ queries take their `max`. A card is read by `worker.gpu.metrics` in the same way
 
 from typing import NamedTuple
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
@@ -28,6 +28,9 @@ class Scraped(NamedTuple):
         """Return its family, to which values are added by label."""
         return CounterMetricFamily(self.name, self.says, labels=self.labels)
 
+
+# What processes of one kind count; `core.telemetry.registries` adds what all kinds do.
+GATEWAY, DISPATCHER, WEBHOOKS, WORKER = (CollectorRegistry() for _ in range(4))
 
 # long polls take up to 60 s
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -59,19 +62,19 @@ REQUESTS = Counter(
     "tooncrafter_http_requests_total",
     "Requests that ended, by route template; 499 where the caller went away.",
     ["method", "route", "status"],
-    registry=None,
+    registry=GATEWAY,
 )
 REQUEST_SECONDS = Histogram(
     "tooncrafter_http_request_seconds",
     "Time from a request's head to the end of its answer, long polls and event streams included.",
     ["method", "route"],
     buckets=REQUEST_BUCKETS,
-    registry=None,
+    registry=GATEWAY,
 )
 REQUESTS_IN_FLIGHT = Gauge(
     "tooncrafter_http_requests_in_flight",
     "Requests under way, open event streams included.",
-    registry=None,
+    registry=GATEWAY,
 )
 
 # Dispatcher: what Redis knows, read by `core.store.queue_metrics`
@@ -127,86 +130,88 @@ WEBHOOK_OLDEST_DUE = Scraped(
 LEADS = Gauge(
     "tooncrafter_dispatcher_leads",
     "1 while this dispatcher is the one that leads, else 0.",
-    registry=None,
+    registry=DISPATCHER,
 )
 MESSAGES_SENT = Counter(
     "tooncrafter_messages_sent_total",
     "Messages to workers. `news`: something had changed. `sweep`: sent again, since an earlier one "
     "came to nothing.",
     ["cause"],
-    registry=None,
+    registry=DISPATCHER,
 )
 LEASES_RECOVERED = Counter(
     "tooncrafter_leases_recovered_total",
     "Jobs whose worker vanished. `requeued`: they wait again. `failed`: it was one time too many.",
     ["outcome"],
-    registry=None,
+    registry=DISPATCHER,
 )
 STORED_BYTES = Gauge(
     "tooncrafter_stored_bytes",
     "Size of all stored objects, as the last audit of the leading dispatcher counted it.",
-    registry=None,
+    registry=DISPATCHER,
 )
 REPAIRS = Counter(
     "tooncrafter_audit_repairs_total",
     "Jobs that the audit found missing from a set, or misplaced in one; each tells of a fault.",
     ["repair"],
-    registry=None,
+    registry=DISPATCHER,
 )
 
 # Worker: the parent process tells, also while its child computes
 MODEL_LOADED = Gauge(
-    "tooncrafter_model_loaded", "1 while the worker's child holds its model, else 0.", registry=None
+    "tooncrafter_model_loaded",
+    "1 while the worker's child holds its model, else 0.",
+    registry=WORKER,
 )
 MODEL_LOAD_SECONDS = Gauge(
-    "tooncrafter_model_load_seconds", "Time that the last load took.", registry=None
+    "tooncrafter_model_load_seconds", "Time that the last load took.", registry=WORKER
 )
 MODEL_PEAK_MEMORY = Gauge(
     "tooncrafter_model_peak_memory_bytes",
     "Most device memory that the last job held.",
-    registry=None,
+    registry=WORKER,
 )
 WORKER_BUSY = Gauge(
-    "tooncrafter_worker_busy", "1 while the worker runs a job, else 0.", registry=None
+    "tooncrafter_worker_busy", "1 while the worker runs a job, else 0.", registry=WORKER
 )
 ATTEMPTS = Counter(
     "tooncrafter_attempts_total",
     "Attempts at jobs that ended here. `stale`: it was another worker's by then.",
     ["outcome"],
-    registry=None,
+    registry=WORKER,
 )
 JOB_QUEUE_SECONDS = Histogram(
     "tooncrafter_job_queue_seconds",
     "From accepted to started.",
     buckets=WAIT_BUCKETS,
-    registry=None,
+    registry=WORKER,
 )
 JOB_RUN_SECONDS = Histogram(
     "tooncrafter_job_run_seconds",
     "From started to the end of the attempt.",
     buckets=JOB_BUCKETS,
-    registry=None,
+    registry=WORKER,
 )
 JOB_SECONDS = Histogram(
     "tooncrafter_job_seconds",
     "From accepted to succeeded, end to end.",
     buckets=JOB_BUCKETS,
-    registry=None,
+    registry=WORKER,
 )
 STAGE_SECONDS = Histogram(
     "tooncrafter_job_stage_seconds",
     "Time of one stage of an attempt.",
     ["stage"],
     buckets=STAGE_BUCKETS,
-    registry=None,
+    registry=WORKER,
 )
 STEPS = Counter(
-    "tooncrafter_denoising_steps_total", "Denoising steps that were computed.", registry=None
+    "tooncrafter_denoising_steps_total", "Denoising steps that were computed.", registry=WORKER
 )
 EMPTY_MESSAGES = Counter(
     "tooncrafter_messages_without_job_total",
     "Messages for which no job waited: they came twice or late, and changed nothing.",
-    registry=None,
+    registry=WORKER,
 )
 
 # Worker: its card, asked by `worker.gpu.metrics`
@@ -231,17 +236,32 @@ WEBHOOK_ATTEMPTS = Counter(
     "tooncrafter_webhook_attempts_total",
     "Attempts to deliver an event: delivered, retry, failed for good, gone.",
     ["outcome"],
-    registry=None,
+    registry=WEBHOOKS,
 )
 WEBHOOK_SECONDS = Histogram(
     "tooncrafter_webhook_attempt_seconds",
     "Time until a receiver had answered, or was given up.",
     buckets=(*STORAGE_BUCKETS, 15),
-    registry=None,
+    registry=WEBHOOKS,
 )
 
 # Stages of an attempt, in order.
 STAGES = ("download", "encode", "denoise", "decode", "export", "upload")
+STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
+# Values of labels, whose series exist from the start.
+KNOWN_VALUES: dict[Counter | Histogram, tuple[str, ...]] = {
+    STORAGE_SECONDS: STORAGE_OPERATIONS,
+    STORAGE_ERRORS: STORAGE_OPERATIONS,
+    MESSAGES_SENT: ("news", "sweep"),
+    LEASES_RECOVERED: ("requeued", "failed"),
+    REPAIRS: ("missing", "misplaced"),
+    ATTEMPTS: ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"),
+    STAGE_SECONDS: STAGES,
+    WEBHOOK_ATTEMPTS: ("delivered", "retry", "failed", "gone"),
+}
+for metric, values in KNOWN_VALUES.items():
+    for value in values:
+        metric.labels(value)
 
 
 def values_by_label(counter: Counter) -> dict[str, float]:

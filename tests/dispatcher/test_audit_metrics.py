@@ -6,7 +6,7 @@ from prometheus_client import generate_latest
 
 from core.objects.storage import ObjectStorage
 from core.store.roles.dispatcher import DispatcherStore
-from core.telemetry.registries import dispatcher_registry
+from core.telemetry.registries import registry_of
 from dispatcher.audit import Audit
 
 
@@ -19,11 +19,11 @@ def test_stored_bytes(upkeep: DispatcherStore, storage: ObjectStorage) -> None:
     for _ in range(2):
         for _ in audit.steps():
             pass
-        assert b"\ntooncrafter_stored_bytes 1550.0\n" in generate_latest(dispatcher_registry())
+        assert b"\ntooncrafter_stored_bytes 1550.0\n" in generate_latest(registry_of("dispatcher"))
 
 
 def test_repairs_start_at_zero() -> None:
     """The first one has to be an increase, or its alert stays silent."""
-    shown = generate_latest(dispatcher_registry()).decode()
+    shown = generate_latest(registry_of("dispatcher")).decode()
     for kind in ("missing", "misplaced"):
         assert f'tooncrafter_audit_repairs_total{{repair="{kind}"}} ' in shown

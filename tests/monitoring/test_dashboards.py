@@ -60,15 +60,10 @@ class TestNames:
     def test_every_declared_name_belongs_to_a_process(self) -> None:
         """A metric that no registry holds is never scraped."""
         scraped = {one.name for one in vars(metrics).values() if isinstance(one, metrics.Scraped)}
-        for make in (
-            registries.gateway_registry,
-            registries.dispatcher_registry,
-            registries.webhooks_registry,
-            registries.worker_registry,
-        ):
+        for process in registries.EXPORTED:
             scraped |= {
                 f"{family.name}_total" if family.type == "counter" else family.name
-                for family in make().collect()
+                for family in registries.registry_of(process).collect()
             }
         assert declared() == scraped
 

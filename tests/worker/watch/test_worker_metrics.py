@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from core.records.job import Timing
 from core.telemetry import metrics
 from core.telemetry.metrics import STORAGE_BUCKETS, histograms_by_label
-from core.telemetry.registries import worker_registry
+from core.telemetry.registries import registry_of
 from worker.gpu.metrics import GpuMetrics
 from worker.watch.metrics import WorkerMetrics
 from worker.watch.status import AttemptEnd, ChildStatus, JobStatus, StatusReceiver, StatusSender
@@ -25,7 +25,7 @@ class Scrape:
     """What changed since this was made; the metrics are the process's own and go on counting."""
 
     def __init__(self) -> None:
-        self._registry = worker_registry()
+        self._registry = registry_of("worker")
         self._before = self._all()
 
     def __call__(self, name: str, **labels: str) -> float:
@@ -52,7 +52,7 @@ def scrape() -> Scrape:
 class TestStart:
     def test_every_known_series_is_there_before_its_first_event(self, scrape: Scrape) -> None:
         """A counter that appears with its first event hides it from `increase()`."""
-        value = worker_registry().get_sample_value
+        value = registry_of("worker").get_sample_value
         for outcome in ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"):
             assert value("tooncrafter_attempts_total", {"outcome": outcome}) is not None
         for operation in ("put", "get", "ping"):
@@ -71,7 +71,6 @@ class TestStorage:
 
     def test_times_of_one_child_after_the_other_add_up(self) -> None:
         """Each reports its own since its start; operations that were never called are at 0."""
-        worker_registry()  # starts every operation at 0
         metrics = WorkerMetrics()
         registry = CollectorRegistry()
         registry.register(metrics.storage_times)
