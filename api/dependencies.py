@@ -4,7 +4,7 @@ They are coroutines, because FastAPI runs plain functions in threads. They read 
 instead of other dependencies: each of those would cost as much time as a Redis command.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -22,47 +22,23 @@ from core.settings import Settings
 from core.store.deployment import DeploymentReader
 
 
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.state.settings
-    return settings
+def _of_state(name: str) -> Any:
+    """Return the dependency on a member of the request's state."""
+
+    async def read(request: Request) -> Any:
+        return getattr(request.state, name)
+
+    return Depends(read)
 
 
-async def _caller(request: Request) -> Caller:
-    caller: Caller = request.state.caller
-    return caller
-
-
-CurrentSettings = Annotated[Settings, Depends(_settings)]
-CurrentCaller = Annotated[Caller, Depends(_caller)]
-
-
-async def _interpolations(request: Request) -> Interpolations:
-    service: Interpolations = request.state.interpolations
-    return service
-
-
-async def _submissions(request: Request) -> Submissions:
-    submissions: Submissions = request.state.submissions
-    return submissions
-
-
-async def _predictions(request: Request) -> Predictions:
-    return Predictions(request.state.submissions)
-
-
-async def _deployment(request: Request) -> DeploymentReader:
-    deployment: DeploymentReader = request.state.deployment
-    return deployment
-
-
-async def _uploads(request: Request) -> Uploads:
-    uploads: Uploads = request.state.uploads
-    return uploads
-
-
-async def _webhooks(request: Request) -> Webhooks:
-    webhooks: Webhooks = request.state.webhooks
-    return webhooks
+CurrentSettings = Annotated[Settings, _of_state("settings")]
+CurrentCaller = Annotated[Caller, _of_state("caller")]
+InterpolationsService = Annotated[Interpolations, _of_state("interpolations")]
+CurrentSubmissions = Annotated[Submissions, _of_state("submissions")]
+CurrentPredictions = Annotated[Predictions, _of_state("predictions")]
+CurrentDeployment = Annotated[DeploymentReader, _of_state("deployment")]
+CurrentUploads = Annotated[Uploads, _of_state("uploads")]
+CurrentWebhooks = Annotated[Webhooks, _of_state("webhooks")]
 
 
 async def _served_folder(request: Request) -> LocalStorage:
@@ -103,12 +79,6 @@ async def _public_root(request: Request) -> str:
     return str(request.state.settings.public_url or "").rstrip("/")
 
 
-InterpolationsService = Annotated[Interpolations, Depends(_interpolations)]
-CurrentSubmissions = Annotated[Submissions, Depends(_submissions)]
-CurrentPredictions = Annotated[Predictions, Depends(_predictions)]
-CurrentDeployment = Annotated[DeploymentReader, Depends(_deployment)]
-CurrentUploads = Annotated[Uploads, Depends(_uploads)]
-CurrentWebhooks = Annotated[Webhooks, Depends(_webhooks)]
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
 Jobs = Annotated[CallerJobs, Depends(_caller_jobs)]
 BaseUrl = Annotated[str, Depends(_gateway_url)]

@@ -36,6 +36,7 @@ from api.services.image_inspection import ImageInspector
 from api.services.inputs import Inputs
 from api.services.jobs import Interpolations
 from api.services.model_choice import ModelChooser
+from api.services.predictions import Predictions
 from api.services.remote_images import RemoteImages, open_outbound
 from api.services.submissions import Submissions
 from api.services.uploads import Uploads
@@ -79,6 +80,7 @@ class State(TypedDict):
     key_cache: KeyCache
     rate_limits: RateLimits
     submissions: Submissions
+    predictions: Predictions
     interpolations: Interpolations
     webhooks: Webhooks
     uploads: Uploads
@@ -156,6 +158,7 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
     webhooks = Webhooks(WebhookStore(redis), opened(open_webhook_outbound(settings)))
     deployment = DeploymentReader(redis)
     models = ModelChooser(deployment, settings.model or "")
+    submissions = Submissions(store, storage, inputs, webhooks, models, settings)
     feed = opened(ChangeFeed(redis_url))
     feed.start()
     app.state.watch = watch = JobWatch(store, feed)  # `api.__main__` closes it at a signal
@@ -163,7 +166,8 @@ def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> State:
         "settings": settings,
         "key_cache": KeyCache(settings, ApiKeyLookup(redis)),
         "rate_limits": RateLimits(RateCounters(redis)),
-        "submissions": Submissions(store, storage, inputs, webhooks, models, settings),
+        "submissions": submissions,
+        "predictions": Predictions(submissions),
         "interpolations": Interpolations(store, storage, watch, settings),
         "webhooks": webhooks,
         "uploads": uploads,

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,13 +48,8 @@ class Interpolations:
         self._watch = watch
         self._store = store
         self._storage = storage
-        self._link_ttl = settings.presigned_ttl
-
-    def follow(
-        self, job_id: str, tenant: str, seen_version: int, life: timedelta
-    ) -> AsyncIterator[QueuedView | str]:
-        """Iterate over every newer state of a job and its pictures, as `JobWatch.follow` does."""
-        return self._watch.follow(job_id, tenant, seen_version, life)
+        self.follow = watch.follow  # every newer state of a job, and its pictures
+        self.link = partial(output_link, storage, settings.presigned_ttl)
 
     async def get(self, job_id: str, tenant: str) -> QueuedView:
         """Return the job and its queue position.
@@ -144,12 +140,6 @@ class Interpolations:
         if outcome is Deletion.NOT_FINISHED:
             raise JobNotFinished("only an ended job can be deleted; cancel it first")
         await discard(self._storage, self._store, job_id)
-
-    def link(self, job: Job, output: Output) -> tuple[str, datetime]:
-        """A link to the stored result and the end of its life; one that is only a path leads to
-        this gateway.
-        """
-        return output_link(self._storage, self._link_ttl, job, output)
 
     async def open_output(self, job_id: str, tenant: str, name: str) -> tuple[str | Path, Output]:
         """Return where a result can be read: a link, or a file on this machine.
