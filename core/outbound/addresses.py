@@ -10,36 +10,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 # IANA's IPv4 special-purpose registry, multicast and the reserved class E. The last one is the
 # platform address of a large cloud: routed only inside it, it hands out secrets of the machine, and
 # no registry lists it.
-_REFUSED_V4 = [
-    IPv4Network(network)
-    for network in (
-        *(
-            "0.0.0.0/8",
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-        ),
-        *(
-            "192.0.0.0/24",
-            "192.0.2.0/24",
-            "192.31.196.0/24",
-            "192.52.193.0/24",
-            "192.88.99.0/24",
-            "192.168.0.0/16",
-        ),
-        *(
-            "192.175.48.0/24",
-            "198.18.0.0/15",
-            "198.51.100.0/24",
-            "203.0.113.0/24",
-            "224.0.0.0/4",
-            "240.0.0.0/4",
-        ),
-        "168.63.129.16/32",
-    )
-]
+_SPECIAL_V4 = """
+0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12
+192.0.0.0/24 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16
+192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
+168.63.129.16/32
+"""
+_REFUSED_V4 = [IPv4Network(network) for network in _SPECIAL_V4.split()]
 
 # Only this part of IPv6 is handed out. Loopback, link-local, unique local (with fd00:ec2::254),
 # multicast, and every form that carries an IPv4 address in its last bits (mapped, compatible,
@@ -63,16 +40,10 @@ def is_public(address: str) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
-    return parsed.is_global and (
-        _is_public_v4(parsed) if isinstance(parsed, IPv4Address) else _is_public_v6(parsed)
-    )
-
-
-def _is_public_v4(address: IPv4Address) -> bool:
-    return not any(address in network for network in _REFUSED_V4)
-
-
-def _is_public_v6(address: IPv6Address) -> bool:
-    if address.scope_id is not None:  # `%eth0` names a network card of this machine
+    if isinstance(parsed, IPv6Address) and (
+        parsed.scope_id is not None  # `%eth0` names a network card of this machine
+        or parsed not in _UNICAST_V6
+    ):
         return False
-    return address in _UNICAST_V6 and not any(address in network for network in _REFUSED_V6)
+    refused = _REFUSED_V4 if isinstance(parsed, IPv4Address) else _REFUSED_V6
+    return parsed.is_global and not any(parsed in network for network in refused)
