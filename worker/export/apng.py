@@ -20,14 +20,8 @@ KEEP, REPLACE = 0, 0  # what remains of a patch after its time, and how it meets
 
 def export_apng(film: Film, check: Check = no_check) -> Export:
     """Write each drawing once, for the time of its exposure; the animation repeats for ever."""
-    return Export(
-        content=b"".join([SIGNATURE, *_chunks(film, check)]),
-        name="animation.png",
-        content_type="image/apng",
-        frames=len(film.drawings),
-        width=film.width,
-        height=film.height,
-    )
+    content = b"".join([SIGNATURE, *_chunks(film, check)])
+    return Export(content, "animation.png", "image/apng", len(film.drawings), *film.size)
 
 
 def _chunks(film: Film, check: Check) -> Iterator[bytes]:

@@ -51,6 +51,11 @@ class Film:
         return int(self.drawings.shape[2])
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the drawings, in pixels."""
+        return self.width, self.height
+
+    @property
     def has_alpha(self) -> bool:
         """Whether the drawings have an alpha channel."""
         return bool(self.drawings.shape[3] == 4)
@@ -99,6 +104,13 @@ def over(drawing: Pixels, background: tuple[int, int, int]) -> Pixels:
     alpha = drawing[..., 3:].astype(np.uint32)
     mixed = drawing[..., :3] * alpha + np.array(background, np.uint32) * (255 - alpha)
     return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def with_alpha(pictures: Pixels) -> Pixels:
+    """Make pictures, `(…, 3 or 4)`, RGBA; those without alpha are opaque."""
+    if pictures.shape[-1] == 4:
+        return pictures
+    return np.pad(pictures, (*[(0, 0)] * (pictures.ndim - 1), (0, 1)), constant_values=255)
 
 
 def spread_colour(drawing: Pixels) -> Pixels:

@@ -42,14 +42,8 @@ def export_gif(film: Film, check: Check = no_check) -> Export:
     palette = _choose_palette(film)
     screen = struct.pack("<HHBBB", film.width, film.height, 0xF7, 0, 0)  # 256 colours of 8 bits
     header = b"GIF89a" + screen + _table(palette) + FOR_EVER
-    return Export(
-        content=b"".join([header, *_pictures(film, shown, palette, check), END]),
-        name="animation.gif",
-        content_type="image/gif",
-        frames=len(shown),
-        width=film.width,
-        height=film.height,
-    )
+    content = b"".join([header, *_pictures(film, shown, palette, check), END])
+    return Export(content, "animation.gif", "image/gif", len(shown), *film.size)
 
 
 def schedule(film: Film) -> list[Shown]:

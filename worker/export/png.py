@@ -53,14 +53,8 @@ def export_png(
             for index, content in enumerate(_pictures(variant, bits, each, check)):
                 _store(archive, folder + names.of_picture(index), content)
                 pictures += 1
-    return Export(
-        content=file.getvalue(),
-        name="frames.zip",
-        content_type="application/zip",
-        frames=pictures,
-        width=film.width,
-        height=film.height,
-    )
+    content = file.getvalue()
+    return Export(content, "frames.zip", "application/zip", pictures, *film.size)
 
 
 def _pictures(film: Film, bits: Bits, each: Each, check: Check) -> Iterator[bytes]:

@@ -1,8 +1,6 @@
 """ProRes 4444 in a QuickTime file, as editing and compositing programs take it."""
 
-import numpy as np
-
-from worker.export.film import Check, Export, Film, Pixels, no_check, spread_colour
+from worker.export.film import Check, Export, Film, no_check, spread_colour, with_alpha
 from worker.export.video import Coding, encode_video
 
 PRORES_4444 = Coding(
@@ -20,17 +18,6 @@ PRORES_4444 = Coding(
 
 def export_prores(film: Film, check: Check = no_check) -> Export:
     """Encode 10 bit 4:4:4 with straight alpha, tagged BT.709."""
-    return Export(
-        content=encode_video(film, map(_with_alpha, film.drawings), PRORES_4444, check),
-        name="video.mov",
-        content_type="video/quicktime",
-        frames=film.film_frames,
-        width=film.width,
-        height=film.height,
-    )
-
-
-def _with_alpha(drawing: Pixels) -> Pixels:
-    if drawing.shape[-1] == 4:
-        return spread_colour(drawing)
-    return np.pad(drawing, ((0, 0), (0, 0), (0, 1)), constant_values=255)
+    drawings = (spread_colour(with_alpha(drawing)) for drawing in film.drawings)
+    content = encode_video(film, drawings, PRORES_4444, check)
+    return Export(content, "video.mov", "video/quicktime", film.film_frames, *film.size)

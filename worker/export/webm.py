@@ -25,11 +25,5 @@ VP9_ALPHA = Coding(
 def export_webm(film: Film, check: Check = no_check) -> Export:
     """Encode VP9, tagged BT.709, with straight alpha where the drawings have it."""
     drawings = map(spread_colour, film.drawings) if film.has_alpha else film.opaque()
-    return Export(
-        content=encode_video(film, drawings, VP9_ALPHA if film.has_alpha else VP9, check),
-        name="video.webm",
-        content_type="video/webm",
-        frames=film.film_frames,
-        width=film.width,
-        height=film.height,
-    )
+    content = encode_video(film, drawings, VP9_ALPHA if film.has_alpha else VP9, check)
+    return Export(content, "video.webm", "video/webm", film.film_frames, *film.size)

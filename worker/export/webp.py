@@ -27,14 +27,8 @@ def export_webp(film: Film, check: Check = no_check) -> Export:
     animation = struct.pack("<IH", 0, 0)  # no background colour, no end
     frames = b"".join(_frames(film, check))
     body = b"WEBP" + _chunk(b"VP8X", extended) + _chunk(b"ANIM", animation) + frames
-    return Export(
-        content=_chunk(b"RIFF", body),
-        name="animation.webp",
-        content_type="image/webp",
-        frames=len(film.drawings),
-        width=film.width,
-        height=film.height,
-    )
+    content = _chunk(b"RIFF", body)
+    return Export(content, "animation.webp", "image/webp", len(film.drawings), *film.size)
 
 
 def _frames(film: Film, check: Check) -> Iterator[bytes]:

@@ -30,14 +30,8 @@ def export_xdts(film: Film, names: FileNames | None = None, each: Each = "drawin
         ],
     }
     sheet = {"header": {"cut": "1", "scene": "1"}, "timeTables": [table], "version": VERSION}
-    return Export(
-        content=f"{FIRST_LINE}\n{json.dumps(sheet, ensure_ascii=False)}\n".encode(),
-        name="timing.xdts",
-        content_type="application/json",
-        frames=film.film_frames,
-        width=film.width,
-        height=film.height,
-    )
+    content = f"{FIRST_LINE}\n{json.dumps(sheet, ensure_ascii=False)}\n".encode()
+    return Export(content, "timing.xdts", "application/json", film.film_frames, *film.size)
 
 
 def _cells(film: Film, names: FileNames, each: Each) -> list[dict[str, Any]]:

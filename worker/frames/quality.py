@@ -1,43 +1,24 @@
 """Measure the quality of a finished shot; `docs/quality.md` explains the numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.records.job import QualityReport
 from worker.frames.colour_spaces import Pixels, ciede2000, to_cielab, to_oklab
 
 REPEATED = 0.25  # levels of 255; two drawings whose mean difference is below are one drawing
 STEP = 4  # compares every fourth pixel in both directions
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What the job's record says of one variant.
-
-    Attributes:
-        key_psnr_db: of the model's own drawing at each key; None where it is identical.
-        color_drift: of each segment, in CIEDE2000.
-        flicker: in OKLab.
-        repeated_drawings: how many equal the drawing before.
-        largest_jump: between two neighbouring drawings, in OKLab.
-    """
-
-    key_psnr_db: list[float | None]
-    color_drift: list[float]
-    flicker: float
-    repeated_drawings: int
-    largest_jump: float
-
-
 def measure_quality(
     drawings: Pixels,
     keys: Sequence[tuple[Pixels, Pixels]],
     segments: Sequence[tuple[Pixels, Pixels, Pixels]],
-) -> Quality:
-    """Measure one variant of a shot.
+) -> QualityReport:
+    """Measure one variant of a shot, as if it were the first.
 
     Args:
         drawings: the result without alpha, `(drawings, height, width, 3)`.
@@ -45,7 +26,8 @@ def measure_quality(
         segments: the model's frames, the first key and the last key of each, after colour matching.
     """
     thin = np.stack([to_oklab(drawing[::STEP, ::STEP]) for drawing in drawings])
-    return Quality(
+    return QualityReport(
+        variant=1,
         key_psnr_db=[key_psnr(key, drawn) for key, drawn in keys],
         color_drift=[color_drift(*segment) for segment in segments],
         flicker=flicker(thin),

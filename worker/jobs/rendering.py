@@ -17,7 +17,6 @@ from worker.export.film import Film
 from worker.export.formats import Exported, export_all
 from worker.export.png import encode_png
 from worker.frames.framing import Pixels
-from worker.frames.quality import Quality
 from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
@@ -115,7 +114,10 @@ class ShotRenderer:
         self._store_drawings(job, films, progress)
         return Rendered(
             outputs=[_describe(file, job.request) for file in files],
-            quality=[_report(number, one.quality) for number, one in enumerate(finished, 1)],
+            quality=[
+                one.quality.model_copy(update={"variant": number})
+                for number, one in enumerate(finished, 1)
+            ],
         )
 
     def _moving(self, film: Film, shot: PreparedShot, progress: JobProgress) -> Film:
@@ -179,7 +181,3 @@ def _describe(file: Exported, request: GenerationRequest) -> Output:
         fps=request.fps * (request.interpolate if file.moves else 1),
         variant=file.variant,
     )
-
-
-def _report(variant: int, quality: Quality) -> QualityReport:
-    return QualityReport(variant=variant, **vars(quality))

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from core.records.job import QualityReport
 from core.shots.fit import result_size
 from core.shots.timeline import Segment
 from worker.engines.engine import SegmentFrames
-from worker.export.film import Check, Film, no_check, over
+from worker.export.film import Check, Film, no_check, over, with_alpha
 from worker.frames.alpha import KeyMatte, add_alpha
 from worker.frames.colour_match import match_colours
 from worker.frames.framing import Pixels, cut_out
-from worker.frames.quality import Quality, measure_quality
+from worker.frames.quality import measure_quality
 from worker.frames.scaling import keep_keyframes, key_in_result, scale_all
 from worker.shots.drawing import DrawnVariant
 from worker.shots.preparation import PreparedShot, ShotKey
@@ -22,7 +23,7 @@ class Finished(NamedTuple):
     """A variant of the result and how it came out."""
 
     film: Film
-    quality: Quality
+    quality: QualityReport  # with the number of the first variant
 
 
 def finish(shot: PreparedShot, drawn: DrawnVariant, check: Check = no_check) -> Finished:
@@ -99,7 +100,7 @@ def _with_alpha(shot: PreparedShot, segment: Segment, frames: Pixels, check: Che
         return frames
     first, last = shot.ends(segment)
     if first.is_opaque and last.is_opaque:
-        return np.pad(frames, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+        return with_alpha(frames)
     mattes = [KeyMatte(key.picture, key.laid[..., 3]) for key in (first, last)]
     return add_alpha(frames, mattes[0], mattes[1], shot.background, check)
 
@@ -111,7 +112,7 @@ def _as_shown(key: ShotKey, shot: PreparedShot) -> Pixels:
 
 def _measured(
     shot: PreparedShot, drawn: DrawnVariant, matched: list[Pixels], film: Film
-) -> Quality:
+) -> QualityReport:
     segments = []
     for segment, frames in zip(shot.timeline.segments, matched, strict=True):
         first, last = shot.ends(segment)

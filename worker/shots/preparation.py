@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import ImageColor
 
 from core.errors import OutOfMemory
@@ -14,7 +13,7 @@ from core.shots.fit import Placement, placements, result_size
 from core.shots.sketches import guides_of
 from core.shots.timeline import Segment, Timeline
 from worker.engines.engine import Sampling, SegmentWork
-from worker.export.film import over
+from worker.export.film import over, with_alpha
 from worker.frames.framing import Pixels, lay_on_canvas
 from worker.frames.sketches import dark_on_white
 
@@ -132,7 +131,7 @@ def prepare(
     background = red, green, blue
     sources = list(keys)
     if any(source.shape[-1] == 4 for source in sources):
-        sources = [_with_alpha(source) for source in sources]
+        sources = [with_alpha(source) for source in sources]
     placed = placements([Size(k.shape[1], k.shape[0]) for k in sources], canvas, request.fit)
     _demand_memory(request, timeline, result_size(placed[0], request.output_size))
     laid, _ = lay_on_canvas(sources, canvas, request.fit)
@@ -155,12 +154,6 @@ def _demand_memory(request: GenerationRequest, timeline: Timeline, size: Size) -
             f"the result's {count} drawings of {size.width}x{size.height} need more than "
             f"{MOST_BYTES // 2**30} GiB of memory; split the shot, or set `output_size` to `canvas`"
         )
-
-
-def _with_alpha(key: Pixels) -> Pixels:
-    if key.shape[-1] == 4:
-        return key
-    return np.pad(key, ((0, 0), (0, 0), (0, 1)), constant_values=255)
 
 
 def _sketches(

@@ -1,6 +1,5 @@
 """The numbers of the quality report, on films whose faults are known."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_documented_gate_reads_a_job() -> None:
     code = page.split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
     exec(compile(code, "quality.md", "exec"), names)
-    good = asdict(measure_quality(film(), [], [(film(), film()[0], film()[-1])]))
-    frozen = asdict(measure(film()[[0, 1, 1, 2]]))
+    good = measure_quality(film(), [], [(film(), film()[0], film()[-1])]).model_dump()
+    frozen = measure(film()[[0, 1, 1, 2]]).model_dump()
     assert names["passes"]({"quality": [good]})
     assert not names["passes"]({"quality": [good, frozen]})
