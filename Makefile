@@ -10,7 +10,7 @@ CHECKED := admin api clients core dispatcher model training worker scripts testk
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all check audit format env-example openapi dashboards \
-  chaos fuzz bench bench-gpu blender-extension lock setup setup-tests clean
+  chaos fuzz bench bench-gpu train-gpu blender-extension lock setup setup-tests clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +61,9 @@ bench: setup  ## measure gateway, queue, fairness, fleet and model into one tabl
 
 bench-gpu: setup  ## measure one GPU with seeded full-size weights in 7 minutes: out/bench-gpu.json, .md and .svg
 	@$(BIN)/python -m benchmarks.gpu $(OPTIONS)
+
+train-gpu: setup  ## teach the small models for MINUTES=5 of a GPU, from the committed weights on: out/train-gpu
+	@$(BIN)/python -m training.minutes --minutes $(or $(MINUTES),5) --out out/train-gpu $(LESSONS)
 
 blender-extension: setup  ## build Blender's extension into out/
 	@$(BIN)/python -m scripts.blender_extension

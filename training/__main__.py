@@ -9,7 +9,7 @@ from training.config import Config
 from training.lessons.lesson import Lesson
 from training.loop import Loop
 
-LESSONS = ("adapter", "autoencoder", "denoiser", "flow", "sketches")
+LESSONS = ("adapter", "autoencoder", "decoder", "denoiser", "flow", "sketches")
 
 
 def make_lesson(name: str, config: Config) -> Lesson:
@@ -26,6 +26,10 @@ def make_lesson(name: str, config: Config) -> Lesson:
         from training.lessons.adapter import AdapterLesson
 
         return AdapterLesson(config)
+    if name == "decoder":
+        from training.lessons.decoder import DecoderLesson
+
+        return DecoderLesson(config)
     if name == "denoiser":
         from training.lessons.denoiser import DenoiserLesson
 

@@ -44,6 +44,7 @@ class Config:
         stages: one after another.
         network: arguments of the network's constructor.
         start: folder of weights to start from; empty to start from scratch.
+        drawers: processes that draw ahead; 0 draws in the process that learns.
         options: what only one lesson understands.
     """
 
@@ -60,6 +61,7 @@ class Config:
     validate_every: int = 200
     network: dict[str, Any] = field(default_factory=dict)
     start: str = ""
+    drawers: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -87,6 +89,15 @@ class Config:
                 return stage
             step -= stage.steps
         return self.stages[-1]
+
+    def first_step(self, step: int) -> int:
+        """Return the step that begins the stage of a step."""
+        first = 0
+        for stage in self.stages[:-1]:
+            if step < first + stage.steps:
+                break
+            first += stage.steps
+        return first
 
     def rate(self, step: int) -> float:
         """Return the learning rate's share at a step: warm-up, constant, then a linear fall."""

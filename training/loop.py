@@ -1,8 +1,10 @@
 """The training loop: any lesson, resumable at any step."""
 
 import csv
+import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,6 +18,8 @@ from training.optimizer import Muon
 from training.sheets import write_png
 
 LOG_EVERY = 20  # steps
+PACE_STEPS = 10  # that tell how long one takes
+SAVE_SECONDS = 60
 
 
 class Loop:
@@ -53,12 +57,12 @@ class Loop:
     def _state(self) -> Path:
         return self.folder / "state.pt"
 
-    def run(self, until: int | None = None) -> None:
-        """Go on to the last step, or to step `until`, and save there."""
+    def run(self, until: int | None = None, deadline: float = math.inf) -> None:
+        """Go on to the last step, to step `until` or to `deadline` on the clock, and save there."""
         last = min(until or self.config.steps, self.config.steps)
         self.first_step = self.step
         self.started = time.monotonic()
-        while self.step < last:
+        while self.step < last and time.monotonic() < deadline:
             loss, figures = self._advance()
             if self.step % LOG_EVERY == 0:
                 self._log("training", {"loss": loss, **figures})
@@ -67,6 +71,28 @@ class Loop:
             if self.step % self.config.save_every == 0:
                 self.save()
         self.save()
+
+    def run_for(self, seconds: float) -> None:
+        """Go on for as many steps of the last stage as fit; save and validate every minute.
+
+        The learning rate falls over these steps, whose number a few first ones tell.
+        """
+        deadline = time.monotonic() + seconds
+        for _ in range(PACE_STEPS):  # compile kernels, start processes that draw
+            self._advance()
+        started = time.monotonic()
+        for _ in range(PACE_STEPS):
+            self._advance()
+        pace = (time.monotonic() - started) / PACE_STEPS
+        steps = self.step + max(0, int((deadline - time.monotonic()) / pace))
+        every = max(1, round(SAVE_SECONDS / pace))
+        self.config = replace(
+            self.config,
+            stages=(replace(self.config.stages[-1], steps=steps),),
+            save_every=every,
+            validate_every=every,
+        )
+        self.run(deadline=deadline)
 
     def _advance(self) -> tuple[float, dict[str, float]]:
         """Take one step; return its loss and figures."""

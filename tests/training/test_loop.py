@@ -94,7 +94,7 @@ class TestRate:
 class TestConfig:
     def test_shipped_files_read(self) -> None:
         """Each configuration of the repository is complete."""
-        files = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
+        files = sorted((Path(__file__).parents[2] / "training" / "configs").rglob("*.toml"))
         assert files
         assert all(Config.read(file).steps > 0 for file in files)
 

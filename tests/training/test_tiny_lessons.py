@@ -14,7 +14,8 @@ from model.adapters import FILE_NAME, load_adapters
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from training.config import Config, Stage
 from training.lessons.adapter import AdapterLesson
-from training.lessons.autoencoder import AutoencoderLesson, draw_frames, picture_loss
+from training.lessons.autoencoder import AutoencoderLesson, picture_loss
+from training.lessons.clip_frames import draw_frames
 from training.lessons.denoiser import DenoiserLesson, cross_fade, draw_timesteps
 from training.lessons.sketches import SketchLesson
 from training.loop import Loop

@@ -70,7 +70,8 @@ class Preview:
 
 
 def make_engine(description: str) -> tuple[str, Engine]:
-    """Make an engine from `fade`, `nearest`, `dis`, `preview=FOLDER` or `tooncrafter=FOLDER`.
+    """Make an engine from `fade`, `nearest`, `dis`, `preview=FOLDER` or `tooncrafter=FOLDER`,
+    which may be `tooncrafter=tiny-experimental` as well.
 
     Raises:
         ValueError: the description names no engine.
@@ -87,7 +88,7 @@ def make_engine(description: str) -> tuple[str, Engine]:
     if kind == "tooncrafter" and folder:
         from training.evaluation.tooncrafter import ToonCrafter
 
-        return f"ToonCrafter ({Path(folder).name})", ToonCrafter(Path(folder))
+        return f"ToonCrafter ({Path(folder).name})", ToonCrafter(folder)
     raise ValueError(
         "an engine has to be fade, nearest, dis, preview=FOLDER or tooncrafter=FOLDER "
         f"but is {description}"

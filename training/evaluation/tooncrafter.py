@@ -1,12 +1,12 @@
 """ToonCrafter's own chain as an engine: tiny or published weights."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import torch
 
-from model.pipeline_tooncrafter import CANVAS_MULTIPLE, ToonCrafterPipeline
+from model.checkpoint import load_pipeline
+from model.pipeline_tooncrafter import CANVAS_MULTIPLE
 from training.data.drawing import Picture
 
 NUM_FRAMES = 16
@@ -16,17 +16,20 @@ class ToonCrafter:
     """Samples a clip of 16 frames and takes the frame nearest to each position.
 
     Args:
-        folder: in diffusers' format.
+        name: as `model.checkpoint.load_pipeline` takes it: `tiny-experimental` or a folder.
         steps, guidance_scale, eta: of the sampling; the small model draws best in one step.
     """
 
     def __init__(
-        self, folder: Path, steps: int = 1, guidance_scale: float = 1.0, eta: float = 0.0
+        self, name: str, steps: int = 1, guidance_scale: float = 1.0, eta: float = 0.0
     ) -> None:
-        self.pipeline = ToonCrafterPipeline.from_pretrained(folder)
+        on_gpu = torch.cuda.is_available()
+        self.pipeline = load_pipeline(
+            name,
+            device="cuda" if on_gpu else "cpu",
+            dtype=torch.float16 if on_gpu else torch.float32,
+        ).pipeline
         self.pipeline.set_progress_bar_config(disable=True)
-        if torch.cuda.is_available():
-            self.pipeline.to("cuda", torch.float16)
         self.steps = steps
         self.guidance_scale = guidance_scale
         self.eta = eta

@@ -10,10 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
-from training.config import Config, Stage
-from training.data.clips import World, random_clip, to_float
-from training.data.motion import Manner
-from training.data.stretches import random_stretch
+from training.config import Config
+from training.lessons.clip_frames import ClipFrames, draw_frames
 from training.lessons.flow import psnr
 from training.lessons.lesson import Batch, Validation
 from training.lessons.linear_code import code_linearly
@@ -22,7 +20,6 @@ from training.sheets import contact_sheet, to_pictures
 
 HELD_OUT_SEED = 7_100_000
 VALIDATION_CLIPS = 4
-NUM_FRAMES = 16
 CODE_CLIPS = 60
 NO_CHUNKS = 2**40  # elements; chunked decoding is for inference
 LATENT_NOISE = 0.15  # standard deviation of the largest noise that the decoder has to bear
@@ -52,6 +49,7 @@ class AutoencoderLesson:
             if config.options.get("linear_code"):
                 code_linearly(self.network, self._sample_pictures())
         self.network.chunk_elements = NO_CHUNKS
+        self._drawn = ClipFrames(config, [0, 1, 2, 15])
         self.network.train()
 
     def _sample_pictures(self) -> Tensor:
@@ -64,12 +62,7 @@ class AutoencoderLesson:
         return torch.cat(clips)
 
     def batch(self, step: int, rank: int) -> Batch:
-        stage = self.config.stage(step)
-        clips = [
-            draw_frames(self.config, stage, [self.config.seed, step, rank, index], [0, 1, 2, 15])
-            for index in range(stage.batch)
-        ]
-        return {"frames": torch.stack(clips)}
+        return {"frames": self._drawn.batch(step, rank)}
 
     def loss(
         self, network: Callable[..., Any], batch: Batch, step: int
@@ -101,10 +94,11 @@ class AutoencoderLesson:
     def validate(self) -> Validation:
         self.network.eval()
         stage, errors, rows = self.config.stages[-1], [], []
+        device = next(self.network.parameters()).device
         for index in range(VALIDATION_CLIPS):
             frames = draw_frames(
                 self.config, stage, [HELD_OUT_SEED, index], [0, 6, 9, 15], held_out=True
-            )
+            ).to(device)
             moments, hidden_states = self.network.encode(frames)
             mean = moments[:, : self.network.config.latent_channels]
             references = None
@@ -121,33 +115,6 @@ class AutoencoderLesson:
 
     def save(self, folder: Path) -> None:
         self.network.save_pretrained(folder)
-
-
-def draw_frames(
-    config: Config, stage: Stage, seed: list[int], frames: list[int], *, held_out: bool = False
-) -> Tensor:
-    """Draw frames of 16 of one clip: `(len(frames), 3, height, width)` in [-1, 1].
-
-    With `options.clips`, a folder, they are a studio's: 16 distinct drawings in a row.
-    """
-    rng = np.random.default_rng(seed)
-    if folder := config.options.get("clips"):
-        drawings = random_stretch(
-            Path(folder), rng, NUM_FRAMES, stage.height, stage.width, held_out=held_out
-        )
-        pictures = np.stack([drawings[frame] for frame in frames])
-    else:
-        clip = random_clip(rng, stage.height, stage.width, world(config, stage))
-        pictures = np.stack([clip.picture(frame / (NUM_FRAMES - 1)) for frame in frames])
-    return torch.from_numpy(to_float(pictures))
-
-
-def world(config: Config, stage: Stage) -> World:
-    """Return the world of a small ToonCrafter: `options.cast`, still camera, no surprises."""
-    cast = config.options.get("cast", "kitten")
-    return World(
-        Manner(stage.reach), camera=0, boil=0, comes_and_goes=0, cast=cast, closest=stage.closest
-    )
 
 
 def picture_loss(drawn: Tensor, truth: Tensor) -> Tensor:

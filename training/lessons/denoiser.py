@@ -16,8 +16,15 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.unet_tooncrafter import ToonCrafterUNet
-from training.config import Config, Stage
-from training.lessons.autoencoder import NUM_FRAMES, draw_frames
+from training.config import Config
+from training.lessons.clip_frames import (
+    NUM_FRAMES,
+    ClipFrames,
+    Sample,
+    draw_frames,
+    samples,
+    shown,
+)
 from training.lessons.lesson import Batch, Validation
 from training.lessons.start import start_resampler, start_unet
 from training.sheets import contact_sheet, to_pictures
@@ -27,6 +34,8 @@ VALIDATION_CLIPS = 4
 FRAME_STRIDE = 10
 LAST_TIMESTEP = 999
 CHARBONNIER = 0.1  # in latents; errors below count squared, above nearly absolute
+PURE_NOISE = 0.28  # share of the last timestep
+NEAR_NOISE = 0.58  # share of the last tenth among the other timesteps
 MIDDLE = slice(4, 12)
 
 
@@ -68,15 +77,17 @@ class EncodedClip:
 class DenoiserLesson:
     """Teaches UNet and image projection on latents of a trained autoencoder; towers stay random.
 
-    Options: `autoencoder`, its folder. `network` has a table for each part. Stage option `pool`:
-    the number of clips that are drawn and encoded, to be shown again, forward and backward.
+    Options: `autoencoder`, its folder. `network` has a table for each part. Stage options:
+    `repeats` and `pool`, how often and among how many an encoded clip is shown, forward and
+    backward; `pure_noise`, the share of the last timestep.
     """
 
     edges: tuple[str, ...] = ("conv_in", "conv_out", "latents")
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._kept: dict[tuple[int, ...], EncodedClip] = {}
+        self._frames = ClipFrames(config, list(range(NUM_FRAMES)))
+        self._encoded: dict[Sample, EncodedClip] = {}
         torch.manual_seed(config.seed)
         self.scheduler = DDIMRescaledScheduler(rescale_end=1.0)  # else the last step dims few steps
         self.tokenizer = clip_tokenizer()
@@ -102,7 +113,9 @@ class DenoiserLesson:
         self.network = Denoiser(unet, image_projection)
 
     def _load(self, folder: Path) -> None:
-        pipeline = ToonCrafterPipeline.from_pretrained(folder)
+        pipeline = ToonCrafterPipeline.from_pretrained(
+            folder, tokenizer=self.tokenizer, dtype=torch.float32
+        )
         self.vae, self.scheduler = pipeline.vae, pipeline.scheduler
         self.text_encoder, self.image_encoder = pipeline.text_encoder, pipeline.image_encoder
         self.network = Denoiser(pipeline.unet, pipeline.image_projection)
@@ -119,13 +132,13 @@ class DenoiserLesson:
         return float(1 / torch.cat(latents)[:, :channels].std())
 
     @torch.no_grad()
-    def _latents(self, frames: Tensor) -> Tensor:
+    def latents(self, frames: Tensor) -> Tensor:
         """Encode a clip `(frames, 3, height, width)`: `(1, channels, frames, h, w)`, scaled."""
         mean = self.vae.to(frames.device).encode(frames)[0][:, : self.vae.config.latent_channels]
         return mean.transpose(0, 1)[None] * self.vae.config.scaling_factor
 
     @torch.no_grad()
-    def _image_tokens(self, picture: Tensor) -> Tensor:
+    def image_tokens(self, picture: Tensor) -> Tensor:
         size: Any = self.image_encoder.config.image_size
         tower: nn.Module = self.image_encoder
         tower.to(picture.device)
@@ -133,32 +146,37 @@ class DenoiserLesson:
         return tokens
 
     def batch(self, step: int, rank: int) -> Batch:
-        stage = self.config.stage(step)
-        pool = stage.options.get("pool")
+        for later in range(step, step + self._frames.reach):
+            for sample in samples(self.config, later, rank):
+                if (origin := shown(self.config, sample)) not in self._encoded:
+                    self._frames.expect(origin)
         clips = []
-        for index in range(stage.batch):
-            seed = [self.config.seed, step, rank, index]
-            if pool:
-                seed = [self.config.seed, (step * stage.batch + index) % pool, rank, 0]
-            clip = self._encoded(stage, tuple(seed), keep=bool(pool))
-            is_reversed = np.random.default_rng([*seed, step, 1]).random() < 0.5
+        for sample in samples(self.config, step, rank):
+            clip = self._encode(shown(self.config, sample))
+            is_reversed = np.random.default_rng([self.config.seed, *sample, 1]).random() < 0.5
             clips.append(clip.reversed() if is_reversed else clip)
         return {
             "clean": torch.cat([clip.latents for clip in clips]).float(),
             "tokens": torch.cat([clip.tokens[:1] for clip in clips]).float(),
         }
 
-    def _encoded(self, stage: Stage, seed: tuple[int, ...], *, keep: bool) -> "EncodedClip":
-        """Draw and encode a clip; one that is kept is drawn once."""
-        key = (stage.height, stage.width, *seed)
-        if key in self._kept:
-            return self._kept[key]
-        frames = draw_frames(self.config, stage, list(seed), list(range(NUM_FRAMES)))
-        frames = frames.to(next(self.network.parameters()).device)
-        clip = EncodedClip(self._latents(frames).half(), self._image_tokens(frames[[0, -1]]).half())
-        if keep:
-            self._kept[key] = clip
+    def _encode(self, sample: Sample) -> EncodedClip:
+        """Encode a sample's clip, or find it among those that will be shown again."""
+        if sample in self._encoded:
+            return self._encoded[sample]
+        frames = self._frames.take(sample).to(self.device)
+        clip = EncodedClip(self.latents(frames).half(), self.image_tokens(frames[[0, -1]]).half())
+        options = self.config.stage(sample[0]).options
+        if options.get("repeats", 1) > 1:
+            self._encoded[sample] = clip
+            while len(self._encoded) > options["pool"]:
+                del self._encoded[next(iter(self._encoded))]
         return clip
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is taught."""
+        return next(self.network.parameters()).device
 
     def loss(
         self, network: Callable[..., Tensor], batch: Batch, step: int
@@ -167,7 +185,8 @@ class DenoiserLesson:
         keys = torch.cat(
             [place_at_ends(clip[:, [0, -1]].transpose(0, 1), NUM_FRAMES) for clip in clean]
         )
-        timesteps = draw_timesteps(len(clean)).to(clean.device)
+        share = self.config.stage(step).options.get("pure_noise", PURE_NOISE)
+        timesteps = draw_timesteps(len(clean), share).to(clean.device)
         noise = torch.randn_like(clean)
         noisy = self.scheduler.add_noise(clean, noise, timesteps)
         target = self.scheduler.get_velocity(clean, noise, timesteps)
@@ -186,22 +205,34 @@ class DenoiserLesson:
         for index in range(VALIDATION_CLIPS):
             frames = draw_frames(
                 self.config, stage, [HELD_OUT_SEED, index], list(range(NUM_FRAMES)), held_out=True
-            )
-            clean = self._latents(frames)
-            keys = place_at_ends(clean[0][:, [0, -1]].transpose(0, 1), NUM_FRAMES)
-            noise = torch.randn(clean.shape, generator=generator)
-            timestep = torch.tensor([LAST_TIMESTEP])
-            tokens = self._image_tokens(frames[:1])
-            predicted = -self.network(noise, keys, timestep, self.empty_text, tokens)
-            predicted = predicted / float(self.scheduler.scales[LAST_TIMESTEP])
+            ).to(self.device)
+            clean = self.latents(frames)
+            noise = torch.randn(clean.shape, generator=generator).to(clean)
+            tokens = self.image_tokens(frames[:1])
+            predicted = self.predict(clean[:, :, [0, -1]], tokens, noise)
             own += (predicted - clean)[:, :, MIDDLE].square().mean().item()
             fade += (cross_fade(clean) - clean)[:, :, MIDDLE].square().mean().item()
             if index < 3:
                 video = self.vae.decode(predicted / self.vae.config.scaling_factor, None)[0]
-                shown = [0, 4, 8, 11, 15]
-                rows += [to_pictures(frames[shown]), to_pictures(video.transpose(0, 1)[shown])]
+                chosen = [0, 4, 8, 11, 15]
+                rows += [to_pictures(frames[chosen]), to_pictures(video.transpose(0, 1)[chosen])]
         self.network.train()
         return Validation({"error": own / fade}, contact_sheet(rows))
+
+    @torch.no_grad()
+    def predict(self, ends: Tensor, tokens: Tensor, noise: Tensor) -> Tensor:
+        """Predict one clip's latents in one step from pure noise.
+
+        Args:
+            ends: latents of both keys, `(1, channels, 2, h, w)`.
+            tokens: of the first key.
+            noise: `(1, channels, frames, h, w)`, as what is returned.
+        """
+        keys = place_at_ends(ends[0].transpose(0, 1), NUM_FRAMES)
+        timestep = torch.tensor([LAST_TIMESTEP], device=noise.device)
+        text = self.empty_text.to(noise.device)
+        velocity: Tensor = self.network(noise, keys, timestep, text, tokens)
+        return -velocity / float(self.scheduler.scales[LAST_TIMESTEP])
 
     def save(self, folder: Path) -> None:
         ToonCrafterPipeline(
@@ -216,13 +247,16 @@ class DenoiserLesson:
         ).save_pretrained(folder)
 
 
-def draw_timesteps(count: int) -> Tensor:
-    """Draw timesteps, half of them from the last tenth: there only the keys tell what moves."""
+def draw_timesteps(count: int, pure_noise: float = PURE_NOISE) -> Tensor:
+    """Draw timesteps: a share at the last one, most others near it.
+
+    There only the keys tell what moves. With a large share the network is taught for one step.
+    """
     timesteps = LAST_TIMESTEP * torch.rand(count).sqrt()
     near_noise = LAST_TIMESTEP - 100 * torch.rand(count).square()
-    kind = torch.rand(count)
-    timesteps = torch.where(kind < 0.7, near_noise, timesteps)
-    return torch.where(kind < 0.28, torch.tensor(float(LAST_TIMESTEP)), timesteps).round().long()
+    timesteps = torch.where(torch.rand(count) < NEAR_NOISE, near_noise, timesteps)
+    is_pure = torch.rand(count) < pure_noise
+    return torch.where(is_pure, torch.tensor(float(LAST_TIMESTEP)), timesteps).round().long()
 
 
 def cross_fade(clean: Tensor) -> Tensor:

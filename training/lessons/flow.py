@@ -1,6 +1,7 @@
 """The preview engine's lesson: true motion first, then the picture."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from model.preview import FlowLevels, PreviewFlowModel
 from model.preview.flow_network import CELL
 from training.config import Config
+from training.data.ahead import DrawnAhead
 from training.data.clips import Sample, World, random_clip, sample, to_float
 from training.data.motion import Manner
 from training.lessons.lesson import Batch, Validation
@@ -47,17 +49,12 @@ class FlowLesson:
         else:
             self.network = PreviewFlowModel(**config.network)
         self.network.to(memory_format=torch.channels_last).train()
+        self._drawn = DrawnAhead(partial(draw_samples, config), config.drawers)
 
     def batch(self, step: int, rank: int) -> Batch:
-        stage = self.config.stage(step)
-        samples = []
-        for index in range(stage.batch):
-            rng = np.random.default_rng([self.config.seed, step, rank, index])
-            reach = stage.reach * rng.uniform(0.3, 1.1)
-            world = World(Manner(reach), closest=stage.closest, crowd=CROWD)
-            clip = random_clip(rng, stage.height, stage.width, world)
-            samples.append(sample(clip, float(rng.uniform(0.08, 0.92))))
-        return collate(samples)
+        for later in range(step, step + self._drawn.reach):
+            self._drawn.expect((later, rank))
+        return collate(self._drawn.take((step, rank)))
 
     def loss(
         self, network: Callable[..., FlowLevels], batch: Batch, step: int
@@ -72,12 +69,14 @@ class FlowLesson:
         self.network.eval()
         stage = self.config.stages[-1]
         errors, fades, rows = [], [], []
+        device = next(self.network.parameters()).device
         for index in range(VALIDATION_CLIPS):
             rng = np.random.default_rng([HELD_OUT_SEED, index])
             world = World(
                 Manner(90.0), cast="all" if index % 3 else "held-out", comes_and_goes=0, boil=0
             )
-            batch = collate([sample(random_clip(rng, stage.height, stage.width, world), 0.5)])
+            clip = random_clip(rng, stage.height, stage.width, world)
+            batch = {key: value.to(device) for key, value in collate([sample(clip, 0.5)]).items()}
             levels = self.network(batch["first"], batch["last"], batch["position"])
             middle, fade = batch["middle"], (batch["first"] + batch["last"]) / 2
             errors.append(psnr(levels.picture, middle))
@@ -92,6 +91,19 @@ class FlowLesson:
 
     def save(self, folder: Path) -> None:
         self.network.save_pretrained(folder)
+
+
+def draw_samples(config: Config, place: tuple[int, int]) -> list[Sample]:
+    """Draw what a process learns from at a step; `place` is step and process."""
+    stage = config.stage(place[0])
+    samples = []
+    for index in range(stage.batch):
+        rng = np.random.default_rng([config.seed, *place, index])
+        reach = stage.reach * rng.uniform(0.3, 1.1)
+        world = World(Manner(reach), closest=stage.closest, crowd=CROWD)
+        clip = random_clip(rng, stage.height, stage.width, world)
+        samples.append(sample(clip, float(rng.uniform(0.08, 0.92))))
+    return samples
 
 
 def collate(samples: list[Sample]) -> Batch:

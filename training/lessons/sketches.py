@@ -12,10 +12,11 @@ from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.sketch_encoder import SketchEncoder
 from training.config import Config
 from training.data.clips import random_clip, to_float
-from training.lessons.autoencoder import NUM_FRAMES, world
+from training.lessons.clip_frames import NUM_FRAMES, world
 from training.lessons.denoiser import (
     CHARBONNIER,
     FRAME_STRIDE,
+    LAST_TIMESTEP,
     DenoiserLesson,
     draw_timesteps,
 )
@@ -84,12 +85,13 @@ class SketchLesson:
     ) -> Tensor:
         """Compare the steered denoiser's v with the truth for one clip."""
         lesson = self.denoiser
-        clean = lesson._latents(frames)
+        lesson.network.to(frames.device)
+        clean = lesson.latents(frames)
         keys = place_at_ends(clean[0][:, [0, -1]].transpose(0, 1), NUM_FRAMES)
         noise = torch.randn_like(clean)
         noisy = lesson.scheduler.add_noise(clean, noise, timesteps)
         target = lesson.scheduler.get_velocity(clean, noise, timesteps)
-        image = lesson.network.image_projection(lesson._image_tokens(frames[:1]))
+        image = lesson.network.image_projection(lesson.image_tokens(frames[:1]))
         context = torch.cat([lesson.empty_text.to(image), image], dim=1)
         control = network(noisy, timesteps, context, self.network.embed_hint(lines), scale)
         stride = torch.full_like(timesteps, FRAME_STRIDE)
@@ -102,11 +104,14 @@ class SketchLesson:
         """Compare errors from pure noise with and without sketches."""
         self.network.eval()
         steered, unsteered = 0.0, 0.0
+        device = next(self.network.parameters()).device
+        last = torch.tensor([LAST_TIMESTEP], device=device)
         for index in range(VALIDATION_CLIPS):
             frames, lines = self._draw([HELD_OUT_SEED, index], self.config.steps)
+            frames, lines = frames.to(device), lines.to(device)
             for scale in (1.0, 0.0):
                 torch.manual_seed(index)
-                error = self._error(self.network, frames, lines, torch.tensor([999]), scale).item()
+                error = self._error(self.network, frames, lines, last, scale).item()
                 steered += error if scale else 0.0
                 unsteered += 0.0 if scale else error
         self.network.train()
