@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# per attention call; fills a large GPU, and bounds the score matrix where no fused kernel exists
-QUERIES = 2048
+UNFUSED_ATTENTION = {"mps"}  # devices whose attention writes all scores to memory
+QUERIES = 2048  # of one attention call there, which bounds the scores
 
 Summands = tuple[Tensor, ...]  # (a,), (a, b) for a + b, or (a, b, c) for a + b · c
 _COMBINED: dict[int, Callable[..., Tensor]] = {
@@ -56,11 +56,20 @@ def by_rows(layer: Callable[..., Summands], *videos: Tensor, elements: int) -> T
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention of `(batch, heads, tokens, head size)`, a few queries at a time."""
+    """Softmax attention of `(batch, heads, tokens, head size)`, in bounded memory."""
+    if query.device.type not in UNFUSED_ATTENTION:
+        return F.scaled_dot_product_attention(query, key, value)
     pieces = [
         F.scaled_dot_product_attention(piece, key, value) for piece in query.split(QUERIES, dim=2)
     ]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+    return torch.cat(pieces, dim=2)
+
+
+def takes_no_out() -> bool:
+    """Whether arithmetic has to return its result: for a gradient, or for a compiler, which then
+    writes in place by itself.
+    """
+    return torch.is_grad_enabled() or torch.compiler.is_compiling()
 
 
 def _total(summands: Summands) -> Tensor:
@@ -68,8 +77,8 @@ def _total(summands: Summands) -> Tensor:
 
 
 def _write(summands: Summands, output: Tensor) -> None:
-    """Write the total, without a copy of it where no gradient has to pass."""
-    if len(summands) == 1 or torch.is_grad_enabled():
+    """Write the total, without a copy of it where `out` may be given."""
+    if len(summands) == 1 or takes_no_out():
         output.copy_(_total(summands))
     else:
         _COMBINED[len(summands)](*summands, out=output)

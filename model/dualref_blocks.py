@@ -6,6 +6,7 @@ A clip is `(frames, channels, height, width)`, channels last in memory: so the l
 run in pieces.
 """
 
+import math
 from typing import cast
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from model.chunking import Summands, by_frames, by_rows
+from model.chunking import Summands, by_frames, by_rows, takes_no_out
 from model.resnet import SpatialResidual
 
 SPATIAL_EPS = 1e-6
@@ -34,26 +35,19 @@ class ClipNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(num_channels))
         self.bias = nn.Parameter(torch.zeros(num_channels))
 
-    def forward(self, video: Tensor, elements: int) -> tuple[Tensor, Tensor]:
-        """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`.
-
-        Half precision is widened `elements` at a time.
-        """
-        count = max(1, elements // video[0].numel())
-        pieces = (video,) if video.dtype == torch.float32 else video.split(count)
-        moments = [torch.var_mean(piece.float(), dim=(2, 3), correction=0) for piece in pieces]
+    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Two `(channels, 1, 1)` in float32: the norm is `video * scale + shift`."""
         variance, mean = (
-            torch.cat(parts).unflatten(1, (self.num_groups, -1))
-            for parts in zip(*moments, strict=True)
+            moments.unflatten(1, (self.num_groups, -1)) for moments in _variance_mean(video)
         )
         # Every frame and channel has as many pixels, so the moments combine without weights.
-        group_mean = mean.mean((0, 2))
-        group_variance = variance.mean((0, 2)) + (mean - group_mean[:, None]).square().mean((0, 2))
-        inverse = (group_variance + self.eps).rsqrt()
-        channels_per_group = mean.shape[2]
-        scale = self.weight.float() * inverse.repeat_interleave(channels_per_group)
-        shift = self.bias.float() - group_mean.repeat_interleave(channels_per_group) * scale
-        return scale[:, None, None], shift[:, None, None]
+        spread, group_mean = torch.var_mean(mean, dim=(0, 2), correction=0, keepdim=True)
+        group_variance = variance.mean((0, 2), keepdim=True) + spread
+        inverse = (group_variance[0] + self.eps).rsqrt()
+        # A half-precision weight times a float32 number is float32.
+        scale = self.weight.unflatten(0, (self.num_groups, -1)) * inverse
+        shift = self.bias.unflatten(0, (self.num_groups, -1)) - group_mean[0] * scale
+        return scale.view(-1, 1, 1), shift.view(-1, 1, 1)
 
 
 class TimeConv(nn.Conv2d):
@@ -85,11 +79,11 @@ class TemporalResBlock(nn.Module):
         """The frames in `frames` of the mixed clip; all frames of `video` are needed for the norms'
         statistics.
         """
-        scale1, shift1 = self.norm1(video, elements)
+        scale1, shift1 = self.norm1(video)
         hidden = by_rows(
             lambda rows: (self.conv1(_norm_silu(rows, scale1, shift1)),), video, elements=elements
         )
-        scale2, shift2 = self.norm2(hidden, elements)
+        scale2, shift2 = self.norm2(hidden)
         seen = widened(frames, len(video))
         weight = torch.sigmoid(self.mix_factor)
 
@@ -133,9 +127,23 @@ def widened(frames: range, clip_frames: int) -> range:
     return range(max(frames.start - 1, 0), min(frames.stop + 1, clip_frames))
 
 
+def _variance_mean(video: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance and mean of each frame and channel, `(frames, channels)` in float32.
+
+    Sums of half precision are float32 without a copy of the video. What the difference of squares
+    loses there is less than the video's own rounding.
+    """
+    if video.dtype == torch.float32:
+        return torch.var_mean(video, dim=(2, 3), correction=0)
+    mean = video.mean((2, 3), dtype=torch.float32)
+    norm = torch.linalg.vector_norm(video, dim=(2, 3), dtype=torch.float32)
+    root_mean_square = norm / math.sqrt(video[0, 0].numel())
+    return torch.addcmul(root_mean_square.square(), mean, mean, value=-1), mean
+
+
 def _norm_silu(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """The arithmetic is float32, the result has the type of `rows`."""
-    if torch.is_grad_enabled():  # none passes through `out`
+    if takes_no_out():
         return F.silu(torch.addcmul(shift, rows, scale).to(rows.dtype))
     normalised = torch.addcmul(shift, rows, scale, out=torch.empty_like(rows))
     return F.silu(normalised, inplace=True)

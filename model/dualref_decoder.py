@@ -57,9 +57,9 @@ class UpBlock(nn.Module):
         return video
 
 
-class QueryChunkedAttnProcessor:
-    """Self-attention over the pixels of each frame, for diffusers' `Attention`: without a score
-    matrix of all pairs.
+class PixelAttnProcessor:
+    """Self-attention over the pixels of each frame, for diffusers' `Attention`: in bounded
+    memory.
     """
 
     def __call__(
@@ -120,7 +120,7 @@ class DualReferenceDecoder(nn.Module):
             norm_num_groups=groups,
             eps=SPATIAL_EPS,
             bias=True,
-            processor=QueryChunkedAttnProcessor(),
+            processor=PixelAttnProcessor(),
         )
         self.up_blocks = nn.ModuleList()
         in_channels = widest
@@ -177,11 +177,12 @@ class DualReferenceDecoder(nn.Module):
         )
 
         video = self.conv_in(latents.contiguous(memory_format=torch.channels_last))
-        video = self.mid_resnets[0](video, clip, elements)
+        video = self.mid_resnets[0](video, clip, elements=elements)
         video = by_frames(lambda frames: (self.mid_attention(frames),), video, elements)
-        video = self.mid_resnets[1](video, clip, elements)
+        video = self.mid_resnets[1](video, clip, elements=elements)
         for block, reference in zip(self.up_blocks, fusions, strict=True):
-            video = block(video, reference, seen if block is self.up_blocks[-1] else clip, elements)
+            wanted = seen if block is self.up_blocks[-1] else clip
+            video = block(video, reference, wanted, elements=elements)
         video = self._paint(video, fusion_out, seen.start, len(clip), elements)
         mixed: Tensor = self.time_conv_out(video)
         return mixed[frames.start - seen.start :][: len(frames)]

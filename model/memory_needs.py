@@ -45,7 +45,8 @@ class StagePeak(Need):
 ENCODE = StagePeak(2_000_000, 3_060, ("image_encoder", "text_encoder", "image_projection", "vae"))
 DENOISE = StagePeak(36_000_000, 10_430, ("unet",))
 DENOISE_IN_TURNS = StagePeak(36_000_000, 6_660, ("unet",))  # with `guidance_in_turns`
-DECODE = StagePeak(204_000_000, 20_050, ("vae",))
+DECODE = StagePeak(0, 25_510, ("vae",))
+DECODE_SMALL = StagePeak(204_000_000, 20_050, ("vae",))  # in pieces of `SMALL_CHUNK`
 
 
 def stage_needs(
@@ -55,13 +56,17 @@ def stage_needs(
 
     Args:
         offload: `none`; `encoders` leave after the first stage; `model` has one part at a time on
-            the device, `group` one layer.
+            the device, `group` one layer, and both decode in small pieces.
         in_turns: with `guidance_in_turns`.
         value_bytes: 2 for half precision, 4 for float32.
         sketches: whether the sketch encoder is loaded.
     """
     scale = value_bytes // HALF_PRECISION_BYTES
-    stages = (ENCODE, DENOISE_IN_TURNS if in_turns else DENOISE, DECODE)
+    stages = (
+        ENCODE,
+        DENOISE_IN_TURNS if in_turns else DENOISE,
+        DECODE_SMALL if offload in ("model", "group") else DECODE,
+    )
     return [
         Need(
             scale * (_weights_bytes(stage, offload, sketches) + stage.fixed),

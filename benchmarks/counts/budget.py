@@ -50,7 +50,9 @@ class Count:
 
 def count(launched: Launched, compiled: bool = False) -> Count:
     """Count what a stage launches, as it comes or as a compiler would fuse it."""
-    work: Sequence[Work] = fused(launched.kernels) if compiled else launched.kernels
+    work: Sequence[Work] = launched.kernels
+    if compiled:
+        work = fused(launched.kernels, launched.graphs)
     launches, gigabytes = Counter[str](), Counter[str]()
     for one in work:
         launches[one.kind] += 1

@@ -7,6 +7,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from benchmarks.counts.kernels import Kernel, observed
 from benchmarks.counts.stages import Job
+from model.autoencoder_kl_dualref import CUDA_CHUNK, SMALL_CHUNK
 
 
 class PeakBytes:
@@ -53,13 +54,16 @@ def weights_bytes(job: Job) -> dict[str, int]:
 
 
 def stage_peak(job: Job, stage: str) -> int:
-    """Return the peak of a stage: `encode`, `denoise`, `denoise in turns` or `decode`."""
+    """Return the peak of a stage: `encode`, `denoise`, `denoise in turns`, `decode` or `decode in
+    small pieces`.
+    """
     conditions = job.conditions
     kept = [conditions.context, conditions.key_latents, *conditions.references]
     held = sum(tensor.nbytes for tensor in kept)  # from encoding to the end of the job
     if stage == "encode":
         return peak_bytes(job.encode)
-    if stage == "decode":
+    if stage.startswith("decode"):
+        job.pipeline.vae.chunk_elements = CUDA_CHUNK if stage == "decode" else SMALL_CHUNK
         return held + peak_bytes(lambda: job.decode(conditions))
     job.pipeline.guidance_in_turns = stage == "denoise in turns"
     peak = held + peak_bytes(lambda: job.denoise(conditions, 7.5, lambda: None))

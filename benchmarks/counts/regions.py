@@ -71,8 +71,32 @@ class Region:
         self.ended = index
 
 
-def fused(kernels: Sequence[Kernel]) -> list[Region]:
-    """Return the regions of kernels, in the order in which they begin."""
+def fused(kernels: Sequence[Kernel], graphs: Sequence[range] | None = None) -> list[Region]:
+    """Return the regions of kernels, in the order in which they begin.
+
+    Args:
+        kernels: in their order.
+        graphs: indices of those that are compiled together, growing; the others stay as they are.
+            None for all together.
+    """
+    regions: list[Region] = []
+    done = 0
+    for graph in [range(len(kernels))] if graphs is None else graphs:
+        regions += map(_alone, kernels[done : graph.start])
+        regions += _regions_of_graph(kernels[graph.start : graph.stop])
+        done = graph.stop
+    regions += map(_alone, kernels[done:])
+    _keep_read_elsewhere(regions)
+    return regions
+
+
+def _alone(kernel: Kernel) -> Region:
+    region = Region(0, 0)
+    region.add(kernel, 0)
+    return region
+
+
+def _regions_of_graph(kernels: Sequence[Kernel]) -> list[Region]:
     steps = list(_split_norms(_without_needless_copies(kernels)))
     regions: list[Region] = []
     makers: defaultdict[int, list[Region]] = defaultdict(list)  # by storage
@@ -88,7 +112,6 @@ def fused(kernels: Sequence[Kernel]) -> list[Region]:
                 makers[storage_of(tensor)].append(region)
         if kernel.kind == "statistics":
             statistics |= {storage_of(tensor) for tensor in kernel.outputs}
-    _keep_read_elsewhere(regions)
     return regions
 
 

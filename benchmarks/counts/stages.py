@@ -5,17 +5,19 @@ it, so that layouts are the real ones.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.counts.kernels import Kernel, observed
 from core.shots.passes import NUM_FRAMES
+from model.acceleration import decoder_blocks
 from model.assembly import build_modules
-from model.autoencoder_kl_dualref import GPU_CHUNK
+from model.autoencoder_kl_dualref import CUDA_CHUNK
 from model.clip import clip_tokenizer
 from model.outputs import Conditions
 from model.pipeline_tooncrafter import VAE_SCALE, ToonCrafterPipeline
@@ -33,11 +35,13 @@ class Launched:
 
     Attributes:
         kernels: in their order.
+        graphs: which of them are compiled together; None for all.
         host_reads: how often the host waited for a number of the device.
     """
 
     kernels: list[Kernel]
     host_reads: int
+    graphs: list[range] | None = None
 
 
 class Job:
@@ -46,7 +50,7 @@ class Job:
     Args:
         width, height: of the canvas in pixels.
         sizes: of the model.
-        accelerated: with the products joined as before compiling.
+        accelerated: with the products joined as before compiling, and the decoder's blocks noted.
     """
 
     def __init__(
@@ -57,9 +61,10 @@ class Job:
         accelerated: bool = False,
     ) -> None:
         self.size = (height, width)
+        self.accelerated = accelerated
         self.latent_shape = (NUM_FRAMES, height // VAE_SCALE, width // VAE_SCALE)
         self.pipeline = pipeline_without_memory(sizes, torch.float16)
-        if accelerated:
+        if self.accelerated:
             self.pipeline.unet.fuse_qkv_projections()
 
     @cached_property
@@ -109,7 +114,7 @@ STAGES = (
     "decode, first pass",
     "decode, both passes",
 )
-COMPILED = ("guided step", "step without guidance")  # what `model.acceleration` compiles
+COMPILED = STAGES[1:]  # what `model.acceleration` compiles
 
 
 @torch.no_grad()
@@ -119,18 +124,35 @@ def launched(job: Job, stage: str) -> Launched:
         return _recorded(job.encode)
     conditions = job.conditions
     if stage.startswith("decode"):
-        return _recorded(lambda: job.decode(conditions, two_pass=stage == "decode, both passes"))
+        blocks = decoder_blocks(job.pipeline.vae.decoder) if job.accelerated else []
+        return _recorded(
+            lambda: job.decode(conditions, two_pass=stage == "decode, both passes"), blocks
+        )
     if stage == "step without guidance":
         alone = Conditions(conditions.context[:1], conditions.key_latents, conditions.references)
         return _second_step(job, alone, 1.0)
     return _second_step(job, conditions, 7.5)
 
 
-def _recorded(run: Callable[[], object]) -> Launched:
+def _recorded(run: Callable[[], object], blocks: Sequence[nn.Module] = ()) -> Launched:
+    """Run, and note which kernels are of one of the blocks."""
     kernels: list[Kernel] = []
-    with observed(kernels.append) as reads:
+    graphs: list[range] = []
+    begun = 0
+
+    def begin(*_: object) -> None:
+        nonlocal begun
+        begun = len(kernels)
+
+    def end(*_: object) -> None:
+        graphs.append(range(begun, len(kernels)))
+
+    with observed(kernels.append) as reads, ExitStack() as hooks:
+        for block in blocks:
+            hooks.callback(block.register_forward_pre_hook(begin).remove)
+            hooks.callback(block.register_forward_hook(end).remove)
         run()
-    return Launched(kernels, reads.count)
+    return Launched(kernels, reads.count, graphs if blocks else None)
 
 
 def _second_step(job: Job, conditions: Conditions, guidance_scale: float) -> Launched:
@@ -156,7 +178,7 @@ def pipeline_without_memory(sizes: Preset, dtype: torch.dtype) -> ToonCrafterPip
         **modules, tokenizer=clip_tokenizer(), scheduler=DDIMRescaledScheduler()
     )
     place(pipeline, "cuda", "none")
-    pipeline.vae.chunk_elements = GPU_CHUNK
+    pipeline.vae.chunk_elements = CUDA_CHUNK
     return pipeline
 
 

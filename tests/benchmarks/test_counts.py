@@ -121,6 +121,12 @@ class TestFusionRule:
         (region,) = fused(recorded(transposed, meta(3, 5)))
         assert region.bytes == 2 * (15 + 15)
 
+    def test_kernels_outside_of_graphs_stay_alone(self) -> None:
+        kernels = recorded(lambda x: F.silu(F.silu(x + 1) * 2) + 1, meta(100))
+        regions = fused(kernels, graphs=[range(1, 3)])
+        assert [len(region.kernels) for region in regions] == [1, 2, 1, 1]
+        assert [region.bytes for region in regions] == [2 * (100 + 100)] * 4
+
     def test_a_sum_with_a_later_product_does_not_join_the_earlier_region(self) -> None:
         """The region before would have to wait for the product that reads it."""
         kernels = recorded(lambda x, w: x.sin() + x.sin().cos() @ w, meta(8, 8), meta(8, 8))

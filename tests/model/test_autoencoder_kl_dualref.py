@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from model import chunking
 from model.assembly import randomise
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef, sample_posterior
+from model.dualref_blocks import ClipNorm
 
 WHOLE = 2**40
 
@@ -55,6 +56,12 @@ def decode(
         return autoencoder.decode(*inputs, keep=keep)
 
 
+def few_queries(monkeypatch: pytest.MonkeyPatch, queries: int) -> None:
+    """Attend as on a device without a fused kernel."""
+    monkeypatch.setattr(chunking, "UNFUSED_ATTENTION", {"cpu"})
+    monkeypatch.setattr(chunking, "QUERIES", queries)
+
+
 class TestDecode:
     @pytest.mark.parametrize("elements", [1, 5_000, 60_000])
     @pytest.mark.parametrize(("height", "width"), [(64, 128), (128, 64)])
@@ -74,7 +81,7 @@ class TestDecode:
     ) -> None:
         inputs = clip(autoencoder, 3, 64, 64)
         whole = decode(autoencoder, *inputs)
-        monkeypatch.setattr(chunking, "QUERIES", 7)
+        few_queries(monkeypatch, 7)
         torch.testing.assert_close(decode(autoencoder, *inputs), whole, atol=1e-4, rtol=1e-4)
 
     @pytest.mark.parametrize("keep", [slice(0, 1), slice(2, 4), slice(4, None), slice(None, 3)])
@@ -94,6 +101,16 @@ class TestDecode:
         assert not torch.allclose(
             decode(autoencoder, latents, references), decode(autoencoder, latents, None)
         )
+
+    def test_moments_of_half_precision_are_those_of_its_numbers(self) -> None:
+        """Although the sums are taken without a copy in float32, far from zero too."""
+        generator = torch.Generator().manual_seed(1)
+        video = (30 + torch.randn(4, 16, 32, 32, generator=generator)).half()
+        norm = ClipNorm(4, 16, eps=1e-5)
+        randomise(norm, generator)
+        for found, expected in zip(norm(video), norm(video.float()), strict=True):
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
     def test_half_precision_stays_near(self, autoencoder: AutoencoderKLDualRef) -> None:
         latents, references = clip(autoencoder, 3, 64, 64)
@@ -167,13 +184,13 @@ class TestMemory:
         self, autoencoder: AutoencoderKLDualRef, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Even where attention has no fused kernel and its scores are written out."""
-        monkeypatch.setattr(chunking, "QUERIES", 64)
+        few_queries(monkeypatch, 64)
         assert self.largest(autoencoder, 256, 2**14) <= 4 * self.largest(autoencoder, 128, 2**14)
 
     def test_pieces_need_no_tensor_above_a_clip_of_features(
         self, autoencoder: AutoencoderKLDualRef, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(chunking, "QUERIES", 64)
+        few_queries(monkeypatch, 64)
         features = 4 * 8 * 128 * 128
         assert (
             self.largest(autoencoder, 128, 2**14)

@@ -8,6 +8,7 @@ from benchmarks.counts.memory import stage_peak, weights_bytes
 from benchmarks.counts.stages import Job
 from model.memory_needs import (
     DECODE,
+    DECODE_SMALL,
     DENOISE,
     DENOISE_IN_TURNS,
     ENCODE,
@@ -21,6 +22,7 @@ STAGES = {
     "denoise": DENOISE,
     "denoise in turns": DENOISE_IN_TURNS,
     "decode": DECODE,
+    "decode in small pieces": DECODE_SMALL,
 }
 
 

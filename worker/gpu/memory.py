@@ -17,7 +17,7 @@ from worker.gpu.faults import DeviceBroken
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
 
-LOW_MEMORY_CHUNK = 2**22  # elements of a decoder layer at once: an eighth of a GPU's best
+LOW_MEMORY_CHUNK = 2**22  # elements of a decoder layer at once
 UNMEASURED_SHARE = 0.5  # of the canvas, if the device does not report how much was missing
 
 # Messages of allocators that raise a plain RuntimeError: CUDA's runtime and libraries, Apple's

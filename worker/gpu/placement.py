@@ -12,6 +12,7 @@ import torch
 
 from core.setting_types import Offload
 from core.shots.passes import NUM_FRAMES
+from model.autoencoder_kl_dualref import SMALL_CHUNK
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
@@ -41,6 +42,8 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
     if device.startswith("cuda"):
         for network in (pipeline.unet, pipeline.vae):
             network.to(memory_format=torch.channels_last)
+        if offload in ("model", "group"):
+            pipeline.vae.chunk_elements = SMALL_CHUNK
     if offload == "encoders":
         pipeline.offload_encoders = True
     elif offload == "model":
@@ -50,8 +53,8 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
 
 
 def compile_and_warm_up(pipeline: "ToonCrafterPipeline", canvases: list[tuple[int, int]]) -> None:
-    """Compile the UNet and run each kind of job on each canvas once, so that no job waits for the
-    compiler.
+    """Compile UNet and decoder and run each kind of job on each canvas once, so that no job waits
+    for the compiler.
 
     Args:
         pipeline: placed.

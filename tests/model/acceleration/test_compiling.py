@@ -1,6 +1,9 @@
-"""An accelerated UNet predicts the same, in one graph for each kind of job, or runs as it is."""
+"""What is compiled computes the same, in graphs that are kept for each kind of job, or runs as it
+is.
+"""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,21 +11,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.acceleration import CompiledOrEager, accelerate, is_compiled
+from model.acceleration import CompiledOrEager, Part, accelerate, is_compiled
 from model.assembly import randomise
+from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.unet_tooncrafter import ToonCrafterUNet
+from worker.gpu.parts import interruptible_parts
 
 CONTEXT = 8
 
 
-class OnlyUNet:
+class Accelerated:
     """As much of a pipeline as is accelerated."""
 
     device = torch.device("cpu")
 
-    def __init__(self, unet: ToonCrafterUNet) -> None:
+    def __init__(self, unet: ToonCrafterUNet, vae: AutoencoderKLDualRef) -> None:
         self.unet = unet
+        self.vae = vae
 
 
 @pytest.fixture
@@ -42,6 +48,31 @@ def unet() -> Iterator[ToonCrafterUNet]:
     torch.compiler.reset()
 
 
+@pytest.fixture
+def vae() -> Iterator[AutoencoderKLDualRef]:
+    """Both kinds of fusion, and one step up between them."""
+    module = AutoencoderKLDualRef(
+        block_out_channels=(4, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        reference_heads=1,
+        reference_head_dim=8,
+        reference_attention_levels=(1,),
+    ).eval()
+    randomise(module, torch.Generator().manual_seed(2))
+    yield module
+    torch.compiler.reset()
+
+
+def frames_of(vae: AutoencoderKLDualRef, seed: int = 0) -> Tensor:
+    """A job's frames: other latents and references for each seed."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        _, states = vae.encode(torch.randn(2, 3, 16, 16, generator=generator))
+        latents = torch.randn(1, 4, 6, 8, 8, generator=generator)
+        return vae.decode(latents, vae.prepare_references(states), keep=slice(2, 4))
+
+
 def predicted(unet: ToonCrafterUNet, seed: int = 0, branches: int = 2) -> Tensor:
     """A job's prediction: other noise, timestep and context for each seed."""
     generator = torch.Generator().manual_seed(seed)
@@ -56,8 +87,9 @@ def graphs() -> int:
     return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
-def as_pipeline(unet: ToonCrafterUNet) -> Any:
-    return OnlyUNet(unet)
+def as_pipeline(unet: ToonCrafterUNet, vae: AutoencoderKLDualRef | None = None) -> Any:
+    small = {"block_out_channels": (4,), "norm_num_groups": 4, "reference_attention_levels": ()}
+    return Accelerated(unet, vae or AutoencoderKLDualRef(**small))
 
 
 class TestJoinedProducts:
@@ -108,6 +140,42 @@ class TestCompiled:
         assert is_compiled(unet)
 
 
+class TestCompiledDecoder:
+    @pytest.mark.long
+    @pytest.mark.timeout(900)  # the compiler writes and builds C++
+    @pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++, which is absent")
+    def test_blocks_draw_the_same_and_make_no_graph_for_a_second_job(
+        self, unet: ToonCrafterUNet, vae: AutoencoderKLDualRef
+    ) -> None:
+        expected = frames_of(vae, seed=1)
+        accelerate(as_pipeline(unet, vae))
+        before = graphs()
+        frames_of(vae, seed=0)
+        torch.testing.assert_close(frames_of(vae, seed=1), expected, atol=1e-5, rtol=1e-5)
+        assert graphs() - before == 3  # both blocks in the middle are alike, then each resolution
+
+    def test_block_in_many_pieces_runs_as_it_is(
+        self, unet: ToonCrafterUNet, vae: AutoencoderKLDualRef
+    ) -> None:
+        """A graph would repeat the layer for each piece."""
+        accelerate(as_pipeline(unet, vae), backend="eager")
+        before = graphs()
+        vae.chunk_elements = 64
+        frames_of(vae)
+        assert graphs() == before
+
+    def test_job_can_end_between_blocks_and_before_each_layer_outside_of_them(
+        self, unet: ToonCrafterUNet, vae: AutoencoderKLDualRef
+    ) -> None:
+        accelerate(as_pipeline(unet, vae))
+        decoder = vae.decoder
+        parts = interruptible_parts({"vae": vae})
+        assert {*decoder.mid_resnets, *decoder.up_blocks} < set(parts)
+        assert decoder.conv_in in parts
+        assert decoder.mid_attention.to_q in parts
+        assert not set(parts) & set(decoder.up_blocks[0].modules()) - {decoder.up_blocks[0]}
+
+
 class TestFallback:
     def warned(self, caplog: pytest.LogCaptureFixture) -> list[str]:
         return [one.message for one in caplog.records if one.levelno == logging.WARNING]
@@ -118,8 +186,9 @@ class TestFallback:
         def broken(graph: Any, inputs: Any) -> Callable[..., Any]:
             raise RuntimeError("no compiler here")
 
-        function = CompiledOrEager(lambda values: values + 1, "the UNet", broken)
-        for _ in range(2):
+        part = Part("the UNet", broken)
+        functions = [CompiledOrEager(lambda values: values + 1, part) for _ in range(2)]
+        for function in [*functions, *functions]:
             assert torch.equal(function(torch.zeros(2)), torch.ones(2))
         (warning,) = self.warned(caplog)
         assert "the UNet cannot be compiled and runs as it is" in warning
@@ -130,7 +199,7 @@ class TestFallback:
             torch._dynamo.graph_break()
             return values + 1
 
-        function = CompiledOrEager(broken, "a function", "eager")
+        function = CompiledOrEager(broken, Part("a function", "eager"))
         assert torch.equal(function(torch.zeros(2)), torch.ones(2))
         assert len(self.warned(caplog)) == 1
 
@@ -139,7 +208,16 @@ class TestFallback:
             raise ValueError("of a canvas")
 
         with pytest.raises((ValueError, torch._dynamo.exc.TorchDynamoException), match="canvas"):
-            CompiledOrEager(failing, "a function", "eager")(torch.zeros(2))
+            CompiledOrEager(failing, Part("a function", "eager"))(torch.zeros(2))
+
+    def test_shape_above_the_limit_of_graphs_runs_as_it_is(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+        function = CompiledOrEager(lambda values: values + 1, Part("a function", "eager"))
+        for size in (2, 3, 4):
+            assert torch.equal(function(torch.zeros(size)), torch.ones(size))
+        assert len(self.warned(caplog)) >= 1
 
 
 def test_offloaded_unet_is_compiled_below_its_hooks() -> None:

@@ -77,12 +77,13 @@ def test_no_job_of_a_warmed_kind_waits_for_the_compiler(
     monkeypatch.setattr("model.acceleration.accelerate", traced)
     before = graphs()
     compile_and_warm_up(pipeline, [(WIDTH, HEIGHT)])
-    assert graphs() == before + 4
+    warmed = graphs()
+    assert warmed >= before + 4  # of the UNet, and the decoder's
     sketched = {"sketches": [drawing(1)] * NUM_FRAMES}
     draft = {"eta": 0.0, "solver": "few-step", "two_pass_decode": False}
     for kind in ({}, {"guidance_scale": 1.0}, sketched, {**sketched, "guidance_scale": 1.0}, draft):
         frames_of(pipeline, **kind)
-    assert graphs() == before + 4
+    assert graphs() == warmed
 
 
 @pytest.mark.long
@@ -96,6 +97,7 @@ def test_compiled_unet_draws_the_same_frames(pipeline: ToonCrafterPipeline) -> N
     unet = ToonCrafterUNet(**sizes).eval()
     randomise(unet, torch.Generator().manual_seed(1))
     pipeline.register_modules(unet=unet, sketch_encoder=None)
+    pipeline.vae.chunk_elements = 2**12  # so that the decoder runs as it is
     expected = frames_of(pipeline).astype(int)
     before = graphs()
     accelerate(pipeline)
