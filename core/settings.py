@@ -110,7 +110,7 @@ class Settings(GatewaySettings):
     )
     compile: bool = Field(
         default=False,
-        description="Compile the UNet before the worker is ready. Needs a C++ compiler; pays on a "
+        description="Compile UNet and decoder before the worker is ready. Needs a C++ compiler; pays on a "
         "GPU.",
     )
     warm_canvases: list[Canvas] = Field(
