@@ -110,8 +110,8 @@ class Settings(GatewaySettings):
     )
     compile: bool = Field(
         default=False,
-        description="Compile UNet and decoder before the worker is ready. Needs a C++ compiler; pays on a "
-        "GPU.",
+        description="Compile UNet and decoder before the worker is ready. Needs a C++ compiler; "
+        "pays on a GPU.",
     )
     warm_canvases: list[Canvas] = Field(
         default=["512x320"],
