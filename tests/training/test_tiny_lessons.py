@@ -143,6 +143,33 @@ def test_an_adapter_learns_beside_frozen_weights(denoiser: Path, tmp_path: Path)
     load_adapters(ToonCrafterPipeline.from_pretrained(denoiser), [tmp_path / "whole" / "weights"])
 
 
+def test_spatial_layers_learn_beside_frozen_temporal_ones(denoiser: Path, tmp_path: Path) -> None:
+    """Motion stays to the byte; an interrupted run ends with an uninterrupted one's weights."""
+    options = {"learns": "spatial", "checkpointing": True}
+    config = replace(BASE, start=str(denoiser), options=options)
+    for name, stops in (("whole", [None]), ("parts", [1, None])):
+        for until in stops:
+            Loop(DenoiserLesson(config), config, tmp_path / name).run(until)
+    before, whole, parts = (
+        load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        for folder in (denoiser, tmp_path / "whole" / "weights", tmp_path / "parts" / "weights")
+    )
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    moved = {key for key in before if not torch.equal(before[key], whole[key])}
+    temporal = {key for key in before if ".temporal." in key or key.startswith("init_attention.")}
+    spatial = {key for key in before if ".spatial." in key and key.endswith("weight")}
+    assert temporal
+    assert not moved & temporal
+    assert moved & spatial
+    projections = [
+        load_file(folder / "image_projection" / "diffusion_pytorch_model.safetensors")
+        for folder in (denoiser, tmp_path / "whole" / "weights")
+    ]
+    assert any(not torch.equal(value, projections[1][key]) for key, value in projections[0].items())
+    state = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
+    assert not any(".temporal." in key for key in state["network"])
+
+
 def test_forgotten_activations_change_no_gradient(denoiser: Path) -> None:
     """They are computed once more instead of kept."""
     found = []

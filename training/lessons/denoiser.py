@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from model.autoencoder_kl_dualref import AutoencoderKLDualRef
 from model.clip import clip_tokenizer, preprocess_for_clip, text_tower, tokenize, vision_tower
@@ -15,6 +17,7 @@ from model.conditions import place_at_ends
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.resampler import ImageResampler
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
+from model.unet_blocks import VideoLayer
 from model.unet_tooncrafter import ToonCrafterUNet
 from training.config import Config
 from training.lessons.clip_frames import (
@@ -77,7 +80,9 @@ class EncodedClip:
 class DenoiserLesson:
     """Teaches UNet and image projection on latents of a trained autoencoder; towers stay random.
 
-    Options: `autoencoder`, its folder. `network` has a table for each part. Stage options:
+    Options: `autoencoder`, its folder; `learns`, "spatial" to leave temporal layers as they are;
+    `checkpointing`, less memory for a third more time. `network` has a table for each part. Stage
+    options:
     `repeats` and `pool`, how often and among how many an encoded clip is shown, forward and
     backward; `pure_noise`, the share of the last timestep.
     """
@@ -95,6 +100,10 @@ class DenoiserLesson:
             self._load(Path(config.start))
         else:
             self._make(config.network)
+        if config.options.get("learns") == "spatial":
+            keep_motion(self.network.unet)
+        if config.options.get("checkpointing"):
+            forget_activations(self.network.unet)
         for frozen in (self.vae, self.text_encoder, self.image_encoder):
             frozen.eval().requires_grad_(False)
         with torch.no_grad():
@@ -245,6 +254,22 @@ class DenoiserLesson:
             self.scheduler,
             None,
         ).save_pretrained(folder)
+
+
+def keep_motion(unet: ToonCrafterUNet) -> None:
+    """Freeze the temporal layers: how things move is the same in every style."""
+    for name, parameter in unet.named_parameters():
+        if ".temporal." in name or name.startswith("init_attention."):
+            parameter.requires_grad_(False)
+
+
+def forget_activations(unet: ToonCrafterUNet) -> None:
+    """Have each layer compute its activations again on the way back, instead of keeping them."""
+    for module in unet.modules():
+        if isinstance(module, VideoLayer):
+            module.forward = partial(  # type: ignore[method-assign]
+                checkpoint, module.forward, use_reentrant=False
+            )
 
 
 def draw_timesteps(count: int, pure_noise: float = PURE_NOISE) -> Tensor:
