@@ -144,12 +144,30 @@ class _Attention(TorchFunctionMode):
         query, key, value = (
             args[:3] if args else [kwargs[name] for name in ("query", "key", "value")]
         )
+        return _Attended.apply(query, key, value, self.observer)
+
+
+class _Attended(torch.autograd.Function):
+    """Attention without arithmetic: shapes, and what stays for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, observer: Observer) -> Tensor:
         batch, heads, tokens, head_size = query.shape
         # n h m d, of which m and h lie in the order of the tokens
         output = query.new_empty(batch, tokens, heads, head_size).transpose(1, 2)
+        sums = query.new_empty((batch, heads, tokens), dtype=torch.float32)
+        ctx.save_for_backward(query, key, value, output, sums)
+        ctx.observer = observer
         flops = 4 * query.numel() * key.shape[2]
-        self.observer(Kernel("attention", [query, key, value], [output], flops))
+        observer(Kernel("attention", [query, key, value], [output], flops))
         return output
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        read = ctx.saved_tensors
+        gradients = [torch.empty_like(tensor) for tensor in read[:3]]
+        ctx.observer(Kernel("attention backward", [gradient, *read], gradients))
+        return *gradients, None
 
 
 def _is_channels_last(tensor: Tensor) -> bool:

@@ -34,7 +34,6 @@ class PeakBytes:
         self._held = sum(size for _, size in self._storages.values())
 
 
-@torch.no_grad()
 def peak_bytes(run: Callable[[], object]) -> int:
     """Return the most bytes that were alive at once, of tensors made in the run."""
     peak = PeakBytes()
@@ -53,6 +52,7 @@ def weights_bytes(job: Job) -> dict[str, int]:
     }
 
 
+@torch.no_grad()
 def stage_peak(job: Job, stage: str) -> int:
     """Return the peak of a stage: `encode`, `denoise`, `denoise in turns`, `decode` or `decode in
     small pieces`.
