@@ -12,6 +12,7 @@ from model.attention import ContextKeyValues
 from model.few_step_solver import FewStepSolver
 from model.guidance import classifier_free_guidance
 from model.outputs import Conditions, require_finite
+from model.pacing import pace_on
 from model.scheduling_ddim_rescaled import DDIMRescaledScheduler
 from model.sketch_encoder import SketchEncoder
 from model.unet_tooncrafter import ToonCrafterUNet
@@ -89,6 +90,7 @@ class DenoisingMixin:
         embedded_hint = self._embedded(hint, latents.device)
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         step = self._stepper(solver, eta, generator, step_noises)
+        pace = pace_on(latents.device)
 
         # 2. Step by step from noise to the clip
         with self.progress_bar(total=len(self.scheduler.timesteps)) as progress_bar:
@@ -106,6 +108,7 @@ class DenoisingMixin:
                     )
                 stepped = step(prediction.float(), number, latents)
                 latents = stepped.prev_sample
+                pace.end_step()
                 if callback_on_step_end is not None:
                     scale = float(self.scheduler.steps[number].scale_prev)
                     tensors = {

@@ -13,7 +13,10 @@ from core.records.offer import DESCRIPTIONS, Engine, Offer
 
 
 class ModelInfo(Record):
-    """The model that computed a result. `trained` is false for random weights, which draw noise."""
+    """The model that computed a result. `trained` is false for random weights, which draw noise.
+
+    `guidance_in_turns` and `compiled` change no more than the rounding of the frames.
+    """
 
     name: str
     trained: bool
@@ -23,6 +26,8 @@ class ModelInfo(Record):
     peak_memory_bytes: int = 0
     engine: Engine = Engine.TOONCRAFTER
     description: str = DESCRIPTIONS[Engine.TOONCRAFTER]
+    guidance_in_turns: bool = False
+    compiled: bool = False
 
 
 _MODELS = TypeAdapter(list[ModelInfo])

@@ -95,10 +95,13 @@ def _load_tooncrafter(settings: Settings, device: str) -> LoadedEngine:
         dtype=choose_dtype(settings.dtype, device),
         cache_dir=settings.model_cache or settings.state_dir / "models",
     )
-    model = describe(loaded, device)
+    in_turns = plan_memory(settings, device).guidance_in_turns
+    model = describe(loaded, device).model_copy(
+        update={"guidance_in_turns": in_turns, "compiled": settings.compile}
+    )
     adapters = _load_adapters(loaded.pipeline, settings.adapters, model)
     place(loaded.pipeline, device, settings.offload)
-    loaded.pipeline.guidance_in_turns = plan_memory(settings, device).guidance_in_turns
+    loaded.pipeline.guidance_in_turns = in_turns
     if settings.compile:
         canvases = [parse_canvas(canvas) for canvas in settings.warm_canvases]
         compile_and_warm_up(loaded.pipeline, canvases)

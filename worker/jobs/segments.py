@@ -171,12 +171,12 @@ class StoredSegments:
 def digest_of(work: SegmentWork, model: ModelInfo) -> str:
     """Return the SHA-256 of everything that decides a segment's frames, in hexadecimal.
 
-    Kinds of devices round differently, so frames are bound to one. The preview engine samples
-    nothing, so that prompts, seed and sampling do not count for it.
+    Kinds of devices and ways to compute round differently, so frames are bound to one. The preview
+    engine samples nothing, so that prompts, seed and sampling do not count for it.
     """
     facts = {
         "version": VERSION,
-        "model": [model.name, model.weights, model.dtype, model.device],
+        "model": [model.name, model.weights, model.dtype, model.device, *_roundings_of(model)],
         "keys": [_digest_of_pixels(work.first), _digest_of_pixels(work.last)],
         "positions": [str(position) for position in work.positions],
         "sketches": [
@@ -190,6 +190,12 @@ def digest_of(work: SegmentWork, model: ModelInfo) -> str:
             "prompts": [work.prompt, work.negative_prompt],
         }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _roundings_of(model: ModelInfo) -> list[str]:
+    """Return the ways to compute that round otherwise than the usual one, which adds nothing."""
+    ways = {"guidance in turns": model.guidance_in_turns, "compiled": model.compiled}
+    return [way for way, is_taken in ways.items() if is_taken]
 
 
 def _facts_of(work: SegmentWork) -> dict[str, float | bool | None]:

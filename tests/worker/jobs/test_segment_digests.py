@@ -51,6 +51,13 @@ def test_a_finals_digest_is_that_of_versions_without_drafts() -> None:
     assert digest_of(work(), MODEL.model_copy(update={"weights": "sha256:0"})) == before
 
 
+@pytest.mark.parametrize("way", ["guidance_in_turns", "compiled"])
+def test_what_rounds_otherwise_draws_another_segment(way: str) -> None:
+    """So that no film mixes frames of two workers that differ by their last digits."""
+    other = MODEL.model_copy(update={way: True})
+    assert digest_of(work(), MODEL) != digest_of(work(), other)
+
+
 def test_another_key_is_another_segment() -> None:
     preview = MODEL.model_copy(update={"engine": Engine.PREVIEW})
     other = work(last=np.full((64, 64, 3), 254, np.uint8))
