@@ -69,12 +69,17 @@ class CallerJobs(NamedTuple):
         return job_view(view, self.service.link, base_url, with_drawings=with_drawings)
 
 
-async def _caller_jobs(request: Request) -> CallerJobs:
+def caller_jobs(request: Request) -> CallerJobs:
+    """Return the jobs of a request's caller."""
     state = request.state
     return CallerJobs(state.interpolations, state.caller.tenant, request)
 
 
-async def _public_root(request: Request) -> str:
+async def _caller_jobs(request: Request) -> CallerJobs:
+    return caller_jobs(request)
+
+
+def public_root(request: Request) -> str:
     """Return what precedes the paths of this gateway: empty without a public URL."""
     return str(request.state.settings.public_url or "").rstrip("/")
 
@@ -82,4 +87,3 @@ async def _public_root(request: Request) -> str:
 ServedFolder = Annotated[LocalStorage, Depends(_served_folder)]
 Jobs = Annotated[CallerJobs, Depends(_caller_jobs)]
 BaseUrl = Annotated[str, Depends(_gateway_url)]
-PublicRoot = Annotated[str, Depends(_public_root)]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Query, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
@@ -80,7 +80,7 @@ Traceparent = Annotated[
         "ignored if malformed.",
     ),
 ]
-_Prefer = Annotated[
+Prefer = Annotated[
     _Text,
     Header(
         alias="Prefer",
@@ -88,7 +88,7 @@ _Prefer = Annotated[
         f"{MAX_WAIT_SECONDS} s at the latest, below the time-outs of proxies.",
     ),
 ]
-_IfNoneMatch = Annotated[
+IfNoneMatch = Annotated[
     _Text,
     Header(
         alias="If-None-Match",
@@ -103,50 +103,37 @@ _IfMatch = Annotated[
         "has another one.",
     ),
 ]
+Until = Annotated[
+    Literal["end"] | None,
+    Query(
+        description="`end` lets `Prefer: wait=N` wait until the job has ended, not only until it "
+        "changes. `until=end` in `Prefer` means the same."
+    ),
+]
 
 
-class Poll(NamedTuple):
-    """What a reader has seen, how long it would wait, and for what."""
-
-    wait: timedelta | None
-    until_end: bool  # not only until the next change
-    seen: frozenset[str]  # quoted tags, or `*`
-
-
-def _read_wait(prefer: str | None) -> timedelta | None:
+def read_wait(prefer: str | None) -> timedelta | None:
+    """Return how long the caller would wait; it is shortened or ignored, never refused."""
     wanted = _WAIT.search(prefer) if prefer else None
     return timedelta(seconds=min(int(wanted[1]), MAX_WAIT_SECONDS)) if wanted else None
 
 
-async def _wait(prefer: _Prefer = None) -> timedelta | None:
-    """Read how long the caller would wait; it is shortened or ignored, never refused."""
-    return _read_wait(prefer)
+def waits_for_end(until: str | None, prefer: str | None) -> bool:
+    """Return whether the caller would wait for more than the next change."""
+    return until is not None or bool(prefer and _UNTIL_END.search(prefer))
 
 
-async def _poll(
-    request: Request,
-    until: Annotated[
-        Literal["end"] | None,
-        Query(
-            description="`end` lets `Prefer: wait=N` wait until the job has ended, not only until "
-            "it changes. `until=end` in `Prefer` means the same."
-        ),
-    ] = None,
-    prefer: _Prefer = None,
-    if_none_match: _IfNoneMatch = None,
-) -> Poll:
-    until_end = until is not None or bool(prefer and _UNTIL_END.search(prefer))
-    seen = _tags(request, "if-none-match") if if_none_match is not None else frozenset[str]()
-    return Poll(_read_wait(prefer), until_end, seen)
-
-
-async def _seen_tags(request: Request, if_none_match: _IfNoneMatch = None) -> frozenset[str]:
-    """Return the quoted tags of the states that the caller has, or `*`; several headers add up."""
-    return _tags(request, "if-none-match") if if_none_match is not None else frozenset()
+async def _seen_tags(request: Request, _: IfNoneMatch = None) -> frozenset[str]:
+    return seen_tags(request)
 
 
 async def _meant_tags(request: Request, if_match: _IfMatch = None) -> frozenset[str] | None:
     return _tags(request, "if-match") if if_match is not None else None
+
+
+def seen_tags(request: Request) -> frozenset[str]:
+    """Return the quoted tags of the states that the caller has, or `*`; several headers add up."""
+    return _tags(request, "if-none-match")
 
 
 def _tags(request: Request, name: str) -> frozenset[str]:
@@ -188,8 +175,6 @@ async def _is_head(request: Request) -> bool:
     return getattr(request.state, "is_head", False)
 
 
-Wait = Annotated[timedelta | None, Depends(_wait)]
-ReadPoll = Annotated[Poll, Depends(_poll)]
 SeenTags = Annotated[frozenset[str], Depends(_seen_tags)]
 MeantTags = Annotated[frozenset[str] | None, Depends(_meant_tags)]
 LastEventVersion = Annotated[int, Depends(_last_event_version)]

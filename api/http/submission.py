@@ -1,11 +1,10 @@
 """Read a submission, as JSON or as a form, and describe both for the contract."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import ValidationError
 
-from api.dependencies import CurrentSettings
 from api.http.bodies import demand_type, parse_json
 from api.http.forms import KEYFRAME_PART, REQUEST_PART, SKETCH_PART, read_form
 from api.http.shot_checks import problems_of_shot
@@ -69,7 +68,7 @@ SUBMISSION_DOC: dict[str, Any] = {
 }
 
 
-async def read_submission(request: Request, settings: CurrentSettings) -> Submission:
+async def read_submission(request: Request) -> Submission:
     """Read the body in either form.
 
     Raises:
@@ -82,11 +81,8 @@ async def read_submission(request: Request, settings: CurrentSettings) -> Submis
     if demand_type(request, JSON, FORM) == JSON:
         fields = parse_json(await request.body())
     else:
-        fields, files = await read_form(request, settings.max_image)
+        fields, files = await read_form(request, request.state.settings.max_image)
     return _validated(fields, files)
-
-
-SentSubmission = Annotated[Submission, Depends(read_submission)]
 
 
 def _validated(fields: Any, files: dict[str, bytes]) -> Submission:
