@@ -17,7 +17,6 @@ from api.middleware.head import Head
 from api.middleware.hosts import Hosts
 from api.middleware.key_cache import KeyCache
 from api.middleware.request_log import RequestLog, show_at_zero
-from api.middleware.tracing import Tracing
 from api.openapi import describe
 from api.routers import (
     deployment,
@@ -54,7 +53,7 @@ from core.store.tenants.rates import RateCounters
 from core.store.uploads import UploadStore
 from core.store.webhooks import WebhookStore
 
-# FastAPI's own spans name whole URLs, and with them signed links; those of `Tracing` do not
+# FastAPI's own spans name whole URLs, and with them signed links; those of `RequestLog` do not
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -131,7 +130,6 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
     app.add_middleware(Hosts, settings=settings)
     app.add_middleware(RequestLog)
-    app.add_middleware(Tracing)
 
 
 class _Closable(Protocol):

@@ -1,4 +1,4 @@
-"""Give each request an id, metrics, response headers and one log line."""
+"""Give each request an id, a span, metrics, response headers and one log line."""
 
 import re
 import time
@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +18,17 @@ from api.caller import Caller
 from api.errors import answer_unexpected
 from core.records.ids import new_ulid
 from core.telemetry.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
+from core.telemetry.tracing import (
+    ending,
+    fail,
+    read_traceparent,
+    span_fields,
+    start_span,
+    traceparent_of,
+)
 
+UNTRACED = frozenset({"/healthz", "/readyz"})  # probes come every few seconds
+SERVER_ERROR = 500  # OpenTelemetry's HTTP conventions: a lower status is no error of the server
 CLOSED_BY_CLIENT = 499  # status in log and metrics of a request whose client went away
 UNKNOWN_ROUTE = "none"  # label of a path that no route takes: paths that callers invent are none
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
@@ -57,7 +68,10 @@ def show_at_zero(router: APIRouter) -> None:
 
 
 class RequestLog:
-    """Also answers exceptions that nothing inside handled."""
+    """Continues the caller's trace or starts one; `state["traceparent"]` names the span.
+
+    Also answers exceptions that nothing inside handled.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -66,8 +80,10 @@ class RequestLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         begun, status = time.perf_counter(), CLOSED_BY_CLIENT
-        state = scope.setdefault("state", {})
-        request_id = state["request_id"] = _request_id(Headers(scope=scope).get("x-request-id"))
+        headers, state = Headers(scope=scope), scope.setdefault("state", {})
+        request_id = state["request_id"] = _request_id(headers.get("x-request-id"))
+        span = _start_span(scope, headers.get("traceparent"))
+        state["traceparent"] = traceparent_of(span)
 
         async def send_completed(message: Message) -> None:
             nonlocal status
@@ -77,7 +93,7 @@ class RequestLog:
             await send(message)
 
         REQUESTS_IN_FLIGHT.inc()
-        with bound_contextvars(request_id=request_id):
+        with ending(span), bound_contextvars(request_id=request_id, **span_fields(span)):
             try:
                 await self._app(scope, receive, send_completed)
             except ClientDisconnect:
@@ -89,11 +105,44 @@ class RequestLog:
             finally:
                 REQUESTS_IN_FLIGHT.dec()
                 _record(scope, status, time.perf_counter() - begun)
+                _describe(span, scope, status)
         return None
 
 
 def _request_id(sent: str | None) -> str:
     return sent if sent and _REQUEST_ID.fullmatch(sent) else new_ulid()
+
+
+def _start_span(scope: Scope, sent: str | None) -> Span:
+    if scope["path"] in UNTRACED:
+        return INVALID_SPAN
+    parent = read_traceparent(sent) if sent else ""
+    return start_span(_method(scope), SpanKind.SERVER, parent=parent)
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    """Name a span by the template of its route, and say what came of the request."""
+    state, route = scope["state"], route_template(scope)
+    about: dict[str, str | int] = {
+        "http.request.method": _method(scope),
+        "url.scheme": scope["scheme"],
+        "tooncrafter.request_id": state["request_id"],
+    }
+    if status != CLOSED_BY_CLIENT:
+        about["http.response.status_code"] = status
+    if status >= SERVER_ERROR:
+        fail(span, str(status))
+    if route:
+        span.update_name(f"{_method(scope)} {route}")
+        about["http.route"] = route
+    if caller := state.get("caller"):
+        about["tooncrafter.tenant"] = caller.tenant
+    span.set_attributes(about)
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in KNOWN_METHODS else "_OTHER"
 
 
 def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
