@@ -7,6 +7,11 @@ from core.records.worker import WorkerRecord
 from core.shots.canvas import CANVAS_AREA
 from core.store.roles.operator import OperatorStore
 
+_SHOWN = (
+    *("name", "state", "reason", "job", "finishing", "host", "device", "model"),
+    *("max_canvas_pixels", "model_loads", "started_at"),
+)
+
 
 def add_commands(commands: Any) -> None:
     """Add `status`, `drain` and `resume`."""
@@ -42,7 +47,7 @@ def _count_startable(store: OperatorStore, workers: list[WorkerRecord]) -> int:
     most: dict[str, int] = {}
     for worker in workers:
         name = worker.offer.serves if worker.offer else ""
-        abilities = (worker.max_canvas_pixels, worker.schema, worker.engine, name)
+        abilities = (worker.max_canvas_pixels, worker.newest_schema, worker.engine, name)
         most[name] = max(most.get(name, 0), store.count_ready(*abilities))
     return min(sum(most.values()), store.count_waiting())
 
@@ -72,19 +77,10 @@ def _chosen(store: OperatorStore, options: Options, command: str) -> list[str]:
 
 
 def _describe(worker: WorkerRecord) -> dict[str, Any]:
-    return {
-        "name": worker.name,
-        "state": worker.state.value,
-        "reason": worker.reason,
-        "job": worker.job,
-        "finishing": worker.finishing,
-        "host": worker.host,
-        "device": worker.device,
+    shown = worker.model_dump(mode="json", include=set(_SHOWN))
+    return {name: shown[name] for name in _SHOWN} | {
         "model": worker.model.name if worker.model else None,
-        "max_canvas_pixels": worker.max_canvas_pixels,
         "memory_bytes": worker.offer.memory_bytes(CANVAS_AREA) if worker.offer else None,
-        "model_loads": worker.model_loads,
-        "started_at": worker.started_at.isoformat() if worker.started_at else None,
     }
 
 

@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from core.records.base import Record, from_milliseconds
+from core.records.base import Record
 
 # The first attempt is at once; then these waits, of Standard Webhooks 1.0.0: 75 h 35 min in all.
 RETRY_WAITS = (
@@ -125,25 +124,15 @@ class SecretInfo(Record):
     """A secret without what makes it one."""
 
     id: str
-    created_at: datetime
-    expires_at: datetime | None  # None until it is replaced
+    created_at: datetime = Field(validation_alias=AliasChoices("created", "created_at"))
+    # None until it is replaced
+    expires_at: datetime | None = Field(validation_alias=AliasChoices("expires", "expires_at"))
 
 
 class WebhookSecret(SecretInfo):
-    """A secret: `whsec_` and 32 bytes in base64."""
+    """A secret: `whsec_` and 32 bytes in base64; read from what the scripts answer."""
 
     secret: str = Field(repr=False)
-
-    @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
-        """A secret as the scripts answer it."""
-        expires = stored["expires"]
-        return cls(
-            id=stored["id"],
-            secret=stored["secret"],
-            created_at=from_milliseconds(stored["created"]),
-            expires_at=None if expires is None else from_milliseconds(expires),
-        )
 
     @property
     def key(self) -> bytes:

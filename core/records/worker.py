@@ -1,14 +1,14 @@
 """Define a live worker as Redis knows it: its model and its state."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, Field
 
-from core.records.base import SCHEMA_VERSION, Record, from_milliseconds
+from core.records.base import SCHEMA_VERSION, Record
 from core.records.offer import DESCRIPTIONS, Engine, Offer
 
 
@@ -28,9 +28,6 @@ class ModelInfo(Record):
     description: str = DESCRIPTIONS[Engine.TOONCRAFTER]
     guidance_in_turns: bool = False
     compiled: bool = False
-
-
-_MODELS = TypeAdapter(list[ModelInfo])
 
 
 class MemoryKind(StrEnum):
@@ -62,57 +59,41 @@ class WorkerState(StrEnum):
 SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # the states that accept further jobs
 
 
-@dataclass(frozen=True)
-class WorkerRecord:
+def _from_json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_STORED = BeforeValidator(_from_json)  # as text in its field of the Redis hash
+
+
+class WorkerRecord(Record):
     """The last report of a worker. `model_loads` counts how often it loaded its pipeline."""
 
     name: str
     state: WorkerState
-    model_loads: int
-    model: ModelInfo | None  # None until it is loaded
-    max_canvas_pixels: int | None  # the largest canvas that it takes; None for any
+    model_loads: int = 0
+    model: Annotated[ModelInfo | None, _STORED] = None  # None until it is loaded
+    max_canvas_pixels: int | None = None  # the largest canvas that it takes; None for any
     # The newest job record that it runs; it also runs the version before.
-    schema: int = SCHEMA_VERSION
+    newest_schema: int = Field(default=SCHEMA_VERSION, validation_alias="schema")
     host: str = ""
     device: str = ""  # `cuda:1`, as torch names it on that host
-    started_at: datetime | None = None
+    started_at: datetime | None = Field(default=None, validation_alias="started")
     job: str | None = None  # the id of the job that it runs
     finishing: str | None = None  # of the job before, whose results are stored meanwhile
     reason: str | None = None  # why it takes no jobs
-    offer: Offer | None = None  # None of a version that served one engine only
-    memory: MemoryUse | None = None  # None where it cannot tell
-    adapters: tuple[ModelInfo, ...] = ()  # models of their own, once they are loaded
+    # None of a version that served one engine only
+    offer: Annotated[Offer | None, _STORED] = None
+    memory: Annotated[MemoryUse | None, _STORED] = None  # None where it cannot tell
+    # models of their own, once they are loaded
+    adapters: Annotated[tuple[ModelInfo, ...], _STORED] = ()
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:
-        """Read the record from its Redis hash."""
-        model = fields.get("model")
-        limit = fields.get("max_canvas_pixels")
-        started = fields.get("started")
-        offer = fields.get("offer")
-        memory = fields.get("memory")
-        return cls(
-            name=name,
-            state=WorkerState(fields["state"]),
-            model_loads=int(fields.get("model_loads", 0)),
-            model=ModelInfo.model_validate_json(model) if model else None,
-            max_canvas_pixels=int(limit) if limit else None,
-            schema=int(fields.get("schema", SCHEMA_VERSION)),
-            host=fields.get("host", ""),
-            device=fields.get("device", ""),
-            started_at=from_milliseconds(int(started)) if started else None,
-            job=fields.get("job") or None,
-            finishing=fields.get("finishing") or None,
-            reason=reason or fields.get("reason") or None,
-            offer=Offer.model_validate_json(offer) if offer else None,
-            memory=MemoryUse.model_validate_json(memory) if memory else None,
-            adapters=tuple(_MODELS.validate_json(fields.get("adapters") or "[]")),
-        )
-
-    @property
-    def model_name(self) -> str:
-        """Name under which requests choose its model; empty if it does not tell."""
-        return self.offer.name if self.offer else ""
+        """Read the record from its Redis hash, in which an empty field is none."""
+        found = {field: value for field, value in fields.items() if value}
+        known = reason or found.get("reason")
+        return cls.model_validate({**found, "name": name, "reason": known})
 
     @property
     def model_names(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
-from core.records.base import SCHEMA_VERSION, from_milliseconds
+from core.records.base import SCHEMA_VERSION
 from core.records.job import Caution, Failure, Job, QueuedView
 from core.records.request import GenerationRequest
 from core.records.webhook import Webhook
@@ -43,13 +43,7 @@ def parse_job(fields: Mapping[str, str]) -> Job:
         )
     values: dict[str, Any] = dict(fields)
     values.update({name: json.loads(fields[name]) for name in _JSON_FIELDS if fields.get(name)})
-    values.update(
-        {
-            new: from_milliseconds(int(fields[old]))
-            for old, new in _TIME_FIELDS.items()
-            if old in fields
-        }
-    )
+    values.update({new: fields[old] for old, new in _TIME_FIELDS.items() if old in fields})
     try:
         return Job.model_validate(
             {name: value for name, value in values.items() if value != "" or name == "request_id"}

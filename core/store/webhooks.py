@@ -1,9 +1,10 @@
 """Store webhook events in Redis; asyncio, one round trip per operation."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from pydantic import Field, Json
 
 from core.records.base import Record, from_milliseconds
 from core.records.ids import JOB_ID_PREFIX
@@ -22,17 +23,18 @@ from core.store.encoding import flat, pairs, parse_job
 from core.store.tenants.webhook_secrets import parse_secrets
 
 
-class ClaimedEvent(NamedTuple):
+class ClaimedEvent(Record):
     """An event that this process delivers until its lease ends."""
 
     id: str
-    claim: int  # shows that the lease is still this process's
+    # shows that the lease is still this process's
+    claim: int = Field(validation_alias="claims")
     name: str  # a `WebhookEvent`
     tenant: str
-    url: str
-    created_at: datetime
+    url: str = Field(repr=False)
+    created_at: datetime = Field(validation_alias="created")
     tries: int  # that failed before
-    snapshot: list[str]  # the job's record as it was, field, value, …
+    snapshot: Json[list[str]]  # the job's record as it was, field, value, …
 
     @property
     def record(self) -> dict[str, str]:
@@ -88,7 +90,7 @@ class WebhookStore:
         """
         most = limit if of_each is None else of_each
         found = await self._run("claim", limit, most, *flat(under_way or {}))
-        return [_claimed(pairs(fields)) for fields in found]
+        return [ClaimedEvent.model_validate(pairs(fields)) for fields in found]
 
     async def settle(
         self, event: ClaimedEvent, attempt: Attempt, outcome: AttemptOutcome, wait: timedelta
@@ -133,19 +135,6 @@ class WebhookStore:
     async def switch_on(self, tenant: str, webhook: Webhook) -> bool:
         """Note that the address answers as it should; return whether it was switched off."""
         return bool(await self._run("switch_on", tenant, webhook.host, webhook.digest))
-
-
-def _claimed(fields: Mapping[str, str]) -> ClaimedEvent:
-    return ClaimedEvent(
-        id=fields["id"],
-        claim=int(fields["claims"]),
-        name=fields["name"],
-        tenant=fields["tenant"],
-        url=fields["url"],
-        created_at=from_milliseconds(int(fields["created"])),
-        tries=int(fields["tries"]),
-        snapshot=json.loads(fields["snapshot"]),
-    )
 
 
 def _delivery(fields: Mapping[str, str], due: str) -> Delivery:

@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from core.records.base import Record, from_milliseconds
 from core.records.tenant import TenantLimits
@@ -43,8 +43,8 @@ class KeyInfo(Record):
     tenant: str
     name: str
     scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
+    created_at: datetime = Field(validation_alias=AliasChoices("created", "created_at"))
+    expires_at: datetime | None = Field(validation_alias=AliasChoices("expires", "expires_at"))
     limits: dict[str, float | None] = Field(default_factory=dict)
     last_used_at: datetime | None = None  # to the minute
 
@@ -97,7 +97,7 @@ class ApiKeys:
             else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
         )
         stored = _stored(key_id, tenant, name, scopes, expires, limits or {})
-        made = _key_info(json.loads(self._run("add", _digest(key), stored)))
+        made = KeyInfo.model_validate_json(self._run("add", _digest(key), stored))
         return ApiKey(**made.model_dump(), key=key)
 
     def add_once(self, key: str, tenant: str, name: str) -> bool:
@@ -117,7 +117,7 @@ class ApiKeys:
     def list(self, tenant: str | None = None) -> list[KeyInfo]:
         """Return all keys or those of one tenant, the oldest first, expired ones too."""
         used = self._redis.hgetall(keys.API_KEYS_USED)
-        found = [_key_info(json.loads(stored), used) for stored in self._redis.hvals(keys.API_KEYS)]
+        found = [_key_info(stored, used) for stored in self._redis.hvals(keys.API_KEYS)]
         found = [key for key in found if tenant in (None, key.tenant)]
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
@@ -146,7 +146,7 @@ class ApiKeyLookup:
         if not found:
             return Found(bool(any_key), None, expired=False)
         stored, expired = found
-        return Found(True, _key_info(json.loads(stored)), bool(expired))
+        return Found(True, KeyInfo.model_validate_json(stored), bool(expired))
 
 
 def _digest(key: str) -> str:
@@ -171,15 +171,7 @@ def _stored(
     return json.dumps(fields | {"limits": dict(limits)})
 
 
-def _key_info(stored: Mapping[str, Any], used: Mapping[str, str] | None = None) -> KeyInfo:
-    expires, last_used = stored["expires"], (used or {}).get(stored["id"])
-    return KeyInfo(
-        id=stored["id"],
-        tenant=stored["tenant"],
-        name=stored["name"],
-        scopes=stored["scopes"],
-        created_at=from_milliseconds(stored["created"]),
-        expires_at=None if expires is None else from_milliseconds(expires),
-        limits=stored["limits"],
-        last_used_at=None if last_used is None else from_milliseconds(int(last_used)),
-    )
+def _key_info(stored: str, used: Mapping[str, str] | None = None) -> KeyInfo:
+    key = KeyInfo.model_validate_json(stored)
+    last_used = (used or {}).get(key.id)
+    return key.model_copy(update={"last_used_at": last_used and from_milliseconds(int(last_used))})

@@ -4,9 +4,10 @@ They cannot be stored as hashes: signing needs the secret itself.
 """
 
 import base64
-import json
 import secrets
 from datetime import timedelta
+
+from pydantic import TypeAdapter
 
 from core.records.ids import new_ulid
 from core.records.webhook import MARK, SecretInfo, WebhookSecret
@@ -15,6 +16,8 @@ from core.store.constants import MAX_VALID_SECRETS
 
 SECRET_BYTES = 32
 KEEP = timedelta(hours=24)  # a replaced secret stays valid while receivers change to the new one
+
+_SECRETS, _INFOS = TypeAdapter(list[WebhookSecret]), TypeAdapter(list[SecretInfo])
 
 
 class TooManySecrets(ValueError):
@@ -40,18 +43,15 @@ class WebhookSecrets:
             raise TooManySecrets(
                 f"tenant {tenant} has {MAX_VALID_SECRETS} valid secrets, as many as one may have"
             )
-        return WebhookSecret.from_stored(json.loads(stored))
+        return WebhookSecret.model_validate_json(stored)
 
     def rotate(self, tenant: str, keep: timedelta = KEEP) -> WebhookSecret:
         """Replace the newest secret, which stays valid for `keep`; older ones end at once."""
-        return WebhookSecret.from_stored(json.loads(self._run("rotate", tenant, *_fresh(), keep)))
+        return WebhookSecret.model_validate_json(self._run("rotate", tenant, *_fresh(), keep))
 
     def list(self, tenant: str) -> list[SecretInfo]:
         """Return the valid secrets, the newest first."""
-        return [
-            SecretInfo.model_validate(secret.model_dump())
-            for secret in parse_secrets(self._run("valid", tenant))
-        ]
+        return _INFOS.validate_json(self._run("valid", tenant))
 
     def close(self) -> None:
         """Close all connections."""
@@ -60,7 +60,7 @@ class WebhookSecrets:
 
 def parse_secrets(text: str) -> list[WebhookSecret]:
     """Return secrets from the JSON of the script's command `valid`."""
-    return [WebhookSecret.from_stored(stored) for stored in json.loads(text)]
+    return _SECRETS.validate_json(text)
 
 
 def _fresh() -> tuple[str, str]:

@@ -39,7 +39,9 @@ def worker(
     model: ModelInfo = MODEL,
     max_canvas_pixels: int | None = None,
 ) -> WorkerRecord:
-    return WorkerRecord("gpu-1:7", state, 1, model, max_canvas_pixels)
+    return WorkerRecord(
+        name="gpu-1:7", state=state, model=model, max_canvas_pixels=max_canvas_pixels
+    )
 
 
 def run(seconds: float = 10.0, model: ModelInfo = MODEL) -> RecentRun:

@@ -228,8 +228,8 @@ class TestOffers:
         preview.report("preview-1", state="idle")
         operator = OperatorStore(redis_server.url)
         (worker,) = operator.workers()
-        assert (worker.engine, worker.model_name) == (Engine.PREVIEW, "preview")
-        assert operator.count_ready(engine=worker.engine, model=worker.model_name) == 1
+        assert (worker.engine, worker.offer.name) == (Engine.PREVIEW, "preview")
+        assert operator.count_ready(engine=worker.engine, model=worker.offer.name) == 1
         operator.close()
 
 
