@@ -10,7 +10,8 @@ import yaml
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from core.errors import NotFound, ServiceError
+from api.errors import all_errors
+from core.errors import JobFailed, NotFound
 
 router = APIRouter(include_in_schema=False)
 
@@ -71,11 +72,4 @@ async def error_page(code: str) -> PlainTextResponse:
     return PlainTextResponse(f"{code}: {kind.title}\n\n{kind.__doc__}\n")
 
 
-def _kinds_below(base: type[ServiceError]) -> dict[str, type[ServiceError]]:
-    kinds: dict[str, type[ServiceError]] = {}
-    for child in base.__subclasses__():
-        kinds |= _kinds_below(child)
-    return kinds | {base.code: base}
-
-
-_ERROR_KINDS = _kinds_below(ServiceError)
+_ERROR_KINDS = {kind.code: kind for kind in (*JobFailed.__subclasses__(), *all_errors())}

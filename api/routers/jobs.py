@@ -42,6 +42,7 @@ from api.services.submissions import Submissions
 from core.records.ids import JOB_ID_PATTERN
 from core.records.job import JobState
 from core.records.view import JobView
+from core.store.roles.gateway import JobFilter
 
 router = APIRouter(
     prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
@@ -132,14 +133,8 @@ async def list_jobs(
     ] = None,
 ) -> JobPage:
     """List jobs, newest first."""
-    views, next_cursor = await jobs.service.page(
-        jobs.tenant,
-        status=status,
-        after=cursor,
-        created_after=created_after,
-        created_before=created_before,
-        limit=limit,
-    )
+    wanted = JobFilter(status, cursor, created_after, created_before)
+    views, next_cursor = await jobs.service.page(jobs.tenant, wanted, limit)
     if next_cursor:
         query = request.url.include_query_params(cursor=next_cursor).query
         response.headers["Link"] = f'<{base_url}{router.prefix}?{query}>; rel="next"'

@@ -36,6 +36,7 @@ from api.services.predictions import find_model, find_version, in_one_sentence
 from core.errors import ImageTooLarge, InvalidRequest, NotFound
 from core.records.ids import JOB_ID_PATTERN
 from core.records.prediction import PredictionView, prediction_view
+from core.store.roles.gateway import JobFilter
 
 router = APIRouter(prefix="/v1", include_in_schema=False)
 
@@ -111,14 +112,7 @@ async def list_predictions(
     cursor: Annotated[str | None, Query(pattern=JOB_ID_PATTERN)] = None,
 ) -> PredictionPage:
     """List predictions, the newest first; all jobs of the tenant are among them."""
-    views, following = await jobs.service.page(
-        jobs.tenant,
-        status=None,
-        after=cursor,
-        created_after=None,
-        created_before=None,
-        limit=PAGE,
-    )
+    views, following = await jobs.service.page(jobs.tenant, JobFilter(after=cursor), PAGE)
     return PredictionPage(
         results=[prediction_view(jobs.show(view), base_url) for view in views],
         next=f"{base_url}/v1/predictions?cursor={following}" if following else None,

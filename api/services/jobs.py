@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
 from core.records.plan import timeline_of
 from core.settings import Settings
-from core.store.roles.gateway import Deletion, GatewayStore
+from core.store.roles.gateway import Deletion, GatewayStore, JobFilter
 
 # with a storage that is asked whether it is there; a transfer may take longer
 PATIENCE_SECONDS = 1.0
@@ -82,25 +82,9 @@ class Interpolations:
 
         return _found(await self._watch.until(job_id, tenant, has_ended, patience), job_id)
 
-    async def page(
-        self,
-        tenant: str,
-        *,
-        status: JobState | None,
-        after: str | None,
-        created_after: datetime | None,
-        created_before: datetime | None,
-        limit: int,
-    ) -> Page:
+    async def page(self, tenant: str, wanted: JobFilter, limit: int) -> Page:
         """Return jobs, the newest first, and the id after which the next page begins, if any."""
-        views = await self._store.page(
-            tenant,
-            status=status,
-            after=after,
-            created_after=created_after,
-            created_before=created_before,
-            limit=limit + 1,
-        )
+        views = await self._store.page(tenant, wanted, limit + 1)
         return Page(views[:limit], views[limit - 1].job.id if len(views) > limit else None)
 
     async def cancel(self, job_id: str, tenant: str) -> QueuedView:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from core.endpoints import is_loopback
 from core.errors import NotFound
 from core.objects.body import Check, CheckedBody
 from core.objects.keys import (
@@ -151,6 +151,7 @@ def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
     from botocore.config import Config
 
     secret = settings.s3_secret_access_key
+    host = urlsplit(settings.s3_endpoint_url or "").hostname or ""
     return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
@@ -166,19 +167,10 @@ def s3_client(settings: Settings, patience: Patience = PATIENT) -> "S3Client":
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.read_seconds,
             retries={"mode": "standard", "total_max_attempts": patience.attempts},
-            # None: use the proxies of the environment
-            proxies={} if _is_this_machine(settings.s3_endpoint_url) else None,
+            # a proxy cannot reach this machine; None: use those of the environment
+            proxies={} if is_loopback(host) else None,
         ),
     )
-
-
-def _is_this_machine(url: str | None) -> bool:
-    """Tell whether a URL names this machine, which a proxy cannot reach."""
-    host = urlsplit(url or "").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from core.store.roles.gateway import (
     Deletion,
     GatewayStore,
     IdempotencyKey,
+    JobFilter,
     SubmissionResult,
 )
 
@@ -55,8 +56,8 @@ class TenantJobs:
     async def read(self, job_id: str) -> QueuedView | None:
         return await self.store.read(job_id, self.tenant)
 
-    async def page(self, **options: Any) -> list[QueuedView]:
-        return await self.store.page(self.tenant, **options)
+    async def page(self, limit: int, **wanted: Any) -> list[QueuedView]:
+        return await self.store.page(self.tenant, JobFilter(**wanted), limit)
 
     async def cancel(self, job_id: str) -> QueuedView | None:
         return await self.store.cancel(job_id, self.tenant)

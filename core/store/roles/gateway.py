@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from core.records.base import SCHEMA_VERSION, from_milliseconds, to_milliseconds
 from core.records.ids import job_id_bound
@@ -62,6 +63,15 @@ class SubmissionResult:
 
     outcome: Outcome
     view: QueuedView | None
+
+
+class JobFilter(NamedTuple):
+    """Which jobs of a tenant a page lists."""
+
+    status: JobState | None = None
+    after: str | None = None  # id of the last job of the page before
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 class GatewayStore:
@@ -183,35 +193,18 @@ class GatewayStore:
         """Return the record and its queue position; None if there is no such job."""
         return parse_view(await self._run("read", job_id, tenant))
 
-    async def page(
-        self,
-        tenant: str,
-        *,
-        status: JobState | None,
-        after: str | None,
-        limit: int,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-    ) -> list[QueuedView]:
-        """Return jobs, the newest first.
-
-        Args:
-            tenant: whose.
-            status: only these.
-            after: id of the last job of the page before.
-            limit: how many at most.
-            created_after: only jobs that are newer.
-            created_before: only jobs that are older.
-        """
-        newest, oldest = f"({after}" if after else "+", "-"
+    async def page(self, tenant: str, wanted: JobFilter, limit: int) -> list[QueuedView]:
+        """Return at most `limit` of a tenant's jobs, the newest first."""
+        newest, oldest = f"({wanted.after}" if wanted.after else "+", "-"
         # an id is made up to STORING_PATIENCE before its job, and by another clock
-        if created_before:
-            bound = f"({job_id_bound(created_before + STORING_PATIENCE)}"
-            newest = min(newest, bound) if after else bound
-        if created_after:
-            oldest = f"[{job_id_bound(created_after - STORING_PATIENCE)}"
-        times = [moment and to_milliseconds(moment) for moment in (created_after, created_before)]
-        page = await self._run("page", tenant, status, newest, oldest, *times, limit)
+        bounds = (wanted.created_after, wanted.created_before)
+        if wanted.created_before:
+            bound = f"({job_id_bound(wanted.created_before + STORING_PATIENCE)}"
+            newest = min(newest, bound) if wanted.after else bound
+        if wanted.created_after:
+            oldest = f"[{job_id_bound(wanted.created_after - STORING_PATIENCE)}"
+        times = [moment and to_milliseconds(moment) for moment in bounds]
+        page = await self._run("page", tenant, wanted.status, newest, oldest, *times, limit)
         return [view for view in map(parse_view, page) if view]
 
     async def cancel(self, job_id: str, tenant: str) -> QueuedView | None:
