@@ -38,22 +38,15 @@ class Input:
         return self.url or self.image.sha256
 
 
+@dataclass
 class Inputs:
     """Inspects and stores images for all requests of a gateway."""
 
-    def __init__(
-        self,
-        uploads: Uploads,
-        remote_images: RemoteImages,
-        storage: ObjectStorage,
-        inspector: ImageInspector,
-        settings: Settings,
-    ) -> None:
-        self._uploads = uploads
-        self._remote_images = remote_images
-        self._storage = storage
-        self._inspector = inspector
-        self._max_bytes = settings.max_image
+    uploads: Uploads
+    remote_images: RemoteImages
+    storage: ObjectStorage
+    inspector: ImageInspector
+    settings: Settings
 
     async def inspect(
         self, submission: Submission, tenant: str, *, recheck: bool
@@ -74,7 +67,7 @@ class Inputs:
         sources = submission.images
         uploaded = await self._uploaded(sources, tenant, recheck=recheck)
         urls = [source.url for source in sources.values() if source.url is not None]
-        fetched = await self._remote_images.fetch(urls, tenant) if urls else {}
+        fetched = await self.remote_images.fetch(urls, tenant) if urls else {}
 
         async def look(pointer: str, source: ImageSource) -> Input | Problem:
             if source.upload is not None:
@@ -87,7 +80,7 @@ class Inputs:
                 )
                 if isinstance(answer, Exception):
                     return problem_of(pointer, answer)
-                image = await self._inspector.inspect(answer, tenant)
+                image = await self.inspector.inspect(answer, tenant)
             except ImageRefused as error:
                 return Problem(pointer, error.code, f"the image {error}")
             return Input(image, data=answer, url=source.url)
@@ -130,8 +123,10 @@ class Inputs:
                 raise UnreadableImage(f"refers to the part {source.part!r}, which the form lacks")
             return files[source.part]
         data = decode_data_uri(source.data or "")
-        if len(data) > self._max_bytes:
-            raise ImageOutOfRange(f"must have at most {self._max_bytes} bytes; got {len(data)}")
+        if len(data) > self.settings.max_image:
+            raise ImageOutOfRange(
+                f"must have at most {self.settings.max_image} bytes; got {len(data)}"
+            )
         return data
 
     async def store(self, job_id: str, inputs: Mapping[str, Input]) -> None:
@@ -142,13 +137,13 @@ class Inputs:
         """
         for one in unstored(inputs):
             key = input_key(job_id, one.image)
-            await to_thread.run_sync(self._storage.put, key, one.data, one.image.content_type)
+            await to_thread.run_sync(self.storage.put, key, one.data, one.image.content_type)
 
     async def _uploaded(
         self, sources: Mapping[str, ImageSource], tenant: str, *, recheck: bool
     ) -> Uploaded:
         ids = {source.upload for source in sources.values() if source.upload is not None}
-        return await self._uploads.inspect(ids, tenant, recheck=recheck) if ids else {}
+        return await self.uploads.inspect(ids, tenant, recheck=recheck) if ids else {}
 
 
 def _uploaded_input(pointer: str, upload_id: str, uploaded: Uploaded) -> Input | Problem:

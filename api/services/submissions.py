@@ -1,6 +1,7 @@
 """Accept jobs: check a submission, store its images, and make the job in one step."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from opentelemetry.trace import SpanKind
@@ -28,7 +29,7 @@ from core.errors import (
 from core.images.errors import ImageRefused
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
-from core.records.job import Caution, QueuedView
+from core.records.job import Caution, Job, JobState, QueuedView
 from core.records.request import GenerationRequest
 from core.settings import Settings
 from core.store.roles.gateway import (
@@ -53,24 +54,16 @@ class Accepted(NamedTuple):
     replayed: bool
 
 
+@dataclass
 class Submissions:
     """What the gateway does with submissions."""
 
-    def __init__(
-        self,
-        store: GatewayStore,
-        storage: ObjectStorage,
-        inputs: Inputs,
-        webhooks: Webhooks,
-        models: ModelChooser,
-        settings: Settings,
-    ) -> None:
-        self._store = store
-        self._storage = storage
-        self._inputs = inputs
-        self._webhooks = webhooks
-        self._models = models
-        self._result_ttl = settings.result_ttl
+    store: GatewayStore
+    storage: ObjectStorage
+    inputs: Inputs
+    webhooks: Webhooks
+    models: ModelChooser
+    settings: Settings
 
     async def submit(
         self,
@@ -112,7 +105,7 @@ class Submissions:
         job_id = new_job_id()
         stores = bool(unstored(inputs))
         if stores:
-            reservation = await self._store.reserve(
+            reservation = await self.store.reserve(
                 job_id, caller.tenant, limits=caller.limits, idempotency=key
             )
             if reservation.outcome is not Outcome.RESERVED:
@@ -124,24 +117,28 @@ class Submissions:
             f"send {QUEUE}", SpanKind.PRODUCER, parent=traceparent, attributes=attributes
         )
         with ending(span) as sent:
-            result = await self._store.submit(
-                job_id,
-                caller.tenant,
-                request,
+            now = datetime.now(UTC)
+            job = Job(
+                id=job_id,
+                tenant=caller.tenant,
+                version=1,
+                status=JobState.QUEUED,
+                created_at=now,
+                expires_at=now + self._time_to_live(body, caller),
+                request=request,
                 metadata=body.metadata,
-                ttl=self._time_to_live(body, caller),
                 request_id=request_id,
-                limits=caller.limits,
-                idempotency=key,
-                reserved=stores,
                 uploads=uploads_of(inputs),
                 webhook=webhook.in_form(submission.form),
                 warnings=[*warnings_about(request), *choice.warnings, *webhook.warnings],
                 traceparent=traceparent_of(sent),
             )
+            result = await self.store.submit(
+                job, limits=caller.limits, idempotency=key, reserved=stores
+            )
             sent.set_attribute("tooncrafter.outcome", result.outcome.value)
         if stores and result.outcome is not Outcome.CREATED:
-            await discard(self._storage, self._store, job_id)
+            await discard(self.storage, self.store, job_id)
         if result.outcome is Outcome.UPLOAD_GONE:
             await self._check(submission, caller, recheck=True)  # says which
         return _accepted(result)
@@ -178,11 +175,11 @@ class Submissions:
             Unavailable: Redis or the storage does not answer about an upload.
         """
         body, tenant = submission.body, caller.tenant
-        inputs, problems = await self._inputs.inspect(submission, tenant, recheck=recheck)
+        inputs, problems = await self.inputs.inspect(submission, tenant, recheck=recheck)
         webhook = NO_WEBHOOK
         if body and body.webhook:
-            webhook = await self._webhooks.check(body.webhook, tenant)
-        choice = await self._models.choose(body) if body else ModelChoice()
+            webhook = await self.webhooks.check(body.webhook, tenant)
+        choice = await self.models.choose(body) if body else ModelChoice()
         problems += [*webhook.problems, *choice.problems]
         if body and body.expires_in:
             problems += _too_long(body.expires_in, caller.limits.max_retention)
@@ -193,7 +190,7 @@ class Submissions:
     def _time_to_live(self, body: InterpolationBody, caller: Caller) -> timedelta:
         if body.expires_in:
             return timedelta(seconds=body.expires_in)
-        return min(self._result_ttl, caller.limits.max_retention)
+        return min(self.settings.result_ttl, caller.limits.max_retention)
 
     async def _recall(
         self, submission: Submission, tenant: str, idempotency_key: str
@@ -203,17 +200,17 @@ class Submissions:
         if not remote or submission.body is None or submission.problems:
             return None
         try:
-            identities = await self._inputs.identify(submission, tenant)
+            identities = await self.inputs.identify(submission, tenant)
         except ImageRefused:  # it is reported with all other problems
             return None
         key = idempotency(tenant, idempotency_key, submission.body, identities)
-        return await self._store.recall(key, tenant)
+        return await self.store.recall(key, tenant)
 
     async def _store_inputs(self, job_id: str, inputs: dict[str, Input]) -> None:
         try:
-            await self._inputs.store(job_id, inputs)
+            await self.inputs.store(job_id, inputs)
         except Unavailable:
-            await discard(self._storage, self._store, job_id)
+            await discard(self.storage, self.store, job_id)
             raise
 
 

@@ -1,7 +1,7 @@
 """Convert job records to and from Redis hashes: flat text fields, JSON inside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +9,7 @@ from pydantic import ValidationError
 
 from core.errors import JobFailed, Unavailable
 from core.records.base import SCHEMA_VERSION
-from core.records.job import Caution, Failure, Job, QueuedView
-from core.records.request import GenerationRequest
-from core.records.webhook import Webhook
+from core.records.job import Failure, Job, QueuedView
 
 _JSON_FIELDS = (
     *("request", "progress", "outputs", "error", "timing"),
@@ -64,26 +62,19 @@ def parse_view(answer: list[Any]) -> QueuedView | None:
     return QueuedView(parse_job(pairs(record)), None if position < 0 else position)
 
 
-def submission_fields(
-    request: GenerationRequest,
-    metadata: Mapping[str, str],
-    request_id: str,
-    webhook: Webhook | None,
-    warnings: Sequence[Caution],
-    traceparent: str,
-) -> list[str]:
+def submission_fields(job: Job) -> list[str]:
     """Return the fields of a new record beside those that the script itself knows."""
-    cautions = [warning.model_dump() for warning in warnings]
+    cautions = [warning.model_dump() for warning in job.warnings]
     return flat(
         {
-            "request": request.model_dump_json(),
-            "metadata": json.dumps(dict(metadata)),
-            "request_id": request_id,
-            "for_model": request.model,
-            "canvas_pixels": str(request.width * request.height),
-            "webhook": webhook.model_dump_json() if webhook else None,
+            "request": job.request.model_dump_json(),
+            "metadata": json.dumps(job.metadata),
+            "request_id": job.request_id,
+            "for_model": job.request.model,
+            "canvas_pixels": str(job.request.width * job.request.height),
+            "webhook": job.webhook.model_dump_json() if job.webhook else None,
             "warnings": json.dumps(cautions) if cautions else None,
-            "traceparent": traceparent or None,
+            "traceparent": job.traceparent or None,
         }
     )
 

@@ -1,12 +1,15 @@
 """A tenant's jobs, as tests and benchmarks call the gateway's store."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.records.job import GenerationRequest
+from core.records.job import Job, JobState
+from core.records.request import GenerationRequest
 from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.store.client import AsyncRedis
 from core.store.encoding import QueuedView
 from core.store.roles.gateway import (
+    NO_KEY,
     Deletion,
     GatewayStore,
     IdempotencyKey,
@@ -43,9 +46,30 @@ class TenantJobs:
         return TenantJobs(self.redis, tenant, limits)
 
     async def submit(
-        self, job_id: str, request: GenerationRequest, **options: Any
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        *,
+        ttl: timedelta,
+        idempotency: IdempotencyKey = NO_KEY,
+        reserved: bool = False,
+        **fields: Any,
     ) -> SubmissionResult:
-        return await self.store.submit(job_id, self.tenant, request, limits=self.limits, **options)
+        """Make a job with these fields of its record."""
+        now = datetime.now(UTC)
+        job = Job(
+            id=job_id,
+            tenant=self.tenant,
+            version=1,
+            status=JobState.QUEUED,
+            created_at=now,
+            expires_at=now + ttl,
+            request=request,
+            **fields,
+        )
+        return await self.store.submit(
+            job, limits=self.limits, idempotency=idempotency, reserved=reserved
+        )
 
     async def reserve(self, job_id: str, **options: Any) -> SubmissionResult:
         return await self.store.reserve(job_id, self.tenant, limits=self.limits, **options)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 
 import structlog
 from redis.exceptions import RedisError
@@ -28,6 +29,7 @@ COMMIT_PATIENCE_SECONDS = 60.0
 log = structlog.get_logger("worker")
 
 
+@dataclass
 class Attempt:
     """One attempt at a claimed job: it is drawn in one thread and finished in another.
 
@@ -46,29 +48,16 @@ class Attempt:
         load_seconds: how long it took to load, if this is the first job after it, else 0.
     """
 
-    def __init__(
-        self,
-        store: WorkerStore,
-        heartbeat: Heartbeat,
-        renderer: ShotRenderer,
-        lease: Lease,
-        progress: JobProgress,
-        trace: AttemptTrace,
-        memory: StoredSegments,
-        model: ModelInfo,
-        load_seconds: float,
-    ) -> None:
-        self.storage_is_away = False
-        self._store = store
-        self._heartbeat = heartbeat
-        self._renderer = renderer
-        self._lease = lease
-        self._claim = lease.claim
-        self._progress = progress
-        self._trace = trace
-        self._memory = memory
-        self._model = model
-        self._load_seconds = load_seconds
+    store: WorkerStore
+    heartbeat: Heartbeat
+    renderer: ShotRenderer
+    lease: Lease
+    progress: JobProgress
+    trace: AttemptTrace
+    memory: StoredSegments
+    model: ModelInfo
+    load_seconds: float
+    storage_is_away: bool = field(default=False, init=False)
 
     def draw(
         self, read: Callable[[], PreparedShot], is_free: Callable[[float], bool]
@@ -87,18 +76,18 @@ class Attempt:
                 and the worker quarantined.
         """
         with self._ending(), self._failures():
-            self._progress.begin(Stage.LOADING)
-            if self._claim.job.lost_leases:
-                self._progress.wait_for_turn(is_free)
+            self.progress.begin(Stage.LOADING)
+            if self.lease.claim.job.lost_leases:
+                self.progress.wait_for_turn(is_free)
             shot = read()
-            self._renderer.engine.begin_job()
+            self.renderer.engine.begin_job()
             try:
-                drawn = self._renderer.draw(shot, self._progress, self._memory)
+                drawn = self.renderer.draw(shot, self.progress, self.memory)
             finally:
-                peak = self._renderer.engine.peak_bytes()
-                self._model = self._model.model_copy(update={"peak_memory_bytes": peak})
-            self._progress.begin(Stage.EXPORTING)
-            self._progress.wait_for_turn(is_free)
+                peak = self.renderer.engine.peak_bytes()
+                self.model = self.model.model_copy(update={"peak_memory_bytes": peak})
+            self.progress.begin(Stage.EXPORTING)
+            self.progress.wait_for_turn(is_free)
             return drawn
         return None
 
@@ -109,32 +98,32 @@ class Attempt:
         """
         with self._ending():
             with self._failures():
-                rendered = self._renderer.finish(self._claim.job, drawn, self._progress)
-                self._memory.finish_keeping()
+                rendered = self.renderer.finish(self.lease.claim.job, drawn, self.progress)
+                self.memory.finish_keeping()
             timing = self._timing()
             self._commit(
-                lambda: self._store.succeed(
-                    self._claim,
+                lambda: self.store.succeed(
+                    self.lease.claim,
                     rendered.outputs,
                     timing,
-                    self._model,
+                    self.model,
                     quality=rendered.quality,
-                    reused_segments=self._progress.reused_segments,
-                    model_runs=self._progress.model_runs,
+                    reused_segments=self.progress.reused_segments,
+                    model_runs=self.progress.model_runs,
                 )
             )
             log.info("attempt succeeded", run_seconds=timing.run_seconds)
             self._end("succeeded", timing)
 
     def _failures(self) -> AbstractContextManager[None]:
-        return failures_of_a_job(lambda: require_working_device(self._renderer.engine.device))
+        return failures_of_a_job(lambda: require_working_device(self.renderer.engine.device))
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
         """End the attempt if an error ends it; what it was storing is stored or dropped by then."""
         try:
             try:
-                with self._memory.settled():
+                with self.memory.settled():
                     yield
             except JobFailed as error:
                 self._fail(error)
@@ -159,23 +148,23 @@ class Attempt:
 
     def _fail(self, error: JobFailed) -> None:
         timing = self._timing()
-        self._commit(lambda: self._store.fail(self._claim, error, timing, self._model))
+        self._commit(lambda: self.store.fail(self.lease.claim, error, timing, self.model))
         log.warning("attempt failed", code=error.code, detail=error.detail)
         self._end("failed", timing, error.code)
 
     def _cancel(self) -> None:
         timing = self._timing()
-        self._commit(lambda: self._store.end_canceled(self._claim, timing, self._model))
+        self._commit(lambda: self.store.end_canceled(self.lease.claim, timing, self.model))
         log.info("attempt canceled")
         self._end("canceled", timing)
 
     def _give_back(self) -> None:
-        self._commit(lambda: self._store.give_back(self._claim))
+        self._commit(lambda: self.store.give_back(self.lease.claim))
         self._end("given_back")
 
     def _report_sick(self, reason: str) -> None:
-        worker, place = self._heartbeat.worker, self._heartbeat.place
-        self._commit(lambda: self._store.report_sick(self._claim, worker, place, reason))
+        worker, place = self.heartbeat.worker, self.heartbeat.place
+        self._commit(lambda: self.store.report_sick(self.lease.claim, worker, place, reason))
         log.error(
             "device broken, job given back and worker quarantined", reason=reason, place=place
         )
@@ -183,15 +172,15 @@ class Attempt:
 
     def _end(self, outcome: str, timing: Timing | None = None, code: str = "") -> None:
         """Tell metrics and trace how the attempt ended, and let the lease go."""
-        self._heartbeat.attempt_ended(outcome, timing, self._model.peak_memory_bytes)
+        self.heartbeat.attempt_ended(outcome, timing, self.model.peak_memory_bytes)
         self._let_go(outcome, code)
 
     def _let_go(self, outcome: str, code: str = "") -> None:
-        self._trace.end(outcome, code)
-        self._heartbeat.release(self._lease)
+        self.trace.end(outcome, code)
+        self.heartbeat.release(self.lease)
 
     def _timing(self) -> Timing:
-        return self._progress.timing(self._load_seconds)
+        return self.progress.timing(self.load_seconds)
 
     @staticmethod
     def _commit(write: Callable[[], object]) -> None:

@@ -50,6 +50,7 @@ class Rendered:
     quality: list[QualityReport]
 
 
+@dataclass
 class ShotRenderer:
     """Renders jobs with one engine: one is drawn while the one before is finished.
 
@@ -60,17 +61,10 @@ class ShotRenderer:
         draw_halfway: draws the new pictures of films whose rate is doubled.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        storage: ObjectStorage,
-        decoders: Decoders,
-        draw_halfway: DrawHalfway = no_picture_between,
-    ) -> None:
-        self.engine = engine
-        self._draw_halfway = draw_halfway
-        self._storage = storage
-        self._decoders = decoders
+    engine: Engine
+    storage: ObjectStorage
+    decoders: Decoders
+    draw_halfway: DrawHalfway = no_picture_between
 
     def prepare(self, job: Job) -> PreparedShot:
         """Read a job's drawings and lay them out; any thread may call it.
@@ -78,7 +72,7 @@ class ShotRenderer:
         Raises:
             Everything that `read_sources` and `prepare` raise.
         """
-        sources = read_sources(job, self._storage, self._decoders)
+        sources = read_sources(job, self.storage, self.decoders)
         return prepare(job.request, sources.keys, sources.sketches)
 
     def draw(self, shot: PreparedShot, progress: JobProgress, memory: SegmentMemory) -> Drawn:
@@ -123,7 +117,7 @@ class ShotRenderer:
     def _moving(self, film: Film, shot: PreparedShot, progress: JobProgress) -> Film:
         def draw_halfway(first: Pixels, last: Pixels) -> Pixels:
             progress.check()
-            return self._draw_halfway(first, last)
+            return self.draw_halfway(first, last)
 
         return film_of_moving_formats(film, shot, draw_halfway)
 
@@ -136,7 +130,7 @@ class ShotRenderer:
         }
 
         def store(key: str) -> None:
-            self._storage.put(key, encode_png(keys[key], QUICK), PNG, progress.check_lease)
+            self.storage.put(key, encode_png(keys[key], QUICK), PNG, progress.check_lease)
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             try:
@@ -158,7 +152,7 @@ class ShotRenderer:
         backoff = Backoff()
         while True:
             try:
-                self._storage.put(key, content, content_type, progress.check_lease)
+                self.storage.put(key, content, content_type, progress.check_lease)
             except Unavailable as error:
                 log.warning("a result cannot be stored, trying again", error=error.detail)
                 progress.wait_for_storage(backoff.next_pause())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class _Found(NamedTuple):
     frames: SegmentFrames
 
 
+@dataclass
 class StoredSegments:
     """The segments of one attempt at a job, and those of the tenant's other jobs.
 
@@ -54,25 +56,20 @@ class StoredSegments:
         check: called by any thread while frames are stored; raises to stop.
     """
 
-    def __init__(
-        self,
-        store: WorkerStore,
-        storage: ObjectStorage,
-        claim: Claim,
-        model: ModelInfo,
-        quota: int,
-        check: Check,
-    ) -> None:
-        self._store = store
-        self._storage = storage
-        self._claim = claim
-        self._model = model
-        self._quota = quota
-        self._check = check
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segments")
-        self._keeping: Future[None] | None = None
-        self._drawn: tuple[str, SegmentFrames] | None = None  # is to be stored next
-        self._digest: tuple[SegmentWork, str] | None = None  # of the last work
+    store: WorkerStore
+    storage: ObjectStorage
+    claim: Claim
+    model: ModelInfo
+    quota: int
+    check: Check
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="segments"), init=False
+    )
+    _keeping: Future[None] | None = field(default=None, init=False)
+    # is to be stored next
+    _drawn: tuple[str, SegmentFrames] | None = field(default=None, init=False)
+    # of the last work
+    _digest: tuple[SegmentWork, str] | None = field(default=None, init=False)
 
     def recall(self, work: SegmentWork) -> SegmentFrames | None:
         """Return the frames of just this work, this job's own or a copy of another one's.
@@ -80,7 +77,7 @@ class StoredSegments:
         Raises:
             StaleClaim: the job is no longer this attempt's.
         """
-        if not self._quota:
+        if not self.quota:
             return None
         digest = self._digest_of(work)
         if self._drawn and self._drawn[0] == digest:
@@ -95,7 +92,7 @@ class StoredSegments:
         Raises:
             StaleClaim: the job is no longer this attempt's.
         """
-        if self._quota:
+        if self.quota:
             self.finish_keeping()
             self._drawn = self._digest_of(work), frames
 
@@ -129,11 +126,11 @@ class StoredSegments:
             log.warning("a segment is not remembered", error=str(error))
 
     def _find(self, digest: str, work: SegmentWork) -> _Found | None:
-        job = self._claim.job
+        job = self.claim.job
         try:
             if job.fence > 1 and (own := self._read(job.id, digest, work)):
                 return own
-            owner = self._store.find_segment(self._claim, digest)
+            owner = self.store.find_segment(self.claim, digest)
             if owner is None or not (job.request.reuse or owner == job.id):
                 return None
             found = self._read(owner, digest, work)
@@ -146,13 +143,13 @@ class StoredSegments:
 
     def _digest_of(self, work: SegmentWork) -> str:
         if self._digest is None or self._digest[0] is not work:
-            self._digest = work, digest_of(work, self._model)
+            self._digest = work, digest_of(work, self.model)
         return self._digest[1]
 
     def _read(self, job_id: str, digest: str, work: SegmentWork) -> _Found | None:
         """Return stored frames; None if they are gone or are not what belongs to the work."""
         try:
-            data = self._storage.get(segment_key(job_id, digest))
+            data = self.storage.get(segment_key(job_id, digest))
             return _Found(data, unpack(data, work))
         except NotFound:
             return None
@@ -161,11 +158,11 @@ class StoredSegments:
             return None
 
     def _put(self, digest: str, data: bytes) -> None:
-        job_id = self._claim.job.id
-        self._storage.put(segment_key(job_id, digest), data, CONTENT_TYPE, self._check)
-        dropped = self._store.enter_segment(self._claim, digest, len(data), self._quota)
+        job_id = self.claim.job.id
+        self.storage.put(segment_key(job_id, digest), data, CONTENT_TYPE, self.check)
+        dropped = self.store.enter_segment(self.claim, digest, len(data), self.quota)
         for owner, old_digest in dropped:
-            self._storage.delete_prefix(segment_prefix(owner, old_digest))
+            self.storage.delete_prefix(segment_prefix(owner, old_digest))
 
 
 def digest_of(work: SegmentWork, model: ModelInfo) -> str:

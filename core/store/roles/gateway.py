@@ -1,7 +1,6 @@
 """Give the gateway its operations on jobs; asyncio, one round trip each."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,10 +8,8 @@ from typing import NamedTuple
 
 from core.records.base import SCHEMA_VERSION, from_milliseconds, to_milliseconds
 from core.records.ids import job_id_bound
-from core.records.job import Caution, Job, JobState, QueuedView
-from core.records.request import GenerationRequest
+from core.records.job import Job, JobState, QueuedView
 from core.records.tenant import TenantLimits
-from core.records.webhook import Webhook
 from core.store.client import AsyncRedis
 from core.store.encoding import parse_view, submission_fields
 from core.store.keys import TRASH
@@ -125,69 +122,39 @@ class GatewayStore:
 
     async def submit(
         self,
-        job_id: str,
-        tenant: str,
-        request: GenerationRequest,
+        job: Job,
         *,
-        metadata: Mapping[str, str],
-        ttl: timedelta,
-        request_id: str,
         limits: TenantLimits | None = None,
         idempotency: IdempotencyKey = NO_KEY,
         reserved: bool = False,
-        uploads: Mapping[str, str] | None = None,
-        webhook: Webhook | None = None,
-        warnings: Sequence[Caution] = (),
-        traceparent: str = "",
     ) -> SubmissionResult:
         """Make a job: record, index, ready set, idempotency key and claim on uploads in one step.
 
         Args:
-            job_id: of `new_job_id`.
-            tenant: whose job it is.
-            request: as understood.
-            metadata: the caller's own.
-            ttl: how long record and objects are kept.
-            request_id: of the request that brought it.
+            job: the record as it is to be. It lives as long after Redis's time as it would after
+                `created_at`.
             limits: the caller's; None for none.
             idempotency: the caller's key, if it sent one.
             reserved: whether objects were stored for it, after `reserve`.
-            uploads: for images that belong to an upload, their digest and that upload.
-            webhook: receives its events.
-            warnings: what the caller should know.
-            traceparent: the span that the job's trace continues.
 
         Raises:
             Unavailable: Redis does not answer; the job may exist or not.
         """
+        life = job.expires_at - job.created_at
         outcome, *answer = await self._run(
             "submit",
-            *(job_id, tenant, idempotency.digest, idempotency.fingerprint),
+            *(job.id, job.tenant, idempotency.digest, idempotency.fingerprint),
             *(limits and limits.max_queued, self._max_queued, limits and limits.max_running),
-            *(IDEMPOTENCY_LIFE, ttl, self._schema, request.priority.value),
-            *("1" if reserved else "", json.dumps(dict(uploads)) if uploads else ""),
-            *submission_fields(request, metadata, request_id, webhook, warnings, traceparent),
+            *(IDEMPOTENCY_LIFE, life, self._schema, job.request.priority.value),
+            *("1" if reserved else "", json.dumps(job.uploads) if job.uploads else ""),
+            *submission_fields(job),
         )
         if outcome != Outcome.CREATED:
             return SubmissionResult(Outcome(outcome), parse_view(answer[0]))
-        created, position = answer
-        created_at = from_milliseconds(created)
-        job = Job(
-            id=job_id,
-            tenant=tenant,
-            version=1,
-            status=JobState.QUEUED,
-            created_at=created_at,
-            expires_at=created_at + ttl,
-            request=request,
-            metadata=dict(metadata),
-            webhook=webhook,
-            warnings=list(warnings),
-            uploads=dict(uploads or {}),
-            request_id=request_id,
-            traceparent=traceparent,
-        )
-        return SubmissionResult(Outcome.CREATED, QueuedView(job, position))
+        created_at, position = from_milliseconds(answer[0]), answer[1]
+        times = {"created_at": created_at, "expires_at": created_at + life}
+        view = QueuedView(job.model_copy(update=times), position)
+        return SubmissionResult(Outcome.CREATED, view)
 
     async def read(self, job_id: str, tenant: str) -> QueuedView | None:
         """Return the record and its queue position; None if there is no such job."""
