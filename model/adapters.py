@@ -73,9 +73,13 @@ def load_adapters(pipeline: "ToonCrafterPipeline", paths: Sequence[Path]) -> lis
     Raises:
         CheckpointError: a file is missing or is no adapter of this model.
     """
+    weights = [weight for name in TARGETS for weight in getattr(pipeline, name).parameters()]
+    learning = [weight.requires_grad for weight in weights]
     with warnings.catch_warnings():  # peft warns of a second adapter, which is wanted here
         warnings.filterwarnings("ignore", "Already found a `peft_config`")
         digests = [_load(pipeline, path, number) for number, path in enumerate(paths)]
+    for weight, before in zip(weights, learning, strict=True):
+        weight.requires_grad_(before)  # on it depends how torch multiplies, and so the last bit
     use_adapter(pipeline, None)
     return digests
 
@@ -114,6 +118,7 @@ def use_adapter(pipeline: "ToonCrafterPipeline", number: int | None) -> None:
             part.set_adapter(_inner_name(number))
         elif loaded:
             part.disable_lora()
+    pipeline._empty_context = None  # an adapter changes the image projection
 
 
 def unload_adapters(pipeline: "ToonCrafterPipeline") -> None:
@@ -122,6 +127,7 @@ def unload_adapters(pipeline: "ToonCrafterPipeline") -> None:
         part = getattr(pipeline, name)
         if getattr(part, "peft_config", {}):
             part.unload_lora()
+    pipeline._empty_context = None
 
 
 def _inner_name(number: int) -> str:

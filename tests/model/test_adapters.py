@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.setting_types import Offload
 from model.adapters import (
     FILE_NAME,
     add_adapter,
     load_adapters,
-    save_adapter,
     unload_adapters,
     use_adapter,
 )
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 from model.published_file import CheckpointError
+from worker.gpu.placement import place
 
 
 def made() -> ToonCrafterPipeline:
@@ -30,7 +31,7 @@ def made() -> ToonCrafterPipeline:
 def draw(pipeline: ToonCrafterPipeline) -> NDArray[np.uint8]:
     key = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     generator = torch.Generator().manual_seed(0)
-    options = {"height": 64, "width": 64, "num_inference_steps": 1, "guidance_scale": 1.0}
+    options = {"height": 64, "width": 64, "num_inference_steps": 1}
     frames: NDArray[np.uint8] = pipeline([key, key], generator=generator, **options).frames
     return frames
 
@@ -45,21 +46,6 @@ def predict(pipeline: ToonCrafterPipeline) -> Tensor:
     sample = torch.randn((1, 8, 16, 8, 8), generator=generator)
     predicted: Tensor = pipeline.unet(sample, torch.tensor([500]), context)
     return predicted
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter whose weights are random instead of taught."""
-    folder = tmp_path_factory.mktemp("ink")
-    pipeline = made()
-    add_adapter(pipeline, rank=2)
-    torch.manual_seed(1)
-    for part in (pipeline.unet, pipeline.image_projection):
-        for name, parameter in part.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(parameter)
-    save_adapter(pipeline, folder)
-    return folder
 
 
 def test_only_the_adapter_learns() -> None:
@@ -86,6 +72,21 @@ def test_an_adapter_changes_pictures_and_leaves_no_trace(adapter: Path) -> None:
     unload_adapters(pipeline)
     assert np.array_equal(draw(pipeline), before)
     assert set(pipeline.unet.state_dict()) == names
+
+
+@pytest.mark.parametrize("offload", ["model", "group"])
+def test_an_offloaded_model_unloads_an_adapter_without_a_trace(
+    adapter: Path, offload: Offload
+) -> None:
+    pipeline = made()
+    before = draw(pipeline)
+    load_adapters(pipeline, [adapter])
+    use_adapter(pipeline, 0)
+    adapted = draw(pipeline)
+    place(pipeline, "cpu", offload)
+    assert np.array_equal(draw(pipeline), adapted)
+    unload_adapters(pipeline)
+    assert np.array_equal(draw(pipeline), before)
 
 
 def test_two_adapters_do_not_mix(adapter: Path, tmp_path: Path) -> None:

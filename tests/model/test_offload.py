@@ -5,7 +5,7 @@ where it was, which is invisible without a GPU. So here weights that are away ha
 the frames show it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from diffusers.hooks import apply_group_offloading
 from torch import nn
 
+from model.adapters import load_adapters, use_adapter
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 
 
@@ -54,9 +55,8 @@ def draw(pipe: ToonCrafterPipeline) -> np.ndarray:
     return clip.frames
 
 
-def test_a_network_is_brought_before_any_of_its_methods_runs(pipe):
+def take_networks_away(pipe: ToonCrafterPipeline, _: Path) -> None:
     """As model offload does it, with torch's device without memory for main memory."""
-    expected = draw(ToonCrafterPipeline.from_preset("tiny"))
     for network in networks(pipe).values():
         weights = {name: weight.clone() for name, weight in network.state_dict().items()}
         away = AlignDevicesHook(
@@ -64,23 +64,45 @@ def test_a_network_is_brought_before_any_of_its_methods_runs(pipe):
         )
         add_hook_to_module(network, away)
     assert pipe.unet.conv_in.weight.is_meta
-    assert (draw(pipe) == expected).all()
-    assert (draw(pipe) == expected).all(), "the second clip finds everything away again"
 
 
-@pytest.mark.usefixtures("uninitialised_memory_is_nan")
-def test_every_layer_is_brought_when_it_is_used(pipe, tmp_path: Path):
-    """As group offload does it by leaves, where each weight waits for the `forward` of its own
-    module.
-    """
-    expected = draw(pipe)
-    pipe = ToonCrafterPipeline.from_preset("tiny")
+def take_layers_away(pipe: ToonCrafterPipeline, folder: Path) -> None:
+    """As group offload does it by leaves: each weight waits for its own module's `forward`."""
     cpu = torch.device("cpu")
     for name, network in networks(pipe).items():
-        folder = str(tmp_path / name)
         apply_group_offloading(
-            network, cpu, cpu, offload_type="leaf_level", offload_to_disk_path=folder
+            network, cpu, cpu, offload_type="leaf_level", offload_to_disk_path=str(folder / name)
         )
     assert pipe.unet.conv_in.weight.isnan().all()
+
+
+TakeAway = Callable[[ToonCrafterPipeline, Path], None]
+WAYS = pytest.mark.parametrize("take_away", [take_networks_away, take_layers_away])
+
+
+@WAYS
+@pytest.mark.usefixtures("uninitialised_memory_is_nan")
+def test_weights_are_brought_when_they_are_used(
+    pipe: ToonCrafterPipeline, take_away: TakeAway, tmp_path: Path
+) -> None:
+    expected = draw(ToonCrafterPipeline.from_preset("tiny"))
+    take_away(pipe, tmp_path)
     assert (draw(pipe) == expected).all()
     assert (draw(pipe) == expected).all(), "the second clip finds everything away again"
+
+
+@WAYS
+@pytest.mark.usefixtures("uninitialised_memory_is_nan")
+def test_an_adapter_is_brought_with_the_layers_that_it_changes(
+    pipe: ToonCrafterPipeline, adapter: Path, take_away: TakeAway, tmp_path: Path
+) -> None:
+    """Switched on and off it draws what it draws without offload, guidance included."""
+    expected = {None: draw(pipe)}
+    load_adapters(pipe, [adapter])
+    use_adapter(pipe, 0)
+    expected[0] = draw(pipe)
+    assert (expected[0] != expected[None]).any()
+    take_away(pipe, tmp_path)
+    for number in (0, None, 0):
+        use_adapter(pipe, number)
+        assert (draw(pipe) == expected[number]).all()
