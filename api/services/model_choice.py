@@ -137,7 +137,12 @@ def _chosen(
     if offer.engine is Engine.PREVIEW:
         problems = _undoable_in_preview(body)
         given = [name for name in DIFFUSION_FIELDS if name in body.model_fields_set]
-        warnings += [_no_effect(name) for name in given]
+        warnings += [_no_effect(name, f"/{name}") for name in given]
+        warnings += [
+            _no_effect("prompt", f"/keyframes/{index}/prompt")
+            for index, key in enumerate(body.keyframes)
+            if key.prompt
+        ]
     return ModelChoice(
         model=offer.name or None,
         quality=quality,
@@ -158,6 +163,6 @@ def _undoable_in_preview(body: InterpolationBody) -> list[Problem]:
     return problems
 
 
-def _no_effect(name: str) -> Caution:
+def _no_effect(name: str, pointer: str) -> Caution:
     detail = f"`{name}` has no effect on the preview engine, which is not ToonCrafter"
-    return Caution(code="no_effect", detail=detail, pointer=f"/{name}")
+    return Caution(code="no_effect", detail=detail, pointer=pointer)

@@ -5,11 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from training.data.drawing import Picture
 from training.evaluate import folder_cases, held_out_cases, measure, write
 from training.evaluation.engines import CrossFade, DISFlow, NearestKey, make_engine
 from training.evaluation.metrics import figures, motion_share
+from training.evaluation.rife import NETWORK, WEIGHTS
 
 
 def ring(x: int) -> Picture:
@@ -86,3 +88,32 @@ def test_unknown_engines_are_refused() -> None:
     """The message lists what there is."""
     with pytest.raises(ValueError, match="preview=FOLDER"):
         make_engine("magic")
+
+
+IFNET = """
+import torch
+class IFNet(torch.nn.Module):
+    def __init__(self, device):
+        super().__init__()
+        self.offset = torch.nn.Parameter(torch.zeros(()))
+    def forward(self, both, position, scales):
+        assert both.shape[2:] == (64, 128) and scales == [16, 8, 4, 2, 1]
+        one, other = both.split(3, dim=1)
+        return None, None, [one + (other - one) * position + self.offset] * 5
+"""
+
+
+def test_rife_draws_from_an_unpacked_wheel(tmp_path: Path) -> None:
+    """With a stand-in that blends: padded to what the network wants, and cut again."""
+    with pytest.raises(ValueError, match="rife="):
+        make_engine(f"rife={tmp_path}")
+    for path in (NETWORK, WEIGHTS):
+        (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / NETWORK).write_text(IFNET)
+    torch.save({"module.offset": torch.tensor(0.0)}, tmp_path / WEIGHTS)
+    _, engine = make_engine(f"rife={tmp_path}")
+    first, last = ring(60)[:50, :100], ring(80)[:50, :100]
+    (drawn,) = engine.between(first, last, [0.25])
+    assert drawn.shape == first.shape
+    (faded,) = CrossFade().between(first, last, [0.25])
+    assert np.abs(drawn.astype(int) - faded).max() <= 1

@@ -70,8 +70,8 @@ class Preview:
 
 
 def make_engine(description: str) -> tuple[str, Engine]:
-    """Make an engine from `fade`, `nearest`, `dis`, `preview=FOLDER` or `tooncrafter=FOLDER`,
-    which may be `tooncrafter=tiny-experimental` as well.
+    """Make an engine from `fade`, `nearest`, `dis`, `preview=FOLDER`, `rife=FOLDER` or
+    `tooncrafter=FOLDER`, which may be `tooncrafter=tiny-experimental` as well.
 
     Raises:
         ValueError: the description names no engine.
@@ -85,12 +85,16 @@ def make_engine(description: str) -> tuple[str, Engine]:
         return "DIS flow", DISFlow()
     if kind == "preview" and folder:
         return f"preview ({Path(folder).name})", Preview(Path(folder))
+    if kind == "rife" and folder:
+        from training.evaluation.rife import RIFE
+
+        return "RIFE", RIFE(Path(folder))
     if kind == "tooncrafter" and folder:
         from training.evaluation.tooncrafter import ToonCrafter
 
         return f"ToonCrafter ({Path(folder).name})", ToonCrafter(folder)
     raise ValueError(
-        "an engine has to be fade, nearest, dis, preview=FOLDER or tooncrafter=FOLDER "
+        "an engine has to be fade, nearest, dis, preview=FOLDER, rife=FOLDER or tooncrafter=FOLDER "
         f"but is {description}"
     )
 

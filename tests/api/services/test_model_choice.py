@@ -1,6 +1,7 @@
 """Which model a request gets, by what the deployment's workers have offered."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,7 @@ class Wish:
     model: str | None = None
     quality: str | None = None
     sketches: list[object] = field(default_factory=list)
+    keyframes: list[SimpleNamespace] = field(default_factory=list)
     variants: int = 1
     model_fields_set: set[str] = field(default_factory=set)
 
@@ -120,6 +122,12 @@ class TestWarnings:
             ("no_effect", "/steps"),
         }
         assert choose(Wish(model_fields_set=given), [TINY, PREVIEW]).warnings == []
+
+    def test_a_keyframes_own_prompt_has_none_either(self) -> None:
+        keys = [SimpleNamespace(prompt=None), SimpleNamespace(prompt="it leaps")]
+        choice = choose(Wish(quality="preview", keyframes=keys), [TINY, PREVIEW])
+        assert [one.pointer for one in choice.warnings] == ["/keyframes/1/prompt"]
+        assert choose(Wish(keyframes=keys), [TINY, PREVIEW]).warnings == []
 
     @pytest.mark.parametrize(
         ("wish", "model", "quality"),
