@@ -1,4 +1,4 @@
-"""Run `python -m admin` as an operator types them."""
+"""Run `python -m admin` and its old names as an operator types them."""
 
 import os
 import subprocess
@@ -9,9 +9,11 @@ from typing import Any
 Ask = Callable[..., Any]
 
 
-def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, module: str = "admin", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command as it is typed."""
-    command = [sys.executable, "-m", "admin", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env=os.environ | environment, timeout=60
     )
