@@ -22,7 +22,7 @@ up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview
 	@$(WITH_MODEL) $(BIN)/python scripts/up
 
 test: setup-tests  ## run all tests but the long ones: a quarter of an hour on two cores
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender

@@ -65,6 +65,7 @@ def test_quick_and_full_measure_the_same_areas() -> None:
     assert list(QUICK) == list(FULL) == list(TINY)
 
 
+@pytest.mark.long
 def test_simulated_workers_run_jobs_as_real_ones_do() -> None:
     """They are made of the worker's own parts, so a change there has to reach them."""
     asked = [

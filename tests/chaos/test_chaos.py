@@ -10,7 +10,7 @@ from testkit.chaos.run import Plan, Run
 from testkit.chaos.schedule import Kind
 
 # one fault after the other, each at the worst moment that is known for it
-SHORT = Plan(jobs=60, faults=8, seed=7, seconds_of_a_fault=5.0, longest_fault_seconds=8.0)
+SHORT = Plan(jobs=30, faults=8, seed=7, seconds_of_a_fault=5.0, longest_fault_seconds=8.0)
 STALE_WORKER = Plan(
     jobs=30,
     faults=3,

@@ -31,7 +31,7 @@ JOBS = "/v1/interpolations"
 PROCESSES = {"gateway", "dispatcher", "webhooks", "worker"}
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=[pytest.param("folder", marks=pytest.mark.long), "bucket"])
 def storage_settings(request: pytest.FixtureRequest) -> dict[str, str]:
     """Either kind of storage: each has links, and a library that could log them."""
     if request.param == "folder":

@@ -27,6 +27,7 @@ def odd_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("odd_machine")
 def test_job_succeeds_and_the_stop_is_explained(new_stack: Callable[..., Stack]) -> None:
     """In a folder whose name other programs' configurations would have to escape, over IPv6."""

@@ -40,7 +40,9 @@ def running(lasting: Stack) -> Stack:
     return lasting
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
     running: Stack, client_of: ClientOf, number: signal.Signals
 ) -> None:

@@ -166,10 +166,8 @@ class TestMemory:
     @pytest.mark.skipif(
         not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc"
     )
-    @pytest.mark.parametrize(
-        "save",
-        [save_half_safetensors, pytest.param(save_state_dict, marks=pytest.mark.long)],
-    )
+    @pytest.mark.long
+    @pytest.mark.parametrize("save", [save_half_safetensors, save_state_dict])
     def test_conversion_stays_below_the_largest_part(
         self, save: Callable[[Path, Tensors], None], published: Tensors, tmp_path: Path
     ) -> None:

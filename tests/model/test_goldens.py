@@ -16,9 +16,17 @@ from scripts.goldens.registry import Case
 FOLDER = Path(__file__).parents[1] / "data" / "goldens"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_goldens.py"
 CASES = read_cases(FOLDER)
+# as long as `pipeline_cli`, which is the whole way as well
+LONG = {"pipeline_gradio"}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.long] if case.name in LONG else [])
+        for case in CASES
+    ],
+)
 def test_every_output_is_within_its_tolerance(case: Case) -> None:
     outside = [deviation for deviation in check(case, FOLDER) if deviation.share > 1]
     assert not outside

@@ -40,6 +40,7 @@ def test_key_is_asked_for_once(browser: Browser, settings: Settings, tmp_path: P
         assert page.evaluate("localStorage.length") == 0
 
 
+@pytest.mark.long
 def test_film_plays_and_is_opened_from_a_bucket(
     new_stack: Callable[..., Stack], browser: Browser, s3_settings: Settings
 ) -> None:
