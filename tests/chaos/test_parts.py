@@ -4,6 +4,9 @@ to be harmed.
 
 import asyncio
 import importlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,13 +18,21 @@ from core.store.roles.worker import WorkerStore
 from testkit.chaos.injected.sitecustomize import BREAKS
 from testkit.chaos.schedule import Kind, draw_faults
 from testkit.chaos.service.proxy import Proxy
+from testkit.chaos.service.stack import INJECTED
 from testkit.chaos.stories import draw_stories
 from testkit.jobs import MODEL, stored_output
-from testkit.servers import RedisServer
+from testkit.servers import ROOT, RedisServer
 from testkit.store.steps import claim, expire_lease, submit
 from testkit.store.tenant_jobs import TenantJobs
 
 LIMIT_SECONDS = 10.0  # only ends a wait that would never end
+LOAD = """
+import sys
+from core.settings import Settings
+from worker.engines.loading import load_engine
+engine, *_ = load_engine(Settings(model="tiny"), "cpu")
+print(type(engine).__name__, "diffusers" in sys.modules)
+"""
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -55,6 +66,21 @@ async def client(proxy: Proxy) -> AsyncIterator[Client]:
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     writer.write(b"hello")
     return await reader.read(1024)
+
+
+def test_the_stand_in_is_loaded_without_torch() -> None:
+    """Else its worker ends while it starts, which a stack that draws with it shows only by its time
+    limit.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{INJECTED}{os.pathsep}{ROOT}", "CHAOS_MODEL": "stand-in"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "ToonCrafterEngine False\n", ended.stderr
 
 
 def test_a_seed_tells_the_whole_run() -> None:

@@ -12,7 +12,6 @@ import torch
 
 from core.setting_types import Offload
 from core.shots.passes import NUM_FRAMES
-from model.autoencoder_kl_dualref import SMALL_CHUNK
 
 if TYPE_CHECKING:
     from model.pipeline_tooncrafter import ToonCrafterPipeline
@@ -43,6 +42,9 @@ def place(pipeline: "ToonCrafterPipeline", device: str, offload: Offload) -> Non
         for network in (pipeline.unet, pipeline.vae):
             network.to(memory_format=torch.channels_last)
         if offload in ("model", "group"):
+            # here, since a stand-in worker has none of the model's packages
+            from model.autoencoder_kl_dualref import SMALL_CHUNK
+
             pipeline.vae.chunk_elements = SMALL_CHUNK
     if offload == "encoders":
         pipeline.offload_encoders = True
