@@ -26,7 +26,7 @@ test: setup-tests  ## run all tests but the long ones: a quarter of an hour on t
 
 test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
 check: setup  ## lint, formatting, types, who may import whom, sizes, and known holes in what is locked
 	@$(BIN)/ruff check $(CHECKED)
