@@ -1,11 +1,10 @@
 """Report the GPU time that a tenant used."""
 
-from contextlib import closing
 from typing import Any
 
 from admin.command import Options, Result, add_command, add_tenant
 from core.store.constants import USAGE_LIFE
-from core.store.tenants.usage import UsageStore
+from core.store.tenants.usage import gpu_seconds
 
 
 def add_commands(commands: Any) -> None:
@@ -23,7 +22,6 @@ def add_commands(commands: Any) -> None:
 
 
 def _usage(redis_url: str, options: Options) -> Result:
-    with closing(UsageStore(redis_url)) as usage:
-        days = usage.gpu_seconds(options.tenant, days=options.days)
+    days = gpu_seconds(redis_url, options.tenant, days=options.days)
     by_day = {day.isoformat(): seconds for day, seconds in days.items()}
     return {"tenant": options.tenant, "gpu_seconds": round(sum(by_day.values()), 3), "days": by_day}

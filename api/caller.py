@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.errors import Forbidden
-from core.records.tenant import DEFAULT_TENANT, TenantLimits
+from core.records.tenant import TenantLimits
 from core.store.tenants.api_keys import KeyInfo, Scope
 
 
@@ -14,16 +14,6 @@ class Caller:
     tenant: str
     limits: TenantLimits
     key: KeyInfo | None = None
-
-    @classmethod
-    def without_key(cls, limits: TenantLimits) -> "Caller":
-        """Return the caller of a gateway that asks for no key."""
-        return cls(DEFAULT_TENANT, limits)
-
-    @classmethod
-    def with_key(cls, key: KeyInfo, usual: TenantLimits) -> "Caller":
-        """Return the holder of a key."""
-        return cls(key.tenant, key.limits_over(usual), key)
 
     def need(self, scope: Scope) -> None:
         """Return if the caller may make calls of this scope.

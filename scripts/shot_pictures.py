@@ -23,7 +23,7 @@ from worker.engines.engine import Engine
 from worker.engines.loading import load_engine
 from worker.export.film import Film, Pixels
 from worker.export.formats import Exported, export_all
-from worker.shots.drawing import NoMemory, draw_shot
+from worker.shots.drawing import draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
 
@@ -85,7 +85,7 @@ def examples(page: Path = PAGE) -> Iterator[Example]:
 
 def render(shot: PreparedShot, engine: Engine) -> tuple[Film, list[Exported]]:
     """Draw a shot; return its film and its files, a contact sheet always among them."""
-    (variant,) = draw_shot(shot, engine, Follower(), NoMemory())
+    (variant,) = draw_shot(shot, engine, Follower())
     film = finish(shot, variant).film
     return film, list(export_all(shot.request.outputs, [film], shot.key_drawings))
 

@@ -35,7 +35,7 @@ from worker.export.formats import export_all
 from worker.frames.framing import Pixels
 from worker.gpu.device import choose_device
 from worker.shots.doubling import film_of_moving_formats
-from worker.shots.drawing import NoMemory, draw_shot
+from worker.shots.drawing import draw_shot
 from worker.shots.finishing import finish
 from worker.shots.preparation import PreparedShot, prepare
 
@@ -96,7 +96,7 @@ def render(
     except CheckpointError as error:
         raise _refusal("/model", "unknown_model", str(error)) from error
     reporter = ShotProgress(on_progress, _passes_of(shot))
-    films = [finish(shot, drawn).film for drawn in draw_shot(shot, engine, reporter, NoMemory())]
+    films = [finish(shot, drawn).film for drawn in draw_shot(shot, engine, reporter)]
     on_progress(Stage.EXPORTING.value, 100)
     draw_halfway = HalfwayDrawer(chosen)
     moving = [film_of_moving_formats(film, shot, draw_halfway) for film in films]

@@ -12,7 +12,7 @@ from cachetools import LRUCache, TTLCache
 from api.caller import Caller
 from core.endpoints import is_loopback
 from core.errors import RateLimited, Unauthorized, Unavailable
-from core.records.tenant import TenantLimits
+from core.records.tenant import DEFAULT_TENANT, TenantLimits
 from core.settings import Settings
 from core.store.tenants.api_keys import BEARER_TOKEN, ApiKeyLookup, Found
 
@@ -36,7 +36,7 @@ class KeyCache:
     def __init__(self, settings: Settings, api_keys: ApiKeyLookup) -> None:
         self._api_keys = api_keys
         self._default_limits = TenantLimits.from_settings(settings)
-        self._without_key = Caller.without_key(self._default_limits)
+        self._without_key = Caller(DEFAULT_TENANT, self._default_limits)
         self._is_local = is_loopback(settings.host)
         # by SHA-256 of the key: until when, and the caller. No key stays in memory.
         self._valid: LRUCache[bytes, tuple[float, Caller]] = LRUCache(CACHE_SIZE)
@@ -89,7 +89,8 @@ class KeyCache:
         found = await self._ask(token)
         self._note(any_key=found.any_key)
         if found.key and not found.expired:
-            caller = Caller.with_key(found.key, self._default_limits)
+            limits = self._default_limits.with_overrides(found.key.limits)
+            caller = Caller(found.key.tenant, limits, found.key)
             self._valid[digest] = (time.monotonic() + TRUST.total_seconds(), caller)
             return caller
         self._valid.pop(digest, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -164,28 +164,23 @@ class Interpolations:
         )
 
     async def check(self) -> dict[str, str]:
-        """What does not answer, by name; empty where all is well. Both are asked at once, for a
-        second at most.
-        """
-        redis, storage = await asyncio.gather(self._redis_fails(), self._storage_fails())
-        return {name: detail for name, detail in (("redis", redis), ("storage", storage)) if detail}
+        """Return what does not answer within a second, by name; both are asked at once."""
+        ping_storage = to_thread.run_sync(self._storage.ping, abandon_on_cancel=True)
+        checks = {"redis": _fails(self._store.ping()), "storage": _fails(ping_storage)}
+        found = zip(checks, await asyncio.gather(*checks.values()), strict=True)
+        return {name: detail for name, detail in found if detail}
 
-    async def _redis_fails(self) -> str | None:
-        try:
-            await self._store.ping()
-        except Unavailable as error:
-            return error.detail
-        return None
 
-    async def _storage_fails(self) -> str | None:
-        try:
-            with fail_after(PATIENCE_SECONDS):
-                await to_thread.run_sync(self._storage.ping, abandon_on_cancel=True)
-        except ServiceError as error:
-            return error.detail
-        except TimeoutError:
-            return f"the object storage did not answer within {PATIENCE_SECONDS} s"
-        return None
+async def _fails(check: Awaitable[None]) -> str:
+    """Return why a check fails, or nothing."""
+    try:
+        with fail_after(PATIENCE_SECONDS):
+            await check
+    except ServiceError as error:
+        return error.detail
+    except TimeoutError:
+        return f"it did not answer within {PATIENCE_SECONDS} s"
+    return ""
 
 
 async def discard(storage: ObjectStorage, store: GatewayStore, job_id: str) -> None:

@@ -17,10 +17,6 @@ from core.store.constants import CONSTANTS
 from core.store.encoding import argument
 
 FOLDERS: list[Traversable] = [files("core.store") / "lua"]  # the first that has a file wins
-SCRIPTS = (
-    *("api_keys", "deployment", "dispatcher", "gateway", "operator", "rates", "uploads"),
-    *("webhook_secrets", "webhooks", "worker"),
-)
 
 _INCLUDE = re.compile(r"-- include (\S+)")
 _CONSTANT = re.compile(r"\bC\.(\w+)")
@@ -28,7 +24,7 @@ _CONSTANT = re.compile(r"\bC\.(\w+)")
 
 @cache
 def load(name: str) -> str:
-    """Return the source of one of `SCRIPTS` as Redis runs it."""
+    """Return the source of a script of `lua/` as Redis runs it."""
     return complete(_read(f"{name}.lua"))
 
 

@@ -32,20 +32,10 @@ class SegmentMemory(Protocol):
         """Remember what was drawn."""
 
 
-class NoMemory:
-    """Remembers nothing."""
-
-    def recall(self, _: SegmentWork) -> None:
-        """Return None."""
-
-    def keep(self, work: SegmentWork, frames: SegmentFrames) -> None:
-        """Do nothing."""
-
-
 def draw_shot(
-    shot: PreparedShot, engine: Engine, reporter: ShotReporter, memory: SegmentMemory
+    shot: PreparedShot, engine: Engine, reporter: ShotReporter, memory: SegmentMemory | None = None
 ) -> Iterator[DrawnVariant]:
-    """Yield the variants of a shot, one after the other.
+    """Yield the variants of a shot, one after the other; without a memory, each is drawn.
 
     Raises:
         Everything that the engine, the reporter and the memory raise; a note names the segment.
@@ -66,17 +56,18 @@ def _draw_segment(
     variant: int,
     engine: Engine,
     reporter: ShotReporter,
-    memory: SegmentMemory,
+    memory: SegmentMemory | None,
 ) -> SegmentFrames | None:
     if not segment.passes:
         return None
     work = shot.work_of(segment, variant, with_alpha=shot.has_alpha and engine.draws_alpha)
-    known = memory.recall(work)
+    known = memory.recall(work) if memory else None
     if known is not None:
         reporter.reuse_segment()
         return known
     frames = engine.draw(work, reporter)
-    memory.keep(work, frames)
+    if memory:
+        memory.keep(work, frames)
     return frames
 
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from pydantic import AliasChoices, Field
 
 from core.records.base import Record, from_milliseconds
-from core.records.tenant import TenantLimits
 from core.store import keys
 from core.store.client import AsyncRedis, open_redis, open_script
 from core.store.encoding import milliseconds
@@ -51,10 +50,6 @@ class KeyInfo(Record):
     def permits(self, scope: Scope) -> bool:
         """Return whether calls that need this scope may be made with it."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
-
-    def limits_over(self, usual: TenantLimits) -> TenantLimits:
-        """Return the usual limits with those of this key in place."""
-        return usual.with_overrides(self.limits)
 
 
 class ApiKey(KeyInfo):

@@ -3,6 +3,7 @@
 The script that ends an attempt also counts its time, so no crash loses or doubles any.
 """
 
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 from core.store.client import open_redis
@@ -12,30 +13,21 @@ from core.store.keys import USAGE
 _FIRST_DAY = date(1970, 1, 1)
 
 
-class UsageStore:
-    """Reads what the scripts counted. Calls raise redis-py's errors."""
+def gpu_seconds(redis_url: str, tenant: str, *, days: int = USAGE_LIFE.days) -> dict[date, float]:
+    """Return the seconds for which a tenant's jobs held a worker, by day.
 
-    def __init__(self, url: str) -> None:
-        """Connects with the first call."""
-        self._redis = open_redis(url)
+    Attempts that were lost or given back count as well. Raises redis-py's errors.
 
-    def gpu_seconds(self, tenant: str, *, days: int = USAGE_LIFE.days) -> dict[date, float]:
-        """Return the seconds for which a tenant's jobs held a worker, by day.
+    Args:
+        redis_url: address of Redis.
+        tenant: whose.
+        days: how many, the last of them today in UTC; after `USAGE_LIFE` a day is forgotten.
 
-        Attempts that were lost or given back count as well.
-
-        Args:
-            tenant: whose.
-            days: how many, the last of them today in UTC; after `USAGE_LIFE` a day is forgotten.
-
-        Returns:
-            Seconds by the day on which the attempts ended, the oldest first, without empty days.
-        """
-        today = datetime.now(UTC).date()
-        asked = [today - timedelta(days=ago) for ago in reversed(range(days))]
-        found = self._redis.mget([f"{USAGE}{tenant}:{(day - _FIRST_DAY).days}" for day in asked])
-        return {day: int(spent) / 1000 for day, spent in zip(asked, found, strict=True) if spent}
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._redis.close()
+    Returns:
+        Seconds by the day on which the attempts ended, the oldest first, without empty days.
+    """
+    today = datetime.now(UTC).date()
+    asked = [today - timedelta(days=ago) for ago in reversed(range(days))]
+    with closing(open_redis(redis_url)) as redis:
+        found = redis.mget([f"{USAGE}{tenant}:{(day - _FIRST_DAY).days}" for day in asked])
+    return {day: int(spent) / 1000 for day, spent in zip(asked, found, strict=True) if spent}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.store import scripts
-from core.store.scripts import SCRIPTS, complete, load
+from core.store.scripts import complete, load
 from testkit.servers import RedisServer
 
 LUA = Path(str(files("core.store"))) / "lua"
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
 
 
 def included(path: Path) -> set[Path]:

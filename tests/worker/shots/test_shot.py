@@ -13,7 +13,7 @@ from testkit.jobs import generation_request
 from testkit.worker.engines import FadeEngine, Follower
 from testkit.worker.films import drawn
 from worker.export.film import over
-from worker.shots.drawing import NoMemory, draw_shot
+from worker.shots.drawing import draw_shot
 from worker.shots.finishing import Finished, finish
 from worker.shots.preparation import prepare
 
@@ -34,7 +34,7 @@ def render(
     sketches: list[Pixels] | None = None,
 ) -> list[Finished]:
     shot = prepare(asked, keys, sketches or [])
-    variants = draw_shot(shot, engine or FadeEngine(), Follower(), NoMemory())
+    variants = draw_shot(shot, engine or FadeEngine(), Follower())
     return [finish(shot, variant) for variant in variants]
 
 

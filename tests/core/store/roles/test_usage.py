@@ -1,12 +1,13 @@
 """GPU time that each tenant has used, by day."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
-from core.store.tenants.usage import UsageStore
+from core.store.tenants.usage import gpu_seconds
 from testkit.servers import RedisServer
 from testkit.store.steps import claim, end, expire_lease, flood, let_run, submit
 from testkit.store.tenant_jobs import TenantJobs
@@ -23,7 +24,8 @@ class TestUsage:
         """Ended, given back, lost: the worker was held all the same. Nothing counts twice, waiting
         counts nothing.
         """
-        usage, tenant = UsageStore(redis_server.url), async_store.of_tenant("acme")
+        usage = partial(gpu_seconds, redis_server.url)
+        tenant = async_store.of_tenant("acme")
         await flood(tenant, 3)
         expected = 0
         for seconds, finish in (
@@ -42,9 +44,8 @@ class TestUsage:
             let_run(redis_server, held, timedelta(seconds=seconds))
             finish(held)
             expected += seconds
-            assert sum(usage.gpu_seconds("acme").values()) == pytest.approx(expected, abs=1)
-        assert usage.gpu_seconds("default") == {}
+            assert sum(usage("acme").values()) == pytest.approx(expected, abs=1)
+        assert usage("default") == {}
         canceled = await submit(tenant)
         await tenant.cancel(canceled.id)
-        assert sum(usage.gpu_seconds("acme", days=2).values()) == pytest.approx(expected, abs=1)
-        usage.close()
+        assert sum(usage("acme", days=2).values()) == pytest.approx(expected, abs=1)
