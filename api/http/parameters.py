@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Header, Path, Query, Request, Response, params
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, BeforeValidator
@@ -217,6 +217,13 @@ class KnownQueryRoute(APIRoute):
             return await handler(request)
 
         return handle
+
+
+def interpolations_router() -> APIRouter:
+    """Return a router for calls about jobs."""
+    return APIRouter(
+        prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
+    )
 
 
 def _refuse_unknown(names: Iterable[str], known: list[str]) -> None:

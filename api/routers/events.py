@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import Depends, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Jobs
 from api.http.answers import Answers, problems
-from api.http.parameters import JOB, JobId, KnownQueryRoute, LastEventVersion
+from api.http.parameters import JOB, JobId, LastEventVersion, interpolations_router
 
-router = APIRouter(
-    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
-)
+router = interpolations_router()
 
 RETRY = timedelta(seconds=2)  # a client reconnects after it; a restarted gateway is back by then
 # A key is checked when a request starts, so a stream must end some time; clients reconnect.

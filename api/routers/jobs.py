@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from api.dependencies import (
     BaseUrl,
@@ -20,12 +20,12 @@ from api.http.parameters import (
     IdempotencyKey,
     IfNoneMatch,
     JobId,
-    KnownQueryRoute,
     MeantTags,
     Prefer,
     Time,
     Traceparent,
     Until,
+    interpolations_router,
     newest_version,
     preference_applied,
     read_wait,
@@ -44,9 +44,7 @@ from core.records.job import JobState
 from core.records.view import JobView
 from core.store.roles.gateway import JobFilter
 
-router = APIRouter(
-    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
-)
+router = interpolations_router()
 
 POLL_AFTER_SECONDS = 1
 

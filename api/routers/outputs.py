@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
+from fastapi import Query, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.dependencies import Jobs
@@ -14,9 +14,9 @@ from api.http.parameters import (
     JOB,
     IsHead,
     JobId,
-    KnownQueryRoute,
     RangeHeaders,
     SeenTags,
+    interpolations_router,
 )
 from api.http.stored_file import StoredFile
 from api.schemas.shots import MAX_VARIANTS
@@ -24,9 +24,7 @@ from core.objects.keys import content_disposition
 
 PNG = "image/png"
 
-router = APIRouter(
-    prefix="/v1/interpolations", tags=["interpolations"], route_class=KnownQueryRoute
-)
+router = interpolations_router()
 
 
 @router.get(

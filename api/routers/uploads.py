@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api.dependencies import BaseUrl, CurrentCaller, CurrentSettings, CurrentUploads
-from api.http.answers import problems
+from api.http.answers import json_body_doc, problems
 from api.http.bodies import json_body
 from api.http.parameters import KnownQueryRoute
 from api.schemas.uploads import UploadBody, UploadView
@@ -13,12 +13,7 @@ from core.records.view import absolute
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"], route_class=KnownQueryRoute)
 
-_BODY_DOC = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UploadBody"}}},
-    }
-}
+_BODY_DOC = json_body_doc("UploadBody", required=False)
 
 
 @router.post(

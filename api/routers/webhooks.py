@@ -5,21 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from api.dependencies import CurrentCaller, CurrentWebhooks, Jobs
-from api.http.answers import problems
+from api.http.answers import json_body_doc, problems
 from api.http.bodies import json_body
 from api.http.parameters import JOB, JobId, KnownQueryRoute
 from api.schemas.webhooks import DeliveryList, WebhookTestBody, WebhookTestView
 
 router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=KnownQueryRoute)
 
-_BODY_DOC = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/WebhookTestBody"}}
-        },
-    }
-}
+_BODY_DOC = json_body_doc("WebhookTestBody", required=True)
 
 
 async def _existing_job(job_id: JobId, jobs: Jobs) -> str:

@@ -56,8 +56,8 @@ def estimate_view(
         segments=plan.segments,
         model_passes=plan.passes,
         frames=len(drawings),
-        canvas=_size(canvas),
-        output=_size(_result_size(request, canvas)),
+        canvas=SizeView(**canvas._asdict()),
+        output=SizeView(**_result_size(request, canvas)._asdict()),
         plan=plan,
         seconds=_seconds(
             deployment.expected_run(
@@ -149,16 +149,8 @@ def _model(held: list[Held]) -> ModelView:
     worker, model = held[0]
     offer = worker.offer or Offer.of_setting(model.name)
     return ModelView(
-        name=model.name,
-        description=model.description,
-        engine=offer.engine,
-        qualities=offer.qualities,
-        sampling=offer.sampling,
-        draft=offer.draft,
-        sketches=offer.sketches,
-        trained=model.trained,
-        weights=model.weights,
-        dtype=model.dtype,
+        # what both know of it is named alike; of an adapter, the model's own facts count
+        **(dict(offer) | dict(model) | {"engine": offer.engine}),
         devices=sorted({one.model.device for one in held}),
         workers=len(held),
         sizes=[_model_size(canvas, offer) for canvas in shot.CANVASES],
@@ -175,8 +167,4 @@ def _model(held: list[Held]) -> ModelView:
 
 def _model_size(canvas: Size, offer: Offer) -> ModelSizeView:
     memory = offer.memory_bytes(canvas.width * canvas.height)
-    return ModelSizeView(width=canvas.width, height=canvas.height, memory_bytes=memory)
-
-
-def _size(size: Size) -> SizeView:
-    return SizeView(width=size.width, height=size.height)
+    return ModelSizeView(**canvas._asdict(), memory_bytes=memory)

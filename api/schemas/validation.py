@@ -10,26 +10,7 @@ from pydantic import BaseModel, ValidationError
 from api.schemas.body import KINDS, ONE
 from core.errors import Problem
 
-_CODES = {
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "greater_than": "out_of_range",
-    "less_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "multiple_of": "out_of_range",
-    "finite_number": "out_of_range",
-    "too_short": "out_of_range",
-    "too_long": "out_of_range",
-    "string_too_short": "out_of_range",
-    "string_too_long": "out_of_range",
-    "string_pattern_mismatch": "invalid_value",
-    "literal_error": "invalid_value",
-    "enum": "invalid_value",
-    "value_error": "invalid_value",
-    "rate": "out_of_range",
-}
-_WANTED = {
+_OUT_OF_RANGE = {
     "greater_than": "must be greater than {gt}",
     "less_than": "must be less than {lt}",
     "greater_than_equal": "must be at least {ge}",
@@ -40,36 +21,36 @@ _WANTED = {
     "too_long": "must have at most {max_length} entries",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+}
+_INVALID = {
     "string_pattern_mismatch": "must have the form that the contract gives",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
+}
+_INTEGER, _NUMBER = ("int_type", "int_parsing"), ("float_type", "float_parsing")
+_TIME, _OBJECT = "must be a time such as 2026-11-02T09:30:00Z", "must be an object"
+_CODES = {
+    "missing": "required",
+    "extra_forbidden": "unknown_field",
+    **dict.fromkeys([*_OUT_OF_RANGE, "rate"], "out_of_range"),
+    **dict.fromkeys([*_INVALID, "value_error"], "invalid_value"),
+}
+_WANTED = {
+    **_OUT_OF_RANGE,
+    **_INVALID,
+    **dict.fromkeys([*_INTEGER, "int_from_float"], "must be a whole number"),
     "int_parsing_size": "must be a smaller number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
+    **dict.fromkeys(_NUMBER, "must be a number"),
     "bool_type": "must be true or false",
-    "datetime_parsing": "must be a time such as 2026-11-02T09:30:00Z",
-    "datetime_from_date_parsing": "must be a time such as 2026-11-02T09:30:00Z",
+    **dict.fromkeys(("datetime_parsing", "datetime_from_date_parsing"), _TIME),
     "timezone_aware": "must have a time zone, such as the Z of 2026-11-02T09:30:00Z",
     "string_type": "must be a string",
     "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _OBJECT),
 }
 # Strings are shown if numbers or words of a list are wanted. Elsewhere a string may be an image, a
 # prompt or a URL with a key in it, and callers log problems.
-_SHOW_STRINGS = {
-    "int_type",
-    "int_parsing",
-    "float_type",
-    "float_parsing",
-    "literal_error",
-    "enum",
-    "rate",
-}
+_SHOW_STRINGS = {*_INTEGER, *_NUMBER, "literal_error", "enum", "rate"}
 _SHOWN_CHARACTERS = 40  # of a refused value: enough to recognise it, never a whole image
 _SHOWN_NAME = 100  # characters of the name of a field
 _brief = reprlib.Repr()  # looks at little more than is shown

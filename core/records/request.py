@@ -26,39 +26,17 @@ def _parse_rate(value: object) -> Fraction:
         raise PydanticCustomError("rate", "{wanted}", {"wanted": str(error)}) from None
 
 
-Rate = Annotated[
-    Fraction,
-    BeforeValidator(_parse_rate),
-    PlainSerializer(show_rate, return_type=int | str),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MOST_WHOLE},
-                {"enum": [show_rate(rate) for rate in FRACTIONAL.values()]},
-            ]
-        }
-    ),
-]
+def _rate_schema(*times: int) -> WithJsonSchema:
+    """Describe rates that are these multiples of those that a request may name."""
+    whole = {"type": "integer", "minimum": 1, "maximum": max(times) * MOST_WHOLE}
+    fractions = [show_rate(many * rate) for many in times for rate in FRACTIONAL.values()]
+    return WithJsonSchema({"anyOf": [whole, {"enum": fractions}]})
 
 
+_SHOWN = PlainSerializer(show_rate, return_type=int | str)
+Rate = Annotated[Fraction, BeforeValidator(_parse_rate), _SHOWN, _rate_schema(1)]
 # Of a result: twice as high where the film rate was doubled.
-ResultRate = Annotated[
-    Fraction,
-    BeforeValidator(parse_result_rate),
-    PlainSerializer(show_rate, return_type=int | str),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 2 * MOST_WHOLE},
-                {
-                    "enum": [
-                        show_rate(times * rate) for times in (1, 2) for rate in FRACTIONAL.values()
-                    ]
-                },
-            ]
-        }
-    ),
-]
+ResultRate = Annotated[Fraction, BeforeValidator(parse_result_rate), _SHOWN, _rate_schema(1, 2)]
 
 
 class Priority(StrEnum):
