@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from admin import job_queue, keys, usage, webhook_secrets, workers
+from admin import api_keys, job_queue, usage, webhook_secrets, workers
 from admin.command import AdminError
 from core.environment import misspelt_names, read_settings
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "which. Every command takes --json.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for subject in (keys, webhook_secrets, usage, workers, job_queue):
+    for subject in (api_keys, webhook_secrets, usage, workers, job_queue):
         subject.add_commands(commands)
     return parser
 

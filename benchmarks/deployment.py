@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import Job, JobState

@@ -25,7 +25,7 @@ from benchmarks.load import cpu_seconds
 from benchmarks.redis_load import RedisLoad
 from benchmarks.servers import gateway_server
 from core.records.ids import new_job_id
-from core.store.keys import LEASES, WORKERS
+from core.store.redis_keys import LEASES, WORKERS
 from testkit.jobs import generation_request
 from testkit.servers import ROOT, Process, RedisServer, wait_until
 from testkit.store.tenant_jobs import TenantJobs

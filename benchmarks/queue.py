@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import cpu_seconds
 from benchmarks.redis_load import RedisLoad
 from core.records.job import Job
-from core.store.keys import TOTALS
+from core.store.redis_keys import TOTALS
 from testkit.servers import RedisServer
 
 STEPS = 10  # of a job

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from core.objects.keys import JOBS_PREFIX, UPLOADS_PREFIX, StoredObject, outputs_prefix
+from core.objects.object_keys import JOBS_PREFIX, UPLOADS_PREFIX, StoredObject, outputs_prefix
 from core.objects.storage import ObjectStorage
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import Attempts, DispatcherStore
 from core.telemetry.metrics import REPAIRS, STORED_BYTES
 
@@ -55,11 +55,11 @@ class Audit:
         self._storage.delete_abandoned(self._orphan_age)
         self._stored_bytes = 0
         for objects in self._old_objects(JOBS_PREFIX):
-            self._condemn(keys.JOB, _owners(objects))
+            self._condemn(redis_keys.JOB, _owners(objects))
             self._delete_useless_results(objects)
             yield
         for objects in self._old_objects(UPLOADS_PREFIX):
-            self._condemn(keys.UPLOAD, _owners(objects))
+            self._condemn(redis_keys.UPLOAD, _owners(objects))
             yield
         STORED_BYTES.set(self._stored_bytes)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from core.errors import Unavailable
-from core.objects.keys import prefix_of
+from core.objects.object_keys import prefix_of
 from core.objects.storage import ObjectStorage
 from core.store.roles.dispatcher import BATCH, DispatcherStore
 

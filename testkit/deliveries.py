@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.records.webhook import RETRY_WAITS
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import open_script
 from core.store.webhooks import WebhookStore
 from dispatcher.deliverer import Deliverer
@@ -52,7 +52,7 @@ def backlog(server: RedisServer) -> tuple[int, int, int, float]:
 
 def let_time_pass(server: RedisServer) -> None:
     """Every wait ends now, and so does every lease."""
-    for pattern in (f"{keys.DUE_EVENTS}*", f"{keys.FLYING}*", keys.DUE_RECEIVERS):
+    for pattern in (f"{redis_keys.DUE_EVENTS}*", f"{redis_keys.FLYING}*", redis_keys.DUE_RECEIVERS):
         for key in server.client.keys(pattern):
             for member in server.client.zrange(key, 0, -1):
                 server.client.zadd(key, {member: 1})

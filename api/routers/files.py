@@ -14,7 +14,7 @@ from api.http.bodies import read_limited
 from api.http.parameters import ANY_STATE, KnownQueryRoute, RangeHeaders, SeenTags
 from api.http.stored_file import StoredFile
 from core.errors import NotFound
-from core.objects.keys import content_disposition, download_name, upload_of
+from core.objects.object_keys import content_disposition, download_name, upload_of
 from core.objects.signed_links import PATH
 from core.records.request import StoredImage
 

@@ -20,7 +20,7 @@ from api.http.parameters import (
 )
 from api.http.stored_file import StoredFile
 from api.schemas.shots import MAX_VARIANTS
-from core.objects.keys import content_disposition
+from core.objects.object_keys import content_disposition
 
 PNG = "image/png"
 

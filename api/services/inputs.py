@@ -15,7 +15,7 @@ from api.services.remote_images import RemoteImages, problem_of
 from api.services.uploads import Unusable, Uploads
 from core.errors import Problem
 from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.request import StoredImage
 from core.settings import Settings

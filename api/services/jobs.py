@@ -14,8 +14,8 @@ from anyio import fail_after, to_thread
 
 from api.services.watching import JobWatch
 from core.errors import JobNotFinished, NotFound, PreconditionFailed, ServiceError, Unavailable
-from core.objects.keys import drawing_key, job_prefix, output_key
 from core.objects.links import output_link
+from core.objects.object_keys import drawing_key, job_prefix, output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, JobState, Output, QueuedView
 from core.records.plan import timeline_of

@@ -22,7 +22,7 @@ from core.errors import (
     Unavailable,
 )
 from core.images.errors import ImageOutOfRange, ImageRefused, UnreadableImage, UnsupportedImage
-from core.objects.keys import ObjectTooLarge, incoming_key, incoming_prefix, upload_key
+from core.objects.object_keys import ObjectTooLarge, incoming_key, incoming_prefix, upload_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import UPLOAD_ID_PATTERN, new_upload_id
 from core.records.request import StoredImage

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from core.objects.keys import output_key
+from core.objects.object_keys import output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output
 

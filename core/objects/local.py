@@ -13,14 +13,14 @@ from shutil import copyfileobj, rmtree
 
 from core.errors import NotFound
 from core.objects.body import Check, CheckedBody
-from core.objects.keys import (
+from core.objects.metrics import measured
+from core.objects.object_keys import (
     StoredObject,
     checked_key,
     checked_prefix,
     demand_size,
     storage_unavailable,
 )
-from core.objects.metrics import measured
 from core.objects.signed_links import SignedLinks
 
 BLOCK = 4096  # bytes; file systems give room in blocks

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from core.endpoints import is_loopback
 from core.errors import NotFound
 from core.objects.body import Check, CheckedBody
-from core.objects.keys import (
+from core.objects.metrics import measured
+from core.objects.object_keys import (
     StoredObject,
     checked_key,
     checked_prefix,
@@ -19,7 +20,6 @@ from core.objects.keys import (
     download_name,
     storage_unavailable,
 )
-from core.objects.metrics import measured
 from core.settings import Settings
 
 if TYPE_CHECKING:

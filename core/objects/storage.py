@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from core.objects.body import Check
-from core.objects.keys import StoredObject
 from core.objects.local import LocalStorage
+from core.objects.object_keys import StoredObject
 from core.objects.s3 import PATIENT, Patience, S3Storage, s3_client
 from core.objects.signed_links import SignedLinks
 from core.settings import Settings

@@ -6,7 +6,7 @@ A message names no job, it only says "look": the worker claims a job from the st
 from datetime import timedelta
 
 from core.records.offer import Engine, Offer
-from core.store.keys import PREFIX
+from core.store.redis_keys import PREFIX
 
 QUEUE = "celery"  # under the prefix: `tc:celery`; of workers that announce no model
 GENERATE_TASK = "tooncrafter.generate"

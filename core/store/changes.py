@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.store.client import open_listener
-from core.store.keys import CHANGES, PREVIEW
+from core.store.redis_keys import CHANGES, PREVIEW
 
 RECONNECT_SECONDS = 0.5
 

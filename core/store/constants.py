@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.records import base, ids, job, offer, request, tenant, webhook
-from core.store import keys
+from core.store import redis_keys
 from core.store.forecast import KEPT_RUNS
 
 LEASE = timedelta(seconds=5)  # of an attempt, renewed every second
@@ -24,7 +24,7 @@ MAX_VALID_SECRETS = 2  # per tenant: the old and the new one, while its receiver
 RECEIVERS_PER_CLAIM = 100
 
 CONSTANTS: Mapping[str, Any] = {
-    **{name: value for name, value in vars(keys).items() if name.isupper()},
+    **{name: value for name, value in vars(redis_keys).items() if name.isupper()},
     "DEFAULT_TENANT": tenant.DEFAULT_TENANT,
     "JOB_ID_PREFIX": ids.JOB_ID_PREFIX,
     "PREVIEW": offer.PREVIEW,

@@ -17,7 +17,7 @@ from core.records.webhook import (
     Webhook,
     WebhookSecret,
 )
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import AsyncRedis
 from core.store.encoding import flat, pairs, parse_job
 from core.store.tenants.webhook_secrets import parse_secrets
@@ -111,7 +111,7 @@ class WebhookStore:
 
     async def wait_for_work(self, patience: timedelta) -> None:
         """Return when there may be something to deliver, or when patience ends."""
-        await self._redis.pop(keys.WAKE_DELIVERER, patience)
+        await self._redis.pop(redis_keys.WAKE_DELIVERER, patience)
 
     async def secrets(self, tenant: str) -> list[WebhookSecret]:
         """Return the tenant's valid secrets, the newest first."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from httpx import AsyncClient
 
-from core.objects.keys import output_key
+from core.objects.object_keys import output_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Timing

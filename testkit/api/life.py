@@ -15,11 +15,11 @@ from hypothesis.stateful import (
 )
 
 from core.errors import NumericalFailure, StaleClaim
-from core.objects.keys import output_key
+from core.objects.object_keys import output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
 from core.records.request import Priority
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.api.caller import Caller, View, as_listed, follows, is_consistent, stable
@@ -239,7 +239,7 @@ class Life(RuleBasedStateMachine):
         elif end == "give back":
             self.store.give_back(claim)
         else:
-            self.server.client.zadd(keys.LEASES, {claim.job.id: 0}, xx=True)
+            self.server.client.zadd(redis_keys.LEASES, {claim.job.id: 0}, xx=True)
             self.dispatcher.recover_expired_leases()
 
     @precondition(lambda self: bool(self.stale))

@@ -2,7 +2,7 @@
 
 from httpx import AsyncClient, Response
 
-from core.store import keys
+from core.store import redis_keys
 from testkit.api.gateway import BASE_URL
 from testkit.servers import RedisServer
 
@@ -23,7 +23,7 @@ def by_reference(*upload_ids: str, **fields: object) -> dict[str, object]:
 
 def let_time_pass(server: RedisServer, *members: str) -> None:
     """Let uploads and what is in the trash be due now."""
-    for key in (keys.UPLOADS, keys.TRASH):
+    for key in (redis_keys.UPLOADS, redis_keys.TRASH):
         server.client.zadd(key, dict.fromkeys(members, 0), xx=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from core.objects.keys import drawing_key, image_key, job_prefix, output_key
+from core.objects.object_keys import drawing_key, image_key, job_prefix, output_key
 from core.records.job import MAX_LOST_LEASES, Job, JobState
 from core.records.plan import timeline_of
 from testkit.chaos.history import Event, What

@@ -9,12 +9,12 @@ from typing import Any
 import psutil
 
 from core.records.job import Job
-from core.store import keys
+from core.store import redis_keys
 from core.store.encoding import parse_job
 from testkit.chaos.checker import Final, unwanted
 from testkit.chaos.service.stack import BUCKET, Stack
 
-EMPTY_AT_REST = (*keys.READY_KEYS, keys.LEASES, keys.TRASH)
+EMPTY_AT_REST = (*redis_keys.READY_KEYS, redis_keys.LEASES, redis_keys.TRASH)
 REST_LIMIT_SECONDS = 60.0  # beyond the age at which orphans are deleted
 END_LIMIT_SECONDS = 15.0  # for processes that were told to end
 
@@ -24,9 +24,9 @@ async def come_to_rest(stack: Stack) -> None:
 
     No caller submits any more, so the trash's entries for images of submissions are made due.
     """
-    waiting = await stack.redis.zrange(keys.TRASH, 0, -1)
+    waiting = await stack.redis.zrange(redis_keys.TRASH, 0, -1)
     if waiting:
-        await stack.redis.zadd(keys.TRASH, dict.fromkeys(waiting, 0), xx=True)
+        await stack.redis.zadd(redis_keys.TRASH, dict.fromkeys(waiting, 0), xx=True)
 
     async def rests() -> bool:
         if await stack.redis.exists(*EMPTY_AT_REST):
@@ -55,7 +55,7 @@ async def read_final(stack: Stack) -> Final:
 async def _jobs(redis: Any) -> dict[str, Job]:
     records = [
         parse_job(await redis.hgetall(key))
-        async for key in redis.scan_iter(f"{keys.JOB}*", count=1000)
+        async for key in redis.scan_iter(f"{redis_keys.JOB}*", count=1000)
     ]
     return {job.id: job for job in records}
 
@@ -79,8 +79,8 @@ def _object_keys(stack: Stack) -> list[str]:
 
 
 async def _unexplained_keys(redis: Any) -> list[str]:
-    """Keys that `core.store.keys` does not document, and those that should be empty at rest."""
-    documented = re.findall(r"`(tc:[^`]+)`", keys.__doc__ or "")
+    """Return keys without a row in `redis_keys`, and those that should be empty at rest."""
+    documented = re.findall(r"`(tc:[^`]+)`", redis_keys.__doc__ or "")
     known = re.compile(
         "|".join(re.sub(r"\\\{\w+\\\}|…", ".*", re.escape(pattern)) for pattern in documented)
     )

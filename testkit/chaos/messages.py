@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from redis.exceptions import RedisError
 
-from core.store import keys
+from core.store import redis_keys
 from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_options
 from testkit.chaos.schedule import Fault
 from testkit.chaos.targets import BUSY_LIMIT_SECONDS, Hit, nothing
@@ -38,7 +38,7 @@ class Messages:
         message = self._old_message or await self._pop(timedelta(seconds=BUSY_LIMIT_SECONDS))
         self._old_message = message or self._old_message
         if message:
-            await self._redis.lpush(keys.PREFIX + QUEUE, *[message] * MESSAGES)
+            await self._redis.lpush(redis_keys.PREFIX + QUEUE, *[message] * MESSAGES)
         return Hit("the queue" if message else "nothing: no message came by", nothing)
 
     async def lose(self, fault: Fault) -> Hit:
@@ -53,7 +53,7 @@ class Messages:
     async def _pop(self, patience: timedelta) -> str:
         with suppress(RedisError, OSError):
             popped: Any = await self._redis.brpop(
-                [keys.PREFIX + QUEUE], timeout=patience.total_seconds()
+                [redis_keys.PREFIX + QUEUE], timeout=patience.total_seconds()
             )
             return str(popped[1]) if popped else ""
         return ""

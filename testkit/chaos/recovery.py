@@ -8,7 +8,7 @@ from statistics import fmean
 from redis.exceptions import RedisError
 
 from core.records.job import JobState
-from core.store import keys
+from core.store import redis_keys
 from testkit.chaos.history import History, What
 from testkit.chaos.schedule import Fault
 from testkit.chaos.service.stack import Stack
@@ -77,7 +77,9 @@ class Recoveries:
         killed = self._history.now
         while self._history.now < killed + LIMIT_SECONDS:
             with suppress(RedisError, OSError):
-                now, status = await self._stack.redis.hmget(keys.JOB + job_id, "fence", "status")
+                now, status = await self._stack.redis.hmget(
+                    redis_keys.JOB + job_id, "fence", "status"
+                )
                 # ended by the same attempt: a child outlives its parent for the rest of its job
                 if now is None or (int(now) == fence and JobState(status).is_final):
                     return

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
-from core.objects.keys import drawing_key, output_key
+from core.objects.object_keys import drawing_key, output_key
 from core.objects.storage import open_storage
 from core.records.job import Progress, Stage, Timing
 from core.settings import Settings

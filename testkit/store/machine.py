@@ -22,7 +22,7 @@ from core.records.ids import new_job_id
 from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
 from core.records.offer import Engine, Offer
 from core.records.request import Priority
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.gateway import Deletion, Outcome, SubmissionResult
 from core.store.roles.operator import OperatorStore
@@ -190,7 +190,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         running = sorted(self.valid)
         silent = data.draw(st.lists(st.sampled_from(running), unique=True)) if running else []
         for job_id in silent:
-            self.server.client.zadd(keys.LEASES, {job_id: 0}, xx=True)
+            self.server.client.zadd(redis_keys.LEASES, {job_id: 0}, xx=True)
         requeued, failed, _ = self.dispatcher.recover_expired_leases()
         assert sorted(requeued + failed) == sorted(set(silent) - self.unwanted)
         for job_id in silent:
@@ -278,12 +278,14 @@ class JobStoreMachine(RuleBasedStateMachine):
             for key, note in notes_of(job).items():
                 noted[key].add(note)
         if self.deleted:
-            expected[keys.TRASH] = self.deleted
+            expected[redis_keys.TRASH] = self.deleted
         found = {key: set(client.zrange(key, 0, -1)) for key in client.scan_iter(_type="zset")}
         assert found == expected
         found = {key: client.smembers(key) for key in client.scan_iter(_type="set")}
         assert found == noted
-        assert {key.removeprefix(keys.JOB) for key in client.keys(keys.JOB + "*")} == set(self.jobs)
+        assert {
+            key.removeprefix(redis_keys.JOB) for key in client.keys(redis_keys.JOB + "*")
+        } == set(self.jobs)
 
     def _each_tenant_sees_its_jobs(self) -> None:
         for tenant, gateway in self.gateways.items():

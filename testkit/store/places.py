@@ -2,14 +2,14 @@
 
 from core.records.base import SCHEMA_VERSION
 from core.records.job import Job, JobState, QueuedView
-from core.store import keys
+from core.store import redis_keys
 from testkit.store.cast import MODELS
 from testkit.store.steps import canvas_pixels
 
 
 def sorted_sets_of(job: Job) -> list[str]:
     """The sorted sets that hold a job's id, and no others do."""
-    index = f"{keys.JOBS}{job.tenant}"
+    index = f"{redis_keys.JOBS}{job.tenant}"
     return [*_places_by_status(job), index, f"{index}:{job.status}"]
 
 
@@ -18,11 +18,11 @@ def notes_of(job: Job) -> dict[str, str]:
     if job.status is not JobState.QUEUED:
         return {}
     notes = {
-        keys.DEMANDED + job.request.priority: _demand(job),
-        keys.WAITING + job.request.priority: job.tenant,
+        redis_keys.DEMANDED + job.request.priority: _demand(job),
+        redis_keys.WAITING + job.request.priority: job.tenant,
     }
     if job.request.model:
-        notes[f"{keys.WAITING}{job.request.priority}@{job.request.model}"] = job.tenant
+        notes[f"{redis_keys.WAITING}{job.request.priority}@{job.request.model}"] = job.tenant
     return notes
 
 
@@ -42,8 +42,8 @@ def are_likely_places(own: list[QueuedView], queued: list[Job]) -> bool:
 
 def _places_by_status(job: Job) -> list[str]:
     if job.status is not JobState.QUEUED:
-        return [keys.LEASES if job.status is JobState.RUNNING else keys.EXPIRY]
-    lane = keys.READY + job.request.priority
+        return [redis_keys.LEASES if job.status is JobState.RUNNING else redis_keys.EXPIRY]
+    lane = redis_keys.READY + job.request.priority
     places = [lane, f"{lane}:{job.tenant}", f"{lane}:{_demand(job)}"]
     if model := job.request.model:
         places += [f"{lane}@{model}", f"{lane}@{model}:{job.tenant}"]

@@ -7,14 +7,14 @@ from core.records.ids import new_job_id
 from core.records.job import Job, JobState, Timing
 from core.records.request import Priority
 from core.records.tenant import DEFAULT_TENANT
-from core.store import keys
+from core.store import redis_keys
 from core.store.encoding import milliseconds
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import RedisServer
 from testkit.store.tenant_jobs import TenantJobs
 
-JOBS = keys.JOBS + DEFAULT_TENANT
+JOBS = redis_keys.JOBS + DEFAULT_TENANT
 TTL = timedelta(hours=1)
 
 
@@ -47,7 +47,7 @@ def claim(store: WorkerStore, worker: str = "worker-1") -> Claim:
 
 def expire_lease(server: RedisServer, job_id: str) -> None:
     """Let the lease end now instead of in five seconds."""
-    assert server.client.zadd(keys.LEASES, {job_id: 0}, xx=True, ch=True)
+    assert server.client.zadd(redis_keys.LEASES, {job_id: 0}, xx=True, ch=True)
 
 
 def now_ms(server: RedisServer) -> int:
@@ -57,18 +57,18 @@ def now_ms(server: RedisServer) -> int:
 
 def members(server: RedisServer) -> dict[str, set[str]]:
     """Which job stands in which set."""
-    sets = [JOBS, keys.LEASES, keys.EXPIRY, keys.TRASH, *keys.READY_KEYS]
+    sets = [JOBS, redis_keys.LEASES, redis_keys.EXPIRY, redis_keys.TRASH, *redis_keys.READY_KEYS]
     return {key: set(server.client.zrange(key, 0, -1)) for key in sets}
 
 
 def as_next_version_enqueues(server: RedisServer, job_id: str) -> None:
     """Move a waiting job to the demand that the next version of the service would have written."""
-    pixels = server.client.hget(keys.JOB + job_id, "canvas_pixels")
-    lane, schema = keys.READY + Priority.INTERACTIVE, SCHEMA_VERSION + 1
-    server.client.hset(keys.JOB + job_id, "schema", schema)
+    pixels = server.client.hget(redis_keys.JOB + job_id, "canvas_pixels")
+    lane, schema = redis_keys.READY + Priority.INTERACTIVE, SCHEMA_VERSION + 1
+    server.client.hset(redis_keys.JOB + job_id, "schema", schema)
     demand = f"{DEFAULT_TENANT}:{schema}:{pixels}"
     server.client.zadd(f"{lane}:{demand}", {job_id: server.client.zscore(lane, job_id)})
-    server.client.sadd(keys.DEMANDED + Priority.INTERACTIVE, demand)
+    server.client.sadd(redis_keys.DEMANDED + Priority.INTERACTIVE, demand)
     server.client.zrem(f"{lane}:{DEFAULT_TENANT}:{SCHEMA_VERSION}:{pixels}", job_id)
 
 
@@ -84,7 +84,7 @@ def end(store: WorkerStore, held: Claim) -> None:
 def let_run(server: RedisServer, held: Claim, duration: timedelta) -> None:
     """Make the running job `duration` older."""
     assert held.job.started_at is not None
-    server.client.hincrby(keys.JOB + held.job.id, "started", -milliseconds(duration))
+    server.client.hincrby(redis_keys.JOB + held.job.id, "started", -milliseconds(duration))
 
 
 def canvas_pixels(job: Job) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.job import Job

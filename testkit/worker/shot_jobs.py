@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.records.request import Keyframe, Sketch, StoredImage

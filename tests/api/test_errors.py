@@ -12,7 +12,7 @@ from core import errors
 from core.errors import ServiceError
 from core.records.ids import new_job_id
 from core.settings import Settings
-from core.store.keys import JOB
+from core.store.redis_keys import JOB
 from core.telemetry.logging import configure_logging
 from testkit.api.calls import URL, files, problems
 from testkit.api.gateway import gateway

@@ -17,7 +17,7 @@ import pytest
 from httpx import AsyncClient
 
 from api.middleware.key_cache import TRUST
-from core.objects.keys import drawing_key
+from core.objects.object_keys import drawing_key
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.objects.keys import output_key
+from core.objects.object_keys import output_key
 from core.records.job import Failure, Job, JobState
 from testkit.chaos.checker import Final, check, wanted_objects
 from testkit.chaos.history import Event, What

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.records.job import Timing
-from core.store import keys, scripts
+from core.store import redis_keys, scripts
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from testkit.chaos.injected.sitecustomize import BREAKS
@@ -153,9 +153,9 @@ class TestBreaks:
         await submit(async_store)
         held = claim(store)
         for _ in range(2):
-            redis_server.client.hincrby(keys.JOB + held.job.id, "fence", 1)
+            redis_server.client.hincrby(redis_keys.JOB + held.job.id, "fence", 1)
             store.succeed(held, [stored_output()], Timing(), MODEL)
-        assert redis_server.client.xlen(keys.ENDED) == 2
+        assert redis_server.client.xlen(redis_keys.ENDED) == 2
         store.close()
 
     async def test_a_dispatcher_without_sweep_takes_nothing_back(

@@ -10,12 +10,12 @@ from threading import Event
 import pytest
 
 from core.errors import Unavailable
-from core.objects.keys import job_prefix
+from core.objects.object_keys import job_prefix
 from core.objects.storage import ObjectStorage, open_storage
 from core.records.ids import new_job_id
 from core.records.job import Timing
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import BATCH, DispatcherStore
 from core.store.roles.worker import WorkerStore
 from dispatcher.expiry import FAILURES_IN_A_ROW, Expiry
@@ -45,7 +45,7 @@ def expire(upkeep: DispatcherStore, storage: ObjectStorage) -> None:
 
 def throw_away(server: RedisServer, job_ids: Iterable[str]) -> None:
     """As if these had been deleted long ago, the first of them first."""
-    server.client.zadd(keys.TRASH, {job_id: place for place, job_id in enumerate(job_ids)})
+    server.client.zadd(redis_keys.TRASH, {job_id: place for place, job_id in enumerate(job_ids)})
 
 
 async def test_objects_and_record_go(
@@ -75,7 +75,7 @@ async def test_one_run_takes_all_that_is_due(
     """However many that are: after a busy week a batch per run would never come to its end."""
     throw_away(redis_server, (new_job_id() for _ in range(2 * BATCH + 1)))
     expire(upkeep, open_storage(settings))
-    assert redis_server.client.zcard(keys.TRASH) == 0
+    assert redis_server.client.zcard(redis_keys.TRASH) == 0
 
 
 async def test_absent_storage_forgets_nothing(
@@ -115,11 +115,11 @@ async def test_one_that_resists_keeps_no_other_waiting(
     expiry = Expiry(upkeep, open_storage(settings), Event())
     delays = []
     for _ in range(2):
-        before = redis_server.client.zscore(keys.TRASH, resists)
+        before = redis_server.client.zscore(redis_keys.TRASH, resists)
         expiry.run()
-        assert redis_server.client.zscore(keys.TRASH, other) is None
-        delays.append(redis_server.client.zscore(keys.TRASH, resists) - before)
-        redis_server.client.zadd(keys.TRASH, {resists: 0})
+        assert redis_server.client.zscore(redis_keys.TRASH, other) is None
+        delays.append(redis_server.client.zscore(redis_keys.TRASH, resists) - before)
+        redis_server.client.zadd(redis_keys.TRASH, {resists: 0})
     assert delays[1] == 2 * delays[0]
 
 
@@ -131,4 +131,4 @@ async def test_stop_ends_it_between_two(
     stop = Event()
     stop.set()
     Expiry(upkeep, open_storage(settings), stop).run()
-    assert redis_server.client.zcard(keys.TRASH) == 1
+    assert redis_server.client.zcard(redis_keys.TRASH) == 1

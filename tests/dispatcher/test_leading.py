@@ -3,7 +3,7 @@
 import threading
 import time
 
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from dispatcher.leading import RENEW_SECONDS, lead
 from dispatcher.scheduling import Scheduler
@@ -26,8 +26,8 @@ def test_lock_is_renewed_by_time_and_not_by_news(
         redis_server.client.config_resetstat()
         begun = time.monotonic()
         for _ in range(NEWS):
-            redis_server.client.lpush(keys.WAKE, "1")
-            wait_until(lambda: redis_server.client.llen(keys.WAKE) == 0, "the news is read")
+            redis_server.client.lpush(redis_keys.WAKE, "1")
+            wait_until(lambda: redis_server.client.llen(redis_keys.WAKE) == 0, "the news is read")
         took = time.monotonic() - begun
         renewals = redis_server.client.info("commandstats").get("cmdstat_get", {"calls": 0})[
             "calls"

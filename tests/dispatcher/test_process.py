@@ -16,7 +16,7 @@ from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import JobState, Timing
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.broker import QUEUE
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
@@ -48,7 +48,7 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
 
 
 def leader(server: RedisServer) -> str | None:
-    token: str | None = server.client.get(keys.DISPATCHER)
+    token: str | None = server.client.get(redis_keys.DISPATCHER)
     return token
 
 
@@ -75,12 +75,13 @@ async def test_it_sends_recovers_and_expires(
     open_storage(settings).put(f"jobs/{ended}/inputs/a", b"x", "image/png")
     lost = await submit(async_store)
     store.claim("gpu-gone")
-    redis_server.client.zadd(keys.LEASES, {lost: 0})
+    redis_server.client.zadd(redis_keys.LEASES, {lost: 0})
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
 
     process = start()
     wait_until(
-        lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the lost job is sent again"
+        lambda: redis_server.client.llen(redis_keys.PREFIX + QUEUE) == 1,
+        "the lost job is sent again",
     )
     wait_until(lambda: store.get(ended) is None, "the ended job expires")
     # `os.walk` passes over a folder that goes while it looks
@@ -109,7 +110,7 @@ async def test_another_takes_over(
     wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
     await submit(async_store)
-    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the second sends")
+    wait_until(lambda: redis_server.client.llen(redis_keys.PREFIX + QUEUE) == 1, "the second sends")
 
     second.send(signal.SIGTERM)
     assert second.wait() == 0
@@ -131,9 +132,9 @@ async def test_paused_leader_does_no_harm_beside_its_successor(
     successor = leader(redis_server)
     lost = await submit(async_store)
     store.claim("gpu-gone")
-    redis_server.client.zadd(keys.LEASES, {lost: 0})
+    redis_server.client.zadd(redis_keys.LEASES, {lost: 0})
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
-    wait_until(lambda: redis_server.client.llen(keys.PREFIX + QUEUE) == 1, "the second sends")
+    wait_until(lambda: redis_server.client.llen(redis_keys.PREFIX + QUEUE) == 1, "the second sends")
 
     first.send(signal.SIGCONT)
     second.send(signal.SIGTERM)
@@ -142,7 +143,7 @@ async def test_paused_leader_does_no_harm_beside_its_successor(
     job = store.get(lost)
     assert job is not None
     assert (job.status, job.lost_leases) == (JobState.QUEUED, 1)
-    assert redis_server.client.llen(keys.PREFIX + QUEUE) == 1
+    assert redis_server.client.llen(redis_keys.PREFIX + QUEUE) == 1
     assert first.runs
 
 
@@ -179,7 +180,7 @@ async def test_it_outlives_a_restart_of_redis(
         mortal_redis.kill()
         wait_until(lambda: "waits for Redis" in process.output, "it says that it waits")
         mortal_redis.start()
-        mortal_redis.client.delete(keys.DISPATCHER)
+        mortal_redis.client.delete(redis_keys.DISPATCHER)
         wait_until(lambda: leader(mortal_redis), "it leads again")
         process.send(signal.SIGTERM)
         assert process.wait() == 0

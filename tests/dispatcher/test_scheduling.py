@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from core.records.ids import new_job_id
-from core.store import keys
+from core.store import redis_keys
 from core.store.broker import GENERATE_TASK, QUEUE
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
@@ -34,7 +34,7 @@ def scheduler(redis_server: RedisServer) -> Scheduler:
 
 def messages(server: RedisServer) -> list[str]:
     """The task of each message in Celery's queue."""
-    queued = server.client.lrange(keys.PREFIX + QUEUE, 0, -1)
+    queued = server.client.lrange(redis_keys.PREFIX + QUEUE, 0, -1)
     return [json.loads(message)["headers"]["task"] for message in queued]
 
 
@@ -95,7 +95,7 @@ class TestMessages:
         store.report_load("gpu-1", MODEL, load_seconds=1.0)
         await submit(async_store)
         scheduler.send_messages(upkeep)
-        redis_server.client.delete(keys.PREFIX + QUEUE)
+        redis_server.client.delete(redis_keys.PREFIX + QUEUE)
         assert scheduler.send_messages(upkeep) == 1
 
     async def test_stopping_worker_gets_none(
@@ -124,7 +124,7 @@ class TestRecovery:
         """Told in the log by its id, and dispatched by the same sweep."""
         (job_id,) = await submit(async_store)
         store.claim("gpu-1")
-        redis_server.client.zadd(keys.LEASES, {job_id: 0})
+        redis_server.client.zadd(redis_keys.LEASES, {job_id: 0})
         recover_lost_jobs(upkeep)
         job = store.get(job_id)
         assert job is not None

@@ -9,7 +9,7 @@ from core.errors import OutOfMemory
 from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
 from core.records.job import MAX_LOST_LEASES, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import BATCH, DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
@@ -171,8 +171,8 @@ async def test_job_of_a_version_that_is_no_neighbour(
 ) -> None:
     """What every version writes is told."""
     job = await submit(async_store)
-    redis_server.client.hset(keys.JOB + job.id, "schema", SCHEMA_VERSION + 2)
-    redis_server.client.hset(keys.JOB + job.id, "cancel", 1)
+    redis_server.client.hset(redis_keys.JOB + job.id, "schema", SCHEMA_VERSION + 2)
+    redis_server.client.hset(redis_keys.JOB + job.id, "cancel", 1)
     await async_store.redis.script("gateway")("cancel", job.id, "default")
     (line,) = told(upkeep, capsys)
     assert (line["job_id"], line["tenant"], line["status"]) == (job.id, "default", "canceled")
@@ -192,7 +192,7 @@ async def test_nothing_that_the_caller_wrote_waits_for_its_line(
     assert submission.view is not None
     await async_store.cancel(submission.view.job.id)
     await async_store.delete(submission.view.job.id)
-    ((_, kept),) = redis_server.client.xrange(keys.ENDED)
+    ((_, kept),) = redis_server.client.xrange(redis_keys.ENDED)
     assert kept["id"] == submission.view.job.id
     assert not [word for word in ("fox", "12a", "sha256") if word in str(kept)]
 
@@ -206,7 +206,7 @@ async def test_record_that_cannot_be_read_ends_all_the_same(
 ) -> None:
     """Its line says what is known: no end may fail for the sake of the log."""
     job = await submit(async_store)
-    redis_server.client.hset(keys.JOB + job.id, "request", "7")
+    redis_server.client.hset(redis_keys.JOB + job.id, "request", "7")
     operator.purge()
     (line,) = told(upkeep, capsys)
     assert (line["job_id"], line["status"], line["steps"]) == (job.id, "canceled", 0)

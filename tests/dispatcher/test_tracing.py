@@ -9,7 +9,7 @@ import pytest
 
 from core.records.job import Timing
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from core.store.webhooks import WebhookStore
@@ -47,7 +47,7 @@ async def test_each_attempt_at_a_delivery_lies_in_the_jobs_trace(
     begin_tracing(traces, "webhooks")
     async with web_server(answer) as receiver:
         job_id = await submit(f"http://127.0.0.1:{receiver.port}/in?key=hunter2")
-        redis_server.client.hset(keys.JOB + job_id, "traceparent", CALLER)
+        redis_server.client.hset(redis_keys.JOB + job_id, "traceparent", CALLER)
         store.succeed(claim(store), [stored_output()], Timing(), MODEL)
         async with delivering(receiver):
             await settled(webhook_store, job_id)
@@ -78,7 +78,7 @@ async def test_lost_attempt_is_told_of_by_whoever_takes_the_job_back(
     configure_logging("info", "json")
     begin_tracing(traces, "dispatcher")
     job = await submit_job(async_store)
-    redis_server.client.hset(keys.JOB + job.id, "traceparent", CALLER)
+    redis_server.client.hset(redis_keys.JOB + job.id, "traceparent", CALLER)
     held = claim(store, "gpu-7:12")
     expire_lease(redis_server, job.id)
     recover_lost_jobs(upkeep)

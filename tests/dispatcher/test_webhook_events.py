@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import InternalFailure
 from core.records.job import MAX_LOST_LEASES, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from core.store.webhooks import WebhookStore
@@ -151,8 +151,8 @@ async def test_events_vanish_when_the_job_expires(
 ) -> None:
     job_id = await submit(URL)
     await async_store.cancel(job_id)
-    redis_server.client.zadd(keys.EXPIRY, {job_id: 1})
+    redis_server.client.zadd(redis_keys.EXPIRY, {job_id: 1})
     upkeep.sweep_expired()
     assert await webhook_store.deliveries(job_id) == []
     assert await webhook_store.claim(10) == []
-    assert not redis_server.client.keys(f"{keys.DELIVERY}*")
+    assert not redis_server.client.keys(f"{redis_keys.DELIVERY}*")

@@ -15,7 +15,7 @@ from core.records.webhook import (
     Attempt,
     AttemptOutcome,
 )
-from core.store import keys
+from core.store import redis_keys
 from core.store.constants import RECEIVERS_PER_CLAIM
 from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
@@ -177,22 +177,23 @@ class TestProgress:
             assert claim
             store.renew(claim, progress(1))
             # however slow the machine
-            redis_server.client.hincrby(keys.JOB + job_id, "progress_told", 60_000)
+            redis_server.client.hincrby(redis_keys.JOB + job_id, "progress_told", 60_000)
             store.renew(claim, progress(2))
             store.renew(claim, progress(3))
-            redis_server.client.hincrby(keys.JOB + job_id, "progress_told", -61_000)
+            redis_server.client.hincrby(redis_keys.JOB + job_id, "progress_told", -61_000)
             store.renew(claim, progress(4))
             async with delivering(server):
                 await eventually(lambda: len(server.visits) == 2, "two are told")
                 await eventually(
-                    lambda: not redis_server.client.keys(f"{keys.DELIVERY}*"), "both are forgotten"
+                    lambda: not redis_server.client.keys(f"{redis_keys.DELIVERY}*"),
+                    "both are forgotten",
                 )
         assert sorted(message(visit)["data"]["progress"]["step"] for visit in server.visits) == [
             1,
             4,
         ]
-        assert not redis_server.client.exists(keys.DELIVERIES_OF + job_id)
-        assert not redis_server.client.keys(f"{keys.RECEIVER}*")
+        assert not redis_server.client.exists(redis_keys.DELIVERIES_OF + job_id)
+        assert not redis_server.client.keys(f"{redis_keys.RECEIVER}*")
 
 
 def progress(step: int) -> Progress:

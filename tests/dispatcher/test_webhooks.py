@@ -18,7 +18,7 @@ from core.records.webhook import (
     DeliveryState,
     WebhookSecret,
 )
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
@@ -290,7 +290,7 @@ class TestAttempts:
             assert job
             assert job.job.webhook
             assert await webhook_store.switched_off("default", job.job.webhook) is None
-            (address,) = redis_server.client.keys(f"{keys.RECEIVER}*")
+            (address,) = redis_server.client.keys(f"{redis_keys.RECEIVER}*")
             redis_server.client.hincrby(address, "failing_since", -5 * 24 * 3600 * 1000)
             assert await webhook_store.redeliver(job_id, job.job.version)
             async with delivering(server, waits=[]):

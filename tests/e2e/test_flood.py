@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from core.objects.keys import upload_key
+from core.objects.object_keys import upload_key
 from core.objects.storage import open_storage
 from core.records.ids import new_job_id, new_upload_id
 from core.records.job import Job

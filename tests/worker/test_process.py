@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from core.records.job import JobState
-from core.store import keys
+from core.store import redis_keys
 from testkit.servers import Process, RedisServer, wait_until
 from testkit.worker.processes import LOADING_SECONDS, WorkerStack, child_of
 
@@ -88,7 +88,7 @@ async def test_stopped_worker_leaves_its_job_to_others(
     job = stack.job(job_id)
     assert (job.status, job.attempts, job.lost_leases) == (JobState.QUEUED, 0, 0)
     assert stack.operator.workers() == []
-    assert redis_server.client.keys(keys.HOLD + "*") == []
+    assert redis_server.client.keys(redis_keys.HOLD + "*") == []
 
 
 def test_each_device_has_its_worker_and_falls_alone(stack: WorkerStack) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.errors import StorageFailed
 from core.images.pool import Decoders
-from core.objects.keys import image_key
+from core.objects.object_keys import image_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job
 from core.records.request import StoredImage

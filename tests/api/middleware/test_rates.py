@@ -7,7 +7,7 @@ import pytest
 from httpx import AsyncClient, Response
 
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from testkit.api.calls import files, problems
 from testkit.api.gateway import bearer, gateway, make_key
 from testkit.servers import RedisServer
@@ -85,7 +85,7 @@ async def test_any_minute_counts(
     key = bearer(make_key(strict, "studio"))
     for _ in range(3):
         assert (await client.post(URL, headers=key, files=files())).status_code == 202
-    (counted,) = redis_server.client.keys(f"{keys.RATE}*submissions")
+    (counted,) = redis_server.client.keys(f"{redis_keys.RATE}*submissions")
     seconds = redis_server.client.hgetall(counted)
     assert sum(map(int, seconds.values())) == 3
     redis_server.client.delete(counted)

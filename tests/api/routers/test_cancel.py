@@ -7,7 +7,7 @@ import pytest
 from httpx import AsyncClient
 
 from core.errors import CancelRequested, OutOfMemory
-from core.objects.keys import output_key
+from core.objects.object_keys import output_key
 from core.objects.storage import open_storage
 from core.records.ids import new_job_id
 from core.records.job import JobState, Timing

@@ -14,7 +14,7 @@ from httpx import AsyncClient
 from core.records.job import Progress, Stage, Timing
 from core.records.preview import Preview
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.worker import WorkerStore
 from testkit.api.caller import stable
 from testkit.api.calls import URL, files, problems
@@ -113,7 +113,7 @@ async def test_picture_of_what_is_drawn_has_no_id(
         async for line in lines:
             if line.startswith("event: status"):
                 break
-        channel = keys.PREVIEW + job_id
+        channel = redis_keys.PREVIEW + job_id
         await asyncio.to_thread(
             wait_until,
             lambda: redis_server.client.pubsub_numsub(channel)[0][1],
@@ -219,8 +219,8 @@ async def test_deleted_job_ends_the_stream(remote: AsyncClient, redis_server: Re
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
         await anext(events)
-        redis_server.client.delete(keys.JOB + job_id)
-        redis_server.client.publish(keys.CHANGES, f"{job_id} 0")
+        redis_server.client.delete(redis_keys.JOB + job_id)
+        redis_server.client.publish(redis_keys.CHANGES, f"{job_id} 0")
         assert await everything(events) == []
 
 
@@ -250,7 +250,7 @@ async def test_many_streams_share_one_subscription(
     async with asyncio.TaskGroup() as group:
         streams = [group.create_task(follow()) for _ in range(20)]
         await all_opened.wait()
-        assert redis_server.client.pubsub_numsub(keys.CHANGES) == [(keys.CHANGES, 1)]
+        assert redis_server.client.pubsub_numsub(redis_keys.CHANGES) == [(redis_keys.CHANGES, 1)]
         store.succeed(claimed(store), [stored_output()], Timing(), MODEL)
     assert {events.result()[-1].data["status"] for events in streams} == {"succeeded"}
 
@@ -270,7 +270,7 @@ async def test_stream_outlives_a_restart_of_redis(
                 await asyncio.sleep(1)
                 mortal_redis.start()
                 wait_until(
-                    lambda: mortal_redis.client.pubsub_numsub(keys.CHANGES)[0][1] == 1,
+                    lambda: mortal_redis.client.pubsub_numsub(redis_keys.CHANGES)[0][1] == 1,
                     "it listens again",
                 )
                 claim = claimed(store)
@@ -291,7 +291,7 @@ async def test_change_while_redis_was_away_from_the_gateway_is_told(
         await anext(events)
         with redis_server.client.pipeline(transaction=True) as cut:
             cut.client_kill_filter(_type="pubsub")
-            cut.hset(keys.JOB + job_id, mapping={"status": "canceled", "version": 2})
+            cut.hset(redis_keys.JOB + job_id, mapping={"status": "canceled", "version": 2})
             cut.execute()
         (last,) = await asyncio.wait_for(everything(events), 10)
     assert last.data["status"] == "canceled"

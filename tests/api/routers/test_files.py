@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import job_prefix
+from core.objects.object_keys import job_prefix
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore

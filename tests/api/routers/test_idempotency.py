@@ -8,9 +8,9 @@ import pytest
 from httpx import AsyncClient
 
 from api.services.idempotency import VERSION
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.records.job import Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.gateway import IDEMPOTENCY_LIFE
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
@@ -133,7 +133,7 @@ async def test_upgrade_refuses_no_repeated_request(
 ) -> None:
     """A fingerprint of another version cannot be compared; the caller's word counts."""
     first = await client.post(URL, json=body(), headers=KEY)
-    (stored,) = redis_server.client.keys(keys.IDEMPOTENCY + "*")
+    (stored,) = redis_server.client.keys(redis_keys.IDEMPOTENCY + "*")
     assert redis_server.client.hget(stored, "fingerprint").partition(":")[0] == str(VERSION)
     redis_server.client.hset(stored, "fingerprint", earlier)
     again = await client.post(URL, json=body(), headers=KEY)
@@ -191,7 +191,7 @@ async def test_key_is_forgotten_after_its_time(
 ) -> None:
     """24 hours; what is stored of it is a digest, since a key may say more than a log should."""
     await client.post(URL, files=files(), headers=KEY)
-    (stored,) = redis_server.client.keys(keys.IDEMPOTENCY + "*")
+    (stored,) = redis_server.client.keys(redis_keys.IDEMPOTENCY + "*")
     assert 0 < redis_server.client.ttl(stored) <= IDEMPOTENCY_LIFE.total_seconds()
     assert "shot-12a" not in stored
     redis_server.client.delete(stored)

@@ -9,7 +9,7 @@ import pytest
 from httpx import AsyncClient
 from PIL import Image
 
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.records.ids import JOB_ID_PATTERN
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore

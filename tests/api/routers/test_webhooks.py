@@ -14,7 +14,7 @@ from core.errors import RateLimited
 from core.outbound.fetch import Outbound
 from core.records.webhook import WebhookSecret
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import AsyncRedis
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from core.store.webhooks import WebhookStore
@@ -161,11 +161,11 @@ class TestLog:
         async with studio() as (client, server):
             job_id = (await submit(client, {"url": server.url})).json()["id"]
             await client.post(f"{URL}/{job_id}/cancel")
-            assert redis_server.client.keys(f"{keys.DELIVERY}*")
+            assert redis_server.client.keys(f"{redis_keys.DELIVERY}*")
             assert (await client.delete(f"{URL}/{job_id}")).status_code == 204
             problems(await client.get(f"{URL}/{job_id}/deliveries"), 404, "not_found")
         left = set(redis_server.client.keys("*deliver*"))
-        assert left <= {keys.DUE_RECEIVERS, keys.WAKE_DELIVERER}
+        assert left <= {redis_keys.DUE_RECEIVERS, redis_keys.WAKE_DELIVERER}
 
     async def test_an_event_can_be_delivered_anew(
         self, studio: Studio, secret: WebhookSecret
@@ -245,11 +245,12 @@ class TestTestEvent:
         async with studio() as (client, server):
             webhook = {"url": server.url}
             job_id = (await submit(client, webhook)).json()["id"]
-            digest = json.loads(redis_server.client.hget(keys.JOB + job_id, "webhook") or "")[
+            digest = json.loads(redis_server.client.hget(redis_keys.JOB + job_id, "webhook") or "")[
                 "digest"
             ]
             redis_server.client.hset(
-                f"{keys.RECEIVER}default:{digest}", mapping={"off": 1, "because": "it answered 410"}
+                f"{redis_keys.RECEIVER}default:{digest}",
+                mapping={"off": 1, "because": "it answered 410"},
             )
             warned = (await submit(client, webhook)).json()
             outcome = (await client.post(TEST_URL, json=webhook)).json()

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.objects.storage import ObjectStorage
 from core.records.ids import new_job_id
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.gateway import STORING_PATIENCE, IdempotencyKey, Outcome
 from core.store.roles.operator import OperatorStore
@@ -50,19 +50,19 @@ class TestReservation:
         storage.put(input_key(job_id, IMAGE), png(), "image/png")
         sweep()
         assert stored_keys() == {input_key(job_id, IMAGE)}
-        left = redis_server.client.zscore(keys.TRASH, job_id) - now_ms(redis_server)
+        left = redis_server.client.zscore(redis_keys.TRASH, job_id) - now_ms(redis_server)
         assert 0 < left <= STORING_PATIENCE.total_seconds() * 1000
-        redis_server.client.zadd(keys.TRASH, {job_id: 0})
+        redis_server.client.zadd(redis_keys.TRASH, {job_id: 0})
         sweep()
         assert stored_keys() == set()
-        assert redis_server.client.zcard(keys.TRASH) == 0
+        assert redis_server.client.zcard(redis_keys.TRASH) == 0
 
     async def test_job_takes_its_images_out_of_the_trash(
         self, any_client: AsyncClient, redis_server: RedisServer
     ) -> None:
         """In the step that makes it: nothing is deleted under a job that was accepted."""
         assert (await any_client.post(URL, files=files())).status_code == 202
-        assert redis_server.client.zcard(keys.TRASH) == 0
+        assert redis_server.client.zcard(redis_keys.TRASH) == 0
 
     @pytest.mark.parametrize("swept", [False, True])
     async def test_gateway_that_was_away_too_long_makes_no_job(
@@ -76,7 +76,7 @@ class TestReservation:
         """Its images may be gone, or about to go: a worker would look for them in vain."""
         job_id = new_job_id()
         await async_store.reserve(job_id)
-        redis_server.client.zadd(keys.TRASH, {job_id: 0})
+        redis_server.client.zadd(redis_keys.TRASH, {job_id: 0})
         if swept:
             upkeep.emptied(job_id)
         late = await async_store.submit(
@@ -102,7 +102,7 @@ class TestReservation:
             new_job_id(), idempotency=IdempotencyKey("digest", "other")
         )
         assert other.outcome is Outcome.REUSED
-        assert redis_server.client.zcard(keys.TRASH) == 0
+        assert redis_server.client.zcard(redis_keys.TRASH) == 0
 
 
 class TestRefusedByRedis:
@@ -119,7 +119,7 @@ class TestRefusedByRedis:
         async with gateway(full) as client:
             assert problems(await client.post(URL, files=files()), 503, "queue_full") == {}
         assert stored_keys() == set()
-        assert redis_server.client.zcard(keys.TRASH) == 0
+        assert redis_server.client.zcard(redis_keys.TRASH) == 0
 
     async def test_replay_stores_nothing(self, settings: Settings) -> None:
         """Even where the storage is full: a file stands where images would go."""

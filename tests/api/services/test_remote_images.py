@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import input_key
+from core.objects.object_keys import input_key
 from core.settings import Settings
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore

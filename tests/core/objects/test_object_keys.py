@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.objects.keys import checked_key, checked_prefix, output_key
 from core.objects.local import LocalStorage
+from core.objects.object_keys import checked_key, checked_prefix, output_key
 from core.objects.signed_links import SignedLinks
 from testkit.object_keys import NASTY
 

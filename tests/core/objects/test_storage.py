@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import CancelRequested, NotFound, Unavailable
-from core.objects.keys import ObjectTooLarge
 from core.objects.local import INCOMING, LocalStorage
+from core.objects.object_keys import ObjectTooLarge
 from core.objects.signed_links import SignedLinks
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings

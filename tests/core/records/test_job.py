@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.objects.keys import input_key, job_prefix, output_key
+from core.objects.object_keys import input_key, job_prefix, output_key
 from core.records.base import from_milliseconds
 from core.records.ids import JOB_ID_PATTERN, new_job_id
 from core.records.job import TRANSITIONS, JobState

@@ -8,7 +8,7 @@ import pytest
 from core.errors import Unavailable
 from core.records.base import SCHEMA_VERSION
 from core.records.job import JobState, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
@@ -35,9 +35,11 @@ def next_worker(redis_server: RedisServer) -> Iterator[WorkerStore]:
 
 def add_what_only_the_next_version_knows(server: RedisServer, job_id: str) -> dict[str, str]:
     """A part of the record, and a field inside of one. Answers both as they are stored."""
-    request = json.loads(server.client.hget(keys.JOB + job_id, "request")) | {"line_art": True}
+    request = json.loads(server.client.hget(redis_keys.JOB + job_id, "request")) | {
+        "line_art": True
+    }
     added = {"review": '{"by": "layout"}', "request": json.dumps(request)}
-    server.client.hset(keys.JOB + job_id, mapping=added)
+    server.client.hset(redis_keys.JOB + job_id, mapping=added)
     return added
 
 
@@ -82,12 +84,12 @@ class TestNextVersion:
         job = await submit(of_version(async_store, NEXT))
         added = add_what_only_the_next_version_knows(redis_server, job.id)
         held = claim(next_worker)
-        redis_server.client.zadd(keys.LEASES, {job.id: 0})
+        redis_server.client.zadd(redis_keys.LEASES, {job.id: 0})
         assert upkeep.recover_expired_leases()[:2] == ([held.job.id], [])
         assert upkeep.reconcile([job.id]) == []
         again = claim(next_worker)
         next_worker.succeed(again, [stored_output()], Timing(), MODEL)
-        stored = redis_server.client.hgetall(keys.JOB + job.id)
+        stored = redis_server.client.hgetall(redis_keys.JOB + job.id)
         assert {name: stored[name] for name in added} == added
         assert stored["status"] == "succeeded"
 
@@ -105,7 +107,7 @@ class TestNextVersion:
             "percent": 50.0,
             "eta_seconds": None,
         }
-        redis_server.client.hset(keys.JOB + job.id, "progress", json.dumps(progress))
+        redis_server.client.hset(redis_keys.JOB + job.id, "progress", json.dumps(progress))
         with pytest.raises(Unavailable, match="newer gateway"):
             await async_store.read(job.id)
 
@@ -116,7 +118,7 @@ class TestPreviousVersion:
     ) -> None:
         """Also those that lack the parts which are new since."""
         job = await submit(of_version(async_store, SCHEMA_VERSION - 1))
-        redis_server.client.hdel(keys.JOB + job.id, "uploads", "request_id", "traceparent")
+        redis_server.client.hdel(redis_keys.JOB + job.id, "uploads", "request_id", "traceparent")
         held = claim(store)
         assert (held.job.id, held.job.uploads) == (job.id, {})
         store.succeed(held, [stored_output()], Timing(), MODEL)

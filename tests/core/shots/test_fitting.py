@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from core.records.ids import new_job_id
 from core.records.request import Priority
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import generation_request
@@ -98,7 +98,7 @@ class TestSchema:
         as_next_version_enqueues(redis_server, newer)
         older = await submit(async_store, 128, 128)
         assert [claimed(store, None) for _ in range(2)] == [older, None]
-        assert redis_server.client.zrange(keys.READY + Priority.INTERACTIVE, 0, -1) == [newer]
+        assert redis_server.client.zrange(redis_keys.READY + Priority.INTERACTIVE, 0, -1) == [newer]
 
 
 class TestCount:

@@ -14,7 +14,7 @@ from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
 from core.records.request import Priority
 from core.records.worker import ModelInfo, WorkerRecord, WorkerState
-from core.store import keys
+from core.store import redis_keys
 from core.store.client import AsyncRedis
 from core.store.deployment import (
     LARGE_FLEET,
@@ -188,7 +188,7 @@ class TestLook:
         store.report_load("gpu-1:7", MODEL, 2.5)
         store.report("gpu-1:7", state=WorkerState.BUSY, max_canvas_pixels=163_840)
         store.report("gpu-2:8", state=WorkerState.LOADING)
-        redis_server.client.zadd(keys.WORKERS, {"gpu-3:9": 0})  # died; its hash is gone
+        redis_server.client.zadd(redis_keys.WORKERS, {"gpu-3:9": 0})  # died; its hash is gone
         claims = [store.claim("gpu-1:7"), store.claim("gpu-1:7"), store.claim("gpu-1:7")]
         assert claims[0]
         assert claims[1]

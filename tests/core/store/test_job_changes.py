@@ -9,7 +9,7 @@ import pytest
 from core.records.ids import new_job_id
 from core.records.job import Progress, Stage, Timing
 from core.records.preview import Preview
-from core.store import keys
+from core.store import redis_keys
 from core.store.changes import ChangeFeed
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
@@ -82,7 +82,7 @@ async def viewed(server: RedisServer, job_id: str, *, by: int) -> None:
     """Wait until pictures of a job reach this number of gateways."""
     await asyncio.to_thread(
         wait_until,
-        lambda: server.client.pubsub_numsub(keys.PREVIEW + job_id)[0][1] == by,
+        lambda: server.client.pubsub_numsub(redis_keys.PREVIEW + job_id)[0][1] == by,
         f"{by} gateways listen for pictures of {job_id}",
     )
 
@@ -121,7 +121,7 @@ async def test_only_those_who_watch_the_job_are_woken(
     with feed.watch("a") as left:
         pass
     with feed.watch("a") as first, feed.watch("a") as second, feed.watch("b") as other:
-        redis_server.client.publish(keys.CHANGES, "a 2")
+        redis_server.client.publish(redis_keys.CHANGES, "a 2")
         await arrives(first)
         await arrives(second)
         assert not other.is_set()
@@ -133,7 +133,7 @@ async def test_cut_subscription_stands_again(feed: ChangeFeed, redis_server: Red
     with feed.watch("a") as news:
         redis_server.client.client_kill_filter(_type="pubsub")
         await arrives(news)
-        redis_server.client.publish(keys.CHANGES, "a 2")
+        redis_server.client.publish(redis_keys.CHANGES, "a 2")
         await arrives(news)
 
 

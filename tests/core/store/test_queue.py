@@ -5,7 +5,7 @@ import redis
 from celery import Celery
 
 from core.store.broker import GENERATE_TASK, QUEUE, broker_url, transport_options
-from core.store.keys import PREFIX
+from core.store.redis_keys import PREFIX
 from testkit.servers import RedisServer
 
 

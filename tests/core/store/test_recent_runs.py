@@ -10,7 +10,7 @@ from core.errors import NumericalFailure
 from core.records.ids import new_job_id
 from core.records.job import Timing
 from core.records.request import Quality
-from core.store import keys
+from core.store import redis_keys
 from core.store.forecast import (
     KEPT_RUNS,
     RecentRun,
@@ -116,7 +116,7 @@ class TestNote:
     def noted(self, redis_server: RedisServer) -> list[RecentRun]:
         return [
             RecentRun.model_validate_json(entry)
-            for entry in redis_server.client.lrange(keys.RUNS, 0, -1)
+            for entry in redis_server.client.lrange(redis_keys.RUNS, 0, -1)
         ]
 
     async def test_commit_of_a_job_notes_what_it_took(
@@ -145,7 +145,7 @@ class TestNote:
         self, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
     ) -> None:
         """The newest first; Redis does not grow with the jobs that were ever run."""
-        redis_server.client.rpush(keys.RUNS, *[run().model_dump_json()] * KEPT_RUNS)
+        redis_server.client.rpush(redis_keys.RUNS, *[run().model_dump_json()] * KEPT_RUNS)
         store.succeed(await self.submit_and_claim(store, async_store), [], TIMING, MODEL)
         noted = self.noted(redis_server)
         assert len(noted) == KEPT_RUNS

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from core.errors import CancelRequested, NumericalFailure, StaleClaim
 from core.records.job import MAX_LOST_LEASES, TRANSITIONS, Job, JobState, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
@@ -28,16 +28,16 @@ async def test_lua_moves_along_the_table_only(
 ) -> None:
     """`move`, through which every change of state passes, refuses what the table forbids."""
     client, job = redis_server.client, await submit(async_store)
-    client.hset(keys.JOB + job.id, "status", state)
-    before = client.hgetall(keys.JOB + job.id)
+    client.hset(redis_keys.JOB + job.id, "status", state)
+    before = client.hgetall(redis_keys.JOB + job.id)
     if successor in TRANSITIONS[state]:
         client.eval(MOVE, 0, job.id, successor)
-        assert client.hget(keys.JOB + job.id, "status") == successor
+        assert client.hget(redis_keys.JOB + job.id, "status") == successor
         assert client.zrange(f"{JOBS}:{successor}", 0, -1) == [job.id]
     else:
         with pytest.raises(ResponseError, match=f"no transition from {state} to {successor}"):
             client.eval(MOVE, 0, job.id, successor)
-        assert client.hgetall(keys.JOB + job.id) == before
+        assert client.hgetall(redis_keys.JOB + job.id) == before
 
 
 class Roles:
@@ -74,11 +74,11 @@ class Roles:
         return found.status
 
     def lose(self, claim: Claim) -> None:
-        self.server.client.zadd(keys.LEASES, {claim.job.id: 0})
+        self.server.client.zadd(redis_keys.LEASES, {claim.job.id: 0})
         self.dispatcher.recover_expired_leases()
 
     def lose_for_good(self, claim: Claim) -> None:
-        self.server.client.hset(keys.JOB + claim.job.id, "lost_leases", MAX_LOST_LEASES - 1)
+        self.server.client.hset(redis_keys.JOB + claim.job.id, "lost_leases", MAX_LOST_LEASES - 1)
         self.lose(claim)
 
     async def cancel_then_renew(self, claim: Claim) -> None:
@@ -113,7 +113,7 @@ ACTS: dict[str, Act] = {
     "lose for good": Roles.lose_for_good,
     "cancel": lambda roles, claim: roles.jobs.cancel(claim.job.id),
     "purge": lambda roles, _: roles.operator.purge(),
-    "audit": lambda roles, claim: roles.dispatcher.reconcile([claim.job.id], keys.LEASES),
+    "audit": lambda roles, claim: roles.dispatcher.reconcile([claim.job.id], redis_keys.LEASES),
 }
 
 

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL
@@ -30,7 +30,7 @@ class TestWorkers:
     ) -> None:
         """Its record dies by itself; no dispatcher waits for it."""
         store.report("gpu-1:7", state="idle")
-        redis_server.client.pexpire(keys.WORKER + "gpu-1:7", 1)
+        redis_server.client.pexpire(redis_keys.WORKER + "gpu-1:7", 1)
         time.sleep(0.01)
         assert operator.workers() == []
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.objects.keys import drawing_key
+from core.objects.object_keys import drawing_key
 from core.objects.storage import open_storage
 from core.records.job import Job, JobState
 from core.settings import Settings

@@ -8,7 +8,7 @@ from core.objects.local import LocalStorage
 from core.objects.signed_links import SignedLinks
 from core.records.job import JobState
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
@@ -69,9 +69,9 @@ class TestCancel:
 
         def cancel_and_beat(_: int) -> None:
             cancel(redis_server, job_id)
-            before = redis_server.client.zscore(keys.LEASES, job_id)
+            before = redis_server.client.zscore(redis_keys.LEASES, job_id)
             wait_until(
-                lambda: redis_server.client.zscore(keys.LEASES, job_id) > before,
+                lambda: redis_server.client.zscore(redis_keys.LEASES, job_id) > before,
                 "the lease is renewed",
             )
 

@@ -10,7 +10,7 @@ import pytest
 from core.records.job import JobState, Stage
 from core.records.request import Priority
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import drawing
@@ -165,7 +165,7 @@ class TestTrouble:
         scene.end()
         for job in (scene.job(first), scene.job(second)):
             assert (job.status, job.attempts, job.lost_leases) == (JobState.QUEUED, 0, 0)
-        assert redis_server.client.zcard(keys.LEASES) == 0
+        assert redis_server.client.zcard(redis_keys.LEASES) == 0
 
     async def test_broken_device_lets_the_drawn_job_end(
         self, scene: Scene, operator: OperatorStore, monkeypatch: pytest.MonkeyPatch
@@ -195,7 +195,7 @@ class TestTrouble:
     ) -> None:
         """If it kills this process too, no other job is lost with it."""
         first, second, third = await scene.submit_held(3)
-        redis_server.client.hset(keys.JOB + second, "lost_leases", 1)
+        redis_server.client.hset(redis_keys.JOB + second, "lost_leases", 1)
         running = []
 
         def look(index: int) -> None:

@@ -8,11 +8,11 @@ from datetime import timedelta
 import av
 import pytest
 
-from core.objects.keys import input_key, output_key
+from core.objects.object_keys import input_key, output_key
 from core.objects.storage import open_storage
 from core.records.job import JobState
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
@@ -178,7 +178,7 @@ class TestFailure:
         worker = Worker(store, storage, pipeline)
         job_id = await submit(async_store, storage)
         (settings.state_dir / "objects" / "jobs" / job_id / "outputs").touch()
-        redis_server.client.hset(keys.JOB + job_id, "expires", now_ms(redis_server) + 3_000)
+        redis_server.client.hset(redis_keys.JOB + job_id, "expires", now_ms(redis_server) + 3_000)
         worker.run()
         worker.heartbeat.end()
         job = read(store, job_id)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from core.errors import OutOfMemory
-from core.objects.keys import drawing_key
+from core.objects.object_keys import drawing_key
 from core.objects.storage import open_storage
 from core.records.job import JobState
 from core.records.request import OutputFormat
 from core.records.tenant import DEFAULT_TENANT
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from model.pipeline_tooncrafter import NumericalError
@@ -199,7 +199,7 @@ class TestMemory:
 
         def vanish_in_the_third(_: int) -> None:
             if len(worker.pipeline.seen) == 3:
-                redis_server.client.zadd(keys.LEASES, {job_id: 1})
+                redis_server.client.zadd(redis_keys.LEASES, {job_id: 1})
                 DispatcherStore(redis_server.url).recover_expired_leases()
 
         worker.pipeline.at_step = vanish_in_the_third
@@ -251,11 +251,11 @@ class TestMemory:
         sizes = redis_server.client
         await submit(async_store, folder_worker)
         folder_worker.run()
-        three = int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT))
+        three = int(sizes.hget(redis_keys.SEGMENT_BYTES, DEFAULT_TENANT))
         folder_worker.runner._limits = replace(folder_worker.runner._limits, segment_quota=three)
         job_id = await submit(async_store, folder_worker, seed=9)
         folder_worker.run()
-        assert int(sizes.hget(keys.SEGMENT_BYTES, DEFAULT_TENANT)) == three
+        assert int(sizes.hget(redis_keys.SEGMENT_BYTES, DEFAULT_TENANT)) == three
         kept = {key.split("/")[1] for key in stored_keys() if "/segments/" in key}
         assert kept == {job_id}
         await submit(async_store, folder_worker)

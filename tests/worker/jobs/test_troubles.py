@@ -10,7 +10,7 @@ import pytest
 from core.objects.storage import open_storage
 from core.records.job import JobState, Progress
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
@@ -35,7 +35,7 @@ class TestLostLease:
 
         def lose_lease(index: int) -> None:
             if index == 2:
-                redis_server.client.zadd(keys.LEASES, {job_id: 0})
+                redis_server.client.zadd(redis_keys.LEASES, {job_id: 0})
                 assert upkeep.recover_expired_leases()[:2] == ([job_id], [])
 
         folder_worker.pipeline.at_step = lose_lease
@@ -63,7 +63,7 @@ class TestLostLease:
 
         def sleep_through(index: int) -> None:
             if index == 1:
-                redis_server.client.zadd(keys.LEASES, {job_id: 0})
+                redis_server.client.zadd(redis_keys.LEASES, {job_id: 0})
                 upkeep.recover_expired_leases()
                 assert other.run() == job_id
 
@@ -131,7 +131,7 @@ class TestStop:
         assert folder_worker.pipeline.steps_done == 2
         job = read(folder_worker.store, job_id)
         assert (job.status, job.lost_leases, job.progress) == (JobState.QUEUED, 0, None)
-        assert redis_server.client.zcard(keys.LEASES) == 0
+        assert redis_server.client.zcard(redis_keys.LEASES) == 0
 
     async def test_job_that_fits_ends_first(
         self, folder_worker: Worker, async_store: TenantJobs

@@ -12,7 +12,7 @@ import pytest
 
 from core.records.job import Job, JobState, Stage
 from core.settings import Settings
-from core.store.keys import LEASES
+from core.store.redis_keys import LEASES
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore

@@ -3,7 +3,7 @@
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import drawing_key
+from core.objects.object_keys import drawing_key
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore

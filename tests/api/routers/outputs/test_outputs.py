@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from core.errors import OutOfMemory
-from core.objects.keys import job_prefix
+from core.objects.object_keys import job_prefix
 from core.objects.storage import ObjectStorage, open_storage
 from core.records.job import Timing
 from core.settings import Settings

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import image_key
+from core.objects.object_keys import image_key
 from core.objects.storage import open_storage
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.worker import WorkerStore
 from testkit.api.calls import URL, problems
 from testkit.api.gateway import gateway
@@ -83,7 +83,7 @@ class TestBytesThroughTheGateway:
         self, client: AsyncClient, redis_server: RedisServer, upload: dict[str, str]
     ) -> None:
         """The link would live, but what it is for does not."""
-        redis_server.client.delete(keys.UPLOAD + upload["id"])
+        redis_server.client.delete(redis_keys.UPLOAD + upload["id"])
         assert (
             problems(await client.put(upload["upload_url"], content=png()), 404, "not_found") == {}
         )

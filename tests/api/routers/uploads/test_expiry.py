@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from httpx import AsyncClient
 
-from core.objects.keys import image_key, upload_prefix
+from core.objects.object_keys import image_key, upload_prefix
 from core.objects.storage import ObjectStorage, open_storage
 from core.records.job import Timing
 from core.settings import Settings
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import WorkerStore
 from dispatcher.expiry import Expiry
@@ -32,12 +32,12 @@ class TestVanishing:
         """Record and object go, and who uses it then hears that it is not there."""
         upload_id = await uploaded(any_client, png())
         sweep()
-        assert redis_server.client.exists(keys.UPLOAD + upload_id)
+        assert redis_server.client.exists(redis_keys.UPLOAD + upload_id)
         let_time_pass(redis_server, upload_id)
         sweep()
         assert stored_keys() == set()
         assert redis_server.client.keys(f"*{upload_id}*") == []
-        assert redis_server.client.zcard(keys.TRASH) == 0
+        assert redis_server.client.zcard(redis_keys.TRASH) == 0
         response = await any_client.post(URL, json=by_reference(upload_id, upload_id))
         assert set(problems(response, 422, "invalid_request").values()) == {"upload_not_found"}
 
@@ -84,10 +84,10 @@ class TestVanishing:
         claim = store.claim("worker-1")
         assert claim is not None
         store.succeed(claim, [stored_output()], Timing(), MODEL)
-        assert redis_server.client.zscore(keys.UPLOADS, upload_id) is None
-        redis_server.client.zadd(keys.EXPIRY, {claim.job.id: 0})
+        assert redis_server.client.zscore(redis_keys.UPLOADS, upload_id) is None
+        redis_server.client.zadd(redis_keys.EXPIRY, {claim.job.id: 0})
         assert upkeep.sweep_expired() == [claim.job.id]
-        assert redis_server.client.zscore(keys.UPLOADS, upload_id) is not None
+        assert redis_server.client.zscore(redis_keys.UPLOADS, upload_id) is not None
 
     async def test_vanishing_between_judgement_and_job(
         self, client: AsyncClient, redis_server: RedisServer, upkeep: DispatcherStore
@@ -108,7 +108,7 @@ class TestVanishing:
         for again, answer in answers:
             assert answer.status_code in (202, 422), answer.text
             assert (answer.status_code == 202) == bool(
-                redis_server.client.exists(keys.UPLOAD + again)
+                redis_server.client.exists(redis_keys.UPLOAD + again)
             )
 
     async def test_vanishing_after_a_job_had_used_it(
@@ -120,7 +120,7 @@ class TestVanishing:
         kept, gone = await uploaded(client, png()), await uploaded(client, png(color="gold"))
         body = by_reference(kept, gone)
         assert (await client.post(URL, json=body)).status_code == 202
-        redis_server.client.delete(keys.UPLOAD + gone)
+        redis_server.client.delete(redis_keys.UPLOAD + gone)
         wrong = {"/keyframes/1/image/upload": "upload_not_found"}
         assert (
             problems(await client.post(f"{URL}/estimate", json=body), 422, "invalid_request")
@@ -137,7 +137,7 @@ class TestVanishing:
         let_time_pass(redis_server, upload_id)
         away = s3_settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
         Expiry(upkeep, open_storage(away), threading.Event()).run()
-        assert redis_server.client.zscore(keys.TRASH, upload_id) is not None
+        assert redis_server.client.zscore(redis_keys.TRASH, upload_id) is not None
         let_time_pass(redis_server, upload_id)
         storage = open_storage(s3_settings)
         Expiry(upkeep, storage, threading.Event()).run()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from httpx import AsyncClient
 
-from core.objects.keys import image_key
+from core.objects.object_keys import image_key
 from core.objects.storage import ObjectStorage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import CancelRequested, OutOfMemory
 from core.records.job import MAX_LOST_LEASES, JobState, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
@@ -29,7 +29,7 @@ class TestCancel:
         redis_server: RedisServer,
     ) -> None:
         """No other worker takes the job in between."""
-        redis_server.client.zadd(keys.LEASES, {unwanted.job.id: 1}, xx=True)
+        redis_server.client.zadd(redis_keys.LEASES, {unwanted.job.id: 1}, xx=True)
         with pytest.raises(CancelRequested):
             store.renew(unwanted)
         assert upkeep.recover_expired_leases()[:2] == ([], [])
@@ -44,7 +44,7 @@ class TestCancel:
         losses_before: int,
     ) -> None:
         """It is not run again, and its last lost lease does not fail it."""
-        redis_server.client.hset(keys.JOB + unwanted.job.id, "lost_leases", losses_before)
+        redis_server.client.hset(redis_keys.JOB + unwanted.job.id, "lost_leases", losses_before)
         expire_lease(redis_server, unwanted.job.id)
         assert upkeep.recover_expired_leases()[:2] == ([], [])
         self._ended_as_canceled(unwanted.job.id, store, redis_server)
@@ -76,4 +76,4 @@ class TestCancel:
         assert (job.status, job.outputs, job.error) == (JobState.CANCELED, [], None)
         assert job.version == 4  # queued, running, cancel requested, canceled
         places = {key for key, ids in members(server).items() if job_id in ids}
-        assert places == {JOBS, keys.EXPIRY}
+        assert places == {JOBS, redis_keys.EXPIRY}

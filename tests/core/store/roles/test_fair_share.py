@@ -7,7 +7,7 @@ import pytest
 from core.records.ids import new_job_id
 from core.records.request import Priority
 from core.records.tenant import TenantLimits
-from core.store import keys
+from core.store import redis_keys
 from core.store.constants import BATCH_PATIENCE
 from core.store.encoding import milliseconds
 from core.store.roles.gateway import Outcome
@@ -38,8 +38,8 @@ def serve(store: WorkerStore, server: RedisServer, jobs: int) -> list[str]:
 
 def let_wait(server: RedisServer, job_id: str, duration: timedelta) -> None:
     """Make the job older by `duration`, in its record and in all sets."""
-    created = server.client.hincrby(keys.JOB + job_id, "created", -milliseconds(duration))
-    for key in server.client.scan_iter(match=f"{keys.READY}*"):
+    created = server.client.hincrby(redis_keys.JOB + job_id, "created", -milliseconds(duration))
+    for key in server.client.scan_iter(match=f"{redis_keys.READY}*"):
         server.client.zadd(key, {job_id: created}, xx=True)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.records.ids import new_job_id
 from core.records.job import JobState
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import Claim, WorkerStore
@@ -73,10 +73,10 @@ class TestDrain:
         load(store, FIRST)
         operator.drain(FIRST)
         states(store, operator)
-        redis_server.client.delete(keys.WAKE)
+        redis_server.client.delete(redis_keys.WAKE)
         operator.resume(FIRST)
         states(store, operator)
-        assert redis_server.client.llen(keys.WAKE) == 1
+        assert redis_server.client.llen(redis_keys.WAKE) == 1
 
     async def test_nothing_to_resume(self, operator: OperatorStore) -> None:
         """A worker that was not held, or is not there."""
@@ -199,7 +199,7 @@ class TestSickDevice:
         """The job is somebody else's by then, and stays it."""
         job = await submit(async_store)
         held = claim(store, FIRST)
-        redis_server.client.zadd(keys.LEASES, {job.id: 0})
+        redis_server.client.zadd(redis_keys.LEASES, {job.id: 0})
         upkeep.recover_expired_leases()
         if given_to_another:
             claim(store, SECOND)

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import OutOfMemory, StaleClaim
 from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
@@ -108,7 +108,7 @@ class TestLostWorkers:
         job = await submit(async_store)
         claim(store)
         wait_until(
-            lambda: redis_server.client.zcount(keys.LEASES, 0, now_ms(redis_server)),
+            lambda: redis_server.client.zcount(redis_keys.LEASES, 0, now_ms(redis_server)),
             "the lease ends",
         )
         assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
@@ -149,7 +149,7 @@ class TestLostWorkers:
         job = await submit(async_store)
         claim(store)
         upkeep.wait_for_work(timedelta(seconds=1))  # the news of the submission
-        redis_server.client.zadd(keys.LEASES, {job.id: now_ms(redis_server) + 300})
+        redis_server.client.zadd(redis_keys.LEASES, {job.id: now_ms(redis_server) + 300})
         assert not upkeep.wait_for_work(timedelta(seconds=60))
         assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
 
@@ -174,4 +174,4 @@ class TestLostWorkers:
         assert ended.status is JobState.FAILED
         assert ended.error is not None
         assert ended.error.code == "worker_lost"
-        assert members(redis_server)[keys.EXPIRY] == {job.id}
+        assert members(redis_server)[redis_keys.EXPIRY] == {job.id}

@@ -12,7 +12,7 @@ from core.records.ids import new_job_id
 from core.records.job import Job, Timing
 from core.records.offer import Engine, Offer
 from core.records.request import Priority, Quality
-from core.store import keys
+from core.store import redis_keys
 from core.store.broker import QUEUE, queues_of
 from core.store.client import AsyncRedis
 from core.store.deployment import DeploymentReader
@@ -106,7 +106,7 @@ class TestClaim:
     ) -> None:
         """It removes the job from the sets that it knows, among which is none for a model."""
         gone, next_one = await submit(async_store, "preview"), await submit(async_store, "preview")
-        redis_server.client.hset(keys.JOB + gone.id, "status", "canceled")
+        redis_server.client.hset(redis_keys.JOB + gone.id, "status", "canceled")
         assert claimed(preview) is None
         assert claimed(preview) == next_one.id
 
@@ -140,7 +140,7 @@ class TestMessages:
         tiny.report("gpu-1", state="idle")
         await submit(async_store, "tiny")
         await submit(async_store, "preview")
-        redis_server.client.lpush(f"{keys.PREFIX}{QUEUE}.tiny", "message")
+        redis_server.client.lpush(f"{redis_keys.PREFIX}{QUEUE}.tiny", "message")
         assert upkeep.count_missing_messages(QUEUE) == {"preview": 1, "tiny": 0}
 
     def test_only_toon_crafter_reads_what_an_older_dispatcher_sends(self) -> None:
@@ -213,12 +213,12 @@ class TestOffers:
         preview.report("preview-1", state="loading")
         tiny.report("gpu-1", state="idle")
         an_hour = 3_600_000
-        redis_server.client.zincrby(keys.OFFERED, -an_hour, "tiny")
+        redis_server.client.zincrby(redis_keys.OFFERED, -an_hour, "tiny")
         assert await reader.offers() == [(TINY, False), (PREVIEW, True)]
-        redis_server.client.zincrby(keys.OFFERED, -24 * an_hour, "tiny")
+        redis_server.client.zincrby(redis_keys.OFFERED, -24 * an_hour, "tiny")
         assert await reader.offers() == [(PREVIEW, True)]
         upkeep.forget_models()
-        assert set(redis_server.client.hgetall(keys.OFFERS)) == {"preview"}
+        assert set(redis_server.client.hgetall(redis_keys.OFFERS)) == {"preview"}
 
     async def test_operators_see_what_each_worker_can_start(
         self, async_store: TenantJobs, redis_server: RedisServer, preview: WorkerStore

@@ -8,7 +8,7 @@ import pytest
 
 from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
-from core.store import keys
+from core.store import redis_keys
 from core.store.broker import QUEUE
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
@@ -101,7 +101,7 @@ class TestCost:
         for number in range(40):
             await submit(async_store.of_tenant(f"busy-{number}"))
         redis_server.client.hset(
-            keys.METERS, mapping={f"busy-{number}": number for number in range(40)}
+            redis_keys.METERS, mapping={f"busy-{number}": number for number in range(40)}
         )
         first = await submit(async_store.of_tenant("new"))
         redis_server.client.config_resetstat()
@@ -189,12 +189,12 @@ class TestSlots:
         """One that was killed withdraws nothing; its last sign of life tells."""
         await submit(async_store)
         store.report("gpu-1", state="idle")
-        (kind,) = redis_server.client.scan_iter(f"{keys.SLOTS}*")
+        (kind,) = redis_server.client.scan_iter(f"{redis_keys.SLOTS}*")
         redis_server.client.zadd(kind, {"gpu-1": 1})
-        redis_server.client.zadd(keys.WORKERS, {"gpu-1": 1})
+        redis_server.client.zadd(redis_keys.WORKERS, {"gpu-1": 1})
         upkeep.recount_workers()
         assert missing(upkeep) == 0
-        assert redis_server.client.exists(kind, keys.SLOT_KINDS, keys.WORKERS) == 0
+        assert redis_server.client.exists(kind, redis_keys.SLOT_KINDS, redis_keys.WORKERS) == 0
 
     async def test_worker_of_a_version_before_is_counted_by_its_record(
         self,
@@ -209,7 +209,7 @@ class TestSlots:
         await submit(async_store)
         store.report("gpu-1", state="idle", schema=SCHEMA_VERSION, max_canvas_pixels=LARGE)
         kind = f"{SCHEMA_VERSION}:{LARGE}:tooncrafter:"
-        redis_server.client.delete(keys.SLOT_KINDS, keys.SLOTS + kind)
+        redis_server.client.delete(redis_keys.SLOT_KINDS, redis_keys.SLOTS + kind)
         assert missing(upkeep) == 0
         upkeep.recount_workers()
         assert missing(upkeep) == 1

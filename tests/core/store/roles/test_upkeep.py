@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from core.records.ids import new_job_id
 from core.records.job import JobState, Timing
-from core.store import keys
+from core.store import redis_keys
 from core.store.roles.dispatcher import BATCH, DispatcherStore
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
@@ -33,10 +33,10 @@ def audit(upkeep: DispatcherStore) -> dict[str, set[str]]:
 def sets(server: RedisServer) -> dict[str, dict[str, float]]:
     """Every set of jobs with its scores, but for the leases', which follow the clock."""
     found = {}
-    for key in server.client.scan_iter(match=f"{keys.PREFIX}*", _type="zset"):
+    for key in server.client.scan_iter(match=f"{redis_keys.PREFIX}*", _type="zset"):
         found[key] = dict(server.client.zrange(key, 0, -1, withscores=True))
     return {
-        key: dict.fromkeys(scores) if key == keys.LEASES else scores
+        key: dict.fromkeys(scores) if key == redis_keys.LEASES else scores
         for key, scores in found.items()
     }
 
@@ -79,13 +79,13 @@ class TestExpiry:
 
         upkeep.emptied(ended.job.id)
         assert upkeep.sweep_expired() == []
-        assert members(redis_server)[keys.TRASH] == set()
+        assert members(redis_server)[redis_keys.TRASH] == set()
 
     async def test_what_resists_comes_later(
         self, upkeep: DispatcherStore, redis_server: RedisServer
     ) -> None:
         """And keeps no other waiting."""
-        redis_server.client.zadd(keys.TRASH, {"itp_a": 1, "itp_b": 2})
+        redis_server.client.zadd(redis_keys.TRASH, {"itp_a": 1, "itp_b": 2})
         assert upkeep.sweep_expired(limit=1) == ["itp_a"]
         now_seconds = redis_server.client.time()[0]
         upkeep.postpone("itp_a", timedelta(seconds=now_seconds + 60))
@@ -153,7 +153,7 @@ class TestReconcile:
         """
         jobs = await self.jobs_in_every_state(async_store, store)
         right = sets(redis_server)
-        redis_server.client.delete(*right, *redis_server.client.keys(f"{keys.DEMANDED}*"))
+        redis_server.client.delete(*right, *redis_server.client.keys(f"{redis_keys.DEMANDED}*"))
         audit(upkeep)
         assert sets(redis_server) == right
         assert claim(store).job.id == jobs[JobState.QUEUED]
@@ -167,7 +167,7 @@ class TestReconcile:
     ) -> None:
         """They would be claimed for ever."""
         job = await submit(async_store)
-        redis_server.client.delete(keys.JOB + job.id)
+        redis_server.client.delete(redis_keys.JOB + job.id)
         assert set(audit(upkeep)) == {job.id}
         assert {key for key, found in sets(redis_server).items() if found} == set()
         assert store.claim("worker-1") is None
@@ -177,7 +177,7 @@ class TestReconcile:
     ) -> None:
         """Its own dispatcher knows where such a job belongs."""
         job = await submit(async_store)
-        redis_server.client.hset(keys.JOB + job.id, "status", "paused")
+        redis_server.client.hset(redis_keys.JOB + job.id, "status", "paused")
         before = sets(redis_server)
         assert audit(upkeep) == {}
         assert sets(redis_server) == before
@@ -199,6 +199,6 @@ class TestCondemn:
         time.
         """
         job, unknown, reserved = await submit(async_store), new_job_id(), new_job_id()
-        redis_server.client.zadd(keys.TRASH, {reserved: 1e15})
-        assert upkeep.condemn(keys.JOB, [job.id, unknown, reserved]) == [unknown]
+        redis_server.client.zadd(redis_keys.TRASH, {reserved: 1e15})
+        assert upkeep.condemn(redis_keys.JOB, [job.id, unknown, reserved]) == [unknown]
         assert upkeep.sweep_expired() == [unknown]
