@@ -83,7 +83,7 @@ def _create(redis_url: str, options: Options) -> Result:
 
 
 def _explain_first_key(redis_url: str, tenant: str) -> None:
-    """Say on stderr what changes with it, and how its tenant gets the jobs made before."""
+    """Say on stderr what the first key changes, and how its tenant gets the jobs made before."""
     lines = ["This is the first key: from now on the gateway refuses every call without one."]
     with closing(OperatorStore(redis_url)) as store:
         count = store.count_jobs(DEFAULT_TENANT)

@@ -18,7 +18,7 @@ from torch._inductor.exc import InductorError
 from model.dualref_decoder import DualReferenceDecoder
 from model.pipeline_tooncrafter import ToonCrafterPipeline
 
-# Of one function: canvases, times guided or not, times with sketches or without. torch keeps 8.
+# Of one function: for each canvas, with and without guidance and sketches. torch keeps 8.
 MOST_GRAPHS = 256
 REASON_CHARACTERS = 300  # of a compiler's error in the log; it goes on for pages
 MOST_PIECES = 4  # of a decoder block's input: a graph repeats each layer for every piece
@@ -103,7 +103,7 @@ def accelerate(
 
 
 def decoder_blocks(decoder: DualReferenceDecoder) -> list[nn.Module]:
-    """Return what is compiled of the decoder: its work but for the middle's attention and ends."""
+    """Return the decoder's blocks that are compiled: all but the middle's attention and ends."""
     return [*decoder.mid_resnets, *decoder.up_blocks]
 
 

@@ -26,7 +26,7 @@ def lock_stack(state: Path) -> int:
 
 
 def wait_for_earlier_processes(state: Path) -> None:
-    """Wait for the processes of a killed supervisord: two workers or Redis servers must not meet.
+    """Wait until what a killed supervisord left has ended: two stacks may not share a folder.
 
     Raises:
         CannotStart: they take too long.

@@ -1,4 +1,4 @@
-"""ICC profiles for tests: of displays by LittleCMS, of a printer written here."""
+"""ICC profiles for tests: LittleCMS makes those of displays, this module one of a printer."""
 
 import struct
 from itertools import product

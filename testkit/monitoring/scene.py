@@ -30,13 +30,13 @@ from testkit.stacks import without_torch
 from testkit.web import always, http, web_server
 
 BUCKET = "scene"
-# on the way there and on the way back; a gateway gives up after two seconds of silence
+# in each direction; a gateway gives up after two seconds of silence
 SLOW_SECONDS = 0.6
 WAIT_SECONDS = 180.0  # for what takes seconds on an idle machine
 
 
 class Scene:
-    """Everything that a story needs; `open_scene` makes it."""
+    """What a test of the monitoring needs; `open_scene` makes it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Scene:
         self.begun = time.time()
 
     async def do_jobs(self, count: int) -> None:
-        """Run small jobs one after the other; the receiver is sent their ends."""
+        """Run small jobs one after the other; the receiver gets an event for each end."""
         for _ in range(count):
             job_id = await self.submit()
             await self.until(
@@ -75,11 +75,11 @@ class Scene:
         return answer.status_code == 200 and answer.json()["status"] == "succeeded"
 
     def slow_storage_down(self) -> None:
-        """From now on each operation takes more than a second."""
+        """Let each operation take more than a second from now on."""
         self._proxy.slow(SLOW_SECONDS)
 
     def heal_storage(self) -> None:
-        """It is as fast as before."""
+        """Let the storage be as fast as before."""
         self._proxy.heal()
 
     async def end_receiver(self) -> None:
@@ -87,8 +87,9 @@ class Scene:
         await self._receiver.aclose()
 
     def kill_worker(self, *, for_good: bool) -> None:
-        """As the kernel does when memory runs out. For good: the keeper of processes hangs, so none
-        comes back.
+        """Kill the worker as the kernel does when memory runs out.
+
+        `for_good` suspends supervisord first, so that no other worker is started.
         """
         keeper = psutil.Process(self.stack.process.pid)
         workers = [process for process in keeper.children() if "-m worker" in _line(process)]
@@ -107,7 +108,7 @@ class Scene:
             await asyncio.sleep(0.2)
 
     def is_firing(self, alert: str) -> bool:
-        """Whether Prometheus would wake somebody."""
+        """Return whether an alert is firing."""
         return bool(self.prometheus.query(f'ALERTS{{alertstate="firing", alertname="{alert}"}}'))
 
 
@@ -115,8 +116,10 @@ class Scene:
 def scene_in_background(
     folder: Path,
 ) -> Iterator[tuple[Scene, Callable[[Coroutine[Any, Any, Any]], Any]]]:
-    """A scene whose network goes on while a test does something else; and what runs a step of the
-    test there.
+    """Open a scene whose event loop runs in a thread.
+
+    Yields:
+        The scene, and a function that runs a coroutine in that loop.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="scene")
@@ -140,8 +143,10 @@ def scene_in_background(
 
 @asynccontextmanager
 async def open_scene(folder: Path) -> AsyncIterator[Scene]:
-    """A scene in a folder with a short name, at whose beginning Prometheus has seen every
-    process.
+    """Open a scene; Prometheus has scraped every process when it begins.
+
+    Args:
+        folder: its path has to be short, since sockets are made in it.
     """
     async with AsyncExitStack() as opened:
         storage = await asyncio.to_thread(S3Server, folder)
@@ -183,7 +188,7 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
 
 
 def _end(stack: Stack) -> None:
-    """Whatever was done to it."""
+    """Stop a stack, even one whose supervisord is suspended."""
     if stack.was_started:
         stack.process.send_signal(signal.SIGCONT)
         stack.stop()

@@ -15,8 +15,8 @@ from testkit.store.tenant_jobs import TenantJobs
 async def test_gpu_time_by_day(
     ask: Ask, store: WorkerStore, async_store: TenantJobs, redis_server: RedisServer
 ) -> None:
-    """What a tenant's attempts held workers for, whatever came of them; a person is not told to
-    keep it secret.
+    """The time for which attempts held workers, whatever came of them. The text does not say that
+    it is shown only once, as it does of keys.
     """
     await async_store.of_tenant("studio").submit(
         new_job_id(), generation_request(), metadata={}, ttl=timedelta(hours=1), request_id=""

@@ -1,4 +1,4 @@
-"""The UNet and what stands beside it: sizes, context, embeddings, control."""
+"""The UNet and the modules around it: sizes, context, embeddings, control."""
 
 import gzip
 import json
@@ -59,9 +59,7 @@ def test_full_size_has_the_published_tensors(
 
 @torch.no_grad()
 def test_image_tokens_belong_to_frames_or_to_all(unet):
-    """With 16 for each frame a token reaches its own frame's attention alone; otherwise every frame
-    sees all.
-    """
+    """With 16 tokens for each frame, a frame attends to its own tokens alone; otherwise to all."""
     own = unet.split_context(torch.zeros(2, 77 + 16 * 8, 32), num_frames=8)
     assert own.image.shape == (16, 16, 32)
     shared = unet.split_context(torch.zeros(2, 77 + 16 * 16, 32), num_frames=8)

@@ -1,8 +1,8 @@
 """Limit the calls of a tenant per minute, counted in Redis for all gateways.
 
 A gateway takes calls in advance, a hundredth of the limit at a time, so that most calls need no
-trip to Redis. What is taken counts, so the limit holds for any number of gateways; each may keep up
-to a hundredth unused.
+trip to Redis. Calls taken in advance count, so the limit holds for any number of gateways; each
+gateway may leave up to a hundredth of it unused.
 """
 
 import math

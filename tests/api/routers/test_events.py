@@ -78,7 +78,7 @@ async def everything(events: AsyncIterator[Event]) -> list[Event]:
 
 
 async def test_from_the_queue_to_the_end(remote: AsyncClient, store: WorkerStore) -> None:
-    """It begins with the job as it is, tells each change, and ends after the final one."""
+    """The stream begins with the job's state, has each change, and ends after the final one."""
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
         seen = [await anext(events)]
@@ -133,7 +133,7 @@ async def test_picture_of_what_is_drawn_has_no_id(
 
 
 async def test_ended_job_is_one_event(remote: AsyncClient, store: WorkerStore) -> None:
-    """Who comes late hears how it ended."""
+    """A stream of an ended job has its final state alone."""
     job_id = await ended(remote, store)
     async with stream(remote, job_id) as events:
         (event,) = await everything(events)
@@ -143,8 +143,8 @@ async def test_ended_job_is_one_event(remote: AsyncClient, store: WorkerStore) -
 async def test_resumed_stream_repeats_and_loses_nothing(
     remote: AsyncClient, store: WorkerStore
 ) -> None:
-    """The connection broke after version 2; what came meanwhile is there, and what the client has
-    is not.
+    """The connection broke after version 2: the new stream has what came since, and nothing that
+    the client has already.
     """
     job_id = await queued(remote)
     claim = claimed(store)
@@ -158,7 +158,7 @@ async def test_resumed_stream_repeats_and_loses_nothing(
     assert (last.version, last.data["status"]) == (5, "succeeded")
 
 
-async def test_who_has_heard_the_end_is_told_not_to_come_back(
+async def test_client_that_has_the_final_event_is_answered_with_204(
     remote: AsyncClient, store: WorkerStore
 ) -> None:
     """A browser's `EventSource` reconnects whenever a stream ends, until it is answered with
@@ -176,10 +176,10 @@ async def test_who_has_heard_the_end_is_told_not_to_come_back(
 
 
 @pytest.mark.parametrize("odd", ["abc", "-1", "9" * 5000, "²"])
-async def test_odd_last_event_id_begins_anew(
+async def test_odd_last_event_id_is_ignored(
     remote: AsyncClient, store: WorkerStore, odd: str
 ) -> None:
-    """It is none that we gave."""
+    """The gateway never sent such an id."""
     job_id = await ended(remote, store)
     headers = {"Last-Event-ID": odd.encode()}
     response = await remote.get(f"{URL}/{job_id}/events", headers=headers)
@@ -203,7 +203,7 @@ async def test_job_given_back_is_told_as_a_status(remote: AsyncClient, store: Wo
 
 
 async def test_canceled_job_ends_the_stream(remote: AsyncClient) -> None:
-    """As every final state does."""
+    """`canceled` is a final state."""
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
         await anext(events)
@@ -213,8 +213,8 @@ async def test_canceled_job_ends_the_stream(remote: AsyncClient) -> None:
 
 
 async def test_deleted_job_ends_the_stream(remote: AsyncClient, redis_server: RedisServer) -> None:
-    """Here behind the gateway's back, while the job waits: else the stream would have ended
-    before.
+    """Deleted in Redis while it waits: the API deletes ended jobs only, whose streams have
+    ended.
     """
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:
@@ -228,16 +228,14 @@ async def test_deleted_job_ends_the_stream(remote: AsyncClient, redis_server: Re
 async def test_unknown_job_is_refused_before_the_stream_begins(
     remote: AsyncClient, job_id: str
 ) -> None:
-    """An event stream can no longer say 404."""
+    """Once a stream has begun, it is too late for a 404."""
     assert problems(await remote.get(f"{URL}/{job_id}/events"), 404, "not_found") == {}
 
 
 async def test_many_streams_share_one_subscription(
     remote: AsyncClient, store: WorkerStore, redis_server: RedisServer
 ) -> None:
-    """Twenty open pages of a studio cost Redis one connection that listens, and all of them
-    hear.
-    """
+    """Twenty clients cost Redis one subscribed connection, and each gets the events."""
     job_id = await queued(remote)
 
     async def follow() -> list[Event]:
@@ -258,7 +256,7 @@ async def test_many_streams_share_one_subscription(
 async def test_stream_outlives_a_restart_of_redis(
     mortal_redis: RedisServer, settings: Settings, tmp_path: Path
 ) -> None:
-    """The client sees a pause, no end; what happened after the restart arrives."""
+    """The stream pauses; then it has what happened after the restart."""
     store = WorkerStore(mortal_redis.url)
     own = settings.model_copy(update={"redis_url": mortal_redis.url})
     with gateway_process(own, tmp_path / "gateway.log") as (_, address):
@@ -283,8 +281,8 @@ async def test_stream_outlives_a_restart_of_redis(
 async def test_change_while_redis_was_away_from_the_gateway_is_told(
     remote: AsyncClient, redis_server: RedisServer
 ) -> None:
-    """The subscription was cut and its news lost: the gateway looks again as soon as it listens
-    again.
+    """The subscription was cut and a message lost: the gateway reads the job once it has
+    subscribed again.
     """
     job_id = await queued(remote)
     async with stream(remote, job_id) as events:

@@ -29,7 +29,7 @@ class TestVanishing:
         stored_keys: Callable[[], set[str]],
         sweep: Callable[[], None],
     ) -> None:
-        """Record and object go, and who uses it then hears that it is not there."""
+        """Record and object are deleted, and a request that uses the upload is refused."""
         upload_id = await uploaded(any_client, png())
         sweep()
         assert redis_server.client.exists(redis_keys.UPLOAD + upload_id)
@@ -50,7 +50,7 @@ class TestVanishing:
         stored_keys: Callable[[], set[str]],
         sweep: Callable[[], None],
     ) -> None:
-        """Until the last job that uses it is gone, and its time after that."""
+        """Until the last job that uses it is gone, and for its life after that."""
         upload_id = await uploaded(any_client, png())
         jobs = [
             (await any_client.post(URL, json=by_reference(upload_id, upload_id))).json()["id"]
@@ -65,7 +65,7 @@ class TestVanishing:
             await any_client.post(f"{URL}/{job_id}/cancel")
             assert (await any_client.delete(f"{URL}/{job_id}")).status_code == 204
         sweep()
-        assert len(stored_keys()) == 1, "unused only since a moment"
+        assert len(stored_keys()) == 1, "unused for a moment only"
         let_time_pass(redis_server, upload_id)
         sweep()
         assert stored_keys() == set()
@@ -78,7 +78,7 @@ class TestVanishing:
         settings: Settings,
         upkeep: DispatcherStore,
     ) -> None:
-        """Both ways of a job's end do the same."""
+        """Expiry releases a job's uploads as deletion does."""
         upload_id = await uploaded(client, png())
         await client.post(URL, json=by_reference(upload_id, upload_id))
         claim = store.claim("worker-1")
@@ -89,16 +89,16 @@ class TestVanishing:
         assert upkeep.sweep_expired() == [claim.job.id]
         assert redis_server.client.zscore(redis_keys.UPLOADS, upload_id) is not None
 
-    async def test_vanishing_between_judgement_and_job(
+    async def test_vanishing_between_check_and_job(
         self, client: AsyncClient, redis_server: RedisServer, upkeep: DispatcherStore
     ) -> None:
-        """Either the job holds it or the caller hears of it: no job ever waits for an image that is
+        """Either the job keeps the upload or the caller gets 422: no job waits for an image that is
         gone.
         """
         upload_id = await uploaded(client, png())
         answers = []
         for _ in range(20):
-            again = await uploaded(client, png(color="gold"))  # its bytes lie with no other upload
+            again = await uploaded(client, png(color="gold"))  # no other upload has these bytes
             submission = client.post(URL, json=by_reference(again, upload_id))
             task = asyncio.create_task(submission)
             await asyncio.sleep(0)
@@ -114,8 +114,8 @@ class TestVanishing:
     async def test_vanishing_after_a_job_had_used_it(
         self, client: AsyncClient, redis_server: RedisServer
     ) -> None:
-        """The gateway remembers what it was; that it is gone it hears from Redis, and says of which
-        image.
+        """The gateway has cached the image, but Redis says that the upload is gone; the answer
+        names it.
         """
         kept, gone = await uploaded(client, png()), await uploaded(client, png(color="gold"))
         body = by_reference(kept, gone)
@@ -131,7 +131,7 @@ class TestVanishing:
     async def test_storage_that_is_away_when_it_vanishes(
         self, s3_settings: Settings, redis_server: RedisServer, upkeep: DispatcherStore
     ) -> None:
-        """The record is gone, the object is known until it is gone too."""
+        """The record is deleted; the id stays in the trash until the object is deleted as well."""
         async with gateway(s3_settings) as client:
             upload_id = await uploaded(client, png())
         let_time_pass(redis_server, upload_id)
