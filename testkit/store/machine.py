@@ -283,9 +283,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert found == expected
         found = {key: client.smembers(key) for key in client.scan_iter(_type="set")}
         assert found == noted
-        assert {
-            key.removeprefix(redis_keys.JOB) for key in client.keys(redis_keys.JOB + "*")
-        } == set(self.jobs)
+        stored = client.keys(redis_keys.JOB + "*")
+        assert {key.removeprefix(redis_keys.JOB) for key in stored} == set(self.jobs)
 
     def _each_tenant_sees_its_jobs(self) -> None:
         for tenant, gateway in self.gateways.items():
@@ -297,6 +296,5 @@ class JobStoreMachine(RuleBasedStateMachine):
             assert most is None or self._running(tenant) <= most
             placed = [view for view in page if view.queue_position is not None]
             assert len(placed) == len(self._jobs(tenant, JobState.QUEUED))
-            assert are_likely_places(
-                placed, [job for job in self.jobs.values() if job.status is JobState.QUEUED]
-            )
+            queued = [job for job in self.jobs.values() if job.status is JobState.QUEUED]
+            assert are_likely_places(placed, queued)
