@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, WebPImagePlugin
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, WebPImagePlugin
 
 from core.images.colour import to_srgb
 from core.images.errors import ImageRefused, UnreadableImage, UnsupportedImage
@@ -38,15 +38,6 @@ _OTHERS = (
     ("SVG", 0, b"<svg"),
 )
 
-_TO_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # Pillow would import its other readers with the first file that neither of these recognises
 _READERS = (JpegImagePlugin, WebPImagePlugin)
 Image.MAX_IMAGE_PIXELS = None  # the limit is a setting; `check_size` compares before decoding
@@ -79,14 +70,17 @@ def read_drawing(data: bytes, *, max_pixels: int) -> Image.Image:
         MemoryError: decoding takes more memory than this process may use.
     """
     _, picture = _read(data, max_pixels)
-    turn = _TO_UPRIGHT.get(picture.orientation)
+    orientation = picture.orientation
     colours = to_srgb(picture.levels, picture.profile)
     alpha = None if picture.alpha is None else np.array(eight_bits(picture.alpha))
     del picture  # a large one of 16 bits takes more memory than all that follows
     drawing = Image.fromarray(np.ascontiguousarray(colours))
     if alpha is not None and int(alpha.min()) < 255:
         drawing.putalpha(Image.fromarray(alpha))
-    return drawing if turn is None else drawing.transpose(turn)
+    if orientation != 1:
+        drawing.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(drawing, in_place=True)
+    return drawing
 
 
 def _read(data: bytes, max_pixels: int) -> tuple[str, Picture]:

@@ -3,7 +3,6 @@
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import imagecodecs
 
@@ -14,6 +13,7 @@ from core.images.picture import Picture, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
+_PICTURE = (b"IHDR", b"PLTE", b"tRNS")  # in this order
 _METADATA = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")
 _MAX_PROFILE = 8 * 2**20  # bytes of an unpacked ICC profile; those of printers have up to 3 MB
 _WHITE = (0.3127, 0.3290)  # of sRGB
@@ -31,17 +31,6 @@ _CICP_GAMMAS = {1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1.0, 14: 2.4, 15: 2.4, _CICP_
 _CICP_HDR = {16: "PQ", 18: "HLG"}
 
 
-@dataclass
-class _Chunks:
-    """The chunks of a file that are looked at, without lengths and checksums."""
-
-    header: bytes = b""
-    palette: bytes = b""
-    transparency: bytes = b""
-    pixels: list[bytes] = field(default_factory=list)
-    metadata: dict[bytes, bytes] = field(default_factory=dict)  # of each kind the first one
-
-
 def read_png(data: bytes, max_pixels: int) -> Picture:
     """Decode the still picture of a PNG file; of an animation, its default picture.
 
@@ -50,7 +39,7 @@ def read_png(data: bytes, max_pixels: int) -> Picture:
         Exception: other damage, as the decoder says it.
     """
     chunks = _chunks(data)
-    width, height = struct.unpack(">II", chunks.header[:8])
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     check_size(width, height, max_pixels)
     levels = imagecodecs.png_decode(_file_of(chunks)).reshape(height, width, -1)
     channels = levels.shape[2]
@@ -58,78 +47,69 @@ def read_png(data: bytes, max_pixels: int) -> Picture:
     return Picture(
         levels[:, :, : channels - has_alpha],
         levels[:, :, -1] if has_alpha else None,
-        _profile(chunks.metadata),
-        orientation_of(chunks.metadata.get(b"eXIf", b"")),
+        _profile(chunks),
+        orientation_of(chunks.get(b"eXIf", b"")),
     )
 
 
-def _chunks(data: bytes) -> _Chunks:
-    """Sort the chunks up to the end of the file, skipping ancillary ones with a wrong checksum."""
-    found = _Chunks()
+def _chunks(data: bytes) -> dict[bytes, bytes]:
+    """Of each kind that is looked at the first chunk's content, and that of all `IDAT` as one.
+
+    Ancillary chunks with a wrong checksum are skipped.
+    """
+    found: dict[bytes, bytes] = {}
+    pixels = []
     place = len(SIGNATURE)
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         content = data[place + 8 : place + 8 + length]
         checksum = data[place + 8 + length : place + 12 + length]
         place += 12 + length
-        is_whole = checksum == zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
+        is_whole = checksum == _checksum(kind, content)
         if kind == b"IDAT":
             if not is_whole and len(checksum) == 4:
                 raise UnreadableImage("cannot be decoded, the checksum of its pixels is wrong")
-            found.pixels.append(content)  # a last one that is cut may still hold all pixels
+            pixels.append(content)  # a last one that is cut may still hold all pixels
         elif kind == b"IEND":
             break
         elif kind == b"CgBI":
             raise UnsupportedImage(
                 "must be a standard PNG; got Apple's variant for apps (CgBI); export it as PNG"
             )
-        elif is_whole:
-            _keep(found, kind, content)
-        elif kind in (b"IHDR", b"PLTE"):
+        elif is_whole and kind in (*_PICTURE, *_METADATA):
+            found.setdefault(kind, content)
+        elif not is_whole and kind in (b"IHDR", b"PLTE"):
             raise UnreadableImage("cannot be decoded, its beginning is broken")
-    if len(found.header) != 13:
+    if len(found.get(b"IHDR", b"")) != 13:
         raise UnreadableImage("cannot be decoded, its beginning is broken")
-    return found
+    return {**found, b"IDAT": b"".join(pixels), b"IEND": b""}
 
 
-def _keep(found: _Chunks, kind: bytes, content: bytes) -> None:
-    if kind == b"IHDR":
-        found.header = found.header or content
-    elif kind == b"PLTE":
-        found.palette = found.palette or content
-    elif kind == b"tRNS":
-        found.transparency = found.transparency or content
-    elif kind in _METADATA:
-        found.metadata.setdefault(kind, content)
-
-
-def _file_of(chunks: _Chunks) -> bytes:
+def _file_of(chunks: dict[bytes, bytes]) -> bytes:
     """A PNG file of what makes the picture."""
-    parts = [(b"IHDR", chunks.header)]
-    parts += [(b"PLTE", chunks.palette)] if chunks.palette else []
-    parts += [(b"tRNS", chunks.transparency)] if chunks.transparency else []
-    parts += [(b"IDAT", b"".join(chunks.pixels)), (b"IEND", b"")]
     return SIGNATURE + b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
-        for kind, content in parts
+        struct.pack(">I", len(chunks[kind])) + kind + chunks[kind] + _checksum(kind, chunks[kind])
+        for kind in (*_PICTURE, b"IDAT", b"IEND")
+        if kind in chunks
     )
 
 
-def _profile(metadata: dict[bytes, bytes]) -> bytes | None:
+def _checksum(kind: bytes, content: bytes) -> bytes:
+    return zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
+
+
+def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
     """The ICC profile of the colours, in the order of precedence that the PNG standard gives."""
-    coded = metadata.get(b"cICP", b"")
+    coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2:] == b"\0\1":
         return _profile_of_code_points(coded[0], coded[1])
-    profile = _unpacked(metadata.get(b"iCCP", b""))
+    profile = _unpacked(chunks.get(b"iCCP", b""))
     if profile is not None:
         return profile
-    if b"sRGB" in metadata or len(metadata.get(b"gAMA", b"")) != 4:
+    if b"sRGB" in chunks or len(chunks.get(b"gAMA", b"")) != 4:
         return None
-    gamma = int.from_bytes(metadata[b"gAMA"], "big")
-    chromaticities = metadata.get(b"cHRM", b"")
+    gamma = int.from_bytes(chunks[b"gAMA"], "big")
+    chromaticities = chunks.get(b"cHRM", b"")
     is_near_srgb = abs(gamma / _SRGB_GAMMA - 1) <= _SAME_GAMMA
     if gamma == 0 or (is_near_srgb and not chromaticities):
         return None
