@@ -18,7 +18,7 @@ from core.errors import InvalidRequest, Problem
 from core.images.errors import ImageRefused
 from core.images.formats import read_drawing
 from core.records.job import Stage
-from core.records.offer import TINY, Offer
+from core.records.offer import TINY, Offer, Sampling
 from core.records.request import (
     GenerationRequest,
     Keyframe,
@@ -50,7 +50,6 @@ DEFAULTS: Mapping[str, Any] = {
     "color_match": True,
     "priority": Priority.INTERACTIVE,
 }
-NO_SAMPLING = {"steps": 1, "eta": 0.0, "guidance_scale": 1.0, "guidance_rescale": 0.0}
 FOR_A_SERVICE = frozenset({"webhook", "metadata", "expires_in", "reuse", "priority", "model"})
 
 OnProgress = Callable[[str, float], None]  # a stage, and percent of the whole shot
@@ -137,15 +136,14 @@ def _request_of(
         possible = ", ".join(f"`{one}`" for one in offer.qualities)
         words = f"`quality` has to be one that this model draws ({possible}) but is `{quality}`"
         raise _refusal("/quality", "not_available", words)
-    usual = offer.sampling_of(Quality(quality))
-    sampling = usual.model_dump() if usual else NO_SAMPLING
+    sampling = offer.sampling_of(Quality(quality)) or Sampling()
     sides = [given.get(name, CANVAS_MULTIPLE) for name in ("width", "height")]
     if ("width" in given) != ("height" in given) or any(side % CANVAS_MULTIPLE for side in sides):
         words = f"`width` and `height` have to be given together, as multiples of {CANVAS_MULTIPLE}"
         raise _refusal("/width", "out_of_range", words)
     filled = {
         **DEFAULTS,
-        **sampling,
+        **sampling.model_dump(),
         "width": canvas.width,
         "height": canvas.height,
         "seed": secrets.randbits(32),

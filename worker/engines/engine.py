@@ -6,23 +6,19 @@ from fractions import Fraction
 from typing import Protocol
 
 from core.records.job import Stage
+from core.records.offer import Sampling as UsualSampling
 from core.shots.canvas import Size
 from core.shots.passes import ModelPass
 from worker.frames.framing import Pixels
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(UsualSampling):
     """Settings of a diffusion model, as the request has them.
 
     Attributes:
         draft: a result near that of the usual number of steps, in fewer of them.
     """
 
-    steps: int
-    eta: float
-    guidance_scale: float
-    guidance_rescale: float
     frame_stride: int
     sketch_scale: float
     draft: bool = False

@@ -197,7 +197,7 @@ def _roundings_of(model: ModelInfo) -> list[str]:
 
 def _facts_of(work: SegmentWork) -> dict[str, float | bool | None]:
     """Return the sampling's settings without those that change nothing."""
-    facts = dict(vars(work.sampling))
+    facts = work.sampling.model_dump()
     if not work.sketches:
         facts["sketch_scale"] = None
     if not work.sampling.draft:

@@ -94,12 +94,7 @@ class PreparedShot:
             positions=segment.positions,
             passes=segment.passes,
             sampling=Sampling(
-                steps=request.steps,
-                eta=request.eta,
-                guidance_scale=request.guidance_scale,
-                guidance_rescale=request.guidance_rescale,
-                frame_stride=request.frame_stride,
-                sketch_scale=request.sketch_scale,
+                **request.model_dump(include=set(Sampling.model_fields)),
                 draft=request.quality is Quality.DRAFT,
             ),
             seed=(request.seed + variant) % SEEDS,

@@ -123,7 +123,7 @@ def test_a_draft_takes_the_few_step_solver_and_is_decoded_once(
 ) -> None:
     pipeline = NumberingPipeline()
     drawn = work([Fraction(1, 2)])
-    sampling = replace(SAMPLING, draft=draft, eta=eta)
+    sampling = SAMPLING.model_copy(update={"draft": draft, "eta": eta})
     engine_of(pipeline).draw(replace(drawn, sampling=sampling), Follower())
     (seen,) = pipeline.seen
     assert (seen["solver"], seen["two_pass_decode"]) == (solver, two_pass)

@@ -41,7 +41,7 @@ def test_seed_and_prompt_count_for_what_samples(change: dict[str, object]) -> No
 
 
 def test_a_draft_is_another_segment_than_the_same_steps_of_a_final() -> None:
-    drafted = work(sampling=replace(SAMPLING, draft=True))
+    drafted = work(sampling=SAMPLING.model_copy(update={"draft": True}))
     assert digest_of(work(), MODEL) != digest_of(drafted, MODEL)
 
 
