@@ -1,6 +1,5 @@
 """What decides a segment's frames, and what does not."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
