@@ -9,7 +9,7 @@ WITH_MODEL := $(if $(MODEL),TOONCRAFTER_MODEL="$(MODEL)")
 CHECKED := admin api clients core dispatcher model training worker scripts testkit tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all check audit format env-example openapi dashboards \
+.PHONY: help demo up test test-some test-all check audit format env-example openapi dashboards \
   chaos fuzz bench bench-gpu train-gpu blender-extension lock setup setup-tests clean
 
 help:  ## list these commands
@@ -23,6 +23,10 @@ up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview
 
 test: setup-tests  ## run all tests but the long ones: a quarter of an hour on two cores
 	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not long" $(OPTIONS)
+
+test-some: setup-tests  ## run those of the long tests that take seconds each: five minutes on two cores
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m long tests/e2e tests/model tests/monitoring tests/worker/jobs \
+	  tests/training/test_tiny_experimental.py tests/benchmarks/test_all.py $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender

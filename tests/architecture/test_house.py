@@ -136,14 +136,16 @@ def ci(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
 
 class TestCi:
     def test_it_runs_what_the_readme_says(self, ci: Callable[..., tuple[int, list[str]]]) -> None:
-        """People and machines run the same command."""
+        """People and machines run the same command; CI has time for some more before it."""
         status, targets = ci()
-        assert (status, targets) == (0, ["test"])
-        readme = (ROOT / "README.md").read_text()
-        assert all(re.search(rf"make {target}\b", readme) for target in targets)
+        assert (status, targets) == (0, ["test-some", "test"])
+        assert re.search(r"make test\b", (ROOT / "README.md").read_text())
 
-    def test_failing_tests_fail_it(self, ci: Callable[..., tuple[int, list[str]]]) -> None:
+    @pytest.mark.parametrize("failing", ["test-some", "test"])
+    def test_failing_tests_fail_it(
+        self, ci: Callable[..., tuple[int, list[str]]], failing: str
+    ) -> None:
         """The exit status of the tests is its own."""
-        status, targets = ci("test")
+        status, targets = ci(failing)
         assert status != 0
-        assert targets == ["test"]
+        assert targets[-1] == failing
