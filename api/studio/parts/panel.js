@@ -87,14 +87,19 @@ function Formats({limits, value, onChange}) {
   </div></fieldset>`;
 }
 
+const QUICKER = [
+  ['draft', 'Draft', 'ToonCrafter in a fourth of the work: near the result, less exact'],
+  ['preview', 'Preview', 'The small preview engine, in seconds: not ToonCrafter'],
+];
+
 function DrawBlock({shot, limits}) {
   const models = useStore((state) => state.models);
   const isSending = useStore((state) => state.isSending);
   const problem = useStore((state) => state.problem);
   const can = qualitiesOf(models, limits);
   const isReady = shot.keys.length >= limits.minKeys && !isSending;
-  // the other quality of the live workers, beside the usual one
-  const hasBoth = can.includes('preview') && can.length > 1;
+  // what the live workers draw beside the usual quality
+  const quicker = can.length > 1 ? QUICKER.filter(([quality]) => can.includes(quality)) : [];
   const caution = cautionOf(engineOf(models));
   return html`
     <section class="panel-block draw-block">
@@ -103,8 +108,8 @@ function DrawBlock({shot, limits}) {
         <button class="button is-primary is-large" disabled=${!isReady}
           onClick=${() => draw()}>
           ${isSending ? (models.length ? 'Sending …' : 'Waiting …') : 'Draw'}</button>
-        ${hasBoth && html`<button class="button is-large" disabled=${!isReady}
-          onClick=${() => draw('preview')}>Preview</button>`}
+        ${quicker.map(([quality, name, about]) => html`<button class="button is-large" key=${quality}
+          title=${about} disabled=${!isReady} onClick=${() => draw(quality)}>${name}</button>`)}
       </div>
       <${Plan} shot=${shot} limits=${limits} />
       ${caution && html`<p class="caution">${caution}</p>`}

@@ -7,6 +7,7 @@ this differs:
 * the model is the stand-in of `stand_in_model.py`, unless `CHAOS_MODEL` is unset; its steps take
   `CHAOS_STEP_SECONDS`;
 * `time.time` jumps by the seconds that stand in the file `CHAOS_CLOCK`, as a machine's clock may;
+* the real model notes its drawings in the folder `CHAOS_DEVICE_LOG`, as the stand-in does;
 * one guarantee is broken on purpose where `CHAOS_BREAK` names it, to see that the checker notices.
 """
 
@@ -58,11 +59,11 @@ class StandInFinder:
         return importlib.util.spec_from_file_location(name, STAND_INS[name])
 
 
-class BreakingFinder:
-    """Finds one module as it is and takes a guarantee away from it."""
+class ChangingFinder:
+    """Finds one module as it is and changes it."""
 
-    def __init__(self, module: str, take_away: Callable[[Any], None]) -> None:
-        self._module, self._take_away = module, take_away
+    def __init__(self, module: str, change: Callable[[Any], None]) -> None:
+        self._module, self._change = module, change
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -72,12 +73,26 @@ class BreakingFinder:
             return None
         execute = spec.loader.exec_module
 
-        def execute_and_break(module: ModuleType) -> None:
+        def execute_and_change(module: ModuleType) -> None:
             execute(module)
-            self._take_away(module)
+            self._change(module)
 
-        spec.loader.exec_module = execute_and_break
+        spec.loader.exec_module = execute_and_change
         return spec
+
+
+def _log_drawings(module: Any) -> None:
+    from testkit.worker.device_log import log_drawing
+
+    draw = module.ToonCrafterPipeline.__call__
+
+    def draw_and_log(*args: Any, **kwargs: Any) -> Any:
+        begun = time.monotonic()
+        drawn = draw(*args, **kwargs)
+        log_drawing(begun)
+        return drawn
+
+    module.ToonCrafterPipeline.__call__ = draw_and_log
 
 
 def _let_the_clock_jump(path: str) -> None:
@@ -89,7 +104,9 @@ def _let_the_clock_jump(path: str) -> None:
 
 if "CHAOS_MODEL" in os.environ:
     sys.meta_path.insert(0, StandInFinder())
+elif "CHAOS_DEVICE_LOG" in os.environ:
+    sys.meta_path.insert(0, ChangingFinder("model.pipeline_tooncrafter", _log_drawings))
 if "CHAOS_CLOCK" in os.environ:
     _let_the_clock_jump(os.environ["CHAOS_CLOCK"])
 if "CHAOS_BREAK" in os.environ:
-    sys.meta_path.insert(0, BreakingFinder(*BREAKS[os.environ["CHAOS_BREAK"]]))
+    sys.meta_path.insert(0, ChangingFinder(*BREAKS[os.environ["CHAOS_BREAK"]]))

@@ -7,19 +7,16 @@ once more by the load, so that the right digest of every result is known.
 import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testkit.worker.device_log import log_drawing
 from testkit.worker.latents import tensors_of
 
 STEP_SECONDS = float(os.environ.get("CHAOS_STEP_SECONDS", "0.04"))
-# A folder for the times at which the device began and ended to draw, a file for each process; unset
-# for none.
-DEVICE_LOG = os.environ.get("CHAOS_DEVICE_LOG")
 
 
 class NumericalError(ArithmeticError):
@@ -73,14 +70,8 @@ class StandInPipeline:
         frames = draw(
             keyframes, seed, arguments["num_frames"], arguments["height"], arguments["width"]
         )
-        _log_use_of_device(begun)
+        log_drawing(begun)
         return SimpleNamespace(frames=frames)
-
-
-def _log_use_of_device(begun: float) -> None:
-    if DEVICE_LOG:
-        with Path(DEVICE_LOG, str(os.getpid())).open("a") as log:
-            log.write(f"{begun} {time.monotonic()}\n")
 
 
 def load_pipeline(*_: Any, **__: Any) -> SimpleNamespace:

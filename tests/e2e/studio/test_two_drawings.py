@@ -74,16 +74,17 @@ def test_reload_in_the_middle_finds_the_job_again(visitor: Visitor, client: Clie
 
 
 def test_stop_ends_the_job(visitor: Visitor, client: Client) -> None:
-    """Sixty steps of the model on a CPU: there is time to change one's mind."""
+    """A draft of sixty steps on a CPU: there is time to change one's mind."""
     page = visitor.page
     drop(page, FISH)
     page.get_by_text("More choices").click()
     page.get_by_label("Steps").fill("60")
     page.get_by_label("Steps").press("Tab")
-    visitor.press("Draw")
+    visitor.press("Draft")
     visitor.press("Stop")
     expect(page.get_by_role("heading", name="Stopped")).to_be_visible()
-    assert job_of(visitor, client)["status"] == "canceled"
+    job = job_of(visitor, client)
+    assert (job["status"], job["request"]["quality"]) == ("canceled", "draft")
     visitor.look("stopped")
 
 
