@@ -62,8 +62,12 @@ class Deployment:
         self._folder, self._workers, self._model = folder, workers, model
 
     @contextmanager
-    def run(self) -> Iterator[None]:
-        """Start all, and return when the workers are idle."""
+    def run(self, start_seconds: float = START_SECONDS) -> Iterator[None]:
+        """Start all, and return when the workers are idle.
+
+        Raises:
+            AssertionError: they were not after `start_seconds`.
+        """
         self.server.start()
         with ExitStack() as processes:
             processes.callback(self.server.stop)
@@ -81,7 +85,7 @@ class Deployment:
             wait_until(
                 lambda: [worker.state for worker in operator.workers()] == [idle] * self._workers,
                 "all workers are idle",
-                START_SECONDS,
+                start_seconds,
             )
             yield
 

