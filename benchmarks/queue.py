@@ -23,6 +23,7 @@ from testkit.servers import RedisServer
 STEPS = 10  # of a job
 IDLE_JOBS = 40
 LOAD_SECONDS = 100.0  # for a real model, until its worker is ready
+BACKLOG_SECONDS = 300.0  # for its jobs, if the worker dies
 START_GOAL_MS = "50"  # from accepted to started on an idle worker
 
 
@@ -90,6 +91,7 @@ def idle_share(model: Mapping[str, str], jobs: int, steps: int, width: int, heig
     Raises:
         RuntimeError: a job did not succeed.
         AssertionError: the worker was not ready in time.
+        TimeoutError: the jobs were not done in time.
     """
 
     async def draw_backlog() -> None:
@@ -102,7 +104,7 @@ def idle_share(model: Mapping[str, str], jobs: int, steps: int, width: int, heig
     with tempfile.TemporaryDirectory(prefix="tc-") as folder:
         deployment = Deployment(Path(folder), 1, model)
         with deployment.run(LOAD_SECONDS):
-            asyncio.run(draw_backlog())
+            asyncio.run(asyncio.wait_for(draw_backlog(), BACKLOG_SECONDS))
             return _idle_share(deployment, before=1)
 
 

@@ -34,7 +34,7 @@ def measure(bench: Bench, seconds: float) -> dict[str, Result]:
             continue
         try:
             results[name] = entry()
-        except (RuntimeError, ImportError, AssertionError) as error:
+        except (RuntimeError, ImportError, AssertionError, TimeoutError) as error:
             results[name] = {"failed": str(error).partition("\n")[0]}
         gc.collect()
         if bench.device.type == "cuda":

@@ -2,8 +2,9 @@
 
 `python -m benchmarks.gpu.wheels out/wheels` downloads the versions that are here as wheels, into
 two folders, each small enough to be carried by itself: `model`, and `queue` for the worker that
-draws a backlog, without which that one measurement is skipped. On the machine with the GPU:
-`pip install --no-index --no-deps out/wheels/*/*.whl`, then `python -m benchmarks.gpu`.
+draws a backlog, without which that one measurement is skipped. In the checkout on the GPU machine:
+`pip install --no-index --no-deps --no-build-isolation out/wheels/*/*.whl --editable .`, then
+`python -m benchmarks.gpu`.
 """
 
 import argparse
