@@ -108,8 +108,9 @@ function DrawBlock({shot, limits}) {
         <button class="button is-primary is-large" disabled=${!isReady}
           onClick=${() => draw()}>
           ${isSending ? (models.length ? 'Sending …' : 'Waiting …') : 'Draw'}</button>
-        ${quicker.map(([quality, name, about]) => html`<button class="button is-large" key=${quality}
-          title=${about} disabled=${!isReady} onClick=${() => draw(quality)}>${name}</button>`)}
+        ${quicker.map(([quality, name, about]) => html`<button class="button is-large"
+          key=${quality} title=${about} disabled=${!isReady}
+          onClick=${() => draw(quality)}>${name}</button>`)}
       </div>
       <${Plan} shot=${shot} limits=${limits} />
       ${caution && html`<p class="caution">${caution}</p>`}
