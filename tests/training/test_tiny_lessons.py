@@ -16,6 +16,7 @@ from training.config import Config, Stage
 from training.lessons.adapter import AdapterLesson
 from training.lessons.autoencoder import AutoencoderLesson, picture_loss
 from training.lessons.clip_frames import draw_frames
+from training.lessons.decoder import DecoderLesson
 from training.lessons.denoiser import DenoiserLesson, cross_fade, draw_timesteps
 from training.lessons.sketches import SketchLesson
 from training.loop import Loop
@@ -126,6 +127,24 @@ def test_sketches_train_beside_a_frozen_denoiser(denoiser: Path, tmp_path: Path)
         not torch.equal(a, b) for a, b in zip(start, lesson.network.parameters(), strict=True)
     )
     assert ToonCrafterPipeline.from_pretrained(tmp_path / "weights").sketch_encoder is not None
+
+
+def test_the_decoder_learns_beside_a_frozen_denoiser(denoiser: Path, tmp_path: Path) -> None:
+    """What it starts from stays but for the decoder, and an interrupted run ends the same."""
+    config = replace(BASE, start=str(denoiser))
+    for name, stops in (("whole", [None]), ("parts", [1, None])):
+        for until in stops:
+            Loop(DecoderLesson(config), config, tmp_path / name).run(until)
+    before, whole, parts = (
+        ToonCrafterPipeline.from_pretrained(folder)
+        for folder in (denoiser, tmp_path / "whole" / "weights", tmp_path / "parts" / "weights")
+    )
+    for name in ("unet", "image_projection", "vae"):
+        start, end, again = (getattr(p, name).state_dict() for p in (before, whole, parts))
+        moved = {key for key in start if not torch.equal(start[key], end[key])}
+        assert all(torch.equal(end[key], again[key]) for key in end)
+        assert bool(moved) == (name == "vae")
+        assert all(key.startswith("decoder.") for key in moved)
 
 
 def test_an_adapter_learns_beside_frozen_weights(denoiser: Path, tmp_path: Path) -> None:
