@@ -1,6 +1,7 @@
 """`python -m training.minutes`: go on from the committed weights, for a few minutes of a GPU."""
 
 import argparse
+import json
 import os
 import shutil
 import time
@@ -75,6 +76,10 @@ def pack(weights: Path, out: Path) -> None:
     """Write a small ToonCrafter as it is committed: fp16, without the package's own tokenizer."""
     ToonCrafterPipeline.from_pretrained(weights, dtype=torch.float16).save_pretrained(out)
     shutil.rmtree(out / "tokenizer")
+    for file in out.rglob("*.json"):
+        values = json.loads(file.read_text())
+        values.pop("_name_or_path", None)  # of the machine that taught it
+        file.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def until(deadline: float, cases: Iterator[Case]) -> Iterator[Case]:

@@ -45,6 +45,9 @@ def test_minutes_leave_weights_and_a_table(tmp_path: Path, monkeypatch: pytest.M
         before, after = (getattr(p, part).state_dict() for p in (committed, taught))
         assert any(not torch.equal(before[key], after[key]) for key in before) is learned
     assert not (tmp_path / "tiny_experimental" / "tokenizer").exists()
+    configs = [path.read_text() for path in (tmp_path / "tiny_experimental").rglob("*.json")]
+    assert configs
+    assert not any(str(tmp_path) in text for text in configs)
     sizes = [path.stat().st_size for path in (tmp_path / "tiny_experimental").rglob("*")]
     assert sum(sizes) < 20 * 2**20
 
