@@ -22,8 +22,12 @@ from urllib.parse import urlsplit
 from benchmarks.figures import Figure, quantile, table
 from benchmarks.load import CONNECTIONS, Call, answer, microseconds_per_request, run_load
 from benchmarks.servers import Server, bare_server, gateway_server, redis_server
+from core.records.base import SCHEMA_VERSION
 from core.records.ids import new_job_id
 from core.records.job import Progress, Stage
+from core.records.offer import TINY, Offer
+from core.records.worker import WorkerState
+from core.store.roles.presence import WorkerPresence
 from core.store.roles.worker import Claim, WorkerStore
 from core.store.tenants.api_keys import ApiKeys
 from testkit.jobs import generation_request
@@ -58,6 +62,7 @@ def figures(rounds: int = 9, requests: int = 400, changes: int = 300) -> list[Fi
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tc-")))
         redis = stack.enter_context(redis_server(folder))
+        _announce_worker(redis.url)
         gateway = stack.enter_context(gateway_server(folder, redis.url))
         bare = stack.enter_context(bare_server(folder, redis.url))
         with_key, caller = stack.enter_context(_gateway_with_key(folder, redis))
@@ -106,11 +111,18 @@ def _gateway_with_key(folder: Path, redis: RedisServer) -> Iterator[tuple[Server
     """A gateway on another database of the same Redis, and the headers of its caller."""
     (own := folder / "with-key").mkdir()
     url = f"{redis.url}?db=1"
+    _announce_worker(url)
     with closing(ApiKeys(url)) as keys:
         caller = {"Authorization": f"Bearer {keys.create('studio').key}"}
     limits = ("TENANT_SUBMISSIONS_PER_MINUTE", "TENANT_READS_PER_MINUTE")
     with gateway_server(own, url, {f"TOONCRAFTER_{name}": str(RATE) for name in limits}) as server:
         yield server, caller
+
+
+def _announce_worker(redis_url: str) -> None:
+    """As a deployment has: without any, the gateway asks Redis for one at each submission."""
+    presence = WorkerPresence(redis_url, offer=Offer.of_setting(TINY))
+    presence.report("benchmark", WorkerState.IDLE, schema=SCHEMA_VERSION)
 
 
 def _keyframes() -> list[bytes]:
