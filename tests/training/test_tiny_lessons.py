@@ -129,6 +129,7 @@ def test_sketches_train_beside_a_frozen_denoiser(denoiser: Path, tmp_path: Path)
     assert ToonCrafterPipeline.from_pretrained(tmp_path / "weights").sketch_encoder is not None
 
 
+@pytest.mark.long
 def test_the_decoder_learns_beside_a_frozen_denoiser(denoiser: Path, tmp_path: Path) -> None:
     """What it starts from stays but for the decoder, and an interrupted run ends the same."""
     config = replace(BASE, start=str(denoiser))
@@ -162,6 +163,7 @@ def test_an_adapter_learns_beside_frozen_weights(denoiser: Path, tmp_path: Path)
     load_adapters(ToonCrafterPipeline.from_pretrained(denoiser), [tmp_path / "whole" / "weights"])
 
 
+@pytest.mark.long
 def test_spatial_layers_learn_beside_frozen_temporal_ones(denoiser: Path, tmp_path: Path) -> None:
     """Motion stays to the byte; an interrupted run ends with an uninterrupted one's weights."""
     options = {"learns": "spatial", "checkpointing": True}
