@@ -26,7 +26,8 @@ test: setup-tests  ## run all tests but the long ones: a quarter of an hour on t
 
 test-some: setup-tests  ## run those of the long tests that take seconds each: five minutes on two cores
 	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m long tests/e2e tests/model tests/monitoring tests/worker/jobs \
-	  tests/training/test_tiny_experimental.py tests/benchmarks/test_all.py $(OPTIONS)
+	  tests/training/test_tiny_experimental.py tests/benchmarks/test_all.py tests/benchmarks/test_counts.py \
+	  tests/architecture $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender

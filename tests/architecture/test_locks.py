@@ -145,7 +145,7 @@ PROCESSES = {
 }
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", ["api", pytest.param("worker", marks=pytest.mark.long)])
 def test_an_image_can_import_what_its_processes_do(name: str) -> None:
     """With its lock alone; kombu's Redis transport, imported by name, needs more."""
     locked = read(name).keys() | ASIDE | {"tooncrafter-service"}

@@ -11,7 +11,7 @@ from benchmarks.counts.kernels import Kernel, observed
 from benchmarks.counts.regions import fused
 from benchmarks.counts.stages import Launched
 
-QUICK = ("guided step", "decode, first pass")
+QUICK = ("guided step",)
 
 
 @pytest.fixture(scope="module")

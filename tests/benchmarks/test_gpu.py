@@ -34,6 +34,7 @@ def found(results: dict[str, Result]) -> dict[str, Any]:
     return {"machine": machine, "asked": vars(ASKED), "results": results}
 
 
+@pytest.mark.long
 def test_clip_is_measured_and_a_failing_entry_stops_no_other() -> None:
     results = measure(Short(ASKED), seconds=600)
     assert results["broken"] == {"failed": "CUDA out of memory"}

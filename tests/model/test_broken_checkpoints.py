@@ -123,6 +123,7 @@ class TestRefusal:
             convert(tmp_path / "published", tmp_path / "folder", sizes=TINY)
         assert (tmp_path / "folder" / "precious").exists()
 
+    @pytest.mark.long
     def test_a_full_disk(self, published: Tensors, tmp_path: Path) -> None:
         """Played by a limit on the size of files: the command ends with a message, without a stack
         trace.

@@ -16,8 +16,8 @@ from scripts.goldens.registry import Case
 FOLDER = Path(__file__).parents[1] / "data" / "goldens"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_goldens.py"
 CASES = read_cases(FOLDER)
-# as long as `pipeline_cli`, which is the whole way as well
-LONG = {"pipeline_gradio"}
+# the same ways as `pipeline_cli` and `ddim4`, in more steps
+LONG = {"pipeline_gradio", "ddim10"}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ class TestScript:
 
         return run
 
+    @pytest.mark.long
     def test_agreement_ends_with_0(self, tmp_path: Path) -> None:
         """As it is typed: a file, from any folder."""
         ended = subprocess.run(

@@ -73,10 +73,15 @@ class TestResults:
     @pytest.mark.parametrize(
         ("mode", "file_format", "options"),
         [
-            ("RGBA", "WEBP", {"lossless": True, "quality": 0, "method": 0}),
-            ("RGBA", "PNG", {"compress_level": 1}),
-            ("CMYK", "JPEG", {"progressive": True}),
             ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
+            *(
+                pytest.param(*image, marks=pytest.mark.long)
+                for image in (
+                    ("RGBA", "WEBP", {"lossless": True, "quality": 0, "method": 0}),
+                    ("RGBA", "PNG", {"compress_level": 1}),
+                    ("CMYK", "JPEG", {"progressive": True}),
+                )
+            ),
         ],
     )
     def test_largest_image_fits_the_memory(

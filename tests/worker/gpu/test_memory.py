@@ -112,7 +112,13 @@ class TestJob:
         assert read(worker.store, following).status is JobState.SUCCEEDED
 
 
-@pytest.mark.parametrize("offload", ["none", "encoders", "model", "group"])
+@pytest.mark.parametrize(
+    "offload",
+    [
+        "model",
+        *(pytest.param(way, marks=pytest.mark.long) for way in ("none", "encoders", "group")),
+    ],
+)
 def test_low_memory_mode_draws_the_same_frames_and_leaves_no_trace(offload: Offload) -> None:
     """Whatever leaves the device already."""
     pipeline = ToonCrafterPipeline.from_preset("tiny")

@@ -47,7 +47,10 @@ def frames_of(pipeline: ToonCrafterPipeline, **options: Any) -> np.ndarray:
     return clip.frames
 
 
-@pytest.mark.parametrize("offload", [mode for mode in get_args(Offload) if mode != "none"])
+@pytest.mark.parametrize(
+    "offload",
+    ["model", *(pytest.param(way, marks=pytest.mark.long) for way in ("encoders", "group"))],
+)
 def test_offloaded_parts_draw_the_same_frames_job_after_job(
     pipeline: ToonCrafterPipeline, offload: Offload
 ) -> None:
