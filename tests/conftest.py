@@ -3,6 +3,7 @@
 Tests that need the S3 server are skipped where it is not installed, except in CI, where they fail.
 """
 
+import gc
 import itertools
 import logging
 import os
@@ -42,6 +43,14 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of whole stacks first: together they are the longest scope of `pytest -n`."""
     stacks_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that was imported out of the garbage collector's rounds: one of them would halt a
+    test for a second, in which a time limit of the service may pass.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesAndStacks:
