@@ -24,10 +24,9 @@ up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview
 test: setup-tests  ## run all tests but the long ones: a quarter of an hour on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
-test-some: setup-tests  ## run those of the long tests that take seconds each: five minutes on two cores
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m long tests/e2e tests/model tests/monitoring tests/worker/jobs \
-	  tests/training/test_tiny_experimental.py tests/benchmarks/test_all.py tests/benchmarks/test_counts.py \
-	  tests/architecture $(OPTIONS)
+test-some: setup-tests  ## run those of the long tests that take seconds each: four minutes on two cores
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m long tests/architecture tests/benchmarks/test_counts.py \
+	  tests/e2e tests/model tests/training/test_tiny_experimental.py tests/worker/jobs $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender
