@@ -68,7 +68,10 @@ def test_a_cancel_finds_at_most_one_step_queued(monkeypatch: pytest.MonkeyPatch)
     assert (device.queued, device.computed, device.most_ahead) == (4, 3, 1)
 
 
-def test_a_device_that_computes_at_once_makes_no_events() -> None:
+def test_a_device_that_computes_at_once_makes_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(torch.cuda, "Event", lambda **options: made.append(options))
     pace = pace_on(torch.device("cpu"))
     for _ in range(3):
         pace.end_step()
+    assert made == []
