@@ -5,6 +5,7 @@ Tests that need the S3 server are skipped where it is not installed, except in C
 
 import gc
 import itertools
+import json
 import logging
 import os
 import tempfile
@@ -22,8 +23,10 @@ from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.operator import OperatorStore
 from core.store.roles.worker import WorkerStore
 from core.telemetry.tracing import end_tracing
+from scripts.stack import Stack
 from testkit.otlp import Collector
-from testkit.servers import MINISTACK, RedisServer, S3Server
+from testkit.servers import MINISTACK, RedisServer, S3Server, free_port
+from testkit.stacks import end_all_of, without_torch
 from testkit.store.tenant_jobs import TenantJobs
 from testkit.suite.distribution import FilesAndStacks, stacks_first
 from testkit.suite.examples import register_profiles
@@ -219,6 +222,26 @@ def traces(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     yield settings.model_copy(update={"traces": True})
     end_tracing()
+
+
+@pytest.fixture(scope="session")
+def receiver_port() -> int:
+    """The port at which a shared stack may send webhooks."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def quick_stack(receiver_port: int) -> Iterator[Stack]:
+    """The one stack of a test process whose worker draws without torch, in 0.05 s a step; tests
+    that share it only send jobs.
+    """
+    hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
+    with tempfile.TemporaryDirectory(prefix="tc-") as root:
+        stack = without_torch(Stack(Path(root) / "state", threads="1", allowed_hosts=hosts))
+        stack.environment["CHAOS_STEP_SECONDS"] = "0.05"
+        stack.start()
+        yield stack
+        end_all_of(stack)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Start real stacks with scripts/up/, as `make up` does; tests observe them from outside."""
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ import pytest
 from scripts.stack import Stack
 from testkit.browser.chromium import CHROMIUM
 from testkit.client import Client
-from testkit.servers import free_port
 from testkit.stacks import end_all_of
 
 TINY_ALONE = {"model": "tiny", "preview_worker": "false"}
@@ -52,17 +50,10 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
 
 
 @pytest.fixture(scope="session")
-def receiver_port() -> int:
-    """The port at which the shared stack may send webhooks."""
-    return free_port()
-
-
-@pytest.fixture(scope="session")
-def started(receiver_port: int) -> Iterator[tuple[Stack, str]]:
-    """The shared stack, and the id of the first job that it was given."""
+def started() -> Iterator[tuple[Stack, str]]:
+    """The stack with real models, and the id of the first job that it was given."""
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
-        hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
-        stack = Stack(Path(root) / "state", threads="1", allowed_hosts=hosts, model="tiny")
+        stack = Stack(Path(root) / "state", threads="1", model="tiny")
         stack.start()
         with httpx.Client(base_url=stack.url, timeout=30) as http:
             caller = Client(http)
@@ -73,16 +64,16 @@ def started(receiver_port: int) -> Iterator[tuple[Stack, str]]:
 
 
 @pytest.fixture(scope="session")
-def stack(started: tuple[Stack, str]) -> Stack:
+def real_stack(started: tuple[Stack, str]) -> Stack:
     """The one stack of a test process with real models, ToonCrafter's at toy size and the preview
-    engine; tests that share it only send jobs.
+    engine: for tests of what models draw. Those that share it only send jobs.
     """
     return started[0]
 
 
 @pytest.fixture(scope="session")
 def first_job(started: tuple[Stack, str]) -> str:
-    """The id of the first job of the shared stack's worker."""
+    """The id of the first job of that stack's worker."""
     return started[1]
 
 
@@ -96,5 +87,12 @@ def client_of() -> Iterator[Callable[[Stack], Client]]:
 
 
 @pytest.fixture
-def client(stack: Stack, client_of: Callable[[Stack], Client]) -> Client:
-    return client_of(stack)
+def client(quick_stack: Stack, client_of: Callable[[Stack], Client]) -> Client:
+    """A caller of the stack that draws without torch."""
+    return client_of(quick_stack)
+
+
+@pytest.fixture
+def real_client(real_stack: Stack, client_of: Callable[[Stack], Client]) -> Client:
+    """A caller of the stack with real models."""
+    return client_of(real_stack)

@@ -38,7 +38,9 @@ def elsewhere(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser: Browser) -> None:
+def test_contract_can_be_read_and_tried_without_a_network(
+    quick_stack: Stack, browser: Browser
+) -> None:
     """Every operation is listed; two files and Execute make a job; no other server is asked."""
     page = browser.new_page()
     asked: list[str] = []
@@ -48,10 +50,10 @@ def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser:
         "console",
         lambda message: complaints.append(message.text) if message.type == "error" else None,
     )
-    page.goto(f"{stack.url}/docs")
+    page.goto(f"{quick_stack.url}/docs")
     submit = page.locator(".opblock-post", has=page.locator("[data-path='/v1/interpolations']"))
     submit.locator(".opblock-summary-control").click()
-    contract = page.request.get(f"{stack.url}/openapi.json").json()
+    contract = page.request.get(f"{quick_stack.url}/openapi.json").json()
     # the page shows what is called and what calls, webhooks, alike
     described = [*contract["paths"].values(), *contract["webhooks"].values()]
     assert page.locator(".opblock").count() == sum(len(item) for item in described)
@@ -71,24 +73,26 @@ def test_contract_can_be_read_and_tried_without_a_network(stack: Stack, browser:
         == "202"
     )
     job = json.loads(submit.locator(".live-responses-table .microlight").first.inner_text())
-    page.request.post(f"{stack.url}/v1/interpolations/{job['id']}/cancel")
-    assert [url for url in asked if not url.startswith((stack.url, "data:", "blob:"))] == []
+    page.request.post(f"{quick_stack.url}/v1/interpolations/{job['id']}/cancel")
+    assert [url for url in asked if not url.startswith((quick_stack.url, "data:", "blob:"))] == []
     assert complaints == []
     page.close()
 
 
-def test_page_of_elsewhere_reaches_nothing(stack: Stack, browser: Browser, elsewhere: str) -> None:
+def test_page_of_elsewhere_reaches_nothing(
+    quick_stack: Stack, browser: Browser, elsewhere: str
+) -> None:
     """It learns nothing and makes no job, whichever way it asks."""
     page = browser.new_page()
-    before = jobs_of(page, stack)
+    before = jobs_of(page, quick_stack)
     statuses: list[int] = []
     page.goto(elsewhere)
     page.on("response", lambda response: statuses.append(response.status))
-    seen = page.evaluate(script("attacks"), stack.url)
+    seen = page.evaluate(script("attacks"), quick_stack.url)
     # what is sent without asking first is refused by the gateway and opaque to the page
     assert seen == ["refused"] * 5
     assert not [status for status in statuses if status < 400]
-    assert jobs_of(page, stack) == before
+    assert jobs_of(page, quick_stack) == before
     page.close()
 
 
@@ -98,14 +102,14 @@ def jobs_of(page: Page, stack: Stack) -> list[str]:
 
 
 def test_event_source_of_a_browser_follows_a_job_and_then_rests(
-    stack: Stack, client: Client, browser: Browser
+    quick_stack: Stack, client: Client, browser: Browser
 ) -> None:
     """It comes back by itself whenever a stream ends, until the gateway says that there is no more
     to hear.
     """
     job_id = client.submit()
     page = browser.new_page()
-    page.goto(f"{stack.url}/docs")
+    page.goto(f"{quick_stack.url}/docs")
     told = page.evaluate(script("follow"), f"/v1/interpolations/{job_id}/events")
     assert (told["last"], told["state"]) == ("succeeded", "closed")
     assert told["finals"] == 1

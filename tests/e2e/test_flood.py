@@ -59,11 +59,13 @@ async def withdraw(jobs: TenantJobs) -> list[Job]:
     return begun
 
 
-def test_flood_delays_another_tenant_by_the_running_job_only(stack: Stack, client: Client) -> None:
+def test_flood_delays_another_tenant_by_the_running_job_only(
+    quick_stack: Stack, client: Client
+) -> None:
     """A thousand jobs wait; the other tenant's first is next all the same."""
     settings, store = (
-        Settings(state_dir=stack.state),
-        WorkerStore(Settings(state_dir=stack.state).find_redis()),
+        Settings(state_dir=quick_stack.state),
+        WorkerStore(Settings(state_dir=quick_stack.state).find_redis()),
     )
     like = store.get(client.wait(client.submit(seed=1))["id"])
     assert like

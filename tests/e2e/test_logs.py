@@ -27,13 +27,13 @@ def ends(stack: Stack, job_id: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) -> None:
+def test_each_job_has_one_line_with_its_timings(quick_stack: Stack, client: Client) -> None:
     """They are those of the answer, so that what was served can be told from the log alone."""
     request_id = f"shot-{uuid.uuid4()}"
     client.http.headers["X-Request-ID"] = request_id
     job = client.wait(client.submit(steps=3))
-    wait_until(lambda: ends(stack, job["id"]), "the job's line is written")
-    (line,) = ends(stack, job["id"])
+    wait_until(lambda: ends(quick_stack, job["id"]), "the job's line is written")
+    (line,) = ends(quick_stack, job["id"])
     assert (line["request_id"], line["tenant"], line["attempt"]) == (request_id, "default", 1)
     assert (line["status"], line["canvas"], line["steps"], line["device"]) == (
         "succeeded",
@@ -47,7 +47,7 @@ def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) ->
     }
     brought = [
         one
-        for one in lines(stack, "gateway")
+        for one in lines(quick_stack, "gateway")
         if one.get("request_id") == request_id and "job_id" in one
     ]
     assert [(one["event"], one["job_id"], one["tenant"]) for one in brought] == [
@@ -60,19 +60,19 @@ def test_each_job_has_one_line_with_its_timings(stack: Stack, client: Client) ->
     )
 
 
-def test_attempts_are_found_by_job_request_and_tenant(stack: Stack, client: Client) -> None:
+def test_attempts_are_found_by_job_request_and_tenant(quick_stack: Stack, client: Client) -> None:
     """Each line that a worker writes about one says whose it is."""
     job = client.wait(client.submit(steps=1))
-    ours = [line for line in lines(stack, "worker") if line.get("job_id") == job["id"]]
+    ours = [line for line in lines(quick_stack, "worker") if line.get("job_id") == job["id"]]
     assert "attempt succeeded" in {line["event"] for line in ours}
     assert {(line["tenant"], line["attempt"]) for line in ours} == {("default", 1)}
     assert all(line["request_id"] for line in ours)
 
 
-def test_job_that_no_worker_ran_has_its_line_too(stack: Stack, client: Client) -> None:
+def test_job_that_no_worker_ran_has_its_line_too(quick_stack: Stack, client: Client) -> None:
     """Its caller ended it while it waited, or within its first steps."""
     job_id = client.submit(steps=50, priority="batch")
     client.http.post(f"/v1/interpolations/{job_id}/cancel")
     client.wait(job_id, "canceled")
-    wait_until(lambda: ends(stack, job_id), "the job's line is written")
-    assert [line["status"] for line in ends(stack, job_id)] == ["canceled"]
+    wait_until(lambda: ends(quick_stack, job_id), "the job's line is written")
+    assert [line["status"] for line in ends(quick_stack, job_id)] == ["canceled"]

@@ -67,6 +67,11 @@ def centre(picture: Pixels) -> float:
     return float(np.nonzero(drawn)[1].mean())
 
 
+@pytest.fixture
+def client(real_client: Client) -> Client:
+    return real_client
+
+
 class TestMotion:
     def test_the_middle_drawing_has_moved_and_is_no_cross_fade(self, client: Client) -> None:
         """A cross-fade shows the ball pale at both of its places, and leaves the middle empty."""
@@ -137,12 +142,14 @@ class TestRouting:
             ["preview"],
             None,
         )
+        assert models["preview"]["description"] == "preview engine, not ToonCrafter"
 
     @pytest.mark.parametrize(
         ("request_fields", "pointer", "code"),
         [
             ({"model": "tinny"}, "/model", "unknown_model"),
             ({"model": "tiny", "quality": "preview"}, "/quality", "not_available"),
+            ({"model": "preview", "quality": "draft"}, "/quality", "not_available"),
             ({"quality": "preview", "variants": 2}, "/variants", "not_available"),
         ],
     )

@@ -46,16 +46,16 @@ def drawings(client: Client, job_id: str) -> NDArray[np.int16]:
         return np.stack([np.asarray(picture, np.int16) for picture in pictures[1:-1]])
 
 
-def test_a_sketch_changes_what_is_drawn(client: Client) -> None:
+def test_a_sketch_changes_what_is_drawn(real_client: Client) -> None:
     """As strongly as its scale says: with 0 the frames are those without it, to the bit."""
     guide = [{"frame": 2}]
     jobs = [
-        submit(client, []),
-        submit(client, guide),
-        submit(client, guide, sketch_scale=0),
-        submit(client, guide, sketch_scale=1),
+        submit(real_client, []),
+        submit(real_client, guide),
+        submit(real_client, guide, sketch_scale=0),
+        submit(real_client, guide, sketch_scale=1),
     ]
-    without, guided, unheard, strong = (drawings(client, job_id) for job_id in jobs)
+    without, guided, unheard, strong = (drawings(real_client, job_id) for job_id in jobs)
     assert np.array_equal(unheard, without)
     change = np.abs(guided - without).mean()
     assert change > SEEN

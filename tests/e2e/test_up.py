@@ -63,28 +63,34 @@ def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
 
 
 def test_two_stacks_run_side_by_side(
-    running: Stack, client_of: ClientOf, stack: Stack, client: Client
+    running: Stack, client_of: ClientOf, quick_stack: Stack, client: Client
 ) -> None:
     """Each has its own port, Redis and folder, so neither sees the other's jobs."""
     job_id = client.submit()
     assert client_of(running).http.get(f"/v1/interpolations/{job_id}").status_code == 404
-    assert running.url != stack.url
+    assert running.url != quick_stack.url
     assert client.wait(job_id)["status"] == "succeeded"
 
 
-def test_second_start_in_one_folder_is_refused(stack: Stack) -> None:
+def test_second_start_in_one_folder_is_refused(quick_stack: Stack) -> None:
     """Two stacks on one Redis folder would destroy it; the message says what to do."""
     second = subprocess.run(
-        [sys.executable, UP], env=stack.environment, capture_output=True, text=True, check=False
+        [sys.executable, UP],
+        env=quick_stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert second.returncode == 1
     assert "a stack runs in" in second.stderr
     assert "TOONCRAFTER_STATE_DIR" in second.stderr
 
 
-def test_taken_port_is_named_before_anything_starts(new_stack: NewStack, stack: Stack) -> None:
+def test_taken_port_is_named_before_anything_starts(
+    new_stack: NewStack, quick_stack: Stack
+) -> None:
     """Otherwise the gateway restarts over and over, seen only in its log."""
-    second = new_stack(port=stack.url.rsplit(":", 1)[1])
+    second = new_stack(port=quick_stack.url.rsplit(":", 1)[1])
     with pytest.raises(StackFailed, match="TOONCRAFTER_PORT"):
         second.start()
     assert is_gone(second)
@@ -112,15 +118,15 @@ def test_deep_folder_gets_a_guarded_port_instead_of_a_socket(
     assert caller.wait(caller.submit())["status"] == "succeeded"
 
 
-def test_embedded_redis_is_kept_as_a_database(stack: Stack) -> None:
+def test_embedded_redis_is_kept_as_a_database(quick_stack: Stack) -> None:
     """Append-only with a sync every second, evicting nothing; only this user may read where
     it listens.
     """
-    text = (stack.state / "redis.conf").read_text()
+    text = (quick_stack.state / "redis.conf").read_text()
     assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(
         text.splitlines()
     )
-    assert (stack.state / "redis.url").stat().st_mode & 0o077 == 0
+    assert (quick_stack.state / "redis.url").stat().st_mode & 0o077 == 0
 
 
 def test_killed_supervisord_takes_its_processes_along(running: Stack, client_of: ClientOf) -> None:

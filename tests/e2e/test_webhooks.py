@@ -12,11 +12,11 @@ from testkit.web import always, http, web_server
 
 
 async def test_a_receiver_is_told_from_the_first_step_to_the_video(
-    stack: Stack, client: Client, receiver_port: int
+    quick_stack: Stack, client: Client, receiver_port: int
 ) -> None:
     """Each event is signed, the versions grow, and the last one is the job as it is read."""
     async with web_server(always(http()), port=receiver_port) as receiver:
-        secrets = WebhookSecrets((stack.state / "redis.url").read_text())
+        secrets = WebhookSecrets((quick_stack.state / "redis.url").read_text())
         secret = secrets.create("default")
         webhook = {"url": receiver.url, "events": ["running", "progress", "succeeded"]}
         job_id = await asyncio.to_thread(client.submit, webhook=webhook)

@@ -1,10 +1,8 @@
-"""One whole service, with a worker that draws without torch, for all tests of this folder."""
+"""What the clients reach: the service that all tests share, as a desk with the client sees it."""
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,30 +10,11 @@ from pathlib import Path
 import pytest
 
 from scripts.stack import Stack
-from testkit.servers import ROOT, free_port
-from testkit.stacks import end_all_of, without_torch
+from testkit.servers import ROOT
 from tooncrafter_client import Client
 
 CLIENT = ROOT / "clients" / "python" / "src"
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def receiver_port() -> int:
-    """The port at which the stack may send webhooks."""
-    return free_port()
-
-
-@pytest.fixture(scope="session")
-def quick_stack(receiver_port: int) -> Iterator[Stack]:
-    """Its jobs take 0.05 s a step."""
-    hosts = json.dumps([f"127.0.0.1:{receiver_port}"])
-    with tempfile.TemporaryDirectory(prefix="tc-") as root:
-        stack = without_torch(Stack(Path(root) / "state", threads="1", allowed_hosts=hosts))
-        stack.environment["CHAOS_STEP_SECONDS"] = "0.05"
-        stack.start()
-        yield stack
-        end_all_of(stack)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from scripts.stack import Stack
 from testkit.browser.chromium import CHROMIUM_ARGUMENTS
 from testkit.browser.studio import PATIENCE, Visitor, visit
+from testkit.client import Client
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visitor(stack: Stack, browser: Browser) -> Iterator[Visitor]:
+def client(real_client: Client) -> Client:
+    return real_client
+
+
+@pytest.fixture
+def visitor(real_stack: Stack, browser: Browser) -> Iterator[Visitor]:
     """On a desk's screen, with an empty shot."""
-    with visit(browser, stack.url) as visitor:
+    with visit(browser, real_stack.url) as visitor:
         yield visitor

@@ -70,9 +70,9 @@ def keys_of(page: Page) -> list[str | None]:
     return [key.get_attribute("aria-label") for key in page.locator(".key-sheet").all()]
 
 
-def test_pasted_drawings_are_keys(stack: Stack, browser: Browser) -> None:
+def test_pasted_drawings_are_keys(real_stack: Stack, browser: Browser) -> None:
     """Two pictures from the clipboard, one after the other, are enough to draw."""
-    with visit(browser, stack.url, permissions=["clipboard-write"]) as visitor:
+    with visit(browser, real_stack.url, permissions=["clipboard-write"]) as visitor:
         page = visitor.page
         for number, keyframe in enumerate(KEYFRAMES, 1):
             picture = base64.b64encode(keyframe.read_bytes()).decode()

@@ -138,15 +138,15 @@ def test_file_that_is_no_drawing_is_named(visitor: Visitor, tmp_path: Path) -> N
 
 class TestOtherScreens:
     @pytest.fixture
-    def phone(self, stack: Stack, browser: Browser) -> Iterator[Visitor]:
+    def phone(self, real_stack: Stack, browser: Browser) -> Iterator[Visitor]:
         with visit(
-            browser, stack.url, viewport={"width": 390, "height": 844}, has_touch=True
+            browser, real_stack.url, viewport={"width": 390, "height": 844}, has_touch=True
         ) as visitor:
             yield visitor
 
     @pytest.fixture
-    def night(self, stack: Stack, browser: Browser) -> Iterator[Visitor]:
-        with visit(browser, stack.url, color_scheme="dark") as visitor:
+    def night(self, real_stack: Stack, browser: Browser) -> Iterator[Visitor]:
+        with visit(browser, real_stack.url, color_scheme="dark") as visitor:
             yield visitor
 
     def test_phone_needs_no_sideways_scrolling(self, phone: Visitor) -> None:
