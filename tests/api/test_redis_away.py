@@ -4,10 +4,10 @@ Redis is back.
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,20 +16,20 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
-from api.middleware.key_cache import TRUST
 from core.objects.object_keys import drawing_key
 from core.objects.storage import open_storage
 from core.settings import Settings
 from core.store.roles.worker import WorkerStore
 from core.store.tenants.webhook_secrets import WebhookSecrets
 from testkit.api.calls import URL, files, operations, problems
-from testkit.api.gateway import bearer, gateway_process, make_key
+from testkit.api.gateway import bearer, gateway, make_key
 from testkit.api.jobs import finished_job
 from testkit.deliveries import eventually
 from testkit.jobs import png
 from testkit.servers import RedisServer
 
 PATIENCE_SECONDS = 20.0  # only ends a wait that would never end; callers are promised a second
+BRIEF_TRUST = timedelta(milliseconds=200)  # in place of the 3 s that answers are remembered
 NEEDS_NO_REDIS = {"alive": 200, "read_file": 200}  # a link to a file bears its own proof
 
 
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Running:
-    """A gateway in a process of its own, and how its caller proves who it is."""
+    """A gateway with a Redis of its own, and a caller that it knows."""
 
     redis: RedisServer
     client: AsyncClient
@@ -69,54 +69,36 @@ class Running:
         self.redis.thaw() if away == "frozen" else self.redis.start()
 
 
-@dataclass(frozen=True)
-class Gateway:
-    """A gateway in a process of its own, its Redis, and what its caller sends to be known."""
-
-    redis: RedisServer
-    settings: Settings
-    address: str
-    headers: dict[str, str]
+async def forget() -> None:
+    """Wait until the gateway trusts nothing that it has heard of keys."""
+    await asyncio.sleep(2 * BRIEF_TRUST.total_seconds())
 
 
-@pytest.fixture(scope="module", params=["without a key", "with a key"])
-def lasting(request: pytest.FixtureRequest) -> Iterator[Gateway]:
-    """The gateway of all tests of this file: each has to leave it as well as it was."""
-    with tempfile.TemporaryDirectory(prefix="tc-") as name:
-        folder = Path(name)
-        server = RedisServer(folder)
-        server.start()
-        settings = Settings(_env_file=None, redis_url=server.url, state_dir=folder / "state")
-        tenant, headers = "default", {}
-        if request.param == "with a key":
-            tenant, headers = "studio", bearer(make_key(settings, "studio"))
-        with closing(WebhookSecrets(server.url)) as secrets:
-            secrets.create(tenant)
-        hosts = json.dumps(["127.0.0.1:9"])
-        log = folder / "gateway.log"
-        with gateway_process(settings, log, allowed_hosts=hosts) as (_, address):
-            yield Gateway(server, settings, address, headers)
-        server.stop()
-
-
-@pytest.fixture
-async def running(lasting: Gateway) -> AsyncIterator[Running]:
-    async with AsyncClient(
-        base_url=lasting.address, headers=lasting.headers, timeout=PATIENCE_SECONDS
-    ) as client:
-        running = Running(lasting.redis, client, lasting.settings)
-        await running.until(Call("GET", URL, 200, {}))  # what a test before did is over
-        yield running
+@pytest.fixture(params=["without a key", "with a key"])
+async def running(
+    request: pytest.FixtureRequest,
+    mortal_redis: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Running]:
+    monkeypatch.setattr("api.middleware.key_cache.TRUST", BRIEF_TRUST)
+    settings = Settings(
+        redis_url=mortal_redis.url, state_dir=tmp_path / "state", allowed_hosts=["127.0.0.1:9"]
+    )
+    tenant, headers = "default", {}
+    if request.param == "with a key":
+        tenant, headers = "studio", bearer(make_key(settings, "studio"))
+    with closing(WebhookSecrets(mortal_redis.url)) as secrets:
+        secrets.create(tenant)
+    async with gateway(settings) as client:
+        client.headers.update(headers)
+        yield Running(mortal_redis, client, settings)
 
 
 @pytest.fixture
 async def calls(running: Running) -> dict[str, Call]:
     """Each operation by its name, as it is called with success."""
     client = running.client
-    for job in (await client.get(URL, params={"status": "queued", "limit": 100})).json()["data"]:
-        await client.post(
-            f"{URL}/{job['id']}/cancel"
-        )  # an earlier test's; a worker takes them first
     store = WorkerStore(running.redis.url)
     storage = open_storage(running.settings)
     job_id = await finished_job(client, storage, store)
@@ -177,7 +159,7 @@ async def test_every_operation_says_that_redis_is_away_and_then_works_again(
     assert calls.keys() == {one["operationId"] for _, one in operations(document)}
     with running.without_redis(away):
         await every_call_says_so(running, calls)
-        await asyncio.sleep(TRUST.total_seconds())
+        await forget()
         await every_call_says_so(running, calls)
     for call in calls.values():
         await running.until(call)
@@ -194,7 +176,7 @@ async def test_a_call_waits_for_redis_once(running: Running) -> None:
     assert (await running.client.get(URL)).status_code == 200
     asked = scripts_run()
     with running.without_redis("frozen"):
-        await asyncio.sleep(TRUST.total_seconds())  # nothing is remembered any more
+        await forget()
         assert (await running.client.get(URL)).status_code == 503
     await eventually(lambda: scripts_run() > asked, "Redis reads what was sent meanwhile")
     assert scripts_run() == asked + 1
@@ -207,7 +189,7 @@ async def test_redis_without_memory_is_no_mistake_of_ours(
     memory again.
     """
     running.redis.client.config_set("maxmemory", 1)
-    await asyncio.sleep(TRUST.total_seconds())
+    await forget()
     answers = dict(
         zip(calls, await asyncio.gather(*map(running.call, calls.values())), strict=True)
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -38,9 +39,11 @@ def server(
 
 @pytest.fixture
 async def wire(server: tuple[Process, str]) -> Wire:
-    """Sends bytes and returns all that comes until the gateway closes or falls silent."""
+    """Sends bytes and returns all that comes until the gateway closes or falls silent, or until the
+    end of the one answer that is wanted.
+    """
 
-    async def send(*parts: bytes, silence: float = 3.0) -> bytes:
+    async def send(*parts: bytes, silence: float = 3.0, one_answer: bool = False) -> bytes:
         host, _, port = server[1].removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         received = b""
@@ -51,7 +54,10 @@ async def wire(server: tuple[Process, str]) -> Wire:
                 await asyncio.sleep(0.05)
             while chunk := await asyncio.wait_for(reader.read(65536), silence):
                 received += chunk
-            received += b"<closed>"
+                if one_answer and is_whole(received):
+                    break
+            else:
+                received += b"<closed>"
         writer.close()
         return received
 
@@ -62,6 +68,13 @@ def answer(received: bytes) -> tuple[int, Any]:
     """Status and JSON of the first response."""
     head, _, body = received.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body.removesuffix(b"<closed>") or b"null")
+
+
+def is_whole(received: bytes) -> bool:
+    """Whether an answer with a length has come to its end."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head, re.IGNORECASE)
+    return length is not None and len(body) >= int(length[1])
 
 
 def chunked(body: bytes) -> bytes:
@@ -80,9 +93,13 @@ class TestOfferOfHttp2:
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + OFFER
         head += f"Content-Type: {form.headers['content-type']}\r\n".encode()
         if way == "chunked":
-            received = await wire(head + b"Transfer-Encoding: chunked\r\n\r\n", chunked(body))
+            received = await wire(
+                head + b"Transfer-Encoding: chunked\r\n\r\n", chunked(body), one_answer=True
+            )
         else:
-            received = await wire(head + b"Content-Length: %d\r\n\r\n" % len(body), body)
+            received = await wire(
+                head + b"Content-Length: %d\r\n\r\n" % len(body), body, one_answer=True
+            )
         status, document = answer(received)
         assert status in (200, 202), document
 
@@ -95,9 +112,13 @@ class TestOfferOfHttp2:
         link = upload["upload_url"].removeprefix(server[1])
         head = f"PUT {link} HTTP/1.1\r\nHost: localhost\r\n".encode() + OFFER
         if way == "chunked":
-            received = await wire(head + b"Transfer-Encoding: chunked\r\n\r\n", chunked(png()))
+            received = await wire(
+                head + b"Transfer-Encoding: chunked\r\n\r\n", chunked(png()), one_answer=True
+            )
         else:
-            received = await wire(head + b"Content-Length: %d\r\n\r\n" % len(png()), png())
+            received = await wire(
+                head + b"Content-Length: %d\r\n\r\n" % len(png()), png(), one_answer=True
+            )
         status, document = answer(received)
         assert (status, document.get("content_type")) == (201, "image/png"), document
 

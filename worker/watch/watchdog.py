@@ -25,6 +25,7 @@ from worker.watch.metrics import WorkerMetrics
 from worker.watch.status import AttemptEnd, ChildStatus, JobStatus, StatusReceiver
 
 LOOK_SECONDS = 1.0
+END_SECONDS = 2.0  # at most, in which the thread ends; Redis may keep it longer
 
 Write = Callable[[WorkerStore], object]
 
@@ -70,7 +71,7 @@ class Watchdog:
     def end(self) -> None:
         """Stop watching."""
         self._ended.set()
-        self._thread.join(timeout=LOOK_SECONDS * 2)
+        self._thread.join(timeout=END_SECONDS)
         self._receiver.close()
 
     def _run(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +30,12 @@ from worker.watch.watchdog import Watchdog
 
 WORKER = "gpu-1:7"
 SHORT, LONG = timedelta(milliseconds=1), timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the watchdog judge soon after each report."""
+    monkeypatch.setattr("worker.watch.watchdog.LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -58,10 +65,11 @@ class Watch:
         longest: timedelta,
     ):
         self.child = child
+        self.monitor = ChildMonitor(patience, longest)
         self.watchdog = Watchdog(
             lambda: WorkerStore(server.url),
             WORKER,
-            ChildMonitor(patience, longest),
+            self.monitor,
             timedelta(seconds=9),
         )
         self.watchdog.start()
@@ -236,8 +244,10 @@ async def test_child_that_dies_gives_up_its_job(
     assert not operator.workers()  # no worker is quarantined for it
 
 
-def test_stranger_is_left_alone(impatient: Watch) -> None:
+def test_stranger_is_left_alone(impatient: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child ended by itself, and its id may be somebody else's by now."""
+    judged = threading.Event()
+    monkeypatch.setattr(impatient.monitor, "forget", judged.set)
     with subprocess.Popen(
         [sys.executable, "-c", "import os, time; os.fork(); time.sleep(3600)"]
     ) as stranger_parent:
@@ -247,8 +257,8 @@ def test_stranger_is_left_alone(impatient: Watch) -> None:
         )
         (stranger,) = psutil.Process(stranger_parent.pid).children()
         impatient.tell(ChildStatus(stranger.pid, "cuda:0"))
-        wait_until(lambda: impatient.watchdog.status is not None, "the watchdog has heard of it")
-        wait_until(lambda: impatient.watchdog.status is None, "the watchdog has judged")
+        wait_until(judged.is_set, "the watchdog has judged")
+        impatient.watchdog.end()  # it has done what it does about it
         assert stranger.is_running()
         stranger.kill()
         stranger_parent.kill()
