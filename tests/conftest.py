@@ -74,6 +74,10 @@ def own_logging() -> Iterator[None]:
     """A test may configure logging as a process does; the next one finds pytest's handlers
     again.
     """
+    # structlog's own choice lets rich draw tracebacks with all variables, which takes seconds
+    text = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    defaults = structlog.get_config()["processors"]
+    structlog.configure(processors=[*defaults[:-1], text])
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

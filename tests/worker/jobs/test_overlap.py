@@ -1,6 +1,7 @@
 """Two jobs in one worker: one is drawn while the one before is encoded, stored and committed."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -172,6 +173,7 @@ class TestTrouble:
     ) -> None:
         """Only the job on the device is given back."""
         first, second = await scene.submit_held(2)
+        broken = threading.Event()
 
         def no_answer(device: str) -> None:
             raise RuntimeError(f"{device} does not answer")
@@ -180,10 +182,12 @@ class TestTrouble:
             if len(scene.worker.pipeline.seen) == 2:
                 scene.wait_for(first, Stage.UPLOADING)
                 monkeypatch.setattr(attempt, "require_working_device", no_answer)
+                broken.set()
                 raise RuntimeError("CUDA error")
 
         scene.worker.pipeline.at_step = break_down
         scene.start()
+        wait_until(broken.is_set, "the device broke while the first was being stored")
         scene.wait_for(second, JobState.QUEUED)
         with pytest.raises(DeviceBroken):
             scene.end()
