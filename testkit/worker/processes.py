@@ -57,8 +57,8 @@ class WorkerStack:
     def cause(self, trouble: str) -> None:
         (self._folder / "trouble").write_text(trouble)
 
-    async def submit(self, steps: int = 3) -> str:
-        job_id = await submit(self.gateway, self.storage, steps=steps)
+    async def submit(self, steps: int = 3, *, reuse: bool = True) -> str:
+        job_id = await submit(self.gateway, self.storage, steps=steps, reuse=reuse)
         self.send()
         return job_id
 

@@ -120,7 +120,7 @@ async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_wor
 
         stack.cause("dawdle")
         opaque = [over(key, WHITE) for key in KEYS]
-        killed = await submit(client, opaque, steps=10, reuse=False, **quick)
+        killed = await submit(client, opaque, steps=6, reuse=False, **quick)
         stack.send()
         wait_until(lambda: is_drawn(stack, killed, 4), "the fourth segment", 60)
         child_of(worker_process).kill()
