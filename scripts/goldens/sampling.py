@@ -1,6 +1,8 @@
 """Answers of whole sampling loops, and of the pipeline from two pictures to frames."""
 
+from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
@@ -132,7 +134,7 @@ def clip(case: Case, draws: str, as_application: bool) -> dict[str, Tensor]:
     sampled = pipe.denoise(
         conditions, latents, frame_stride=case["fs"], step_noises=step_noises, **sampling(case)
     )
-    video = pipe.decode(sampled, conditions.references)
+    video, first_pass = decode(pipe, sampled, conditions.references)
     middle = video.shape[2] // 2
     return {
         "frames_in": pictures,
@@ -142,8 +144,21 @@ def clip(case: Case, draws: str, as_application: bool) -> dict[str, Tensor]:
         },
         "latents": sampled,
         "video_sample": video,
-        "first_pass_frames7_8_sample": pipe.decode(sampled, conditions.references, two_pass=False)[
-            :, :, middle - 1 : middle + 1
-        ],
+        "first_pass_frames7_8_sample": first_pass[:, :, middle - 1 : middle + 1],
         "frames_u8": torch.from_numpy(pipe.video_processor.postprocess(video)),
     }
+
+
+def decode(
+    pipe: ToonCrafterPipeline, latents: Tensor, references: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The frames, and those of the first of the two passes alone."""
+    passes: list[Tensor] = []
+    run = pipe.vae.decode
+
+    def recorded(*args: Any, **kwargs: Any) -> Tensor:
+        passes.append(run(*args, **kwargs))
+        return passes[-1]
+
+    with patch.object(pipe.vae, "decode", recorded):
+        return pipe.decode(latents, references), passes[0]

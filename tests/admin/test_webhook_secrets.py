@@ -1,9 +1,14 @@
 """`python -m admin secrets`."""
 
+from collections.abc import Callable
+
+import pytest
+
+from admin.__main__ import main
 from core.settings import Settings
 from testkit.api.calls import problems
 from testkit.api.gateway import gateway
-from testkit.commands import Ask, run_command
+from testkit.commands import Ask
 from testkit.servers import RedisServer, free_port
 
 
@@ -33,17 +38,25 @@ def test_replaced_ones_stay_for_a_day_and_nothing_is_shown_twice(ask: Ask) -> No
     assert ask("secrets", "list", "--tenant", "other") == []
 
 
-def test_a_person_is_told_in_words(redis_server: RedisServer) -> None:
+def test_a_person_is_told_in_words(
+    redis_server: RedisServer,
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The stack is found in the environment; a third secret is refused, and it is said what
     helps.
     """
-    made = [
-        run_command("secrets", "create", TOONCRAFTER_REDIS_URL=redis_server.url) for _ in range(3)
-    ]
-    assert [one.returncode for one in made] == [0, 0, 1]
-    assert "secret: whsec_" in made[0].stdout
-    assert "only once" in made[0].stdout
-    assert "`secrets rotate`" in made[2].stderr
-    listed = run_command("secrets", "list", TOONCRAFTER_REDIS_URL=redis_server.url)
-    assert listed.stdout.count("created_at=") == 2
-    assert "whsec_" not in listed.stdout
+    monkeypatch.setenv("TOONCRAFTER_REDIS_URL", redis_server.url)
+    create = ["secrets", "create"]
+    main(create)
+    made = capsys.readouterr().out
+    assert "secret: whsec_" in made
+    assert "only once" in made
+    main(create)
+    assert "`secrets rotate`" in refused(*create)
+    capsys.readouterr()
+    main(["secrets", "list"])
+    listed = capsys.readouterr().out
+    assert listed.count("created_at=") == 2
+    assert "whsec_" not in listed
