@@ -59,7 +59,7 @@ async def test_child_does_not_outlive_its_parent(
     stack.wait_for_job(job_id, JobState.RUNNING)
     worker_process.kill()
     wait_until(lambda: not child.is_running(), "the child is gone")
-    # nobody renews it any more: it ends now and not in 5 s
+    # no process renews it any more, so it may end now instead of after 5 s
     redis_server.client.zadd(redis_keys.LEASES, {job_id: now_ms(redis_server)}, xx=True)
     wait_until(
         lambda: stack.dispatcher.recover_expired_leases()[:2] == ([job_id], []), "the lease ends"
