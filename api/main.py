@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Protocol, TypedDict, TypeVar
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
@@ -61,15 +62,20 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 
-# One for all gateways of a process: FastAPI prepares included endpoints again for each app that
-# includes them, which takes longer than most tests. Generated clients use the names.
-ROUTES = APIRouter(generate_unique_id_function=lambda route: route.name)
-for module in (
-    *(jobs, events, outputs, webhooks, uploads, files, deployment, predictions),
-    *(health, docs, studio),
-):
-    ROUTES.include_router(module.router)
-    show_at_zero(module.router)
+# Not by `include_router`: FastAPI would prepare the endpoints again for each app, which takes more
+# time than most tests, and look twice for the route of each request.
+ROUTES = [
+    route
+    for module in (
+        *(jobs, events, outputs, webhooks, uploads, files, deployment, predictions),
+        *(health, docs, studio),
+    )
+    for route in module.router.routes
+]
+for route in ROUTES:
+    if isinstance(route, APIRoute):
+        route.operation_id = route.name  # generated clients use the names
+        show_at_zero(route)
 
 
 class State(TypedDict):
@@ -100,7 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Generative in-betweening: drawn keyframes in, the drawings between them out.",
         version=version("tooncrafter-service"),
         lifespan=lifespan,
-        routes=ROUTES.routes,
+        routes=ROUTES,
         # `docs` serves the contract, and a page whose scripts come from no public network
         openapi_url=None,
         # a redirect would lead past the proxy's path and scheme, and a POST would repeat its body

@@ -6,7 +6,6 @@ from itertools import product
 from typing import Any
 
 import structlog
-from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from starlette.datastructures import Headers
@@ -56,15 +55,11 @@ def route_template(scope: Scope) -> str | None:
     return template
 
 
-def show_at_zero(router: APIRouter) -> None:
+def show_at_zero(route: APIRoute) -> None:
     """Make a series of each answer that a route documents, so that its first one is an increase."""
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            statuses = {str(route.status_code or 200), *map(str, route.responses)}
-            for method, status in product(
-                KNOWN_METHODS.intersection(route.methods or ()), statuses
-            ):
-                REQUESTS.labels(method, route.path_format, status)
+    statuses = {str(route.status_code or 200), *map(str, route.responses)}
+    for method, status in product(KNOWN_METHODS.intersection(route.methods or ()), statuses):
+        REQUESTS.labels(method, route.path_format, status)
 
 
 class RequestLog:
