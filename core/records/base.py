@@ -11,7 +11,7 @@ SCHEMA_VERSION = 2  # 2: rates may be fractions; shots
 class Record(BaseModel):
     """An immutable record; fields that a newer version of the service added are ignored."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 def from_milliseconds(value: int) -> datetime:

@@ -86,10 +86,10 @@ class QualityReport(Record):
     """How one variant came out; docs/quality.md defines the figures."""
 
     variant: int
-    key_psnr_db: list[float | None] = Field(
-        description="Of the model's own drawing of each key; null where it is identical."
-    )
-    color_drift: list[float] = Field(description="Of each segment, mean CIEDE2000.")
+    key_psnr_db: list[float | None]
+    """Of the model's own drawing of each key; null where it is identical."""
+    color_drift: list[float]
+    """Of each segment, mean CIEDE2000."""
     flicker: float
     repeated_drawings: int
     largest_jump: float
@@ -107,9 +107,8 @@ class Caution(Record):
 
     code: str
     detail: str
-    pointer: str | None = Field(
-        default=None, description="JSON pointer to the field of the request that causes it."
-    )
+    pointer: str | None = None
+    """JSON pointer to the field of the request that causes it."""
 
 
 class Timing(Record):

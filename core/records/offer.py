@@ -37,12 +37,14 @@ _QUALITIES = {
 class Sampling(Record):
     """How a diffusion model is sampled where a request does not say."""
 
-    steps: int = Field(default=50, description="Denoising steps.")
-    eta: float = Field(default=1.0, description="Share of fresh noise in each step.")
-    guidance_scale: float = Field(default=7.5, description="Strength of the guidance.")
-    guidance_rescale: float = Field(
-        default=0.7, description="Share by which guidance is held to the unguided contrast."
-    )
+    steps: int = 50
+    """Denoising steps."""
+    eta: float = 1.0
+    """Share of fresh noise in each step."""
+    guidance_scale: float = 7.5
+    """Strength of the guidance."""
+    guidance_rescale: float = 0.7
+    """Share by which guidance is held to the unguided contrast."""
 
 
 # Chosen by the measurements in docs/draft.md.

@@ -1,6 +1,6 @@
 """Describe which drawings a request makes, when they are shown, and what draws them."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.records.request import GenerationRequest, Quality
 from core.shots.canvas import model_passes
@@ -10,44 +10,37 @@ from core.shots.timeline import Key, ShotDrawing, Timeline, frames_of_keys, lay_
 class PlannedDrawing(BaseModel):
     """One drawing of the result."""
 
-    index: int = Field(description="0 for the first.", examples=[3])
-    segment: int = Field(
-        description="Number of its segment, 1 for the first. A keyframe belongs to the one that "
-        "it starts.",
-        examples=[1],
-    )
-    position: float = Field(description="In the motion of its segment, 0 to 1.", examples=[0.2])
-    model_frame: int | None = Field(
-        description="Frame of the model that it is, 1 to 14. Null for keyframes and for drawings "
-        "of the preview engine.",
-        examples=[3],
-    )
-    film_frames: list[int] = Field(
-        description="Frames of the film in which it is shown; the first is 0.", examples=[[6, 7]]
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    index: int = Field(examples=[3])
+    """0 for the first."""
+    segment: int = Field(examples=[1])
+    """Number of its segment, 1 for the first. A keyframe belongs to the one that it starts."""
+    position: float = Field(examples=[0.2])
+    """In the motion of its segment, 0 to 1."""
+    model_frame: int | None = Field(examples=[3])
+    """Frame of the model, 1 to 14. Null for keyframes and for drawings of the preview engine."""
+    film_frames: list[int] = Field(examples=[[6, 7]])
+    """Frames of the film in which it is shown; the first is 0."""
 
 
 class PlanView(BaseModel):
     """How a request is carried out."""
 
-    segments: int = Field(
-        description="Neighbouring keyframes, a loop's last and first included.", examples=[2]
-    )
-    reused: int = Field(
-        description="Segments that were copied from earlier work; 0 until the job has ended.",
-        examples=[1],
-    )
-    passes: int = Field(
-        description="Evaluations of the network for all variants, without reuse: one for each "
-        "step, two with guidance, in each run of the model; with the preview engine one for each "
-        "drawing.",
-        examples=[200],
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    segments: int = Field(examples=[2])
+    """Neighbouring keyframes, a loop's last and first included."""
+    reused: int = Field(examples=[1])
+    """Segments that were copied from earlier work; 0 until the job has ended."""
+    passes: int = Field(examples=[200])
+    """Evaluations of the network for all variants, without reuse: one for each step, two with
+    guidance, in each run of the model; with the preview engine one for each drawing.
+    """
     drawings: list[PlannedDrawing] | None = Field(
-        default=None,
-        exclude_if=lambda drawings: drawings is None,
-        description="Left out in lists and in messages to webhooks.",
+        default=None, exclude_if=lambda drawings: drawings is None
     )
+    """Left out in lists and in messages to webhooks."""
 
 
 def timeline_of(request: GenerationRequest) -> Timeline:

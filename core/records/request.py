@@ -69,14 +69,14 @@ class Keyframe(Record):
     """A drawing that the result has to pass through."""
 
     image: StoredImage
-    frame: int | None = Field(
-        default=None, description="Index of the drawing in the result; null in older jobs."
-    )
-    hold: int | None = Field(default=None, description="Film frames that it is shown.")
-    spacing: Spacing | list[float] | None = Field(
-        default=None, description="Of the segment that starts here."
-    )
-    prompt: str | None = Field(default=None, description="Of the segment that starts here.")
+    frame: int | None = None
+    """Index of the drawing in the result; null in older jobs."""
+    hold: int | None = None
+    """Film frames that it is shown."""
+    spacing: Spacing | list[float] | None = None
+    """Of the segment that starts here."""
+    prompt: str | None = None
+    """Of the segment that starts here."""
 
 
 class Sketch(Record):

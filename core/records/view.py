@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict
 
 from core.records.job import (
     Caution,
@@ -35,48 +35,47 @@ class WebhookView(BaseModel):
 class OutputView(Output):
     """A stored result and a link to it."""
 
-    url: str = Field(description="Absolute address of the file, made fresh at each read.")
-    url_expires_at: datetime = Field(description="Until when the address answers.")
+    url: str
+    """Absolute address of the file, made fresh at each read."""
+    url_expires_at: datetime
+    """Until when the address answers."""
 
 
 class JobView(BaseModel):
     """A job as callers see it."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     id: str
     object: Literal["interpolation"] = "interpolation"
-    version: int = Field(description="Grows with every change.")
+    version: int
+    """Grows with every change."""
     status: JobState
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime
-    queue_position: int | None = Field(
-        description="Jobs that are served before this one, while it is queued."
-    )
+    queue_position: int | None
+    """Jobs that are served before this one, while it is queued."""
     progress: Progress | None
-    request: GenerationRequest = Field(
-        description="Every field as understood: defaults filled in, the seed resolved, images by "
-        "digest."
-    )
+    request: GenerationRequest
+    """Every field as understood: defaults filled in, the seed resolved, images by digest."""
     outputs: list[OutputView]
     error: Failure | None
     timing: Timing
     model: ModelInfo | None
     plan: PlanView
-    quality: list[QualityReport] = Field(
-        description="How each variant came out; empty until the job has succeeded."
-    )
-    webhook: WebhookView | None = Field(description="What the webhook is told, and at which host.")
-    warnings: list[Caution] = Field(
-        description="What the caller should know though the job was accepted."
-    )
+    quality: list[QualityReport]
+    """How each variant came out; empty until the job has succeeded."""
+    webhook: WebhookView | None
+    """What the webhook is told, and at which host."""
+    warnings: list[Caution]
+    """What the caller should know though the job was accepted."""
     metadata: dict[str, str]
-    cancel_requested_at: datetime | None = Field(
-        description="When a running job's caller canceled it; it ends within a moment."
-    )
-    attempts: int = Field(
-        description="How often a worker began this job, without what it gave back in order."
-    )
+    cancel_requested_at: datetime | None
+    """When a running job's caller canceled it; it ends within a moment."""
+    attempts: int
+    """How often a worker began this job, without what it gave back in order."""
 
 
 # as the record has them
