@@ -28,7 +28,7 @@ test-some: setup-tests  ## run those of the long tests that take seconds each: f
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m long tests/architecture tests/benchmarks/test_counts.py \
 	  tests/e2e tests/model tests/training/test_tiny_experimental.py tests/worker/jobs $(OPTIONS)
 
-test-all: setup-tests  ## run every test, with ten times as many generated examples: up to an hour on two cores
+test-all: setup-tests  ## run every test, with twenty times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 

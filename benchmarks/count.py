@@ -23,6 +23,7 @@ def counts(
     """Count stages as they come, and those that can be compiled also so."""
     found = {}
     job, accelerated = Job(width, height), Job(width, height, accelerated=True)
+    accelerated.conditions = job.conditions  # shapes, which are the same
     for name in names:
         found[name] = count(launched(job, name))
         if name in COMPILED:

@@ -3,7 +3,7 @@
 from hypothesis import settings
 
 USUAL = 100  # what hypothesis tries by default
-FEW = 30  # in `make test`
+FEW = 15  # in `make test`
 MANY = 300  # in `make test-all`
 
 

@@ -77,8 +77,13 @@ def submit(async_store: TenantJobs, secret: WebhookSecret) -> Submit:
 
 
 @pytest.fixture
-def delivering(settings: Settings, webhook_store: WebhookStore) -> Delivering:
-    """Delivers while the block runs, and ends what is under way when it ends."""
+def delivering(
+    settings: Settings, webhook_store: WebhookStore, monkeypatch: pytest.MonkeyPatch
+) -> Delivering:
+    """Delivers while the block runs, looking often for what is due, and ends what is under way when
+    it ends.
+    """
+    monkeypatch.setattr("dispatcher.deliverer.LOOK", timedelta(seconds=0.05))
 
     @asynccontextmanager
     async def delivering(

@@ -18,6 +18,7 @@ from core.records.job import JobState, Timing
 from core.settings import Settings
 from core.store import redis_keys
 from core.store.broker import QUEUE
+from core.store.roles.dispatcher import LEADER_LIFE
 from core.store.roles.worker import WorkerStore
 from testkit.jobs import MODEL, generation_request, stored_output
 from testkit.servers import Process, RedisServer, wait_until
@@ -50,6 +51,14 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
 def leader(server: RedisServer) -> str | None:
     token: str | None = server.client.get(redis_keys.DISPATCHER)
     return token
+
+
+def end_lock(server: RedisServer) -> None:
+    """End now what ends by itself within `LEADER_LIFE`: the lock of one that renews it no more."""
+    milliseconds = server.client.pttl(redis_keys.DISPATCHER)  # -1: without end; -2: ended already
+    assert milliseconds != -1
+    assert timedelta(milliseconds=milliseconds) <= LEADER_LIFE
+    server.client.pexpire(redis_keys.DISPATCHER, 1)
 
 
 async def submit(store: TenantJobs) -> str:
@@ -107,6 +116,7 @@ async def test_another_takes_over(
     assert leader(redis_server) == token
 
     first.kill()
+    end_lock(redis_server)
     wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
     store.report_load("gpu-1", MODEL, load_seconds=1.0)
     await submit(async_store)
@@ -127,6 +137,7 @@ async def test_paused_leader_does_no_harm_beside_its_successor(
     wait_until(lambda: leader(redis_server), "the first leads")
     token = leader(redis_server)
     first.send(signal.SIGSTOP)
+    end_lock(redis_server)
     second = start()
     wait_until(lambda: leader(redis_server) not in (None, token), "the second leads")
     successor = leader(redis_server)
