@@ -31,7 +31,7 @@ def made() -> ToonCrafterPipeline:
 def draw(pipeline: ToonCrafterPipeline) -> NDArray[np.uint8]:
     key = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     generator = torch.Generator().manual_seed(0)
-    options = {"height": 64, "width": 64, "num_inference_steps": 1}
+    options = {"height": 64, "width": 64, "num_frames": 6, "num_inference_steps": 1}
     frames: NDArray[np.uint8] = pipeline([key, key], generator=generator, **options).frames
     return frames
 

@@ -16,7 +16,10 @@ from diffusers.hooks import apply_group_offloading
 from torch import nn
 
 from model.adapters import load_adapters, use_adapter
+from model.decoding import TWO_PASS_MIN_FRAMES
 from model.pipeline_tooncrafter import ToonCrafterPipeline
+
+NUM_FRAMES = TWO_PASS_MIN_FRAMES  # of a clip that is decoded as long ones are
 
 
 @pytest.fixture
@@ -42,12 +45,13 @@ def networks(pipe: ToonCrafterPipeline) -> dict[str, nn.Module]:
 
 def draw(pipe: ToonCrafterPipeline) -> np.ndarray:
     keyframes = [np.full((64, 64, 3), level, np.uint8) for level in (40, 200)]
-    sketches = [None] * 16
+    sketches = [None] * NUM_FRAMES
     generator = torch.Generator().manual_seed(1)
     clip = pipe(
         keyframes,
         height=64,
         width=64,
+        num_frames=NUM_FRAMES,
         num_inference_steps=2,
         sketches=sketches,
         generator=generator,
