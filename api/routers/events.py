@@ -9,7 +9,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Jobs
 from api.http.answers import Answers, problems
-from api.http.parameters import JOB, JobId, LastEventVersion, interpolations_router
+from api.http.parameters import (
+    JOB,
+    JobId,
+    LastEventVersion,
+    interpolations_router,
+    reads_headers,
+)
 
 router = interpolations_router()
 
@@ -32,7 +38,12 @@ async def _job_with_news(job_id: JobId, jobs: Jobs, seen: LastEventVersion) -> s
     return job.id
 
 
-@router.get(f"{JOB}/events", response_class=EventSourceResponse, responses=_ANSWERS)
+@router.get(
+    f"{JOB}/events",
+    response_class=EventSourceResponse,
+    openapi_extra=reads_headers("Last-Event-ID"),
+    responses=_ANSWERS,
+)
 async def events(
     job_id: Annotated[str, Depends(_job_with_news)],
     jobs: Jobs,

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from api.dependencies import CurrentSettings, CurrentUploads, ServedFolder
 from api.http.answers import ANY_BYTES, FILE_ANSWERS, problems
 from api.http.bodies import read_limited
-from api.http.parameters import ANY_STATE, KnownQueryRoute, RangeHeaders, SeenTags
+from api.http.parameters import ANY_STATE, READS_RANGES, KnownQueryRoute, SeenTags
 from api.http.stored_file import StoredFile
 from core.errors import NotFound
 from core.objects.object_keys import content_disposition, download_name, upload_of
@@ -44,10 +44,11 @@ SignedFields = Annotated[dict[str, str], Depends(_signed_fields)]
 @router.get(
     "/{key:path}",
     response_class=FileResponse,
+    openapi_extra=READS_RANGES,
     responses=FILE_ANSWERS | {200: FILE_ANSWERS[200] | {"content": ANY_BYTES}} | problems(403, 422),
 )
 async def read_file(
-    key: str, folder: ServedFolder, fields: SignedFields, seen: SeenTags, _: RangeHeaders
+    key: str, folder: ServedFolder, fields: SignedFields, seen: SeenTags
 ) -> Response:
     """Return the file of a link that the service gave out, with `Range`."""
     folder.links.check("GET", key, fields)

@@ -18,17 +18,15 @@ from api.http.parameters import (
     ANY_STATE,
     JOB,
     IdempotencyKey,
-    IfNoneMatch,
     JobId,
     MeantTags,
-    Prefer,
     Time,
-    Traceparent,
     Until,
     interpolations_router,
     newest_version,
     preference_applied,
     read_wait,
+    reads_headers,
     seen_tags,
     version_of,
     version_tag,
@@ -55,7 +53,7 @@ POLL_AFTER_SECONDS = 1
 @router.post(
     "",
     status_code=202,
-    openapi_extra=SUBMISSION_DOC,
+    openapi_extra=SUBMISSION_DOC | reads_headers("traceparent", "Prefer"),
     responses={
         202: with_headers("Location", "Retry-After", "ETag", "Preference-Applied"),
         200: with_headers(
@@ -74,11 +72,9 @@ async def submit(
     request: Request,
     response: Response,
     idempotency_key: IdempotencyKey = None,
-    traceparent: Traceparent = None,
-    prefer: Prefer = None,
 ) -> JobView:
     """Accept keyframes and animate between them; poll the job at its `Location`."""
-    state, jobs, wait = request.state, caller_jobs(request), read_wait(prefer)
+    state, jobs, wait = request.state, caller_jobs(request), read_wait(request)
     submissions: Submissions = state.submissions
     sent = await read_submission(request)
     view, replayed = await submissions.submit(
@@ -143,6 +139,7 @@ async def list_jobs(
 @router.get(
     JOB,
     response_model=JobView,
+    openapi_extra=reads_headers("Prefer", "If-None-Match"),
     responses={
         200: with_headers("ETag", "Preference-Applied"),
         304: with_headers(
@@ -158,15 +155,13 @@ async def read(
     response: Response,
     job_id: JobId,
     until: Until = None,
-    prefer: Prefer = None,
-    _: IfNoneMatch = None,
 ) -> JobView | Response:
     """Return the job now, or with `Prefer: wait=N` as soon as it changes."""
-    jobs, wait, seen = caller_jobs(request), read_wait(prefer), seen_tags(request)
+    jobs, wait, seen = caller_jobs(request), read_wait(request), seen_tags(request)
     service, tenant = jobs.service, jobs.tenant
     if ANY_STATE in seen:
         seen = frozenset({version_tag((await service.get(job_id, tenant)).job.version)})
-    if wait and waits_for_end(until, prefer):
+    if wait and waits_for_end(until, request):
         view = await service.wait_for_end(job_id, tenant, wait)
     elif wait:
         view = await service.wait_for_change(job_id, tenant, newest_version(seen), wait)
@@ -188,7 +183,12 @@ async def cancel(job_id: JobId, jobs: Jobs) -> JobView:
     return jobs.show(await jobs.service.cancel(job_id, jobs.tenant))
 
 
-@router.delete(JOB, status_code=204, responses=problems(404, 409, 412, 503))
+@router.delete(
+    JOB,
+    status_code=204,
+    openapi_extra=reads_headers("If-Match"),
+    responses=problems(404, 409, 412, 503),
+)
 async def delete(job_id: JobId, jobs: Jobs, meant: MeantTags) -> None:
     """Delete an ended job: its record and every stored object."""
     if meant is not None and ANY_STATE not in meant:

@@ -12,11 +12,12 @@ from api.http.answers import FILE_ANSWERS, problems, with_headers
 from api.http.parameters import (
     ANY_STATE,
     JOB,
+    READS_RANGES,
     IsHead,
     JobId,
-    RangeHeaders,
     SeenTags,
     interpolations_router,
+    reads_headers,
 )
 from api.http.stored_file import StoredFile
 from api.schemas.shots import MAX_VARIANTS
@@ -30,6 +31,7 @@ router = interpolations_router()
 @router.get(
     f"{JOB}/outputs/{{name}}",
     response_class=FileResponse,
+    openapi_extra=READS_RANGES,
     responses=FILE_ANSWERS | {307: with_headers("Location", description="Where the file is.")},
 )
 async def download(
@@ -38,7 +40,6 @@ async def download(
     jobs: Jobs,
     seen: SeenTags,
     is_head: IsHead,
-    _: RangeHeaders,
 ) -> Response:
     """Return a result: its bytes, with `Range`, or a redirect to them."""
     place, output = await jobs.service.open_output(job_id, jobs.tenant, name)
@@ -58,6 +59,7 @@ async def download(
 @router.get(
     f"{JOB}/drawings/{{n}}",
     response_class=Response,
+    openapi_extra=reads_headers("If-None-Match"),
     responses={
         200: with_headers("ETag", "Content-Disposition", description="The drawing.")
         | {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
