@@ -183,7 +183,7 @@ def start_parent() -> None:
     monitor = ChildMonitor(settings.watchdog_timeout, settings.job_timeout + OVERTIME)
     _watchdog = Watchdog(lambda: WorkerStore(redis_url), worker, monitor, settings.job_timeout)
     registry = registry_of("worker")
-    registry.register(_watchdog.metrics.storage_times)
+    registry.register(_watchdog.metrics.storage)
     registry.register(GpuMetrics(lambda: monitor.status.gpu if monitor.status else ""))
     serve_metrics(
         settings,

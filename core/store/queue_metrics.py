@@ -66,44 +66,35 @@ class QueueMetrics(Collector):
         yield metrics.QUEUE_LIMIT.gauge(self._max_queued)
         yield from _of_lanes(lanes, now)
         yield metrics.RUNNING_JOBS.gauge(running)
-        yield _of_engines(lanes, running, previews)
+        unfinished = running + sum(waiting for waiting, _ in lanes)
+        yield metrics.JOBS_BY_ENGINE.gauges(
+            {Engine.TOONCRAFTER: unfinished - previews, Engine.PREVIEW: previews}
+        )
         yield metrics.EXPIRED_LEASES.gauge(expired)
         yield metrics.QUEUE_PAUSED.gauge(paused)
-        yield _of_workers(workers)
+        yield metrics.WORKERS_BY_STATE.gauges(
+            {state: workers.count(state) for state in WorkerState}
+        )
         yield from _of_webhooks(*backlog)
         yield from _of_totals(pairs(totals))
 
 
 def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
-    ready, oldest = metrics.READY_JOBS.gauge(), metrics.OLDEST_AGE.gauge()
-    for priority, (waiting, since) in zip(Priority, lanes, strict=True):
-        ready.add_metric([priority], waiting)
-        oldest.add_metric([priority], max(0, now - since) / 1000 if since >= 0 else 0)
-    yield ready
-    yield oldest
-
-
-def _of_engines(lanes: list[list[int]], running: int, previews: int) -> Metric:
-    counted = metrics.JOBS_BY_ENGINE.gauge()
-    unfinished = running + sum(waiting for waiting, _ in lanes)
-    counted.add_metric([Engine.TOONCRAFTER], unfinished - previews)
-    counted.add_metric([Engine.PREVIEW], previews)
-    return counted
-
-
-def _of_workers(states: list[str]) -> Metric:
-    counted = metrics.WORKERS_BY_STATE.gauge()
-    for state in WorkerState:
-        counted.add_metric([state], states.count(state))
-    return counted
+    by_priority = dict(zip(Priority, lanes, strict=True))
+    yield metrics.READY_JOBS.gauges(
+        {priority: waiting for priority, (waiting, _) in by_priority.items()}
+    )
+    yield metrics.OLDEST_AGE.gauges(
+        {
+            priority: max(0, now - since) / 1000 if since >= 0 else 0
+            for priority, (_, since) in by_priority.items()
+        }
+    )
 
 
 def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) -> Iterator[Metric]:
-    events = metrics.WEBHOOK_EVENTS.gauge()
-    events.add_metric(["waiting"], waiting - due)
-    events.add_metric(["due"], due)
-    events.add_metric(["in_flight"], in_flight)
-    yield events
+    events = {"waiting": waiting - due, "due": due, "in_flight": in_flight}
+    yield metrics.WEBHOOK_EVENTS.gauges(events)
     yield metrics.WEBHOOK_OLDEST_DUE.gauge((now - oldest) / 1000 if oldest else 0)
 
 

@@ -7,10 +7,41 @@ workers are read from Redis at each scrape by `core.store.queue_metrics` in ever
 queries take their `max`. A card is read by `worker.gpu.metrics` in the same way.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.samples import Sample
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
+
+
+class ProcessMetrics(CollectorRegistry):
+    """What processes of one kind count; a label comes with the values that are known ahead."""
+
+    def counter(self, name: str, says: str, **labels: Sequence[str]) -> Counter:
+        """Define a counter."""
+        return _with_series(Counter(name, says, list(labels), registry=self), labels)
+
+    def gauge(self, name: str, says: str) -> Gauge:
+        """Define a gauge without labels."""
+        return Gauge(name, says, registry=self)
+
+    def histogram(
+        self, name: str, says: str, buckets: Sequence[float], **labels: Sequence[str]
+    ) -> Histogram:
+        """Define a histogram."""
+        histogram = Histogram(name, says, list(labels), buckets=buckets, registry=self)
+        return _with_series(histogram, labels)
+
+
+def _with_series(metric: Labelled, labels: Mapping[str, Sequence[str]]) -> Labelled:
+    """Return a metric once all series of its known labels exist."""
+    for values in product(*labels.values()) if labels else ():
+        metric.labels(*values)
+    return metric
 
 
 class Scraped(NamedTuple):
@@ -20,17 +51,24 @@ class Scraped(NamedTuple):
     says: str
     labels: tuple[str, ...] = ()
 
-    def gauge(self, value: float | None = None) -> GaugeMetricFamily:
-        """Return its family, with its value if it has no labels."""
-        return GaugeMetricFamily(self.name, self.says, value=value, labels=self.labels or None)
+    def gauge(self, value: float) -> Metric:
+        """Return its family with the value."""
+        return GaugeMetricFamily(self.name, self.says, value=value)
+
+    def gauges(self, values: Mapping[str, float]) -> Metric:
+        """Return its family with a value for each value of its label."""
+        family = GaugeMetricFamily(self.name, self.says, labels=self.labels)
+        for label, value in values.items():
+            family.add_metric([label], value)
+        return family
 
     def counter(self) -> CounterMetricFamily:
         """Return its family, to which values are added by label."""
         return CounterMetricFamily(self.name, self.says, labels=self.labels)
 
 
-# What processes of one kind count; `core.telemetry.registries` adds what all kinds do.
-GATEWAY, DISPATCHER, WEBHOOKS, WORKER = (CollectorRegistry() for _ in range(4))
+GATEWAY, DISPATCHER, WEBHOOKS, WORKER = (ProcessMetrics() for _ in range(4))
+STORAGE = ProcessMetrics()  # of every process that uses the object storage
 
 # long polls take up to 60 s
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -39,42 +77,42 @@ JOB_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 180
 STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 STORAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 
+STAGES = ("download", "encode", "denoise", "decode", "export", "upload")  # of an attempt, in order
+STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
+
 # Every process
 BUILD = Gauge(
     "tooncrafter_build_info", "1; what runs, by its version.", ["version", "process"], registry=None
 )
-STORAGE_SECONDS = Histogram(
+STORAGE_SECONDS = STORAGE.histogram(
     "tooncrafter_storage_operation_seconds",
     "Time that an operation on the object storage took, whether it succeeded or not.",
-    ["operation"],
-    buckets=STORAGE_BUCKETS,
-    registry=None,
+    STORAGE_BUCKETS,
+    operation=STORAGE_OPERATIONS,
 )
-STORAGE_ERRORS = Counter(
+STORAGE_ERRORS = STORAGE.counter(
     "tooncrafter_storage_errors_total",
     "Operations on the object storage that failed.",
-    ["operation"],
-    registry=None,
+    operation=STORAGE_OPERATIONS,
 )
 
 # Gateway
-REQUESTS = Counter(
+REQUESTS = GATEWAY.counter(
     "tooncrafter_http_requests_total",
     "Requests that ended, by route template; 499 where the caller went away.",
-    ["method", "route", "status"],
-    registry=GATEWAY,
+    method=(),
+    route=(),
+    status=(),
 )
-REQUEST_SECONDS = Histogram(
+REQUEST_SECONDS = GATEWAY.histogram(
     "tooncrafter_http_request_seconds",
     "Time from a request's head to the end of its answer, long polls and event streams included.",
-    ["method", "route"],
-    buckets=REQUEST_BUCKETS,
-    registry=GATEWAY,
+    REQUEST_BUCKETS,
+    method=(),
+    route=(),
 )
-REQUESTS_IN_FLIGHT = Gauge(
-    "tooncrafter_http_requests_in_flight",
-    "Requests under way, open event streams included.",
-    registry=GATEWAY,
+REQUESTS_IN_FLIGHT = GATEWAY.gauge(
+    "tooncrafter_http_requests_in_flight", "Requests under way, open event streams included."
 )
 
 # Dispatcher: what Redis knows, read by `core.store.queue_metrics`
@@ -127,91 +165,60 @@ WEBHOOK_OLDEST_DUE = Scraped(
 )
 
 # Dispatcher: what it does itself
-LEADS = Gauge(
-    "tooncrafter_dispatcher_leads",
-    "1 while this dispatcher is the one that leads, else 0.",
-    registry=DISPATCHER,
+LEADS = DISPATCHER.gauge(
+    "tooncrafter_dispatcher_leads", "1 while this dispatcher is the one that leads, else 0."
 )
-MESSAGES_SENT = Counter(
+MESSAGES_SENT = DISPATCHER.counter(
     "tooncrafter_messages_sent_total",
     "Messages to workers. `news`: something had changed. `sweep`: sent again, since an earlier one "
     "came to nothing.",
-    ["cause"],
-    registry=DISPATCHER,
+    cause=("news", "sweep"),
 )
-LEASES_RECOVERED = Counter(
+LEASES_RECOVERED = DISPATCHER.counter(
     "tooncrafter_leases_recovered_total",
     "Jobs whose worker vanished. `requeued`: they wait again. `failed`: it was one time too many.",
-    ["outcome"],
-    registry=DISPATCHER,
+    outcome=("requeued", "failed"),
 )
-STORED_BYTES = Gauge(
+STORED_BYTES = DISPATCHER.gauge(
     "tooncrafter_stored_bytes",
     "Size of all stored objects, as the last audit of the leading dispatcher counted it.",
-    registry=DISPATCHER,
 )
-REPAIRS = Counter(
+REPAIRS = DISPATCHER.counter(
     "tooncrafter_audit_repairs_total",
     "Jobs that the audit found missing from a set, or misplaced in one; each tells of a fault.",
-    ["repair"],
-    registry=DISPATCHER,
+    repair=("missing", "misplaced"),
 )
 
 # Worker: the parent process tells, also while its child computes
-MODEL_LOADED = Gauge(
-    "tooncrafter_model_loaded",
-    "1 while the worker's child holds its model, else 0.",
-    registry=WORKER,
+MODEL_LOADED = WORKER.gauge(
+    "tooncrafter_model_loaded", "1 while the worker's child holds its model, else 0."
 )
-MODEL_LOAD_SECONDS = Gauge(
-    "tooncrafter_model_load_seconds", "Time that the last load took.", registry=WORKER
+MODEL_LOAD_SECONDS = WORKER.gauge("tooncrafter_model_load_seconds", "Time that the last load took.")
+MODEL_PEAK_MEMORY = WORKER.gauge(
+    "tooncrafter_model_peak_memory_bytes", "Most device memory that the last job held."
 )
-MODEL_PEAK_MEMORY = Gauge(
-    "tooncrafter_model_peak_memory_bytes",
-    "Most device memory that the last job held.",
-    registry=WORKER,
-)
-WORKER_BUSY = Gauge(
-    "tooncrafter_worker_busy", "1 while the worker runs a job, else 0.", registry=WORKER
-)
-ATTEMPTS = Counter(
+WORKER_BUSY = WORKER.gauge("tooncrafter_worker_busy", "1 while the worker runs a job, else 0.")
+ATTEMPTS = WORKER.counter(
     "tooncrafter_attempts_total",
     "Attempts at jobs that ended here. `stale`: it was another worker's by then.",
-    ["outcome"],
-    registry=WORKER,
+    outcome=("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"),
 )
-JOB_QUEUE_SECONDS = Histogram(
-    "tooncrafter_job_queue_seconds",
-    "From accepted to started.",
-    buckets=WAIT_BUCKETS,
-    registry=WORKER,
+JOB_QUEUE_SECONDS = WORKER.histogram(
+    "tooncrafter_job_queue_seconds", "From accepted to started.", WAIT_BUCKETS
 )
-JOB_RUN_SECONDS = Histogram(
-    "tooncrafter_job_run_seconds",
-    "From started to the end of the attempt.",
-    buckets=JOB_BUCKETS,
-    registry=WORKER,
+JOB_RUN_SECONDS = WORKER.histogram(
+    "tooncrafter_job_run_seconds", "From started to the end of the attempt.", JOB_BUCKETS
 )
-JOB_SECONDS = Histogram(
-    "tooncrafter_job_seconds",
-    "From accepted to succeeded, end to end.",
-    buckets=JOB_BUCKETS,
-    registry=WORKER,
+JOB_SECONDS = WORKER.histogram(
+    "tooncrafter_job_seconds", "From accepted to succeeded, end to end.", JOB_BUCKETS
 )
-STAGE_SECONDS = Histogram(
-    "tooncrafter_job_stage_seconds",
-    "Time of one stage of an attempt.",
-    ["stage"],
-    buckets=STAGE_BUCKETS,
-    registry=WORKER,
+STAGE_SECONDS = WORKER.histogram(
+    "tooncrafter_job_stage_seconds", "Time of one stage of an attempt.", STAGE_BUCKETS, stage=STAGES
 )
-STEPS = Counter(
-    "tooncrafter_denoising_steps_total", "Denoising steps that were computed.", registry=WORKER
-)
-EMPTY_MESSAGES = Counter(
+STEPS = WORKER.counter("tooncrafter_denoising_steps_total", "Denoising steps that were computed.")
+EMPTY_MESSAGES = WORKER.counter(
     "tooncrafter_messages_without_job_total",
     "Messages for which no job waited: they came twice or late, and changed nothing.",
-    registry=WORKER,
 )
 
 # Worker: its card, asked by `worker.gpu.metrics`
@@ -232,60 +239,23 @@ GPU_THROTTLED = Scraped(
 )
 
 # Webhook deliverer
-WEBHOOK_ATTEMPTS = Counter(
+WEBHOOK_ATTEMPTS = WEBHOOKS.counter(
     "tooncrafter_webhook_attempts_total",
     "Attempts to deliver an event: delivered, retry, failed for good, gone.",
-    ["outcome"],
-    registry=WEBHOOKS,
+    outcome=("delivered", "retry", "failed", "gone"),
 )
-WEBHOOK_SECONDS = Histogram(
+WEBHOOK_SECONDS = WEBHOOKS.histogram(
     "tooncrafter_webhook_attempt_seconds",
     "Time until a receiver had answered, or was given up.",
-    buckets=(*STORAGE_BUCKETS, 15),
-    registry=WEBHOOKS,
+    (*STORAGE_BUCKETS, 15),
 )
 
-# Stages of an attempt, in order.
-STAGES = ("download", "encode", "denoise", "decode", "export", "upload")
-STORAGE_OPERATIONS = ("put", "get", "delete_prefix", "list_page", "ping")
-# Values of labels, whose series exist from the start.
-KNOWN_VALUES: dict[Counter | Histogram, tuple[str, ...]] = {
-    STORAGE_SECONDS: STORAGE_OPERATIONS,
-    STORAGE_ERRORS: STORAGE_OPERATIONS,
-    MESSAGES_SENT: ("news", "sweep"),
-    LEASES_RECOVERED: ("requeued", "failed"),
-    REPAIRS: ("missing", "misplaced"),
-    ATTEMPTS: ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"),
-    STAGE_SECONDS: STAGES,
-    WEBHOOK_ATTEMPTS: ("delivered", "retry", "failed", "gone"),
-}
-for metric, values in KNOWN_VALUES.items():
-    for value in values:
-        metric.labels(value)
+
+def counted(family: Metric) -> list[Sample]:
+    """Return a family's samples that only grow: all but the time at which each series began."""
+    return [sample for sample in family.samples if not sample.name.endswith("_created")]
 
 
-def values_by_label(counter: Counter) -> dict[str, float]:
-    """Return the values of a counter with one label."""
-    return {
-        next(iter(sample.labels.values())): sample.value
-        for family in counter.collect()
-        for sample in family.samples
-        if sample.name.endswith("_total")
-    }
-
-
-def histograms_by_label(histogram: Histogram) -> dict[str, dict[str, float]]:
-    """Return a histogram with one label: by its value, each bucket by its bound, and the `sum`.
-
-    Buckets are cumulative, as they are exported.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for family in histogram.collect():
-        for sample in family.samples:
-            bound = sample.labels.pop("le", None)
-            ((_, value),) = sample.labels.items()
-            if bound is not None:
-                found.setdefault(value, {})[bound] = sample.value
-            elif sample.name.endswith("_sum"):
-                found[value]["sum"] = sample.value
-    return found
+def storage_counts() -> list[float]:
+    """Return all that this process counted of its object storage, in an order of all processes."""
+    return [sample.value for family in STORAGE.collect() for sample in counted(family)]

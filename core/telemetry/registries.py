@@ -6,24 +6,16 @@ from typing import Literal
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from core.telemetry.metrics import (
-    BUILD,
-    DISPATCHER,
-    GATEWAY,
-    STORAGE_ERRORS,
-    STORAGE_SECONDS,
-    WEBHOOKS,
-    WORKER,
-)
+from core.telemetry.metrics import BUILD, DISPATCHER, GATEWAY, STORAGE, WEBHOOKS, WORKER
 
 Process = Literal["gateway", "dispatcher", "webhooks", "worker"]
 
-# A worker's parent also serves its GPU and its child's times of storage, a dispatcher the queue.
+# A worker's parent also serves its GPU and its children's storage, a dispatcher the queue.
 EXPORTED: dict[Process, tuple[Collector, ...]] = {
-    "gateway": (GATEWAY, STORAGE_SECONDS, STORAGE_ERRORS),
-    "dispatcher": (DISPATCHER, STORAGE_SECONDS, STORAGE_ERRORS),
+    "gateway": (GATEWAY, STORAGE),
+    "dispatcher": (DISPATCHER, STORAGE),
     "webhooks": (WEBHOOKS,),
-    "worker": (WORKER, STORAGE_ERRORS),
+    "worker": (WORKER,),
 }
 
 

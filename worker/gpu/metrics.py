@@ -4,7 +4,8 @@ Without a card there are no series, rather than zeros.
 """
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any
 
 import pynvml
 from prometheus_client.core import Metric
@@ -12,8 +13,16 @@ from prometheus_client.registry import Collector
 
 from core.telemetry import metrics
 
-Answer = TypeVar("Answer")
-
+READINGS: list[tuple[metrics.Scraped, Callable[[Any], float]]] = [
+    (metrics.GPU_MEMORY_USED, lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).used),
+    (metrics.GPU_MEMORY_TOTAL, lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).total),
+    (metrics.GPU_UTILIZATION, lambda card: pynvml.nvmlDeviceGetUtilizationRates(card).gpu / 100),
+    (metrics.GPU_POWER, lambda card: pynvml.nvmlDeviceGetPowerUsage(card) / 1000),
+    (
+        metrics.GPU_TEMPERATURE,
+        lambda card: pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU),
+    ),
+]
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that slow a card down against its user's will.
 THROTTLE_REASONS = {
     "power_cap": pynvml.nvmlClocksThrottleReasonSwPowerCap,
@@ -49,36 +58,10 @@ class GpuMetrics(Collector):
             card = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         except pynvml.NVMLError:
             return
-        memory = _asked(lambda: pynvml.nvmlDeviceGetMemoryInfo(card))
-        if memory:
-            yield metrics.GPU_MEMORY_USED.gauge(memory.used)
-            yield metrics.GPU_MEMORY_TOTAL.gauge(memory.total)
-        rates = _asked(lambda: pynvml.nvmlDeviceGetUtilizationRates(card))
-        if rates:
-            yield metrics.GPU_UTILIZATION.gauge(rates.gpu / 100)
-        milliwatts = _asked(lambda: pynvml.nvmlDeviceGetPowerUsage(card))
-        if milliwatts is not None:
-            yield metrics.GPU_POWER.gauge(milliwatts / 1000)
-        celsius = _asked(lambda: pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU))
-        if celsius is not None:
-            yield metrics.GPU_TEMPERATURE.gauge(celsius)
-        reasons = _asked(lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))
-        if reasons is not None:
-            yield _throttled(reasons)
-
-
-def _throttled(reasons: int) -> Metric:
-    family = metrics.GPU_THROTTLED.gauge()
-    for reason, bit in THROTTLE_REASONS.items():
-        family.add_metric([reason], bool(reasons & bit))
-    return family
-
-
-def _asked(question: Callable[[], Answer]) -> Answer | None:
-    """The driver's answer; None where this card has none, as some have no fan and others no power
-    meter.
-    """
-    try:
-        return question()
-    except pynvml.NVMLError:
-        return None
+        for metric, read in READINGS:
+            with suppress(pynvml.NVMLError):  # some cards have no power meter, for one
+                yield metric.gauge(read(card))
+        with suppress(pynvml.NVMLError):
+            found = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(card)
+            slowed = {reason: bool(found & bit) for reason, bit in THROTTLE_REASONS.items()}
+            yield metrics.GPU_THROTTLED.gauges(slowed)

@@ -17,12 +17,7 @@ from core.records.base import SCHEMA_VERSION
 from core.records.job import Timing
 from core.records.worker import ModelInfo, WorkerState
 from core.store.roles.worker import Claim, WorkerStore
-from core.telemetry.metrics import (
-    STORAGE_ERRORS,
-    STORAGE_SECONDS,
-    histograms_by_label,
-    values_by_label,
-)
+from core.telemetry.metrics import storage_counts
 from worker.gpu.usage import memory_in_use
 from worker.watch.lease import Lease
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
@@ -58,8 +53,6 @@ class Heartbeat:
         self._lock = threading.Lock()  # of the leases: jobs begin and end in two threads
         self._leases: tuple[Lease, ...] = ()  # in the order of their claims
         self._waits_for_storage = False
-        self._storage_errors: dict[str, float] = {}
-        self._storage_times: dict[str, dict[str, float]] = {}
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -145,8 +138,7 @@ class Heartbeat:
             self._status,
             jobs=tuple(lease.status for lease in self._leases),
             waits_for_storage=self.waits_for_storage,
-            storage_errors=self._storage_errors,
-            storage_times=self._storage_times,
+            storage_counts=storage_counts(),
         )
         self._sender.send(status)
 
@@ -159,8 +151,6 @@ class Heartbeat:
 
     def _report(self) -> None:
         """Send the whole record: Redis may have lost it meanwhile."""
-        self._storage_errors = values_by_label(STORAGE_ERRORS)
-        self._storage_times = histograms_by_label(STORAGE_SECONDS)
         self._tell_parent()
         jobs = [lease.claim.job.id for lease in self._leases]
         waits, state = self.waits_for_storage, self._state

@@ -13,11 +13,10 @@ from core.telemetry.metrics import (
     STAGE_SECONDS,
     STAGES,
     STEPS,
-    STORAGE_ERRORS,
     WORKER_BUSY,
 )
 from worker.watch.status import AttemptEnd, ChildStatus
-from worker.watch.storage_times import StorageTimes
+from worker.watch.storage_metrics import StorageMetrics
 
 EMPTY = "empty"  # outcome of a message that found no job
 DOWNLOAD = STAGES[0]  # the time before the others: keyframes are fetched and decoded
@@ -27,31 +26,26 @@ class WorkerMetrics:
     """Turns the child's reports into metrics.
 
     Attributes:
-        storage_times: to be registered beside the others.
+        storage: to be registered beside the others.
     """
 
     def __init__(self) -> None:
-        self.storage_times = StorageTimes()
+        self.storage = StorageMetrics()
         self._before: ChildStatus | None = None
 
     def show(self, status: ChildStatus) -> None:
         """Show what the child does, and count what it did since its last report."""
-        self.storage_times.observe(status.pid, status.storage_times)
+        self.storage.observe(status.pid, status.storage_counts)
         MODEL_LOADED.set(status.model_loaded)
         if status.model_loaded:
             MODEL_LOAD_SECONDS.set(status.load_seconds)
         WORKER_BUSY.set(bool(status.jobs))
         before = self._before
         self._before = status
-        is_same_child = before is not None and before.pid == status.pid
-        steps = (
-            {job.attempt_id: job.step for job in before.jobs} if before and is_same_child else {}
-        )
+        known = before.jobs if before and before.pid == status.pid else ()
+        steps = {job.attempt_id: job.step for job in known}
         for job in status.jobs:
             STEPS.inc(max(0, job.step - steps.get(job.attempt_id, 0)))
-        known = before.storage_errors if before and is_same_child else {}
-        for operation, count in status.storage_errors.items():
-            STORAGE_ERRORS.labels(operation).inc(max(0.0, count - known.get(operation, 0.0)))
 
     def forget(self) -> None:
         """Show that the child has ended."""

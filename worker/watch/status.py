@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,9 +66,7 @@ class ChildStatus:
     model_loaded: bool = False
     load_seconds: float = 0.0
     waits_for_storage: bool = False
-    storage_errors: dict[str, float] = field(default_factory=dict)  # by operation, since its start
-    # Histograms by operation, likewise: each bucket by its bound, and the `sum`.
-    storage_times: dict[str, dict[str, float]] = field(default_factory=dict)
+    storage_counts: Sequence[float] = ()  # since its start
     jobs: tuple[JobStatus, ...] = ()
 
     @property

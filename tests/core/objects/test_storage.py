@@ -17,7 +17,7 @@ from core.objects.object_keys import ObjectTooLarge
 from core.objects.signed_links import SignedLinks
 from core.objects.storage import ObjectStorage, open_storage
 from core.settings import Settings
-from core.telemetry.metrics import STORAGE_ERRORS, values_by_label
+from core.telemetry.metrics import STORAGE
 from testkit.servers import free_port
 
 KEY = "jobs/itp_1/outputs/1/video.mp4"
@@ -42,11 +42,16 @@ class TestObjects:
             if len(looks) > 3:
                 raise CancelRequested
 
-        before = values_by_label(STORAGE_ERRORS).get("put", 0)
+        def failures() -> float | None:
+            return STORAGE.get_sample_value(
+                "tooncrafter_storage_errors_total", {"operation": "put"}
+            )
+
+        before = failures()
         with pytest.raises(CancelRequested):
             storage.put(KEY, bytes(2**20), "video/mp4", check)
         assert stored_keys() == set()
-        assert values_by_label(STORAGE_ERRORS).get("put", 0) == before
+        assert failures() == before
         storage.put(KEY, bytes(2**20), "video/mp4", lambda: None)
         assert storage.get(KEY) == bytes(2**20)
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pynvml
 import pytest
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from core.records.job import Timing
 from core.telemetry import metrics
-from core.telemetry.metrics import STORAGE_BUCKETS, histograms_by_label
+from core.telemetry.metrics import STORAGE_ERRORS, STORAGE_SECONDS, storage_counts
 from core.telemetry.registries import registry_of
 from worker.gpu.metrics import GpuMetrics
 from worker.watch.metrics import WorkerMetrics
@@ -55,40 +55,54 @@ class TestStart:
         value = registry_of("worker").get_sample_value
         for outcome in ("succeeded", "failed", "canceled", "given_back", "stale", "device_broken"):
             assert value("tooncrafter_attempts_total", {"outcome": outcome}) is not None
-        for operation in ("put", "get", "ping"):
-            assert value("tooncrafter_storage_errors_total", {"operation": operation}) is not None
 
 
 class TestStorage:
-    def test_errors_of_the_child_are_counted_once(self, scrape: Scrape) -> None:
-        """It reports its own counts, again and again; a new child begins at 0."""
-        metrics = WorkerMetrics()
-        metrics.show(replace(LOADED, storage_errors={"get": 2.0, "put": 0.0}))
-        metrics.show(replace(LOADED, storage_errors={"get": 3.0, "put": 0.0}))
-        metrics.show(replace(LOADED, pid=2, storage_errors={"get": 1.0}))
-        assert scrape("tooncrafter_storage_errors_total", operation="get") == 4
-        assert scrape("tooncrafter_storage_errors_total", operation="put") == 0
+    @pytest.fixture
+    def told(self) -> WorkerMetrics:
+        return WorkerMetrics()
 
-    def test_times_of_one_child_after_the_other_add_up(self) -> None:
-        """Each reports its own since its start; operations that were never called are at 0."""
-        metrics = WorkerMetrics()
+    @staticmethod
+    def value(told: WorkerMetrics, name: str, **labels: str) -> float | None:
         registry = CollectorRegistry()
-        registry.register(metrics.storage_times)
-        child = Histogram(
-            *("child", "", ["operation"]), buckets=STORAGE_BUCKETS, registry=CollectorRegistry()
-        )
+        registry.register(told.storage)
+        return registry.get_sample_value(f"tooncrafter_storage_{name}", labels)
+
+    @staticmethod
+    def counts_since(before: list[float]) -> list[float]:
+        """As a child reports them that began when this process had counted so much."""
+        return [now - then for now, then in zip(storage_counts(), before, strict=True)]
+
+    def test_series_are_there_before_the_first_operation(self, told: WorkerMetrics) -> None:
+        for operation in ("put", "get", "ping"):
+            assert self.value(told, "errors_total", operation=operation) == 0
+            assert self.value(told, "operation_seconds_count", operation=operation) == 0
+
+    def test_errors_of_the_child_are_counted_once(self, told: WorkerMetrics) -> None:
+        """It reports its own counts, again and again; a new child begins at 0."""
+        for pid, reports in ((1, (2, 1)), (2, (1,))):
+            before = storage_counts()
+            for errors in reports:
+                STORAGE_ERRORS.labels("get").inc(errors)
+                told.show(replace(LOADED, pid=pid, storage_counts=self.counts_since(before)))
+        assert self.value(told, "errors_total", operation="get") == 4
+        assert self.value(told, "errors_total", operation="put") == 0
+
+    def test_times_of_one_child_after_the_other_add_up(self, told: WorkerMetrics) -> None:
+        """Each reports its own since its start; operations that were never called are at 0."""
+        before = storage_counts()
         for pid in (1, 1, 2):
-            child.labels("put").observe(0.02)
-            metrics.show(replace(LOADED, pid=pid, storage_times=histograms_by_label(child)))
+            STORAGE_SECONDS.labels("put").observe(0.02)
+            told.show(replace(LOADED, pid=pid, storage_counts=self.counts_since(before)))
 
-        def value(what: str, **labels: str) -> float | None:
-            return registry.get_sample_value(
-                f"tooncrafter_storage_operation_seconds_{what}", labels
-            )
+        def seconds(what: str, **labels: str) -> float | None:
+            return self.value(told, f"operation_seconds_{what}", **labels)
 
-        assert value("count", operation="put") == value("bucket", operation="put", le="0.025") == 5
-        assert value("bucket", operation="put", le="0.01") == value("count", operation="get") == 0
-        assert value("sum", operation="put") == pytest.approx(0.1)
+        assert seconds("count", operation="put") == 5
+        assert seconds("bucket", operation="put", le="0.025") == 5
+        assert seconds("bucket", operation="put", le="0.01") == 0
+        assert seconds("count", operation="get") == 0
+        assert seconds("sum", operation="put") == pytest.approx(0.1)
 
 
 class TestNews:
