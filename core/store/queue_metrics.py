@@ -80,16 +80,13 @@ class QueueMetrics(Collector):
 
 
 def _of_lanes(lanes: list[list[int]], now: int) -> Iterator[Metric]:
-    by_priority = dict(zip(Priority, lanes, strict=True))
-    yield metrics.READY_JOBS.gauges(
-        {priority: waiting for priority, (waiting, _) in by_priority.items()}
-    )
-    yield metrics.OLDEST_AGE.gauges(
-        {
-            priority: max(0, now - since) / 1000 if since >= 0 else 0
-            for priority, (_, since) in by_priority.items()
-        }
-    )
+    waiting: dict[str, int] = {}
+    ages: dict[str, float] = {}
+    for priority, (count, since) in zip(Priority, lanes, strict=True):
+        waiting[priority] = count
+        ages[priority] = max(0, now - since) / 1000 if since >= 0 else 0
+    yield metrics.READY_JOBS.gauges(waiting)
+    yield metrics.OLDEST_AGE.gauges(ages)
 
 
 def _of_webhooks(waiting: int, due: int, in_flight: int, oldest: int, now: int) -> Iterator[Metric]:
