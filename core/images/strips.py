@@ -17,7 +17,7 @@ def _inflate(packed: bytes, size: int) -> bytes:
     return zlib.decompressobj().decompress(packed, size)
 
 
-_UNPACKERS: dict[int, Unpacker] = {
+UNPACKERS: dict[int, Unpacker] = {
     COMPRESSION.LZW: lambda packed, size: imagecodecs.lzw_decode(packed, out=size),
     COMPRESSION.ADOBE_DEFLATE: _inflate,
     COMPRESSION.DEFLATE: _inflate,
@@ -30,21 +30,15 @@ _UNPACKERS: dict[int, Unpacker] = {
 def read_samples(page: TiffPage, data: bytes) -> NDArray[Any]:
     """The samples of a page, `(planes, 1, height, width, samples)`.
 
+    Each strip or tile is unpacked to at most its full size. tifffile itself would refuse a last
+    strip with more rows than the picture has left, and some writers fill it up.
+
     Raises:
         Exception: damage, as tifffile or a decoder says it.
     """
-    unpack = _UNPACKERS.get(page.compression)
+    unpack = UNPACKERS.get(page.compression)
     if unpack is None:
         return page.asarray(squeeze=False, maxworkers=1)
-    return _unpacked(page, data, unpack)
-
-
-def _unpacked(page: TiffPage, data: bytes, unpack: Unpacker) -> NDArray[Any]:
-    """All strips or tiles, each unpacked to at most its full size.
-
-    tifffile itself would refuse a last strip with more rows than the picture has left, and some
-    writers fill it up.
-    """
     size = _segment_bytes(page)
     page.compression = COMPRESSION.NONE  # of what `page.decode` is given from here on
     found = np.zeros(page.shaped, page.dtype)

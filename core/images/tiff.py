@@ -12,7 +12,7 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFi
 
 from core.images.errors import UnreadableImage, UnsupportedImage
 from core.images.picture import BAND, Levels, Picture, check_size, looked_up, spread
-from core.images.strips import read_samples
+from core.images.strips import UNPACKERS, read_samples
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -31,18 +31,7 @@ _CHANNELS: dict[int, int] = {
     PHOTOMETRIC.SEPARATED: 4,
 }
 _FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
-_COMPRESSIONS = (
-    *_FAX,
-    COMPRESSION.NONE,
-    COMPRESSION.LZW,
-    COMPRESSION.JPEG,
-    COMPRESSION.ADOBE_DEFLATE,
-    COMPRESSION.DEFLATE,
-    COMPRESSION.PACKBITS,
-    COMPRESSION.LZMA,
-    COMPRESSION.ZSTD,
-    COMPRESSION.WEBP,
-)
+_COMPRESSIONS = (*_FAX, COMPRESSION.NONE, COMPRESSION.JPEG, COMPRESSION.WEBP, *UNPACKERS)
 _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _MAX_SAMPLES = 32  # for each pixel; layers and masks of paint programs are stored in other ways
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it finds in files

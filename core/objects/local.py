@@ -4,7 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import islice
@@ -27,6 +27,15 @@ BLOCK = 4096  # bytes; file systems give room in blocks
 INCOMING = ".incoming-"  # how files begin while they are written; no key does
 
 
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Raise the system's errors as those of `core.errors`."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_unavailable(error) from error
+
+
 class LocalStorage:
     """Objects as files below one folder of one machine.
 
@@ -38,23 +47,22 @@ class LocalStorage:
         self._root = root
 
     @measured
+    @_translated_errors()
     def put(self, key: str, data: bytes, content_type: str, check: Check | None = None) -> None:
         """Write beside the place, then rename: a reader sees nothing or all of it."""
         path = self._path(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._root, prefix=INCOMING, delete=False) as file:
-                try:
-                    copyfileobj(CheckedBody(data, check) if check else BytesIO(data), file)
-                    file.close()
-                    os.replace(file.name, path)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
-        except OSError as error:
-            raise storage_unavailable(error) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._root, prefix=INCOMING, delete=False) as file:
+            try:
+                copyfileobj(CheckedBody(data, check) if check else BytesIO(data), file)
+                file.close()
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
 
     @measured
+    @_translated_errors()
     def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """The file's content."""
         try:
@@ -63,37 +71,28 @@ class LocalStorage:
                 return file.read()
         except FileNotFoundError as error:
             raise NotFound(f"no object {key}") from error
-        except OSError as error:
-            raise storage_unavailable(error) from error
 
     @measured
+    @_translated_errors()
     def delete_prefix(self, prefix: str) -> None:
         """Remove the folder."""
-        try:
+        with suppress(FileNotFoundError):
             rmtree(self._path(checked_prefix(prefix)))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise storage_unavailable(error) from error
 
     @measured
+    @_translated_errors()
     def list_page(self, prefix: str, after: str, limit: int) -> list[StoredObject]:
         """Walk the folder in order and stop early."""
-        try:
-            return list(islice(_walk(self._path(checked_prefix(prefix)), prefix, after), limit))
-        except OSError as error:
-            raise storage_unavailable(error) from error
+        return list(islice(_walk(self._path(checked_prefix(prefix)), prefix, after), limit))
 
+    @_translated_errors()
     def delete_abandoned(self, age: timedelta) -> None:
         """Temporary files that no writer renames any more."""
-        try:
+        # one that is renamed or deleted meanwhile ends this run; the next sees the others
+        with suppress(FileNotFoundError):
             for file in self._root.glob(f"{INCOMING}*"):
                 if file.stat().st_mtime < time.time() - age.total_seconds():
                     file.unlink(missing_ok=True)
-        except FileNotFoundError:
-            return  # renamed or deleted meanwhile; the next run sees the others
-        except OSError as error:
-            raise storage_unavailable(error) from error
 
     def presigned_url(self, key: str, expires: timedelta, content_type: str) -> str:
         """Signed with the deployment's secret."""
@@ -108,14 +107,12 @@ class LocalStorage:
         return self._path(key)
 
     @measured
+    @_translated_errors()
     def ping(self) -> None:
         """The folder exists or can be made, and takes files."""
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._root) as file:
-                file.write(bytes(BLOCK))  # a full disk still takes empty files
-        except OSError as error:
-            raise storage_unavailable(error) from error
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self._root) as file:
+            file.write(bytes(BLOCK))  # a full disk still takes empty files
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

@@ -5,14 +5,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import httpcore
 
 from core.outbound.fetch import Outbound
-from core.outbound.urls import Target, UrlRefused
+from core.outbound.urls import UrlRefused
 from core.records.webhook import TIME_LIMIT, Attempt, WebhookSecret
 
 MAX_ANSWER = 16 * 2**10  # bytes of an answer that are read, and thrown away; only its status counts
@@ -87,7 +86,9 @@ class WebhookSender:
         try:
             with anyio.fail_after(self._time_limit.total_seconds()):
                 target = self._outbound.parse(url)
-                async with self._request(target, headers, body) as response:
+                async with self._outbound.request(
+                    "POST", target, headers, body, silence=self._time_limit
+                ) as response:
                     status = response.status
                     await _read_some(response)
         except TimeoutError:
@@ -97,11 +98,6 @@ class WebhookSender:
         if status is None:
             return None, error
         return status, REDIRECTED if 300 <= status < 400 else None
-
-    def _request(
-        self, target: Target, headers: dict[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[httpcore.Response]:
-        return self._outbound.request("POST", target, headers, body, silence=self._time_limit)
 
 
 async def _read_some(response: httpcore.Response) -> None:

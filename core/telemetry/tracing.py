@@ -223,13 +223,11 @@ def _context(traceparent: str) -> Context:
 
 def _resource(process: str) -> "Resource":
     """Return what all spans of this process say about it; the environment's variables win."""
-    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
     own = {
+        "service.name": f"tooncrafter-{process}",
         "service.version": version("tooncrafter-service"),
         "service.instance.id": str(uuid.uuid4()),
     }
-    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
-    return Resource.create(own if named else {SERVICE_NAME: f"tooncrafter-{process}", **own})
+    return Resource.create(own).merge(OTELResourceDetector().detect())

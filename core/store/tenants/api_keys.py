@@ -15,10 +15,9 @@ from typing import NamedTuple
 
 from pydantic import AliasChoices, Field
 
-from core.records.base import Record, from_milliseconds
+from core.records.base import Record, to_milliseconds
 from core.store import redis_keys
 from core.store.client import AsyncRedis, open_redis, open_script
-from core.store.encoding import milliseconds
 
 # marks keys of this service for scanners that search repositories for secrets
 MARK = "tck_"
@@ -86,11 +85,7 @@ class ApiKeys:
         """Make a key; without `life` it never expires, without `limits` the operator's apply."""
         key_id = secrets.token_hex(6)
         key = f"{MARK}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
-        expires = (
-            None
-            if life is None
-            else milliseconds(datetime.now(UTC) + life - datetime.fromtimestamp(0, UTC))
-        )
+        expires = None if life is None else to_milliseconds(datetime.now(UTC) + life)
         stored = _stored(key_id, tenant, name, scopes, expires, limits or {})
         made = KeyInfo.model_validate_json(self._run("add", _digest(key), stored))
         return ApiKey(**made.model_dump(), key=key)
@@ -112,8 +107,11 @@ class ApiKeys:
     def list(self, tenant: str | None = None) -> list[KeyInfo]:
         """Return all keys or those of one tenant, the oldest first, expired ones too."""
         used = self._redis.hgetall(redis_keys.API_KEYS_USED)
-        found = [_key_info(stored, used) for stored in self._redis.hvals(redis_keys.API_KEYS)]
-        found = [key for key in found if tenant in (None, key.tenant)]
+        stored = map(json.loads, self._redis.hvals(redis_keys.API_KEYS))
+        keys = [
+            KeyInfo.model_validate({**key, "last_used_at": used.get(key["id"])}) for key in stored
+        ]
+        found = [key for key in keys if tenant in (None, key.tenant)]
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
     def revoke(self, ids: Iterable[str]) -> int:
@@ -164,9 +162,3 @@ def _stored(
         "expires": expires,
     }
     return json.dumps(fields | {"limits": dict(limits)})
-
-
-def _key_info(stored: str, used: Mapping[str, str] | None = None) -> KeyInfo:
-    key = KeyInfo.model_validate_json(stored)
-    last_used = (used or {}).get(key.id)
-    return key.model_copy(update={"last_used_at": last_used and from_milliseconds(int(last_used))})
