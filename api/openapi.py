@@ -1,5 +1,6 @@
 """Build the OpenAPI 3.1 contract from FastAPI's, with what client generators need."""
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -89,7 +90,7 @@ def describe(app: FastAPI, settings: Settings) -> Document:
             for operation in item.values():
                 _complete(path, operation)
         document["webhooks"] = {"interpolation": {"post": _event()}}
-        app.openapi_schema = document
+        app.openapi_schema = _with_whole_lines(document)
     return app.openapi_schema
 
 
@@ -177,6 +178,18 @@ def _name_codes(operation: str, status: str, answer: Document) -> list[str]:
     ]
     answer["description"] = " ".join(f"`{kind.code}`: {kind.title}." for kind in kinds)
     return ["Retry-After"] if any(kind in RETRY_AFTER_SECONDS for kind in kinds) else []
+
+
+def _with_whole_lines(node: Any) -> Any:
+    """Join the lines of descriptions, which end where those of the code do; paragraphs stay."""
+    if isinstance(node, dict):
+        return {
+            name: re.sub(r"(?<!\n)\n(?!\n)", " ", value).strip()
+            if name == "description" and isinstance(value, str)
+            else _with_whole_lines(value)
+            for name, value in node.items()
+        }
+    return [*map(_with_whole_lines, node)] if isinstance(node, list) else node
 
 
 def _event() -> Document:

@@ -69,7 +69,9 @@ def together(first: str, second: str) -> dict[str, Any]:
 class Body(BaseModel):
     """Base of request bodies: nothing is coerced, no unknown field ignored, null means left out."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,29 +16,21 @@ class ImageSource(Body):
     model_config = ConfigDict(json_schema_extra=exactly_one("data", "part", "url", "upload"))
 
     data: str | None = Field(
-        default=None,
-        description="The image itself as a base64 data URI; lines may be wrapped. Its type may be "
-        "left out: the bytes say what the image is.",
-        examples=["data:image/png;base64,iVBORw0KGgo…"],
-        pattern=data_uris.PATTERN,
+        default=None, examples=["data:image/png;base64,iVBORw0KGgo…"], pattern=data_uris.PATTERN
     )
-    part: str | None = Field(
-        default=None,
-        description="Name of the multipart file that holds the image.",
-        examples=["first"],
-    )
+    """The image itself as a base64 data URI; lines may be wrapped. Its type may be left out: the
+    bytes say what the image is.
+    """
+    part: str | None = Field(default=None, examples=["first"])
+    """Name of the multipart file that holds the image."""
     url: str | None = Field(
-        default=None,
-        description="An https address at which the image lies. It is fetched before the request is "
-        "answered; up to 3 "
-        "redirects are followed, and every host on the way has to be public. Shown nowhere again.",
-        examples=["https://images.example.com/shots/12a/first.png"],
+        default=None, examples=["https://images.example.com/shots/12a/first.png"]
     )
-    upload: str | None = Field(
-        default=None,
-        description="Id of an upload whose bytes have arrived.",
-        examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"],
-    )
+    """An https address at which the image lies. It is fetched before the request is answered; up to
+    3 redirects are followed, and every host on the way has to be public. Shown nowhere again.
+    """
+    upload: str | None = Field(default=None, examples=["upl_01K9T3E4ZQ8M5N6P7R8S9T0V1W"])
+    """Id of an upload whose bytes have arrived."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -1,14 +1,12 @@
 """Bodies about jobs beside their submission."""
 
-from pydantic import BaseModel, Field
-
+from core.records.base import View
 from core.records.view import JobView
 
 
-class JobPage(BaseModel):
+class JobPage(View):
     """Some jobs, the newest first."""
 
     data: list[JobView]
-    next_cursor: str | None = Field(
-        description="Ask for the next page with it; null on the last one."
-    )
+    next_cursor: str | None
+    """Ask for the next page with it; null on the last one."""

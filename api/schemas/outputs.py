@@ -25,36 +25,29 @@ class OutputBody(Body):
 
     model_config = ConfigDict(json_schema_extra=_only_with_png())
 
-    format: FileFormat = Field(
-        default="mp4",
-        description="`mp4`: H.264, plays in every browser. `webm`: VP9, transparent. `gif`: 256 "
-        "colours, each pixel opaque or not. `apng`, `webp`: lossless animations, transparent. "
-        "`png`: a zip of numbered files, lossless, transparent. `prores`: ProRes 4444, "
-        "transparent. `contact_sheet`: all drawings on one PNG. `xdts`: the timing sheet that "
-        "belongs to `png`. Transparent only where a keyframe is.",
-    )
-    name: str = Field(
-        default=DEFAULT_TEMPLATE,
-        min_length=1,
-        max_length=LONGEST,
-        description="Name of each file in the zip: `{frame}` or `{frame:04d}` is its number, "
-        "`{shot}` and `{layer}` stand for those fields. It may name folders inside of the zip.",
-    )
-    shot: str = Field(
-        default="shot", min_length=1, max_length=LONGEST, description="Stands for `{shot}`."
-    )
-    layer: str = Field(
-        default="A", min_length=1, max_length=LONGEST, description="Stands for `{layer}`."
-    )
-    start: Annotated[int, Field(ge=0, lt=HIGHEST), WHOLE] = Field(
-        default=1, description="Number of the first file.", examples=[1001]
-    )
-    bits: Annotated[Literal[8, 16], WHOLE] = Field(default=8, description="Bits of each channel.")
-    each: Literal["drawing", "film_frame"] = Field(
-        default="drawing",
-        description="`drawing`: one file for each drawing. `film_frame`: one for each frame of the "
-        "film, so that a drawing on twos is there twice.",
-    )
+    format: FileFormat = "mp4"
+    """`mp4`: H.264, plays in every browser. `webm`: VP9, transparent. `gif`: 256 colours, each
+    pixel opaque or not. `apng`, `webp`: lossless animations, transparent. `png`: a zip of numbered
+    files, lossless, transparent. `prores`: ProRes 4444, transparent. `contact_sheet`: all drawings
+    on one PNG. `xdts`: the timing sheet that belongs to `png`. Transparent only where a keyframe
+    is.
+    """
+    name: str = Field(default=DEFAULT_TEMPLATE, min_length=1, max_length=LONGEST)
+    """Name of each file in the zip: `{frame}` or `{frame:04d}` is its number, `{shot}` and
+    `{layer}` stand for those fields. It may name folders inside of the zip.
+    """
+    shot: str = Field(default="shot", min_length=1, max_length=LONGEST)
+    """Stands for `{shot}`."""
+    layer: str = Field(default="A", min_length=1, max_length=LONGEST)
+    """Stands for `{layer}`."""
+    start: Annotated[int, Field(ge=0, lt=HIGHEST), WHOLE] = Field(default=1, examples=[1001])
+    """Number of the first file."""
+    bits: Annotated[Literal[8, 16], WHOLE] = 8
+    """Bits of each channel."""
+    each: Literal["drawing", "film_frame"] = "drawing"
+    """`drawing`: one file for each drawing. `film_frame`: one for each frame of the film, so that a
+    drawing on twos is there twice.
+    """
 
     @property
     def stray_options(self) -> list[str]:

@@ -62,7 +62,8 @@ Exposure = Annotated[
 class KeyframeBody(Body):
     """A drawing that the result has to pass through."""
 
-    image: ImageSource = Field(description="The drawing.")
+    image: ImageSource
+    """The drawing."""
     frame: Annotated[int, Field(ge=0, le=MAX_FRAME), WHOLE] | None = Field(
         default=None,
         description="Index of this drawing in the result: 0 for the first keyframe, and from one "
@@ -71,30 +72,27 @@ class KeyframeBody(Body):
         examples=[6],
     )
     hold: Annotated[int, Field(ge=1, le=MAX_HOLD), WHOLE] | None = Field(
-        default=None,
-        description="Film frames for which this drawing is shown, instead of `exposure`; not with "
-        "an `exposure` list.",
-        examples=[12],
+        default=None, examples=[12]
     )
-    spacing: SpacingField | None = Field(
-        default=None,
-        description="Of the drawings between this keyframe and the next, instead of the request's "
-        "`spacing`. On the last keyframe only with `loop`.",
-        examples=["ease_in_out"],
-    )
+    """Film frames for which this drawing is shown, instead of `exposure`; not with an `exposure`
+    list.
+    """
+    spacing: SpacingField | None = Field(default=None, examples=["ease_in_out"])
+    """Of the drawings between this keyframe and the next, instead of the request's `spacing`. On
+    the last keyframe only with `loop`.
+    """
     prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
-        default=None,
-        description="What happens between this keyframe and the next, instead of the request's "
-        "`prompt`. On the last keyframe only with `loop`.",
-        examples=["the fox lands"],
+        default=None, examples=["the fox lands"]
     )
+    """What happens between this keyframe and the next, instead of the request's `prompt`. On the
+    last keyframe only with `loop`.
+    """
 
 
 class SketchBody(Body):
     """A line drawing that guides one drawing of the result."""
 
-    image: ImageSource = Field(description="The sketch.")
-    frame: Annotated[int, Field(ge=0, lt=MAX_DRAWINGS), WHOLE] = Field(
-        description="Index of the drawing that it guides, counted as in `keyframes`.",
-        examples=[3],
-    )
+    image: ImageSource
+    """The sketch."""
+    frame: Annotated[int, Field(ge=0, lt=MAX_DRAWINGS), WHOLE] = Field(examples=[3])
+    """Index of the drawing that it guides, counted as in `keyframes`."""

@@ -14,6 +14,12 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+class View(BaseModel):
+    """What callers are shown. The text below a field describes it in the contract."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 def from_milliseconds(value: int) -> datetime:
     """Convert milliseconds since the epoch, as Redis holds times, to a moment in UTC."""
     return datetime.fromtimestamp(value / 1000, UTC)

@@ -1,16 +1,15 @@
 """Describe which drawings a request makes, when they are shown, and what draws them."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from core.records.base import View
 from core.records.request import GenerationRequest, Quality
 from core.shots.canvas import model_passes
 from core.shots.timeline import Key, ShotDrawing, Timeline, frames_of_keys, lay_out
 
 
-class PlannedDrawing(BaseModel):
+class PlannedDrawing(View):
     """One drawing of the result."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     index: int = Field(examples=[3])
     """0 for the first."""
@@ -24,10 +23,8 @@ class PlannedDrawing(BaseModel):
     """Frames of the film in which it is shown; the first is 0."""
 
 
-class PlanView(BaseModel):
+class PlanView(View):
     """How a request is carried out."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     segments: int = Field(examples=[2])
     """Neighbouring keyframes, a loop's last and first included."""

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from core.records.base import View
 from core.records.job import (
     Caution,
     Failure,
@@ -25,7 +24,7 @@ from core.records.worker import ModelInfo
 OutputLink = Callable[[Job, Output], tuple[str, datetime]]
 
 
-class WebhookView(BaseModel):
+class WebhookView(View):
     """A webhook without its URL, which may hold a key."""
 
     events: list[WebhookEvent]
@@ -41,10 +40,8 @@ class OutputView(Output):
     """Until when the address answers."""
 
 
-class JobView(BaseModel):
+class JobView(View):
     """A job as callers see it."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
     object: Literal["interpolation"] = "interpolation"

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel
-
 from api.schemas.deployment import ModelView
 from api.schemas.replicate.predictions import PredictionInput
+from core.records.base import View
 from core.records.request import StoredImage
 
 # The output of a version, from which Replicate's client learns that it is a list of addresses.
@@ -14,7 +13,7 @@ _OUTPUT = {"type": "array", "title": "Output", "items": {"type": "string", "form
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)  # a deployment does not note when its weights came
 
 
-class VersionView(BaseModel):
+class VersionView(View):
     """Weights that are served."""
 
     id: str
@@ -23,7 +22,7 @@ class VersionView(BaseModel):
     openapi_schema: dict[str, Any]
 
 
-class ReplicateModelView(BaseModel):
+class ReplicateModelView(View):
     """A served model."""
 
     url: str
@@ -40,7 +39,7 @@ class ReplicateModelView(BaseModel):
     latest_version: VersionView
 
 
-class VersionPage(BaseModel):
+class VersionPage(View):
     """The versions of a model: the one that is served."""
 
     results: list[VersionView]
@@ -48,7 +47,7 @@ class VersionPage(BaseModel):
     previous: None = None
 
 
-class FileView(BaseModel):
+class FileView(View):
     """An uploaded image."""
 
     id: str

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.schemas.body import Body
+from core.records.base import View
 from core.records.prediction import PredictionEvent, PredictionView
 
 MOST_IMAGES = 10
@@ -58,7 +59,7 @@ class PredictionBody(Body):
     stream: bool = False  # of text; this model has none
 
 
-class PredictionPage(BaseModel):
+class PredictionPage(View):
     """Some predictions, the newest first; `next` is the address of the next page."""
 
     results: list[PredictionView]
