@@ -1,4 +1,7 @@
-"""Starts and ends a worker's two processes: the parent that watches, the child that computes."""
+"""Start and end a worker's two processes: the parent that watches, the child that computes.
+
+Celery calls what is bound to its signals in `worker.celery`, with details that nothing here needs.
+"""
 
 import logging
 import os
@@ -76,7 +79,7 @@ def runner() -> "Runner":
     return _runner
 
 
-def start_child() -> None:
+def start_child(**_: object) -> None:
     """Load the model into this child process, which keeps it until it ends.
 
     A child that cannot load also ends its worker: Celery would start one child after the other and
@@ -115,7 +118,8 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     storage.ping()
     if device == "cpu":
         hold_freed_memory()
-    heartbeat = Heartbeat(store, worker, device, _about(largest))
+    about = {"host": socket.gethostname(), "max_canvas_pixels": str(largest or "")}
+    heartbeat = Heartbeat(store, worker, device, about)
     heartbeat.start()
     require_working_device(device)
 
@@ -138,15 +142,6 @@ def build_runner(settings: Settings, worker: str) -> "Runner":
     return Runner(store, storage, heartbeat, renderer, models, load_seconds, limits)
 
 
-def _about(limit: int | None) -> dict[str, str]:
-    """Return what a worker's record shows beside its state and its model.
-
-    Args:
-        limit: pixels of the largest canvas; None for any.
-    """
-    return {"host": socket.gethostname(), "max_canvas_pixels": "" if limit is None else str(limit)}
-
-
 def leave_broken_child() -> NoReturn:
     """End this process, whose device computes nothing more.
 
@@ -157,7 +152,7 @@ def leave_broken_child() -> NoReturn:
     os._exit(os.EX_SOFTWARE)
 
 
-def end_child() -> None:
+def end_child(**_: object) -> None:
     """End this child in order."""
     if _runner is not None:
         _runner.heartbeat.end()
@@ -167,7 +162,7 @@ def end_child() -> None:
 # The parent
 
 
-def start_parent() -> None:
+def start_parent(**_: object) -> None:
     """Check the settings and watch over the child; called in the parent before it has one."""
     global _watchdog  # as `_runner`, in the other process
     refuse_to_start_without_model()
@@ -193,7 +188,7 @@ def start_parent() -> None:
     _watchdog.start()
 
 
-def ask_child_to_stop() -> None:
+def ask_child_to_stop(**_: object) -> None:
     """Let the child end its job within the grace or give it back; Celery waits for it."""
     settings = Settings()
     try:
@@ -204,7 +199,7 @@ def ask_child_to_stop() -> None:
         log.warning("cannot tell the child to stop, its job will end first", error=str(error))
 
 
-def end_parent() -> None:
+def end_parent(**_: object) -> None:
     """End this process in order, after its child."""
     if _watchdog is not None:
         _watchdog.end()

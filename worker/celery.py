@@ -53,32 +53,14 @@ def _configure_logging(**_: Any) -> None:
     configure_logging(_settings.log_level, _settings.log_format)
 
 
-@celeryd_init.connect
-def _start_parent(**_: Any) -> None:
-    bootstrap.start_parent()
-
-
 @celeryd_after_setup.connect
 def _keep_children_silent(**_: Any) -> None:
     """Drop billiard's own log lines, which children write until they have configured logging."""
     os.environ.pop("_MP_FORK_LOGLEVEL_", None)
 
 
-@worker_process_init.connect
-def _load_model(**_: Any) -> None:
-    bootstrap.start_child()
-
-
-@worker_shutting_down.connect
-def _ask_child_to_stop(**_: Any) -> None:
-    bootstrap.ask_child_to_stop()
-
-
-@worker_shutdown.connect
-def _end_parent(**_: Any) -> None:
-    bootstrap.end_parent()
-
-
-@worker_process_shutdown.connect
-def _dismiss(**_: Any) -> None:
-    bootstrap.end_child()
+celeryd_init.connect(bootstrap.start_parent)
+worker_process_init.connect(bootstrap.start_child)
+worker_shutting_down.connect(bootstrap.ask_child_to_stop)
+worker_shutdown.connect(bootstrap.end_parent)
+worker_process_shutdown.connect(bootstrap.end_child)

@@ -7,26 +7,17 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from pydantic import ValidationError
 
 from core.errors import InvalidRequest, Problem
 from core.images.errors import ImageRefused
-from core.images.formats import read_drawing
+from core.images.formats import inspect_image, read_drawing
 from core.records.job import Stage
 from core.records.offer import TINY, Offer, Sampling
-from core.records.request import (
-    GenerationRequest,
-    Keyframe,
-    Priority,
-    Quality,
-    Sketch,
-    StoredImage,
-)
+from core.records.request import GenerationRequest, Priority, Quality, StoredImage
 from core.settings import Settings
 from core.shots.canvas import CANVAS_MULTIPLE, canvas_for
 from model.published_file import CheckpointError
@@ -53,6 +44,11 @@ DEFAULTS: Mapping[str, Any] = {
 FOR_A_SERVICE = frozenset({"webhook", "metadata", "expires_in", "reuse", "priority", "model"})
 
 OnProgress = Callable[[str, float], None]  # a stage, and percent of the whole shot
+
+
+class _Drawing(NamedTuple):
+    stored: StoredImage
+    pixels: Pixels
 
 
 class LocalFile(NamedTuple):
@@ -87,7 +83,7 @@ def render(
     settings = Settings(model=model) if model else Settings()
     chosen = choose_device(device)
     drawings = {name: _read(data, settings.max_image_pixels) for name, data in images.items()}
-    request = _request_of(body, images, drawings, Offer.of_setting(settings.model or TINY))
+    request = _request_of(body, drawings, Offer.of_setting(settings.model or TINY))
     shot = _prepare(request, body, drawings)
     on_progress(Stage.LOADING.value, 0)
     try:
@@ -103,33 +99,29 @@ def render(
         yield LocalFile(file.export.name, file.format, file.export.content)
 
 
-def _read(data: bytes, max_pixels: int) -> Pixels:
+def _read(data: bytes, max_pixels: int) -> _Drawing:
     """Decode an image here: the files are the caller's own, unlike those of a service."""
     try:
-        return np.asarray(read_drawing(data, max_pixels=max_pixels))
+        facts = inspect_image(data, max_pixels=max_pixels)
+        pixels = np.asarray(read_drawing(data, max_pixels=max_pixels))
     except ImageRefused as error:
         raise _refusal("", error.code, f"the image {error}") from error
+    digest = hashlib.sha256(data).hexdigest()
+    return _Drawing(StoredImage(sha256=digest, bytes=len(data), **vars(facts)), pixels)
 
 
 def _request_of(
-    body: Mapping[str, Any],
-    images: Mapping[str, bytes],
-    drawings: Mapping[str, Pixels],
-    offer: Offer,
+    body: Mapping[str, Any], drawings: Mapping[str, _Drawing], offer: Offer
 ) -> GenerationRequest:
     """Fill in what the caller left open, as the gateway does."""
     given = {name: value for name, value in body.items() if name not in FOR_A_SERVICE}
     if unknown := sorted(given.keys() - GenerationRequest.model_fields.keys()):
         raise _refusal(f"/{unknown[0]}", "unknown_field", f"`{unknown[0]}` is unknown here")
-    stored = {name: _facts(images[name], drawing) for name, drawing in drawings.items()}
-    keyframes = [
-        Keyframe(**{**key, "image": stored[key["image"]["part"]]}) for key in body["keyframes"]
-    ]
-    sketches = [
-        Sketch(**{**sketch, "image": stored[sketch["image"]["part"]]})
-        for sketch in body.get("sketches") or []
-    ]
-    first = keyframes[0].image
+    with_images = {
+        name: [{**one, "image": drawing.stored} for one, drawing in _drawn(body, name, drawings)]
+        for name in ("keyframes", "sketches")
+    }
+    first = with_images["keyframes"][0]["image"]
     canvas = canvas_for(first.width, first.height)
     quality = given.get("quality") or offer.qualities[0]
     if quality not in offer.qualities:
@@ -148,9 +140,9 @@ def _request_of(
         "height": canvas.height,
         "seed": secrets.randbits(32),
         **given,
+        **with_images,
         "quality": quality,
     }
-    filled |= {"keyframes": keyframes, "sketches": sketches}
     try:
         return GenerationRequest.model_validate(filled)
     except ValidationError as error:
@@ -159,25 +151,18 @@ def _request_of(
         raise _refusal(pointer, "out_of_range", problem["msg"]) from error
 
 
-def _facts(data: bytes, drawing: Pixels) -> StoredImage:
-    with Image.open(BytesIO(data)) as image:
-        kind = image.get_format_mimetype() or "application/octet-stream"
-    height, width, channels = drawing.shape
-    return StoredImage(
-        sha256=hashlib.sha256(data).hexdigest(),
-        content_type=kind,
-        width=width,
-        height=height,
-        bytes=len(data),
-        has_alpha=channels == 4,
-    )
+def _drawn(
+    body: Mapping[str, Any], name: str, drawings: Mapping[str, _Drawing]
+) -> list[tuple[Mapping[str, Any], _Drawing]]:
+    """Return the keyframes or sketches of a body, each with its drawing."""
+    return [(one, drawings[one["image"]["part"]]) for one in body.get(name) or []]
 
 
 def _prepare(
-    request: GenerationRequest, body: Mapping[str, Any], drawings: Mapping[str, Pixels]
+    request: GenerationRequest, body: Mapping[str, Any], drawings: Mapping[str, _Drawing]
 ) -> PreparedShot:
-    keys = [drawings[key["image"]["part"]] for key in body["keyframes"]]
-    sketches = [drawings[sketch["image"]["part"]] for sketch in body.get("sketches") or []]
+    keys = [drawing.pixels for _, drawing in _drawn(body, "keyframes", drawings)]
+    sketches = [drawing.pixels for _, drawing in _drawn(body, "sketches", drawings)]
     try:
         return prepare(request, keys, sketches)
     except ValueError as error:

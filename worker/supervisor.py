@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import structlog
 
-# doubled each time; a broken card is not tried in a hurry
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+from worker.backoff import growing_pauses
+
+LONGEST_PAUSE_SECONDS = 60.0  # before a restart; a broken card is not tried in a hurry
 STEADY_SECONDS = 60.0  # a worker that ran for longer restarts after the first pause
 LOOK_SECONDS = 0.2
 
@@ -32,7 +33,7 @@ class KeptWorker:
         self._metrics_port = metrics_port
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pauses = growing_pauses(LONGEST_PAUSE_SECONDS)
         self._started = self._due = 0.0
 
     def look(self, now: float) -> None:
@@ -43,12 +44,10 @@ class KeptWorker:
         elif (status := self._process.poll()) is not None:
             self._process = None
             if now - self._started > STEADY_SECONDS:
-                self._pause = FIRST_PAUSE_SECONDS
-            self._due = now + self._pause
-            log.warning(
-                "worker ended", device=self.device, status=status, again_in_seconds=self._pause
-            )
-            self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+                self._pauses = growing_pauses(LONGEST_PAUSE_SECONDS)
+            pause = next(self._pauses)
+            self._due = now + pause
+            log.warning("worker ended", device=self.device, status=status, again_in_seconds=pause)
 
     def ask_to_stop(self) -> None:
         """As the service's own keeper would: the worker ends its job within the grace, or gives it

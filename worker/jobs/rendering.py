@@ -12,12 +12,12 @@ from core.objects.object_keys import drawing_key, output_key
 from core.objects.storage import ObjectStorage
 from core.records.job import Job, Output, QualityReport, Stage
 from core.records.request import GenerationRequest
+from worker.backoff import growing_pauses
 from worker.engines.engine import Engine
 from worker.export.film import Film
 from worker.export.formats import Exported, export_all
 from worker.export.png import encode_png
 from worker.frames.framing import Pixels
-from worker.jobs.backoff import Backoff
 from worker.jobs.keyframes import read_sources
 from worker.jobs.progress import JobProgress
 from worker.shots.doubling import DrawHalfway, film_of_moving_formats, no_picture_between
@@ -149,16 +149,14 @@ class ShotRenderer:
         Raises:
             StorageFailed: the job expired meanwhile.
         """
-        backoff = Backoff()
-        while True:
+        for pause in growing_pauses():
             try:
                 self.storage.put(key, content, content_type, progress.check_lease)
+                break
             except Unavailable as error:
                 log.warning("a result cannot be stored, trying again", error=error.detail)
-                progress.wait_for_storage(backoff.next_pause())
-            else:
-                progress.storage_is_back()
-                return
+                progress.wait_for_storage(pause)
+        progress.storage_is_back()
 
 
 def _describe(file: Exported, request: GenerationRequest) -> Output:

@@ -15,9 +15,9 @@ from core.records.job import Job
 from core.records.worker import ModelInfo
 from core.store.forecast import StageSeconds
 from core.store.roles.worker import Claim, WorkerStore
+from worker.backoff import growing_pauses
 from worker.gpu.faults import DeviceBroken
 from worker.jobs.attempt import Attempt
-from worker.jobs.backoff import Backoff
 from worker.jobs.finisher import Finisher
 from worker.jobs.progress import LOOK_SECONDS, JobProgress
 from worker.jobs.read_ahead import ReadAhead
@@ -69,7 +69,7 @@ class Runner:
         self.heartbeat = heartbeat
         self._store = store
         self._storage = storage
-        self._storage_backoff = Backoff()  # grows until a job has read its keyframes
+        self._storage_pauses = growing_pauses()  # until a job has read its keyframes
         self._renderer = renderer
         self._models = {model.name: model for model in models}
         self._loaded_model = models[0]
@@ -170,7 +170,7 @@ class Runner:
         drawn = attempt.draw(partial(self._read_ahead.shot_of, job), self._finisher.is_free_within)
         if not attempt.storage_is_away:
             self._load_seconds = 0.0
-            self._storage_backoff.reset()
+            self._storage_pauses = growing_pauses()
         if drawn is not None:
             self._finisher.begin(partial(attempt.finish, drawn))
             self._finisher.raise_failure()  # of the job before
@@ -181,7 +181,7 @@ class Runner:
         """Take no job until the object storage answers, or this worker is asked to stop."""
         self.heartbeat.set_waits_for_storage(True)
         is_away = True
-        while is_away and not self._stops_within(self._storage_backoff.next_pause()):
+        while is_away and not self._stops_within(next(self._storage_pauses)):
             try:
                 self._storage.ping()
                 is_away = False

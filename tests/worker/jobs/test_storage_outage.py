@@ -65,7 +65,7 @@ def outage_worker(
     pipeline: StandInPipeline,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Worker]:
-    monkeypatch.setattr("worker.jobs.backoff.FIRST_SECONDS", SHORT)
+    monkeypatch.setattr("worker.backoff.FIRST_SECONDS", SHORT)
     worker = Worker(store, storage, pipeline, job_timeout=timedelta(seconds=2))
     yield worker
     worker.heartbeat.end()
@@ -174,7 +174,7 @@ class TestBucket:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """With expired credentials or a failing server the worker waits until requests succeed."""
-        monkeypatch.setattr("worker.jobs.backoff.FIRST_SECONDS", SHORT)
+        monkeypatch.setattr("worker.backoff.FIRST_SECONDS", SHORT)
         with answering(Bucket) as address:
             secret = SecretStr("key")
             reached = {"s3_endpoint_url": f"http://{address}", "s3_access_key_id": "id"}
