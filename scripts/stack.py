@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from scripts.up.announce import is_ready
+from scripts.up.readiness import is_ready
 
 UP = Path(__file__).resolve().parent / "up"
 START_LIMIT = timedelta(minutes=2)  # a busy machine may need ten times the usual 3 s

@@ -7,7 +7,7 @@ import sys
 
 from core.environment import read_settings
 from core.telemetry.logging import configure_logging
-from worker.bootstrap import refuse_to_start_without_model
+from worker.model_setting import refuse_to_start_without_model
 from worker.supervisor import keep_workers
 
 OPTIONS = [

@@ -9,17 +9,14 @@ import signal
 import socket
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from redis.exceptions import RedisError
 
-from core.environment import read_settings
 from core.images.decoder import DecoderLimits
 from core.images.pool import Decoders
 from core.objects.storage import open_storage
-from core.records.offer import NAMES
 from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.store.roles.worker import WorkerStore
@@ -29,6 +26,7 @@ from core.telemetry.server import serve_metrics
 from core.telemetry.tracing import begin_tracing, end_tracing
 from worker.gpu.cpu import hold_freed_memory, prepare_openmp
 from worker.gpu.metrics import GpuMetrics
+from worker.model_setting import refuse_to_start_without_model
 from worker.watch.diagnosis import ChildMonitor
 from worker.watch.heartbeat import Heartbeat
 from worker.watch.watchdog import Watchdog
@@ -43,23 +41,6 @@ log = structlog.get_logger("worker")
 
 _runner: "Runner | None" = None
 _watchdog: Watchdog | None = None
-
-
-def refuse_to_start_without_model() -> None:
-    """End this process if no model is named, so that no caller gets random weights by accident.
-
-    Raises:
-        SystemExit: `TOONCRAFTER_MODEL` is unset or names nothing that exists.
-    """
-    model = read_settings().model
-    if model is None:
-        raise SystemExit(
-            "TOONCRAFTER_MODEL is not set: it has to name a diffusers folder or a published "
-            "checkpoint file; `preview` is the preview engine, which is not ToonCrafter, and "
-            "`tiny` an untrained model for tests"
-        )
-    if model not in NAMES and not Path(model).exists():
-        raise SystemExit(f"TOONCRAFTER_MODEL names {model}, which does not exist")
 
 
 def worker_name(parent_pid: int) -> str:

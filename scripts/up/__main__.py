@@ -20,7 +20,6 @@ if not sys.flags.utf8_mode:  # our files are UTF-8, whatever the locale; childre
 from core.environment import misspelt_names, read_settings  # noqa: E402
 from core.records.offer import PREVIEW  # noqa: E402
 from core.settings import Settings  # noqa: E402
-from scripts.up.announce import announce, say  # noqa: E402
 from scripts.up.checks import (  # noqa: E402
     CannotStart,
     reachable,
@@ -30,6 +29,7 @@ from scripts.up.checks import (  # noqa: E402
 )
 from scripts.up.embedded_redis import configure_redis, find_redis  # noqa: E402
 from scripts.up.locks import lock_stack, wait_for_earlier_processes  # noqa: E402
+from scripts.up.readiness import say  # noqa: E402
 
 CONFIGURATION = ROOT / "deploy" / "supervisord.conf"
 SCRAPED = ("gateway", "dispatcher", "webhooks")  # processes that serve metrics, beside the workers
@@ -107,6 +107,8 @@ def _starts_preview(settings: Settings) -> bool:
 
 if __name__ == "__main__":
     if len(sys.argv) == 4:
+        from scripts.up.announce import announce  # what it imports no start waits for
+
         announce(sys.argv[1], Path(sys.argv[2]), grace_seconds=int(sys.argv[3]))
     else:
         try:

@@ -4,29 +4,14 @@ import signal
 import time
 from pathlib import Path
 from types import FrameType
-from urllib.request import ProxyHandler, build_opener
 
 from redis.exceptions import RedisError
 
 from core.settings import Settings
 from core.store.roles.operator import OperatorStore
+from scripts.up.readiness import is_ready, say
 
 READY_WITHIN_SECONDS = 60
-LOCAL = build_opener(ProxyHandler({}))  # calls to this machine never use a proxy
-
-
-def say(words: str) -> None:
-    """Print one line."""
-    print(f"up: {words}", flush=True)
-
-
-def is_ready(gateway: str) -> bool:
-    """Return whether the gateway answers that Redis and the storage answer."""
-    try:
-        with LOCAL.open(f"{gateway}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def announce(gateway: str, state: Path, grace_seconds: int) -> None:

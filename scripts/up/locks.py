@@ -5,8 +5,8 @@ import os
 import time
 from pathlib import Path
 
-from scripts.up.announce import say
 from scripts.up.checks import CannotStart
+from scripts.up.readiness import say
 
 LONGEST_STOP_SECONDS = 90
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.up.announce import is_ready
+from scripts.up.readiness import is_ready
 from testkit.servers import ROOT, Process, RedisServer, free_port, wait_until
 
 BUILDAH = ["buildah", "--storage-driver", "vfs"]
