@@ -9,8 +9,8 @@ import pytest
 from testkit.chaos.run import Plan, Run
 from testkit.chaos.schedule import Kind
 
-# one fault after the other, each at the worst moment that is known for it
-SHORT = Plan(jobs=30, faults=8, seed=7, seconds_of_a_fault=5.0, longest_fault_seconds=8.0)
+# one fault soon after the other, each at the worst moment that is known for it
+SHORT = Plan(jobs=30, faults=8, seed=7, seconds_of_a_fault=3.0, longest_fault_seconds=7.0)
 STALE_WORKER = Plan(
     jobs=30,
     faults=3,
