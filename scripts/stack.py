@@ -69,6 +69,11 @@ class Stack:
         Raises:
             StackFailed: it ended instead, or took longer than `START_LIMIT`.
         """
+        self.begin()
+        self.wait_until_ready()
+
+    def begin(self) -> None:
+        """Start its processes without waiting for them."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.state / "gateway.url").unlink(missing_ok=True)
         with (self.state / "up.log").open("wb") as log:
@@ -80,7 +85,6 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C for us ends it in order, by `stop`
             )
-        self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
         """Return as soon as the gateway says that Redis and the storage answer.

@@ -23,5 +23,13 @@ class FilesAndStacks(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships 
 
 
 def stacks_first(items: list[pytest.Item]) -> None:
-    """Order tests so that the longest scope is dealt first and the other files fill the rest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(STACKS))
+    """Order tests so that the longest scope is dealt first and the other files fill the rest.
+
+    In it, those that need real models come last: the models load meanwhile.
+    """
+    items.sort(key=lambda item: (not item.nodeid.startswith(STACKS), needs_models(item)))
+
+
+def needs_models(item: pytest.Item) -> bool:
+    """Whether a test asks for the stack with real models, of `tests/e2e/conftest.py`."""
+    return isinstance(item, pytest.Function) and "real_stack" in item.fixturenames

@@ -13,6 +13,7 @@ from scripts.stack import Stack
 from testkit.browser.chromium import CHROMIUM
 from testkit.client import Client
 from testkit.stacks import end_all_of
+from testkit.suite.distribution import needs_models
 
 TINY_ALONE = {"model": "tiny", "preview_worker": "false"}
 
@@ -49,18 +50,29 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
             end_all_of(stack)
 
 
-@pytest.fixture(scope="session")
-def started() -> Iterator[tuple[Stack, str]]:
-    """The stack with real models, and the id of the first job that it was given."""
+@pytest.fixture(scope="session", autouse=True)
+def loading(request: pytest.FixtureRequest) -> Iterator[Stack | None]:
+    """The stack with real models, if a test needs it: it loads them beside the tests that do not,
+    which come first.
+    """
+    if not any(map(needs_models, request.session.items)):
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="tc-") as root:
         stack = Stack(Path(root) / "state", threads="1", model="tiny")
-        stack.start()
-        with httpx.Client(base_url=stack.url, timeout=30) as http:
-            caller = Client(http)
-            caller.wait_for_models("preview", "tiny")
-            first_job = caller.submit(steps=1)
-        yield stack, first_job
-        stack.stop()
+        stack.begin()
+        yield stack
+        end_all_of(stack)
+
+
+@pytest.fixture(scope="session")
+def started(loading: Stack) -> tuple[Stack, str]:
+    """The stack with real models, and the id of the first job that it was given."""
+    loading.wait_until_ready()
+    with httpx.Client(base_url=loading.url, timeout=30) as http:
+        caller = Client(http)
+        caller.wait_for_models("preview", "tiny")
+        return loading, caller.submit(steps=1)
 
 
 @pytest.fixture(scope="session")
