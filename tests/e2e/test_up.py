@@ -13,7 +13,8 @@ from scripts.stack import UP, Stack, StackFailed
 from testkit.client import Client
 from testkit.stacks import end_all_of, is_gone, processes_of, without_torch
 
-MANY_STEPS = 60  # six seconds: still running when the test looks
+SLOW, QUICK = "0.1", "0"  # seconds of a step
+MANY_STEPS = 60  # six slow seconds: still running when the test looks
 LONG_NAME = "a-rather-long-name-for-a-folder"
 
 NewStack = Callable[..., Stack]
@@ -40,24 +41,36 @@ def running(lasting: Stack) -> Stack:
     return lasting
 
 
+@pytest.fixture
+def running_slowly(running: Stack) -> Stack:
+    """The same stack with slow steps, started again if a test before has made them quick."""
+    if running.environment["CHAOS_STEP_SECONDS"] != SLOW:
+        end_all_of(running)
+        running.environment["CHAOS_STEP_SECONDS"] = SLOW
+        running.start()
+    return running
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 )
 def test_stop_amid_a_job_leaves_nothing_and_the_next_start_finishes_it(
-    running: Stack, client_of: ClientOf, number: signal.Signals
+    running_slowly: Stack, client_of: ClientOf, number: signal.Signals
 ) -> None:
     """Ctrl-C costs no job: one that is done is still shown, one that was running is run."""
-    caller = client_of(running)
+    stack = running_slowly
+    caller = client_of(stack)
     done = caller.wait(caller.submit())
     long_job = caller.submit(steps=MANY_STEPS, width=256, height=256)
     caller.wait(long_job, "running")
 
-    running.process.send_signal(number)
-    assert running.process.wait() == 0
-    assert is_gone(running)
+    stack.process.send_signal(number)
+    assert stack.process.wait() == 0
+    assert is_gone(stack)
 
-    running.start()
-    caller = client_of(running)
+    stack.environment["CHAOS_STEP_SECONDS"] = QUICK  # the job has to end, and was long enough
+    stack.start()
+    caller = client_of(stack)
     assert caller.job(done["id"])["outputs"][0]["sha256"] == done["outputs"][0]["sha256"]
     assert caller.wait(long_job)["status"] == "succeeded"
 
