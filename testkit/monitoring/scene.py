@@ -7,7 +7,6 @@ until it is gone, the worker is killed and not restarted.
 
 import asyncio
 import json
-import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -26,7 +25,7 @@ from testkit.chaos.service.proxy import Proxy, Streams
 from testkit.client import Client
 from testkit.monitoring.prometheus import Prometheus, without_patience
 from testkit.servers import S3Server
-from testkit.stacks import without_torch
+from testkit.stacks import end_all_of, without_torch
 from testkit.web import always, http, web_server
 
 BUCKET = "scene"
@@ -171,7 +170,7 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
         hosts = json.dumps([f"127.0.0.1:{listening.port}"])
         stack = Stack(folder / "state", threads="1", allowed_hosts=hosts, **through_proxy)
         without_torch(stack)
-        opened.push_async_callback(asyncio.to_thread, _end, stack)
+        opened.push_async_callback(asyncio.to_thread, end_all_of, stack)
         await asyncio.to_thread(stack.start)
         WebhookSecrets((stack.state / "redis.url").read_text()).create("default")
         rules = without_patience(folder)
@@ -185,13 +184,6 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
             lambda: len(prometheus.query("up == 1")) == 4, "all processes are scraped"
         )
         yield scene
-
-
-def _end(stack: Stack) -> None:
-    """Stop a stack, even one whose supervisord is suspended."""
-    if stack.was_started:
-        stack.process.send_signal(signal.SIGCONT)
-        stack.stop()
 
 
 def _line(process: psutil.Process) -> str:

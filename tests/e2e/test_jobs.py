@@ -21,7 +21,7 @@ PLACE = re.compile("/itp_[^/]*")  # an id in an address
 
 def test_worker_loads_its_model_once_for_many_jobs(real_client: Client, first_job: str) -> None:
     """Only the first job of a worker's life pays for the load, and its record says how much."""
-    following = [real_client.submit(steps=1, seed=seed) for seed in range(5)]
+    following = [real_client.submit(steps=1, seed=seed) for seed in range(2)]
     first, *others = (real_client.wait(job_id) for job_id in (first_job, *following))
     assert {job["status"] for job in (first, *others)} == {"succeeded"}
     assert first["timing"]["model_load_seconds"] > 0
@@ -56,7 +56,7 @@ def test_estimate_comes_from_what_jobs_took(real_client: Client) -> None:
     made from.
     """
     size = {"width": 192, "height": 128}
-    jobs = [real_client.wait(real_client.submit(**size)) for _ in range(3)]
+    jobs = [real_client.wait(real_client.submit(**size)) for _ in range(2)]
     plan = real_client.estimate(**size)
     [output] = jobs[0]["outputs"]
     assert plan["output"] == {"width": output["width"], "height": output["height"]}

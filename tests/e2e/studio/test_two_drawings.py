@@ -23,6 +23,14 @@ def job_of(visitor: Visitor, client: Client) -> dict:
     return client.job(visitor.page.url.partition("#")[2])
 
 
+def set_drawings_between(visitor: Visitor, number: int) -> None:
+    """How many the two keys shall have between them."""
+    visitor.press("Between key 1 and 2", exact=False)
+    between = visitor.page.get_by_role("spinbutton", name="Drawings between")
+    between.fill(str(number))
+    between.press("Tab")
+
+
 def test_empty_stage_invites(visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", name="Drop two drawings")).to_be_visible()
     visitor.look("empty")
@@ -95,10 +103,7 @@ def test_failed_job_says_why(visitor: Visitor, client: Client, tmp_path: Path) -
     for path, keyframe in zip(large, KEYFRAMES, strict=True):
         Image.open(keyframe).resize((3200, 2000), Image.Resampling.NEAREST).save(path)
     drop(page, large)
-    visitor.press("Between key 1 and 2", exact=False)
-    between = page.get_by_role("spinbutton", name="Drawings between")
-    between.fill("62")
-    between.press("Tab")
+    set_drawings_between(visitor, 62)
     page.get_by_text("More choices").click()
     page.get_by_label("Size of the result").select_option("source")
     page.get_by_label("Takes").fill("4")
@@ -164,6 +169,7 @@ class TestOtherScreens:
         drop(night.page, FISH)
         expect(night.page.get_by_role("region", name="Timeline")).to_be_visible()
         night.look("dark-keys")
+        set_drawings_between(night, 1)
         night.press("Preview")
         expect(night.page.locator("video")).to_be_visible()
         night.look("dark-done")
