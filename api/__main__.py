@@ -6,10 +6,12 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from api.first_key import prepare_keys
 from api.main import create_app
 from core.environment import read_settings
+from core.settings import Settings
 from core.store.check import check_redis_in_background
 from core.telemetry.logging import configure_logging
 from core.telemetry.registries import registry_of
@@ -41,7 +43,13 @@ def main() -> None:
     app = create_app(settings)
     serve_metrics(settings, registry_of("gateway"), is_ready=lambda: hasattr(app.state, "watch"))
     _allow_all_files()
-    config = uvicorn.Config(
+    Server(server_config(app, settings), app).run()
+    end_tracing()
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the app."""
+    return uvicorn.Config(
         app,
         http="h11",  # httptools drops the body of a request that offers HTTP/2
         host=settings.host,
@@ -55,8 +63,6 @@ def main() -> None:
         timeout_keep_alive=math.ceil(settings.keep_alive_timeout.total_seconds()),
         timeout_graceful_shutdown=10,
     )
-    Server(config, app).run()
-    end_tracing()
 
 
 def _allow_all_files() -> None:

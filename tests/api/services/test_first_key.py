@@ -8,11 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from httpx import ASGITransport, AsyncClient
 
+from api.__main__ import server_config
 from api.first_key import prepare_keys
 from core.settings import Settings
 from core.store.tenants.api_keys import ApiKeys
-from testkit.api.gateway import bearer
+from testkit.api.gateway import BASE_URL, bearer, running_app
 from testkit.servers import Process, RedisServer, free_port, wait_until
 
 KEY = "0123456789abcdef" * 4
@@ -105,26 +107,21 @@ def test_no_file(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proxies", "scheme"), [("[]", "http"), ('["127.0.0.0/8"]', "https"), ('["10.0.0.1"]', "http")]
+    ("proxies", "scheme"),
+    [([], "http"), (["127.0.0.0/8"], "https"), (["10.0.0.1"], "http")],
 )
-def test_only_trusted_proxies_are_believed(
-    settings: Settings, tmp_path: Path, proxies: str, scheme: str
+async def test_only_trusted_proxies_are_believed(
+    settings: Settings, proxies: list[str], scheme: str
 ) -> None:
     """What callers say of their scheme shows in the links of an upload."""
-    own = environment(settings, trusted_proxies=proxies)
-    url = f"http://127.0.0.1:{own['TOONCRAFTER_PORT']}"
-    with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", own) as process:
-
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{url}/readyz").is_success
-            except httpx.ConnectError:
-                assert process.runs, process.output
-                return False
-
-        wait_until(answers, "the gateway is ready")
-        forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
-        made = httpx.post(f"{url}/v1/uploads", headers=forwarded).json()
+    own = Settings(**settings.model_dump(exclude={"trusted_proxies"}), trusted_proxies=proxies)
+    async with running_app(own) as app:
+        served = server_config(app, own)
+        served.load()
+        transport = ASGITransport(served.loaded_app, client=("127.0.0.1", 50_000))
+        async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
+            made = (await client.post("/v1/uploads", headers=forwarded)).json()
     assert made["upload_url"].startswith(f"{scheme}://")
 
 

@@ -80,15 +80,28 @@ class TestLostLease:
         )
 
     async def test_heartbeat_holds_the_lease_of_a_slow_step(
-        self, folder_worker: Worker, upkeep: DispatcherStore, async_store: TenantJobs
+        self,
+        folder_worker: Worker,
+        upkeep: DispatcherStore,
+        async_store: TenantJobs,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A step takes longer than a lease, and the worker keeps the job."""
+        lease = timedelta(seconds=2)
+        monkeypatch.setattr("core.store.roles.worker.LEASE", lease)
+        monkeypatch.setattr("worker.watch.heartbeat.INTERVAL_SECONDS", 0.2)
         job_id = await submit(async_store, folder_worker.storage, steps=1)
-        folder_worker.pipeline.at_step = lambda _: time.sleep(6)
+        recovered = []
+
+        def take_long(_: int) -> None:
+            time.sleep(lease.total_seconds() + 0.2)
+            recovered.append(upkeep.recover_expired_leases()[:2])
+
+        folder_worker.pipeline.at_step = take_long
         folder_worker.run()
         job = read(folder_worker.store, job_id)
         assert (job.status, job.attempts) == (JobState.SUCCEEDED, 1)
-        assert upkeep.recover_expired_leases()[:2] == ([], [])
+        assert recovered == [([], [])]
 
     async def test_heartbeat_renews_no_lease_that_progress_renewed(
         self, folder_worker: Worker, async_store: TenantJobs, monkeypatch: pytest.MonkeyPatch
@@ -156,13 +169,13 @@ class TestRedisAway:
     async def test_finished_video_outlives_a_restart_of_redis(
         self, mortal_redis: RedisServer, settings: Settings, pipeline: StandInPipeline
     ) -> None:
-        """It goes away in the last step and is back some seconds later; a GPU minute is not thrown
+        """It goes away in the last step and is back a moment later; a GPU minute is not thrown
         away.
         """
         worker = Worker(WorkerStore(mortal_redis.url), open_storage(settings), pipeline)
         gateway = TenantJobs(mortal_redis.url)
         job_id = await submit(gateway, worker.storage, steps=2)
-        restart = threading.Timer(2.0, mortal_redis.start)
+        restart = threading.Timer(0.7, mortal_redis.start)
 
         def lose_redis(index: int) -> None:
             if index == 1:
