@@ -23,6 +23,7 @@ from worker.watch.lease import Lease
 from worker.watch.status import AttemptEnd, ChildStatus, StatusSender
 
 INTERVAL_SECONDS = 1.0  # a fifth of the lease: four heartbeats may be lost
+END_SECONDS = 2.0  # at most, in which the thread ends; Redis may keep it longer
 
 log = structlog.get_logger("worker")
 
@@ -83,7 +84,7 @@ class Heartbeat:
     def end(self) -> None:
         """Stop reporting, and remove the worker from the list of live ones."""
         self._ended.set()
-        self._thread.join(timeout=INTERVAL_SECONDS * 2)
+        self._thread.join(timeout=END_SECONDS)
         self._store.dismiss(self.worker)
         self._sender.close()
 

@@ -178,7 +178,7 @@ class TestFailure:
         worker = Worker(store, storage, pipeline)
         job_id = await submit(async_store, storage)
         (settings.state_dir / "objects" / "jobs" / job_id / "outputs").touch()
-        redis_server.client.hset(redis_keys.JOB + job_id, "expires", now_ms(redis_server) + 3_000)
+        redis_server.client.hset(redis_keys.JOB + job_id, "expires", now_ms(redis_server) + 1_500)
         worker.run()
         worker.heartbeat.end()
         job = read(store, job_id)

@@ -89,7 +89,6 @@ class TestLostLease:
         """A step takes longer than a lease, and the worker keeps the job."""
         lease = timedelta(seconds=2)
         monkeypatch.setattr("core.store.roles.worker.LEASE", lease)
-        monkeypatch.setattr("worker.watch.heartbeat.INTERVAL_SECONDS", 0.2)
         job_id = await submit(async_store, folder_worker.storage, steps=1)
         recovered = []
 
@@ -109,6 +108,7 @@ class TestLostLease:
         """Steps of a fifth of a second for three seconds: each is told once, and a beat in between
         asks Redis less.
         """
+        monkeypatch.setattr("worker.watch.heartbeat.INTERVAL_SECONDS", 1.0)
         renewed, renew = [], folder_worker.store.renew
 
         def note(claim: Claim, progress: Progress | None = None) -> None:

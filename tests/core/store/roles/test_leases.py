@@ -2,6 +2,7 @@
 vanish.
 """
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from core.errors import OutOfMemory, StaleClaim
 from core.records.job import MAX_LOST_LEASES, JobState, Progress, Stage, Timing
 from core.store import redis_keys
+from core.store.constants import LEASE
 from core.store.roles.dispatcher import DispatcherStore
 from core.store.roles.worker import Claim, WorkerStore
 from testkit.jobs import MODEL, stored_output
@@ -103,14 +105,19 @@ class TestLostWorkers:
         store: WorkerStore,
         upkeep: DispatcherStore,
         redis_server: RedisServer,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """By Redis's own clock, within the five seconds that callers are promised and the sweep."""
+        assert timedelta(seconds=5) == LEASE
+        monkeypatch.setattr("core.store.roles.worker.LEASE", timedelta(seconds=0.5))
         job = await submit(async_store)
         claim(store)
+        begun = time.monotonic()
         wait_until(
             lambda: redis_server.client.zcount(redis_keys.LEASES, 0, now_ms(redis_server)),
             "the lease ends",
         )
+        assert time.monotonic() - begun < LEASE.total_seconds()
         assert upkeep.recover_expired_leases()[:2] == ([job.id], [])
 
     async def test_lease_of_a_dead_process_ends_at_once(
