@@ -179,11 +179,14 @@ class _Claiming(httpcore.AsyncNetworkStream):
         return self._peer if info == "server_addr" else self._stream.get_extra_info(info)
 
 
+STOP_SECONDS = 0.02  # in which a server in a thread hears that it has to end; usually half a second
+
+
 @contextmanager
 def answering(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     """A plain server on this machine while the block runs, in a thread; its `host:port`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(STOP_SECONDS,))
         thread.start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
