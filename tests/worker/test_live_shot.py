@@ -88,6 +88,7 @@ async def submit(client: AsyncClient, keys: Sequence[NDArray[np.uint8]], **chang
     return str(answer.json()["id"])
 
 
+@pytest.mark.long  # whole stacks draw shots too, and each format has tests of its own
 @needs_ffmpeg
 async def test_shot_in_every_format_then_with_another_key_then_with_a_killed_worker(
     stack: WorkerStack, worker_process: Process, settings: Settings, tmp_path: Path

@@ -32,7 +32,7 @@ async def begun(
 ) -> asyncio.Task:
     """A request that waits: it has reached the gateway, and its answer is still to come."""
     task = asyncio.create_task(client.request(method, path, **arguments))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.1)
     while not (await client.get(URL)).json()["data"]:  # noqa: ASYNC110  # the job may still be in the making
         await asyncio.sleep(0.05)
     assert not task.done()

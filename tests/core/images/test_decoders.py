@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -32,6 +33,14 @@ from testkit.servers import ROOT, wait_until
 
 HURRIED = DecoderLimits(max_pixels=MAX_PIXELS, max_bytes=2**20, cpu_time=timedelta(seconds=1))
 GOOD = ImageFacts("image/png", 64, 40)
+
+
+@pytest.fixture(scope="class")
+def lasting() -> Iterator[Decoders]:
+    """Decoders that do what they find in an image, of which each test leaves one running."""
+    decoders = Decoders(LIMITS, DYING)
+    yield decoders
+    decoders.close()
 
 
 class TestResults:
@@ -126,7 +135,7 @@ class TestResults:
             decoders.close()
 
 
-class TestDeaths:
+class TestFatalImages:
     @pytest.mark.parametrize(
         ("order", "reason"),
         [
@@ -147,14 +156,16 @@ class TestDeaths:
             ),
         ],
     )
-    def test_cost_one_image(self, dying: Decoders, order: bytes, reason: str) -> None:
+    def test_cost_one_image(self, lasting: Decoders, order: bytes, reason: str) -> None:
         """It is refused and says why; the next one is decoded at once."""
-        assert dying.inspect(png()) == GOOD
+        assert lasting.inspect(png()) == GOOD
         with pytest.raises(UnreadableImage, match=reason):
-            dying.inspect(order)
-        assert dying.inspect(png()) == GOOD
+            lasting.inspect(order)
+        assert lasting.inspect(png()) == GOOD
         assert len(children()) == 1
 
+
+class TestDeaths:
     def test_image_without_end(self) -> None:
         """So much computing is allowed for an image, however many came before it."""
         decoders = Decoders(HURRIED, DYING)

@@ -82,7 +82,7 @@ class TestJob:
         device again.
         """
         done = cramped(part, lambda: tiny.vae.chunk_elements != LOW_MEMORY_CHUNK)
-        job_id = await submit(async_store, worker.storage, steps=2)
+        job_id = await submit(async_store, worker.storage, steps=1)
         worker.run()
         job = read(worker.store, job_id)
         assert (job.status, job.attempts) == (JobState.SUCCEEDED, 1)
@@ -96,7 +96,7 @@ class TestJob:
     ) -> None:
         """After one more try; the worker takes the next job."""
         done = cramped("unet", lambda: len(done) <= 2)
-        job_id = await submit(async_store, worker.storage, steps=2, width=256, height=256)
+        job_id = await submit(async_store, worker.storage, steps=1, width=256, height=256)
         worker.run()
         job = read(worker.store, job_id)
         assert job.error is not None
