@@ -45,6 +45,12 @@ def folder(published: Tensors, tmp_path_factory: pytest.TempPathFactory) -> Path
     return files / "tiny"
 
 
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> ToonCrafterPipeline:
+    """What the converted folder holds."""
+    return ToonCrafterPipeline.from_pretrained(str(folder))
+
+
 class WrittenBytes(TorchDispatchMode):
     """Counts what is copied, converted or drawn at random in memory, in bytes."""
 
@@ -109,20 +115,18 @@ class TestConversion:
             assert all(torch.equal(loaded[key], wanted[key]) for key in wanted), name
         assert pipeline.sketch_encoder is None
 
-    def test_gives_the_same_video(self, folder: Path, published: Tensors) -> None:
+    def test_gives_the_same_video(self, pipeline: ToonCrafterPipeline, published: Tensors) -> None:
         """A pipeline made in memory from the same weights draws the same frames."""
-        pipeline = ToonCrafterPipeline.from_preset("tiny")
+        in_memory = ToonCrafterPipeline.from_preset("tiny")
         for name, part in meta_parts(TINY).items():
             if name != "sketch_encoder":
-                getattr(pipeline, name).load_state_dict(expected_state(name, part, published))
-        assert np.array_equal(
-            clip(pipeline), clip(ToonCrafterPipeline.from_pretrained(str(folder)))
-        )
+                getattr(in_memory, name).load_state_dict(expected_state(name, part, published))
+        assert np.array_equal(clip(in_memory), clip(pipeline))
 
-    def test_takes_the_sketch_encoder_along(self, folder: Path) -> None:
+    def test_takes_the_sketch_encoder_along(self, pipeline: ToonCrafterPipeline) -> None:
         part = meta_parts(TINY)["sketch_encoder"]
         wanted = expected_state("sketch_encoder", part, recipe(layout(TINY)[1]))
-        loaded = ToonCrafterPipeline.from_pretrained(str(folder)).sketch_encoder.state_dict()
+        loaded = pipeline.sketch_encoder.state_dict()
         assert all(torch.equal(loaded[key], wanted[key]) for key in wanted)
 
     def test_leaves_only_the_folder(self, folder: Path) -> None:
@@ -139,7 +143,7 @@ class TestConversion:
         (tmp_path / ".folder.converting").mkdir()
         (tmp_path / ".folder.converting" / "unet").write_text("half")
         (tmp_path / ".folder.lock").touch()
-        save_state_dict(tmp_path / "published", published)
+        save_half_safetensors(tmp_path / "published", published)
         convert(tmp_path / "published", tmp_path / "folder", sizes=TINY)
         assert {path.name for path in tmp_path.iterdir()} == {"published", "folder"}
 
@@ -222,7 +226,7 @@ class TestLoading:
         assert not load_pipeline(str(tmp_path / "saved"), device="cpu", dtype=torch.float32).trained
 
     def test_a_published_file_is_converted_once(self, published: Tensors, tmp_path: Path) -> None:
-        save_state_dict(tmp_path / "published.ckpt", published)
+        save_half_safetensors(tmp_path / "published.ckpt", published)
         first = converted(tmp_path / "published.ckpt", tmp_path / "cache", TINY)
         made = first.stat().st_mtime_ns
         assert converted(tmp_path / "published.ckpt", tmp_path / "cache", TINY) == first
@@ -236,9 +240,9 @@ class TestLoading:
         save_half_safetensors(tmp_path / "published.ckpt", published)
         assert converted(tmp_path / "published.ckpt", tmp_path / "cache", TINY) != first
 
-    def test_weights_are_named_by_their_content(self, folder: Path, tmp_path: Path) -> None:
+    def test_weights_are_named_by_their_content(self, tmp_path: Path) -> None:
         """The digest changes with one bit of one part, kept digest or not."""
-        pipeline = ToonCrafterPipeline.from_pretrained(str(folder))
+        pipeline = ToonCrafterPipeline.from_preset("tiny")
         pipeline.save_pretrained(str(tmp_path / "same"))
         with torch.no_grad():
             pipeline.vae.quant_conv.bias[0] += 1
