@@ -67,15 +67,17 @@ def gateway_process(settings: Settings, log: Path, **more: object) -> Iterator[t
         "TOONCRAFTER_MAX_BODY": str(int(settings.max_body)),
         **{f"TOONCRAFTER_{name.upper()}": str(value) for name, value in more.items()},
     }
+    address = f"http://127.0.0.1:{port}"
     with Process([sys.executable, "-m", "api"], log, environment) as process:
-        address = f"http://127.0.0.1:{port}"
+        # a client reads all certificates of the machine, so each look may not make one
+        with httpx.Client(base_url=address) as client:
 
-        def answers() -> bool:
-            with suppress(httpx.ConnectError):
-                return httpx.get(f"{address}/readyz").is_success
-            return False
+            def answers() -> bool:
+                with suppress(httpx.ConnectError):
+                    return client.get("/readyz").is_success
+                return False
 
-        wait_until(answers, "the gateway is ready")
+            wait_until(answers, "the gateway is ready")
         yield process, address
 
 

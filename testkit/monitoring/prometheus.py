@@ -24,6 +24,7 @@ class Prometheus:
     def __init__(self, folder: Path, targets: Path, rules: Path = ALERTS) -> None:
         assert PROGRAM
         self.url = f"http://127.0.0.1:{free_port()}"
+        self._client = httpx.Client(base_url=self.url, timeout=30)
         configuration = {
             "global": {
                 "scrape_interval": f"{SCRAPE_SECONDS}s",
@@ -53,7 +54,7 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The vector that an expression comes to now."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}).json()
+        answer = self._client.get("/api/v1/query", params={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         found = answer["data"]["result"]
         return (
@@ -68,24 +69,25 @@ class Prometheus:
             expression = expression.replace(variable, value)
         now = time.time()
         span = {"start": now - 120, "end": now, "step": 1, "query": expression}
-        answer = httpx.get(f"{self.url}/api/v1/query_range", params=span, timeout=30).json()
+        answer = self._client.get("/api/v1/query_range", params=span).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         found = answer["data"]["result"]
         return [one for one in found if any(value != "NaN" for _, value in one["values"])]
 
     def scraped(self, url: str) -> bool:
         """Whether the last scrape of an address succeeded."""
-        targets = httpx.get(f"{self.url}/api/v1/targets").json()["data"]["activeTargets"]
+        targets = self._client.get("/api/v1/targets").json()["data"]["activeTargets"]
         return any(
             target["labels"]["instance"] == url and target["health"] == "up" for target in targets
         )
 
     def stop(self) -> None:
+        self._client.close()
         self._process.kill()
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/-/ready").status_code == 200
+            return self._client.get("/-/ready").status_code == 200
         except httpx.TransportError:
             return False
 

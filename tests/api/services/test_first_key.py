@@ -58,11 +58,14 @@ def test_first_key_of_a_file(settings: Settings, key_file: Path, tmp_path: Path)
     """
     own = environment(settings, host="0.0.0.0", initial_key_file=str(key_file))
     url = f"http://127.0.0.1:{own['TOONCRAFTER_PORT']}/v1/queue"
-    with Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", own):
+    with (
+        Process([sys.executable, "-m", "api"], tmp_path / "gateway.log", own),
+        httpx.Client() as client,
+    ):
 
         def status(headers: dict[str, str]) -> int:
             try:
-                return httpx.get(url, headers=headers).status_code
+                return client.get(url, headers=headers).status_code
             except httpx.ConnectError:
                 return 0
 
