@@ -50,11 +50,11 @@ class ClaimedEvent(Record):
 class Delivery(Record):
     """An event and what came of it."""
 
-    n: int
+    n: int = Field(validation_alias="version")
     id: str
-    event: str
-    status: DeliveryState
-    created_at: datetime
+    event: str = Field(validation_alias="name")
+    status: DeliveryState = Field(validation_alias="state")
+    created_at: datetime = Field(validation_alias="created")
     next_attempt_at: datetime | None
     attempts: list[Attempt]
 
@@ -139,12 +139,6 @@ class WebhookStore:
 
 def _delivery(fields: Mapping[str, str], due: str) -> Delivery:
     numbers = sorted(int(name.partition(":")[2]) for name in fields if name.startswith("attempt:"))
-    return Delivery(
-        n=int(fields["version"]),
-        id=fields["id"],
-        event=fields["name"],
-        status=DeliveryState(fields["state"]),
-        created_at=from_milliseconds(int(fields["created"])),
-        next_attempt_at=from_milliseconds(int(due)) if due else None,
-        attempts=[Attempt.model_validate_json(fields[f"attempt:{number}"]) for number in numbers],
-    )
+    attempts = [Attempt.model_validate_json(fields[f"attempt:{number}"]) for number in numbers]
+    known = {**fields, "next_attempt_at": due or None, "attempts": attempts}
+    return Delivery.model_validate(known)

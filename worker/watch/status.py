@@ -4,15 +4,15 @@ The parent needs them while Redis is away. Every `ChildStatus` is complete, so a
 harm; a lost `AttemptEnd` is missing in the metrics.
 """
 
-import json
 import os
 import socket
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from core.records.job import Stage
 
@@ -95,6 +95,7 @@ class AttemptEnd:
 
 
 Report = ChildStatus | AttemptEnd
+_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
 class StatusSender:
@@ -109,7 +110,7 @@ class StatusSender:
         """Send without waiting; a parent that is stopped, gone or slow misses the report."""
         if self._path:
             with suppress(OSError):
-                self._socket.sendto(json.dumps(asdict(report)).encode(), self._path)
+                self._socket.sendto(_REPORT.dump_json(report), self._path)
 
     def close(self) -> None:
         """Close the socket."""
@@ -133,7 +134,7 @@ class StatusReceiver:
         self._socket.settimeout(timeout_seconds)
         with suppress(TimeoutError, BlockingIOError):
             while True:
-                reports.append(_parse(json.loads(self._socket.recv(LARGEST_MESSAGE))))
+                reports.append(_REPORT.validate_json(self._socket.recv(LARGEST_MESSAGE)))
                 self._socket.settimeout(0)
         return reports
 
@@ -142,10 +143,3 @@ class StatusReceiver:
         os.environ.pop(LINK, None)
         self._socket.close()
         self._folder.cleanup()
-
-
-def _parse(fields: dict[str, Any]) -> Report:
-    if "outcome" in fields:
-        return AttemptEnd(**fields)
-    jobs = tuple(JobStatus(**job) for job in fields.pop("jobs"))
-    return ChildStatus(**fields, jobs=jobs)
