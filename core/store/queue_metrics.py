@@ -41,10 +41,6 @@ class QueueMetrics(Collector):
         self._deployment = open_script(self._redis, "deployment")
         self._webhooks = open_script(self._redis, "webhooks")
 
-    def describe(self) -> list[Metric]:
-        """Return nothing, so that registering does not ask Redis."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Return all metrics of one moment."""
         try:

@@ -22,16 +22,12 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    """Without a line in the log for each scrape, and without a look-up of who asks."""
+    """Without a line in the log for each scrape."""
 
     timeout = 10  # seconds for a head to arrive
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
-
-    def address_string(self) -> str:
-        """The address as it is."""
-        return str(self.client_address[0])
 
 
 def serve_metrics(

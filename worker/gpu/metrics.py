@@ -44,10 +44,6 @@ class GpuMetrics(Collector):
     def __init__(self, uuid: Callable[[], str]) -> None:
         self._uuid = uuid
 
-    def describe(self) -> list[Metric]:
-        """Nothing, so that registering this asks no driver."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """What the driver tells; each part that it does not is absent."""
         uuid = self._uuid()

@@ -59,11 +59,6 @@ class Watchdog:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
-    @property
-    def status(self) -> ChildStatus | None:
-        """The child's last report; None before its first one and after its end."""
-        return self._monitor.status
-
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
