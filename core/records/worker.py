@@ -1,12 +1,11 @@
 """Define a live worker as Redis knows it: its model and its state."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, Json
 
 from core.records.base import SCHEMA_VERSION, Record
 from core.records.offer import DESCRIPTIONS, Engine, Offer
@@ -59,20 +58,13 @@ class WorkerState(StrEnum):
 SERVING = frozenset({WorkerState.IDLE, WorkerState.BUSY})  # the states that accept further jobs
 
 
-def _from_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-_STORED = BeforeValidator(_from_json)  # as text in its field of the Redis hash
-
-
 class WorkerRecord(Record):
     """The last report of a worker. `model_loads` counts how often it loaded its pipeline."""
 
     name: str
     state: WorkerState
     model_loads: int = 0
-    model: Annotated[ModelInfo | None, _STORED] = None  # None until it is loaded
+    model: Json[ModelInfo] | None = None  # None until it is loaded
     max_canvas_pixels: int | None = None  # the largest canvas that it takes; None for any
     # The newest job record that it runs; it also runs the version before.
     newest_schema: int = Field(default=SCHEMA_VERSION, validation_alias="schema")
@@ -83,10 +75,10 @@ class WorkerRecord(Record):
     finishing: str | None = None  # of the job before, whose results are stored meanwhile
     reason: str | None = None  # why it takes no jobs
     # None of a version that served one engine only
-    offer: Annotated[Offer | None, _STORED] = None
-    memory: Annotated[MemoryUse | None, _STORED] = None  # None where it cannot tell
+    offer: Json[Offer] | None = None
+    memory: Json[MemoryUse] | None = None  # None where it cannot tell
     # models of their own, once they are loaded
-    adapters: Annotated[tuple[ModelInfo, ...], _STORED] = ()
+    adapters: Json[tuple[ModelInfo, ...]] = ()
 
     @classmethod
     def parse(cls, name: str, fields: Mapping[str, str], reason: str | None = None) -> Self:

@@ -39,9 +39,10 @@ def worker(
     model: ModelInfo = MODEL,
     max_canvas_pixels: int | None = None,
 ) -> WorkerRecord:
-    return WorkerRecord(
-        name="gpu-1:7", state=state, model=model, max_canvas_pixels=max_canvas_pixels
-    )
+    fields = {"state": state, "model": model.model_dump_json()}
+    if max_canvas_pixels is not None:
+        fields["max_canvas_pixels"] = str(max_canvas_pixels)
+    return WorkerRecord.parse("gpu-1:7", fields)
 
 
 def run(seconds: float = 10.0, model: ModelInfo = MODEL) -> RecentRun:
