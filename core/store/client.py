@@ -56,6 +56,19 @@ def open_script(client: Any, name: str) -> Script:
     return run
 
 
+class ScriptedStore:
+    """A blocking client and the script that it runs, for threads."""
+
+    def __init__(self, url: str, script: str, *, timeout_seconds: float = 5.0) -> None:
+        """Connect on the first call."""
+        self._redis = open_redis(url, timeout_seconds=timeout_seconds)
+        self._run = open_script(self._redis, script)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._redis.close()
+
+
 class AsyncRedis:
     """The asyncio client of a process: a pool of connections for all its calls.
 

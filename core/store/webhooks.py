@@ -20,7 +20,7 @@ from core.records.webhook import (
 from core.store import redis_keys
 from core.store.client import AsyncRedis
 from core.store.encoding import flat, pairs, parse_job
-from core.store.tenants.webhook_secrets import parse_secrets
+from core.store.tenants.webhook_secrets import SECRETS
 
 
 class ClaimedEvent(Record):
@@ -115,7 +115,7 @@ class WebhookStore:
 
     async def secrets(self, tenant: str) -> list[WebhookSecret]:
         """Return the tenant's valid secrets, the newest first."""
-        return parse_secrets(await self._secrets("valid", tenant))
+        return SECRETS.validate_json(await self._secrets("valid", tenant))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         """Return a job's events and their attempts, the oldest first; `progress` is not kept."""

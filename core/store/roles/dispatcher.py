@@ -11,7 +11,7 @@ from redis.lock import Lock
 from core.errors import WorkerLost
 from core.records.job import MAX_LOST_LEASES, JobState
 from core.store import redis_keys
-from core.store.client import open_redis, open_script
+from core.store.client import ScriptedStore
 from core.store.constants import LEASE, MODEL_MEMORY, WORKER_LIFE
 from core.store.encoding import failure_field, milliseconds, pairs
 
@@ -47,7 +47,7 @@ class Attempts(NamedTuple):
     has_outputs: bool
 
 
-class DispatcherStore:
+class DispatcherStore(ScriptedStore):
     """Jobs as the dispatcher sees them.
 
     Every call is safe to make twice, late, or by two dispatchers at once. Calls raise redis-py's
@@ -56,8 +56,7 @@ class DispatcherStore:
 
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
-        self._redis = open_redis(url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
-        self._run = open_script(self._redis, "dispatcher")
+        super().__init__(url, "dispatcher", timeout_seconds=SOCKET_TIMEOUT_SECONDS)
 
     def leader_lock(self) -> Lock:
         """Return the lock that makes one of several dispatchers the active one.
@@ -212,7 +211,3 @@ class DispatcherStore:
             for job_id, (status, fence, outputs) in found
             if status
         }
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()

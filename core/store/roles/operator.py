@@ -4,19 +4,18 @@ from core.records.base import SCHEMA_VERSION
 from core.records.offer import Engine
 from core.records.worker import WorkerRecord
 from core.store import redis_keys
-from core.store.client import open_redis, open_script
+from core.store.client import ScriptedStore
 from core.store.constants import HOLD_LIFE
 
 JOBS_AT_ONCE = 100  # of one script; one that changed thousands would block Redis for seconds
 
 
-class OperatorStore:
+class OperatorStore(ScriptedStore):
     """Workers and waiting jobs. Calls raise redis-py's errors."""
 
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
-        self._redis = open_redis(url)
-        self._run = open_script(self._redis, "operator")
+        super().__init__(url, "operator")
 
     def workers(self) -> list[WorkerRecord]:
         """Return all live workers."""
@@ -85,7 +84,3 @@ class OperatorStore:
         while some := int(self._run("move_ended", tenant, new_tenant, JOBS_AT_ONCE)):
             moved += some
         return moved
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()

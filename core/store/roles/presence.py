@@ -6,12 +6,12 @@ from core.records.base import SCHEMA_VERSION
 from core.records.offer import Engine, Offer
 from core.records.worker import ModelInfo, WorkerState
 from core.store import redis_keys
-from core.store.client import open_redis, open_script
+from core.store.client import ScriptedStore
 from core.store.constants import HOLD_LIFE, WORKER_LIFE
 from core.store.encoding import flat
 
 
-class WorkerPresence:
+class WorkerPresence(ScriptedStore):
     """The worker's own record. Calls raise redis-py's errors."""
 
     def __init__(self, url: str, offer: Offer | None = None) -> None:
@@ -22,6 +22,7 @@ class WorkerPresence:
             offer: the model that the worker announces; None for ToonCrafter jobs that are for no
                 certain model.
         """
+        super().__init__(url, "worker")
         self._engine = offer.engine if offer else Engine.TOONCRAFTER
         self._model = offer.serves if offer else ""
         self._about: dict[str, str] = {}
@@ -31,8 +32,6 @@ class WorkerPresence:
                 "engine": offer.engine.value,
                 "offer": offer.model_dump_json(),
             }
-        self._redis = open_redis(url)
-        self._run = open_script(self._redis, "worker")
 
     def report(self, worker: str, state: str, **fields: str | int) -> timedelta | None:
         """Send a sign of life.
@@ -69,7 +68,3 @@ class WorkerPresence:
     def quarantine(self, worker: str, reason: str) -> None:
         """Hold a worker whose device broke down without a job, until an operator resumes it."""
         self._run("quarantine", worker, HOLD_LIFE, reason)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, Field
 
 from core.records.base import Record, to_milliseconds
 from core.store import redis_keys
-from core.store.client import AsyncRedis, open_redis, open_script
+from core.store.client import AsyncRedis, ScriptedStore
 
 # marks keys of this service for scanners that search repositories for secrets
 MARK = "tck_"
@@ -65,13 +65,12 @@ class Found(NamedTuple):
     expired: bool
 
 
-class ApiKeys:
+class ApiKeys(ScriptedStore):
     """Makes, lists and revokes keys. Calls raise redis-py's errors."""
 
     def __init__(self, redis_url: str) -> None:
-        """Connects with the first call."""
-        self._redis = open_redis(redis_url)
-        self._run = open_script(self._redis, "api_keys")
+        """Connect on the first call."""
+        super().__init__(redis_url, "api_keys")
 
     def create(
         self,
@@ -121,10 +120,6 @@ class ApiKeys:
     def any(self) -> bool:
         """Return whether there is a key, expired or not."""
         return bool(self._redis.exists(redis_keys.API_KEYS))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()
 
 
 class ApiKeyLookup:

@@ -11,26 +11,26 @@ from pydantic import TypeAdapter
 
 from core.records.ids import new_ulid
 from core.records.webhook import MARK, SecretInfo, WebhookSecret
-from core.store.client import open_redis, open_script
+from core.store.client import ScriptedStore
 from core.store.constants import MAX_VALID_SECRETS
 
 SECRET_BYTES = 32
 KEEP = timedelta(hours=24)  # a replaced secret stays valid while receivers change to the new one
 
-_SECRETS, _INFOS = TypeAdapter(list[WebhookSecret]), TypeAdapter(list[SecretInfo])
+SECRETS = TypeAdapter(list[WebhookSecret])  # as the script's command `valid` answers
+_INFOS = TypeAdapter(list[SecretInfo])
 
 
 class TooManySecrets(ValueError):
     """As many secrets are valid as may be; `rotate` replaces them."""
 
 
-class WebhookSecrets:
+class WebhookSecrets(ScriptedStore):
     """Makes, replaces and lists secrets. Calls raise redis-py's errors."""
 
     def __init__(self, redis_url: str) -> None:
-        """Connects with the first call."""
-        self._redis = open_redis(redis_url)
-        self._run = open_script(self._redis, "webhook_secrets")
+        """Connect on the first call."""
+        super().__init__(redis_url, "webhook_secrets")
 
     def create(self, tenant: str) -> WebhookSecret:
         """Make a secret; webhooks are signed with it and with the one that the tenant has.
@@ -52,15 +52,6 @@ class WebhookSecrets:
     def list(self, tenant: str) -> list[SecretInfo]:
         """Return the valid secrets, the newest first."""
         return _INFOS.validate_json(self._run("valid", tenant))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._redis.close()
-
-
-def parse_secrets(text: str) -> list[WebhookSecret]:
-    """Return secrets from the JSON of the script's command `valid`."""
-    return _SECRETS.validate_json(text)
 
 
 def _fresh() -> tuple[str, str]:
