@@ -7,6 +7,7 @@ until it is gone, the worker is killed and not restarted.
 
 import asyncio
 import json
+import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -28,7 +29,6 @@ from testkit.servers import S3Server
 from testkit.stacks import end_all_of, without_torch
 from testkit.web import always, http, web_server
 
-BUCKET = "scene"
 # in each direction; a gateway gives up after two seconds of silence
 SLOW_SECONDS = 0.6
 WAIT_SECONDS = 180.0  # for what takes seconds on an idle machine
@@ -113,7 +113,7 @@ class Scene:
 
 @contextmanager
 def scene_in_background(
-    folder: Path,
+    folder: Path, storage: S3Server
 ) -> Iterator[tuple[Scene, Callable[[Coroutine[Any, Any, Any]], Any]]]:
     """Open a scene whose event loop runs in a thread.
 
@@ -127,7 +127,7 @@ def scene_in_background(
     def run(step: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(step, loop).result()
 
-    opened = open_scene(folder)
+    opened = open_scene(folder, storage)
     try:
         scene = run(opened.__aenter__())
         try:
@@ -141,15 +141,14 @@ def scene_in_background(
 
 
 @asynccontextmanager
-async def open_scene(folder: Path) -> AsyncIterator[Scene]:
+async def open_scene(folder: Path, storage: S3Server) -> AsyncIterator[Scene]:
     """Open a scene; Prometheus has scraped every process when it begins.
 
     Args:
         folder: its path has to be short, since sockets are made in it.
+        storage: which gets a bucket for the scene.
     """
     async with AsyncExitStack() as opened:
-        storage = await asyncio.to_thread(S3Server, folder)
-        opened.callback(storage.process.kill)
 
         async def connect() -> Streams:
             return await asyncio.open_connection("127.0.0.1", int(storage.url.rpartition(":")[2]))
@@ -160,7 +159,7 @@ async def open_scene(folder: Path) -> AsyncIterator[Scene]:
         receiver = await opened.enter_async_context(AsyncExitStack())
         listening = await receiver.enter_async_context(web_server(always(http())))
         in_bucket = {
-            "s3_bucket": BUCKET,
+            "s3_bucket": f"scene-{secrets.token_hex(4)}",
             "s3_endpoint_url": storage.url,
             "s3_access_key_id": storage.access_key,
             "s3_secret_access_key": storage.secret_key,

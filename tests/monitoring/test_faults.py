@@ -11,6 +11,7 @@ import pytest
 from scripts.dashboards.catalogue import DASHBOARDS
 from testkit.monitoring.prometheus import PROGRAM, SCRAPE_SECONDS
 from testkit.monitoring.scene import Scene, scene_in_background
+from testkit.servers import S3Server
 
 pytestmark = [
     pytest.mark.long,
@@ -24,11 +25,11 @@ Happen = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[tuple[Scene, Happen]]:
+def stage(s3_server: S3Server) -> Iterator[tuple[Scene, Happen]]:
     """A stack, and what lets a fault happen to it; the last test leaves it without a worker."""
     with (
         tempfile.TemporaryDirectory(prefix="tc-") as folder,
-        scene_in_background(Path(folder)) as (scene, run),
+        scene_in_background(Path(folder), s3_server) as (scene, run),
     ):
         run(scene.do_jobs(2))
 

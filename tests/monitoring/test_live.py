@@ -13,6 +13,7 @@ from scripts.dashboards.catalogue import DASHBOARDS
 from scripts.dashboards.panels import Panel
 from testkit.monitoring.prometheus import MONITORING, PROGRAM, Prometheus, promtool
 from testkit.monitoring.scene import scene_in_background
+from testkit.servers import S3Server
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no Prometheus here: `make setup-tests` installs it where root is"
@@ -27,11 +28,11 @@ AFTER_A_FAULT = {
 
 
 @pytest.fixture(scope="module")
-def scraped() -> Iterator[Prometheus]:
+def scraped(s3_server: S3Server) -> Iterator[Prometheus]:
     """A stack that has done jobs, and a Prometheus that saw it before and after."""
     with (
         tempfile.TemporaryDirectory(prefix="tc-") as folder,
-        scene_in_background(Path(folder)) as (scene, run),
+        scene_in_background(Path(folder), s3_server) as (scene, run),
     ):
         seen = scene.prometheus.query
         run(scene.do_jobs(3))
