@@ -86,6 +86,10 @@ def test_defaults_are_those_of_the_api() -> None:
         ({"fit": "squeeze"}, "/fit"),
         ({"quality": "draft"}, "/quality"),  # of the preview engine
         ({"spacing": [0.9, 0.1]}, "/keyframes"),
+        (
+            {"keyframes": [{**key, "hold": "long"} for key in BODY["keyframes"]]},
+            "/keyframes/0/hold",
+        ),
     ],
 )
 def test_mistakes_have_places(
