@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote, urlencode
@@ -28,7 +29,6 @@ class SignedLinks:
 
     def __init__(self, secret_file: Path) -> None:
         self._secret_file = secret_file
-        self._secret = b""
 
     def sign(self, method: str, key: str, expires: timedelta, content_type: str = "") -> str:
         """The path and query of a link.
@@ -72,18 +72,17 @@ class SignedLinks:
         permitted = "\n".join(
             (method, key, fields.get("expires", ""), fields.get("content_type", ""))
         )
-        return hmac.digest(self._known_secret(), permitted.encode(), hashlib.sha256).hex()
+        return hmac.digest(self._secret, permitted.encode(), hashlib.sha256).hex()
 
-    def _known_secret(self) -> bytes:
+    @cached_property
+    def _secret(self) -> bytes:
         """The secret that all processes on this folder share; the first that needs it makes it."""
-        if not self._secret:
-            try:
-                self._secret = self._read_or_make()
-            except OSError as error:
-                raise Unavailable(
-                    f"the secret of links is not at hand ({type(error).__name__})"
-                ) from error
-        return self._secret
+        try:
+            return self._read_or_make()
+        except OSError as error:
+            raise Unavailable(
+                f"the secret of links is not at hand ({type(error).__name__})"
+            ) from error
 
     def _read_or_make(self) -> bytes:
         with suppress(FileNotFoundError):

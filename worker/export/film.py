@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +69,7 @@ class Film:
     @property
     def starts(self) -> list[int]:
         """The film frame at which each drawing appears, and behind them the film's end."""
-        starts = [0]
-        for exposure in self.exposures:
-            starts.append(starts[-1] + exposure)
-        return starts
+        return list(accumulate(self.exposures, initial=0))
 
     def opaque(self) -> Iterator[Pixels]:
         """Yield each drawing over the background: `(height, width, 3)`."""

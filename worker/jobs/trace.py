@@ -31,7 +31,6 @@ class AttemptTrace:
 
     def __init__(self, job: Job, worker: str, device: str) -> None:
         self._stage: Span | None = None
-        self._has_ended = False
         about = _about(job)
         self._attempt = start_span(
             f"process {QUEUE}",
@@ -67,14 +66,12 @@ class AttemptTrace:
             outcome: as the metrics name it.
             code: why it failed.
         """
-        if self._has_ended:
-            return
-        self._has_ended = True
         self._end_stage()
-        self._attempt.set_attribute("tooncrafter.outcome", outcome)
-        if outcome not in _SUCCESSFUL:
-            fail(self._attempt, code or outcome)
-        self._attempt.end()
+        if self._attempt.is_recording():
+            self._attempt.set_attribute("tooncrafter.outcome", outcome)
+            if outcome not in _SUCCESSFUL:
+                fail(self._attempt, code or outcome)
+            self._attempt.end()
 
     def _end_stage(self) -> None:
         if self._stage:
