@@ -30,18 +30,24 @@ export async function begin() {
 
 async function connect() {
   try {
-    update({limits: readLimits(await service.contract())});
+    await learnLimits();
   } catch (problem) {
     update({isOffline: true, problem});
   }
   await lookAround();
 }
 
+/** Read what the service takes; a shot that was there before is estimated now. */
+async function learnLimits() {
+  update({limits: readLimits(await service.contract())});
+  estimateSoon();
+}
+
 /** Read queue and models; ask for a key where one is needed. */
 async function lookAround() {
   if (!state.limits && !state.isOffline) return;
   try {
-    if (!state.limits) update({limits: readLimits(await service.contract())});
+    if (!state.limits) await learnLimits();
     if (state.askKey) return;
     const [queue, models] = await Promise.all([service.readQueue(), service.listModels()]);
     update({queue, models, isOffline: false});
