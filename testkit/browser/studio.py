@@ -1,5 +1,6 @@
 """A visitor of the studio, in a browser that must find nothing to complain of."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,5 +78,7 @@ def drop(page: Page, files: list[Path]) -> None:
 
 def transfer_of(page: Page, files: list[Path]) -> JSHandle:
     """Make what a drop of these files carries."""
-    contents = [{"name": path.name, "bytes": list(path.read_bytes())} for path in files]
+    contents = [
+        {"name": path.name, "content": b64encode(path.read_bytes()).decode()} for path in files
+    ]
     return page.evaluate_handle(script("transfer"), contents)
