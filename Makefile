@@ -27,7 +27,7 @@ test: setup-tests  ## run all tests but the long ones: a quarter of an hour on t
 test-some: setup-tests  ## run those of the long tests that take seconds each: four minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m long tests/architecture tests/benchmarks/test_counts.py \
 	  tests/e2e tests/model tests/training/test_tiny_experimental.py tests/worker/jobs \
-	  tests/worker/test_live_shot.py $(OPTIONS)
+	  tests/worker/test_live_shot.py tests/contract/test_generated_calls.py::test_calls_by_chance_keep_the_contract $(OPTIONS)
 
 test-all: setup-tests  ## run every test, with twenty times as many generated examples: up to an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender

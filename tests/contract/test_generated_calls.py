@@ -45,6 +45,7 @@ def assert_contract_is_kept(report: Report, running: Deployment) -> None:
     assert "unexpected error" not in running.gateway.output
 
 
+@pytest.mark.long
 def test_calls_by_chance_keep_the_contract(running: Deployment, tmp_path: Path) -> None:
     """Good and bad calls of two tenants, alone and in chains of links: no 5xx, nothing
     undocumented, no foreign job.
