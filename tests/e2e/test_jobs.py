@@ -56,7 +56,7 @@ def test_estimate_comes_from_what_jobs_took(real_client: Client) -> None:
     made from.
     """
     size = {"width": 192, "height": 128}
-    jobs = [real_client.wait(real_client.submit(**size)) for _ in range(2)]
+    jobs = [real_client.wait(real_client.submit(**size)) for _ in range(3)]
     plan = real_client.estimate(**size)
     [output] = jobs[0]["outputs"]
     assert plan["output"] == {"width": output["width"], "height": output["height"]}
