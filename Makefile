@@ -21,7 +21,7 @@ demo: setup  ## animate the drawings in examples/ into out/, with a stack of its
 up: setup  ## run the whole stack in the foreground, until Ctrl-C: MODEL=preview, tiny or a path
 	@$(WITH_MODEL) $(BIN)/python scripts/up
 
-test: setup-tests  ## run all tests but the long ones: a quarter of an hour on two cores
+test: setup-tests  ## run all tests but the long ones: ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not long" $(OPTIONS)
 
 test-some: setup-tests  ## run those of the long tests that take seconds each: four minutes on two cores
