@@ -29,7 +29,7 @@ test-some: setup-tests  ## run those of the long tests that take seconds each: f
 	  tests/e2e tests/model tests/training/test_tiny_experimental.py tests/worker/jobs \
 	  tests/worker/test_live_shot.py tests/contract/test_generated_calls.py::test_calls_by_chance_keep_the_contract $(OPTIONS)
 
-test-all: setup-tests  ## run every test, with twenty times as many generated examples: up to an hour on two cores
+test-all: setup-tests  ## run every test, with twenty times as many generated examples: half an hour on two cores
 	@$(PYTHON) scripts/setup.py buildah debootstrap blender
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --hypothesis-profile=thorough $(OPTIONS)
 
