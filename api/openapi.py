@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.errors import RETRY_AFTER_SECONDS, all_errors, status_of
 from api.http.answers import HEADERS, problems
+from api.http.parameters import header_parameter
 from api.middleware.authentication import is_open
 from api.middleware.hosts import needs_trusted_host
 from api.schemas.body import nullable
@@ -49,14 +50,12 @@ SECURITY_SCHEMES = {
     }
 }
 PARAMETERS = {
-    "X-Request-ID": {
-        "name": "X-Request-ID",
-        "in": "header",
-        "required": False,
-        "description": "The caller's own id of this request, to be found in the log. Up to 128 "
-        "characters without spaces; another is replaced, never refused.",
-        "schema": {"type": "string", "examples": ["shot-12a"]},
-    }
+    "X-Request-ID": header_parameter(
+        "X-Request-ID",
+        "The caller's own id of this request, to be found in the log. Up to 128 characters "
+        "without spaces; another is replaced, never refused.",
+        examples=["shot-12a"],
+    )
 }
 # errors that answer only these operations, though others answer the same status
 _ONLY_OF: dict[type[errors.ServiceError], frozenset[str]] = {
@@ -208,13 +207,7 @@ def _event() -> Document:
         "`data.version` orders events. Answer within "
         f"{TIME_LIMIT.total_seconds():g} s; redirects are not followed.",
         "parameters": [
-            {
-                "name": name,
-                "in": "header",
-                "required": True,
-                "description": meaning,
-                "schema": {"type": "string"},
-            }
+            header_parameter(name, meaning, required=True)
             for name, meaning in _EVENT_HEADERS.items()
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": message}}},

@@ -96,20 +96,22 @@ _HEADERS = {
 }
 
 
+def header_parameter(
+    name: str, description: str, *, required: bool = False, **schema: Any
+) -> dict[str, Any]:
+    """Describe a header whose value is a text, of which `schema` may say more."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": required,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
 def reads_headers(*names: str) -> dict[str, Any]:
     """Describe headers that an endpoint takes from the request."""
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "header",
-                "required": False,
-                "description": _HEADERS[name],
-                "schema": {"type": "string"},
-            }
-            for name in names
-        ]
-    }
+    return {"parameters": [header_parameter(name, _HEADERS[name]) for name in names]}
 
 
 READS_RANGES = reads_headers("If-None-Match", "Range", "If-Range")

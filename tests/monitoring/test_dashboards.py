@@ -4,13 +4,13 @@ shown nowhere.
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
 
 from core.store.queue_metrics import QueueMetrics
 from core.telemetry import metrics, registries
@@ -80,9 +80,16 @@ class TestNames:
 
     def test_collectors_ask_nobody_when_they_are_registered(self) -> None:
         """A dispatcher starts while Redis is away, and a worker where there is no driver."""
-        registry = CollectorRegistry()
-        registry.register(QueueMetrics("redis://127.0.0.1:1/0", max_queued=10_000))
-        registry.register(GpuMetrics(lambda: "GPU-1"))
+        asked: list[str] = []
+        gpu = GpuMetrics(lambda: asked.append("card") or "")
+        registries.registry_of("worker").register(gpu)
+        assert not asked
+        with socket.create_server(("127.0.0.1", 0)) as redis:
+            redis.setblocking(False)
+            address = f"redis://127.0.0.1:{redis.getsockname()[1]}/0"
+            registries.registry_of("dispatcher").register(QueueMetrics(address, max_queued=10_000))
+            with pytest.raises(BlockingIOError):  # no client has connected
+                redis.accept()
 
 
 class TestFiles:

@@ -14,8 +14,6 @@ from prometheus_client.registry import Collector
 from core.telemetry import metrics
 
 READINGS: list[tuple[metrics.Scraped, Callable[[Any], float]]] = [
-    (metrics.GPU_MEMORY_USED, lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).used),
-    (metrics.GPU_MEMORY_TOTAL, lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).total),
     (metrics.GPU_UTILIZATION, lambda card: pynvml.nvmlDeviceGetUtilizationRates(card).gpu / 100),
     (metrics.GPU_POWER, lambda card: pynvml.nvmlDeviceGetPowerUsage(card) / 1000),
     (
@@ -54,6 +52,10 @@ class GpuMetrics(Collector):
             card = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         except pynvml.NVMLError:
             return
+        with suppress(pynvml.NVMLError):
+            memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+            yield metrics.GPU_MEMORY_USED.gauge(memory.used)
+            yield metrics.GPU_MEMORY_TOTAL.gauge(memory.total)
         for metric, read in READINGS:
             with suppress(pynvml.NVMLError):  # some cards have no power meter, for one
                 yield metric.gauge(read(card))

@@ -54,6 +54,7 @@ class Heartbeat:
         self._lock = threading.Lock()  # of the leases: jobs begin and end in two threads
         self._leases: tuple[Lease, ...] = ()  # in the order of their claims
         self._waits_for_storage = False
+        self._storage_counts: Sequence[float] = ()  # once a second: each step is told as well
         self._stop_at: float | None = None  # by time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -139,7 +140,7 @@ class Heartbeat:
             self._status,
             jobs=tuple(lease.status for lease in self._leases),
             waits_for_storage=self.waits_for_storage,
-            storage_counts=storage_counts(),
+            storage_counts=self._storage_counts,
         )
         self._sender.send(status)
 
@@ -152,6 +153,7 @@ class Heartbeat:
 
     def _report(self) -> None:
         """Send the whole record: Redis may have lost it meanwhile."""
+        self._storage_counts = storage_counts()
         self._tell_parent()
         jobs = [lease.claim.job.id for lease in self._leases]
         waits, state = self.waits_for_storage, self._state
